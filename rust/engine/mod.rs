@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure part of RVS: parsing, states, scheduling, validation.
+//!
+//! Compiled three times from these files: into `rvs.ko`, into `toa.ko` (its part) and as the host
+//! crate `rvs-engine`, where its tests run. Nothing here knows the kernel or `std`; time,
+//! randomness and memory come in as arguments.
+
+pub mod spec;

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Descriptions of services, dests and settings, and the rules they must meet.
+//!
+//! `rvsadm` runs these checks before it sends anything and the kernel runs them again on what it
+//! receives, so both refuse with the same words. A text fits an extended ack
+//! (`NETLINK_MAX_FMTMSG_LEN`, 80 bytes with the terminating zero).
+
+use core::fmt;
+use core::net::IpAddr;
+
+/// Highest weight a dest may have (as `ipvsadm(8)` documents).
+pub const WEIGHT_MAX: u32 = 65_535;
+
+/// Longest timeout, in seconds (31 days).
+pub const TIMEOUT_MAX: u32 = 2_678_400;
+
+/// Transport protocol of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// TCP, RFC 9293.
+    Tcp = 6,
+    /// UDP, RFC 768.
+    Udp = 17,
+}
+
+impl Protocol {
+    /// The protocol with this IANA number, if RVS balances it.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            6 => Some(Self::Tcp),
+            17 => Some(Self::Udp),
+            _ => None,
+        }
+    }
+
+    /// Its IANA number, as in the IP header.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Name as in a service's printed id.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// How packets travel to a dest; the numbers are those of the netlink enum `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Mode {
+    /// Direct routing.
+    Dr = 1,
+    /// Destination NAT in, source NAT out.
+    Nat = 2,
+    /// Encapsulated toward the dest.
+    Tun = 3,
+    /// Both addresses translated.
+    FullNat = 4,
+    /// The dest is this host.
+    Local = 5,
+}
+
+impl Mode {
+    /// The mode with this netlink number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Dr),
+            2 => Some(Self::Nat),
+            3 => Some(Self::Tun),
+            4 => Some(Self::FullNat),
+            5 => Some(Self::Local),
+            _ => None,
+        }
+    }
+
+    /// Its netlink number.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// Name as in `rvsadm dest add … --mode`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dr => "dr",
+            Self::Nat => "nat",
+            Self::Tun => "tun",
+            Self::FullNat => "fullnat",
+            Self::Local => "local",
+        }
+    }
+
+    /// Whether this version forwards that way.
+    pub const fn is_supported(self) -> bool {
+        matches!(self, Self::Dr)
+    }
+}
+
+/// What names a service: printed `tcp/203.0.113.10:443`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Virtual address.
+    pub address: IpAddr,
+    /// Virtual port, host order.
+    pub port: u16,
+}
+
+impl ServiceId {
+    /// Checks the id of a service that is to be added.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        check_unicast(self.address, SpecError::VirtualAddress)?;
+        if self.address.is_ipv6() {
+            return Err(SpecError::Ipv6(self.address));
+        }
+        if self.port == 0 {
+            return Err(SpecError::ServicePort);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.protocol.name())?;
+        write_endpoint(f, self.address, self.port)
+    }
+}
+
+/// What names a dest within its service: printed `192.0.2.1:80`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestId {
+    /// Real server's address.
+    pub address: IpAddr,
+    /// Real server's port, host order.
+    pub port: u16,
+}
+
+impl fmt::Display for DestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_endpoint(f, self.address, self.port)
+    }
+}
+
+/// A dest's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestSpec {
+    /// How packets travel to it.
+    pub mode: Mode,
+    /// Share of new connections, 0 to [`WEIGHT_MAX`]; 0 takes no new ones.
+    pub weight: u32,
+}
+
+impl DestSpec {
+    /// Checks a dest that is to be added to, or changed in, `service`.
+    pub fn validate(&self, id: &DestId, service: &ServiceId) -> Result<(), SpecError> {
+        check_unicast(id.address, SpecError::DestAddress)?;
+        if id.address.is_ipv6() != service.address.is_ipv6() {
+            return Err(SpecError::DestFamily(id.address));
+        }
+        if id.address == service.address {
+            return Err(SpecError::DestIsVirtualAddress(id.address));
+        }
+        if !self.mode.is_supported() {
+            return Err(SpecError::ModeUnsupported(self.mode));
+        }
+        if id.port == 0 {
+            return Err(SpecError::DestPort);
+        }
+        if self.mode == Mode::Dr && id.port != service.port {
+            return Err(SpecError::DrPort {
+                dest: id.port,
+                service: service.port,
+            });
+        }
+        if self.weight > WEIGHT_MAX {
+            return Err(SpecError::Weight(self.weight));
+        }
+        Ok(())
+    }
+}
+
+/// Checks a timeout in seconds.
+pub fn validate_timeout(seconds: u32) -> Result<(), SpecError> {
+    if seconds == 0 || seconds > TIMEOUT_MAX {
+        return Err(SpecError::Timeout(seconds));
+    }
+    Ok(())
+}
+
+/// Why a description is refused. `Display` gives the text for the user, at most 79 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecError {
+    /// Not an address a service can have.
+    VirtualAddress(IpAddr),
+    /// IPv6 is not balanced by this version.
+    Ipv6(IpAddr),
+    /// A service needs a port.
+    ServicePort,
+    /// Not an address a real server can have.
+    DestAddress(IpAddr),
+    /// Service and dest are of different families.
+    DestFamily(IpAddr),
+    /// The real server is the virtual address itself.
+    DestIsVirtualAddress(IpAddr),
+    /// A dest needs a port.
+    DestPort,
+    /// Direct routing leaves the port as it is.
+    DrPort {
+        /// The dest's port.
+        dest: u16,
+        /// The service's port.
+        service: u16,
+    },
+    /// The mode is known but not built in.
+    ModeUnsupported(Mode),
+    /// Weight over [`WEIGHT_MAX`].
+    Weight(u32),
+    /// Timeout outside 1 to [`TIMEOUT_MAX`].
+    Timeout(u32),
+}
+
+/// The part of a description that an error is about; netlink maps it to the attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Address of a service or dest.
+    Address,
+    /// Port of a service or dest.
+    Port,
+    /// Forwarding mode of a dest.
+    Mode,
+    /// Weight of a dest.
+    Weight,
+    /// A timeout.
+    Timeout,
+}
+
+impl SpecError {
+    /// Which part of the description is to blame.
+    pub const fn field(&self) -> Field {
+        match self {
+            Self::VirtualAddress(_)
+            | Self::Ipv6(_)
+            | Self::DestAddress(_)
+            | Self::DestFamily(_)
+            | Self::DestIsVirtualAddress(_) => Field::Address,
+            Self::ServicePort | Self::DestPort | Self::DrPort { .. } => Field::Port,
+            Self::ModeUnsupported(_) => Field::Mode,
+            Self::Weight(_) => Field::Weight,
+            Self::Timeout(_) => Field::Timeout,
+        }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::VirtualAddress(a) => write!(f, "{a} cannot be a virtual address"),
+            Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet"),
+            Self::ServicePort => f.write_str("port 0: a service needs a port, 1 to 65535"),
+            Self::DestAddress(a) => write!(f, "{a} cannot be a real server"),
+            Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
+            Self::DestIsVirtualAddress(a) => write!(f, "{a} is the virtual address itself"),
+            Self::DestPort => f.write_str("port 0: a dest needs a port, 1 to 65535"),
+            Self::DrPort { dest, service } => write!(
+                f,
+                "port {dest}: mode dr cannot change the port, use {service}"
+            ),
+            Self::ModeUnsupported(mode) => {
+                write!(f, "mode {} is not supported by this version", mode.name())
+            }
+            Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
+            Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
+        }
+    }
+}
+
+/// Refuses addresses that no single host can have.
+fn check_unicast(address: IpAddr, error: fn(IpAddr) -> SpecError) -> Result<(), SpecError> {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
+    if broadcast || address.is_unspecified() || address.is_multicast() {
+        return Err(error(address));
+    }
+    Ok(())
+}
+
+fn write_endpoint(f: &mut fmt::Formatter<'_>, address: IpAddr, port: u16) -> fmt::Result {
+    match address {
+        IpAddr::V4(a) => write!(f, "{a}:{port}"),
+        IpAddr::V6(a) => write!(f, "[{a}]:{port}"),
+    }
+}
