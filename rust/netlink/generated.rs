@@ -1,0 +1,872 @@
+// SPDX-License-Identifier: GPL-2.0
+// Made by scripts/gen-netlink from rust/netlink/rvs.yaml; change that and run the script.
+
+//! Numbers and policies of the generic netlink family `rvs`.
+//!
+//! Configuration and state of the Rust virtual server: services (a virtual address, port and
+//! protocol), their dests (real servers), connections, statistics and settings, all per network
+//! namespace. Every operation needs CAP_NET_ADMIN in the namespace's user namespace. Validation is
+//! strict; every refusal carries an extended ack with a text and, where one attribute is to blame,
+//! its offset.
+
+// Each side uses its part.
+#![allow(dead_code)]
+
+/// Name the family registers.
+pub const FAMILY_NAME: &str = "rvs";
+
+/// Version in the generic netlink header.
+pub const FAMILY_VERSION: u8 = 1;
+
+/// Name of the multicast group `events`.
+pub const MCGRP_EVENTS: &str = "events";
+
+/// Values a number may have, both ends included, in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Smallest value.
+    pub min: u64,
+    /// Largest value.
+    pub max: u64,
+}
+
+impl Range {
+    /// Whatever fits the type.
+    pub const ANY: Self = Self {
+        min: 0,
+        max: u64::MAX,
+    };
+}
+
+/// What a request's attribute must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// No such attribute; refused.
+    Unspec,
+    /// One byte.
+    U8(Range),
+    /// Two bytes, host order.
+    U16(Range),
+    /// Two bytes, network order.
+    U16Be(Range),
+    /// Four bytes, host order.
+    U32(Range),
+    /// Eight bytes, host order.
+    U64(Range),
+    /// Four or eight bytes, host order (`NLA_UINT`).
+    Uint(Range),
+    /// Text that ends with a zero byte.
+    NulString {
+        /// Bytes at most, the zero not counted; 0 is no limit.
+        max_len: u16,
+    },
+    /// Bytes.
+    Binary {
+        /// Bytes at most; 0 is no limit.
+        max_len: u16,
+    },
+    /// Attributes of that set.
+    Nested(Set),
+}
+
+/// A request that userspace can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// Its command number, of [`cmd`].
+    pub cmd: u8,
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Whether it needs `CAP_NET_ADMIN` in the namespace's user namespace.
+    pub uns_admin: bool,
+    /// Attributes of [`main`] that a `do` request may carry; `None` when there is no `do`.
+    pub do_request: Option<&'static [u16]>,
+    /// Attributes of [`main`] that a `dump` request may carry; `None` when there is no `dump`.
+    pub dump_request: Option<&'static [u16]>,
+}
+
+/// An attribute set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Top level of every message.
+    Main,
+    /// `service`.
+    Service,
+    /// `dest`.
+    Dest,
+    /// `conn`.
+    Conn,
+    /// Traffic of a service, a dest or the namespace. "in" is toward the dest.
+    Stats,
+    /// What happened in the namespace besides plain forwarding, counted since load or the last
+    /// zero.
+    Counters,
+    /// `config`.
+    Config,
+    /// Seconds of silence after which a TCP connection in the state expires, 1 to 2678400 (31
+    /// days).
+    TcpTimeouts,
+    /// `change`.
+    Change,
+}
+
+impl Set {
+    /// All sets, in the spec's order.
+    pub const ALL: [Self; 9] = [
+        Self::Main,
+        Self::Service,
+        Self::Dest,
+        Self::Conn,
+        Self::Stats,
+        Self::Counters,
+        Self::Config,
+        Self::TcpTimeouts,
+        Self::Change,
+    ];
+
+    /// Name in the spec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Service => "service",
+            Self::Dest => "dest",
+            Self::Conn => "conn",
+            Self::Stats => "stats",
+            Self::Counters => "counters",
+            Self::Config => "config",
+            Self::TcpTimeouts => "tcp-timeouts",
+            Self::Change => "change",
+        }
+    }
+
+    /// What each of its attributes must be, by number.
+    pub const fn policy(self) -> &'static [Policy] {
+        match self {
+            Self::Main => &main::POLICY,
+            Self::Service => &service::POLICY,
+            Self::Dest => &dest::POLICY,
+            Self::Conn => &conn::POLICY,
+            Self::Stats => &stats::POLICY,
+            Self::Counters => &counters::POLICY,
+            Self::Config => &config::POLICY,
+            Self::TcpTimeouts => &tcp_timeouts::POLICY,
+            Self::Change => &change::POLICY,
+        }
+    }
+}
+
+/// Commands, as in the generic netlink header.
+pub mod cmd {
+    /// Add a service.
+    pub const SERVICE_ADD: u8 = 1;
+    /// Change a service's settings; what is not given stays.
+    pub const SERVICE_SET: u8 = 2;
+    /// Remove a service with its dests.
+    pub const SERVICE_DEL: u8 = 3;
+    /// One service, or all of them in the order they were added.
+    pub const SERVICE_GET: u8 = 4;
+    /// Remove all services.
+    pub const SERVICE_FLUSH: u8 = 5;
+    /// Add a dest to a service.
+    pub const DEST_ADD: u8 = 6;
+    /// Change a dest's settings; what is not given stays.
+    pub const DEST_SET: u8 = 7;
+    /// Remove a dest.
+    pub const DEST_DEL: u8 = 8;
+    /// One dest, or all dests of one service or of all, in the order they were added.
+    pub const DEST_GET: u8 = 9;
+    /// All connections, or those of one service.
+    pub const CONN_GET: u8 = 10;
+    /// End all connections at once, or those of one service.
+    pub const CONN_FLUSH: u8 = 11;
+    /// The namespace's traffic and counters.
+    pub const STATS_GET: u8 = 12;
+    /// Set statistics and counters to zero, of the namespace with all services and dests, or of one
+    /// service with its dests.
+    pub const STATS_ZERO: u8 = 13;
+    /// The namespace's settings.
+    pub const CONFIG_GET: u8 = 14;
+    /// Change settings; what is not given stays.
+    pub const CONFIG_SET: u8 = 15;
+    /// Apply many changes of services and dests in order; when one is refused, none is applied.
+    pub const BATCH: u8 = 16;
+    /// A service was added.
+    pub const SERVICE_ADD_NTF: u8 = 17;
+    /// A service was changed.
+    pub const SERVICE_SET_NTF: u8 = 18;
+    /// A service was removed.
+    pub const SERVICE_DEL_NTF: u8 = 19;
+    /// A dest was added.
+    pub const DEST_ADD_NTF: u8 = 20;
+    /// A dest was changed.
+    pub const DEST_SET_NTF: u8 = 21;
+    /// A dest was removed.
+    pub const DEST_DEL_NTF: u8 = 22;
+    /// A setting was changed.
+    pub const CONFIG_NTF: u8 = 23;
+    /// Highest number in use.
+    pub const MAX: u8 = 23;
+}
+
+/// How packets travel to a dest.
+pub mod mode {
+    /// Direct routing; only the frame's destination changes.
+    pub const DR: u32 = 1;
+    /// Destination NAT in, source NAT out.
+    pub const NAT: u32 = 2;
+    /// Packets are encapsulated toward the dest.
+    pub const TUN: u32 = 3;
+    /// Both addresses are translated.
+    pub const FULLNAT: u32 = 4;
+    /// The dest is this host.
+    pub const LOCAL: u32 = 5;
+    /// Lowest value in use.
+    pub const MIN: u32 = 1;
+    /// Highest value in use.
+    pub const MAX: u32 = 5;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            DR => Some("dr"),
+            NAT => Some("nat"),
+            TUN => Some("tun"),
+            FULLNAT => Some("fullnat"),
+            LOCAL => Some("local"),
+            _ => None,
+        }
+    }
+}
+
+/// State of a connection; the TCP states have ip_vs's meaning and order.
+pub mod conn_state {
+    /// `none`.
+    pub const NONE: u32 = 0;
+    /// `established`.
+    pub const ESTABLISHED: u32 = 1;
+    /// `syn-sent`.
+    pub const SYN_SENT: u32 = 2;
+    /// `syn-recv`.
+    pub const SYN_RECV: u32 = 3;
+    /// `fin-wait`.
+    pub const FIN_WAIT: u32 = 4;
+    /// `time-wait`.
+    pub const TIME_WAIT: u32 = 5;
+    /// `close`.
+    pub const CLOSE: u32 = 6;
+    /// `close-wait`.
+    pub const CLOSE_WAIT: u32 = 7;
+    /// `last-ack`.
+    pub const LAST_ACK: u32 = 8;
+    /// `listen`.
+    pub const LISTEN: u32 = 9;
+    /// `synack`.
+    pub const SYNACK: u32 = 10;
+    /// `udp`.
+    pub const UDP: u32 = 11;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 11;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            NONE => Some("none"),
+            ESTABLISHED => Some("established"),
+            SYN_SENT => Some("syn-sent"),
+            SYN_RECV => Some("syn-recv"),
+            FIN_WAIT => Some("fin-wait"),
+            TIME_WAIT => Some("time-wait"),
+            CLOSE => Some("close"),
+            CLOSE_WAIT => Some("close-wait"),
+            LAST_ACK => Some("last-ack"),
+            LISTEN => Some("listen"),
+            SYNACK => Some("synack"),
+            UDP => Some("udp"),
+            _ => None,
+        }
+    }
+}
+
+/// Top level of every message.
+pub mod main {
+    use super::{Policy, Range, Set};
+
+    /// `service`.
+    ///
+    /// Type: nest of `service`.
+    pub const SERVICE: u16 = 1;
+    /// `dest`.
+    ///
+    /// Type: nest of `dest`.
+    pub const DEST: u16 = 2;
+    /// `conn`.
+    ///
+    /// Type: nest of `conn`.
+    pub const CONN: u16 = 3;
+    /// `stats`.
+    ///
+    /// Type: nest of `stats`.
+    pub const STATS: u16 = 4;
+    /// `counters`.
+    ///
+    /// Type: nest of `counters`.
+    pub const COUNTERS: u16 = 5;
+    /// `config`.
+    ///
+    /// Type: nest of `config`.
+    pub const CONFIG: u16 = 6;
+    /// Counts changes of the namespace's configuration; part of replies and events.
+    ///
+    /// Type: u32.
+    pub const GENERATION: u16 = 7;
+    /// One step of a batch; steps apply in order, all or none.
+    ///
+    /// Type: nest of `change`, may come many times.
+    pub const CHANGE: u16 = 8;
+    /// Highest number in use.
+    pub const MAX: u16 = 8;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Nested(Set::Service),
+        Policy::Nested(Set::Dest),
+        Policy::Nested(Set::Conn),
+        Policy::Nested(Set::Stats),
+        Policy::Nested(Set::Counters),
+        Policy::Nested(Set::Config),
+        Policy::U32(Range::ANY),
+        Policy::Nested(Set::Change),
+    ];
+}
+
+/// Attributes of `service`.
+pub mod service {
+    use super::{Policy, Range, Set};
+
+    /// IP protocol number, 6 (TCP) or 17 (UDP).
+    ///
+    /// Type: u8.
+    pub const PROTOCOL: u16 = 1;
+    /// Virtual address, 4 bytes (IPv4) or 16 (IPv6), network order.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 2;
+    /// `port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const PORT: u16 = 3;
+    /// `scheduler`.
+    ///
+    /// Type: string, max-len 15.
+    pub const SCHEDULER: u16 = 4;
+    /// Number of dests; in replies only.
+    ///
+    /// Type: u32.
+    pub const DESTS: u16 = 5;
+    /// Active connections of all its dests; in replies only.
+    ///
+    /// Type: u32.
+    pub const ACTIVE: u16 = 6;
+    /// Inactive connections of all its dests; in replies only.
+    ///
+    /// Type: u32.
+    pub const INACTIVE: u16 = 7;
+    /// In replies only.
+    ///
+    /// Type: nest of `stats`.
+    pub const STATS: u16 = 8;
+    /// Highest number in use.
+    pub const MAX: u16 = 8;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::NulString { max_len: 15 },
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::Nested(Set::Stats),
+    ];
+}
+
+/// Attributes of `dest`.
+pub mod dest {
+    use super::{Policy, Range, Set};
+
+    /// Real server's address, 4 bytes (IPv4) or 16 (IPv6), network order.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 1;
+    /// `port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const PORT: u16 = 2;
+    /// `mode`.
+    ///
+    /// Type: u32, one of `mode`.
+    pub const MODE: u16 = 3;
+    /// Share of new connections, 0 to 65535; 0 takes no new ones.
+    ///
+    /// Type: u32.
+    pub const WEIGHT: u16 = 4;
+    /// Active connections; in replies only.
+    ///
+    /// Type: u32.
+    pub const ACTIVE: u16 = 5;
+    /// Inactive connections; in replies only.
+    ///
+    /// Type: u32.
+    pub const INACTIVE: u16 = 6;
+    /// In replies only.
+    ///
+    /// Type: nest of `stats`.
+    pub const STATS: u16 = 7;
+    /// Highest number in use.
+    pub const MAX: u16 = 7;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range { min: 1, max: 5 }),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::Nested(Set::Stats),
+    ];
+}
+
+/// Attributes of `conn`.
+pub mod conn {
+    use super::{Policy, Range};
+
+    /// `protocol`.
+    ///
+    /// Type: u8.
+    pub const PROTOCOL: u16 = 1;
+    /// `client-address`.
+    ///
+    /// Type: binary.
+    pub const CLIENT_ADDRESS: u16 = 2;
+    /// `client-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const CLIENT_PORT: u16 = 3;
+    /// `virtual-address`.
+    ///
+    /// Type: binary.
+    pub const VIRTUAL_ADDRESS: u16 = 4;
+    /// `virtual-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const VIRTUAL_PORT: u16 = 5;
+    /// `dest-address`.
+    ///
+    /// Type: binary.
+    pub const DEST_ADDRESS: u16 = 6;
+    /// `dest-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const DEST_PORT: u16 = 7;
+    /// `mode`.
+    ///
+    /// Type: u32, one of `mode`.
+    pub const MODE: u16 = 8;
+    /// `state`.
+    ///
+    /// Type: u32, one of `conn-state`.
+    pub const STATE: u16 = 9;
+    /// Milliseconds until the connection expires when no packet comes.
+    ///
+    /// Type: u32.
+    pub const EXPIRES: u16 = 10;
+    /// Highest number in use.
+    pub const MAX: u16 = 10;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 0 },
+        Policy::U16Be(Range::ANY),
+        Policy::Binary { max_len: 0 },
+        Policy::U16Be(Range::ANY),
+        Policy::Binary { max_len: 0 },
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range { min: 1, max: 5 }),
+        Policy::U32(Range { min: 0, max: 11 }),
+        Policy::U32(Range::ANY),
+    ];
+}
+
+/// Traffic of a service, a dest or the namespace. "in" is toward the dest.
+pub mod stats {
+    use super::{Policy, Range};
+
+    /// Connections scheduled.
+    ///
+    /// Type: uint.
+    pub const CONNECTIONS: u16 = 1;
+    /// `in-packets`.
+    ///
+    /// Type: uint.
+    pub const IN_PACKETS: u16 = 2;
+    /// `out-packets`.
+    ///
+    /// Type: uint.
+    pub const OUT_PACKETS: u16 = 3;
+    /// Bytes from the IP header on.
+    ///
+    /// Type: uint.
+    pub const IN_BYTES: u16 = 4;
+    /// `out-bytes`.
+    ///
+    /// Type: uint.
+    pub const OUT_BYTES: u16 = 5;
+    /// Highest number in use.
+    pub const MAX: u16 = 5;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
+/// What happened in the namespace besides plain forwarding, counted since load or the last zero.
+pub mod counters {
+    use super::{Policy, Range};
+
+    /// Connections in the table now.
+    ///
+    /// Type: uint.
+    pub const CONNS_NOW: u16 = 1;
+    /// `conns-expired`.
+    ///
+    /// Type: uint.
+    pub const CONNS_EXPIRED: u16 = 2;
+    /// Buckets of the connection table now.
+    ///
+    /// Type: uint.
+    pub const TABLE_BUCKETS: u16 = 3;
+    /// `table-resizes`.
+    ///
+    /// Type: uint.
+    pub const TABLE_RESIZES: u16 = 4;
+    /// Packets to a virtual address whose headers are short or lie.
+    ///
+    /// Type: uint.
+    pub const DROP_MALFORMED: u16 = 5;
+    /// New flows for which no dest was usable, answered with port unreachable.
+    ///
+    /// Type: uint.
+    pub const DROP_NO_DEST: u16 = 6;
+    /// `drop-no-memory`.
+    ///
+    /// Type: uint.
+    pub const DROP_NO_MEMORY: u16 = 7;
+    /// New flows refused because conn-max was reached.
+    ///
+    /// Type: uint.
+    pub const DROP_CONN_MAX: u16 = 8;
+    /// Packets whose dest had no route or no device.
+    ///
+    /// Type: uint.
+    pub const DROP_NO_ROUTE: u16 = 9;
+    /// Packets of connections whose dest was removed and expire-nodest is set.
+    ///
+    /// Type: uint.
+    pub const DROP_DEST_GONE: u16 = 10;
+    /// Packets over the path's MTU that may not be fragmented, answered with fragmentation needed.
+    ///
+    /// Type: uint.
+    pub const DROP_TOO_BIG: u16 = 11;
+    /// TCP packets of no connection that do not open one; left to the host.
+    ///
+    /// Type: uint.
+    pub const NOT_SYN: u16 = 12;
+    /// Packets sent through the slower exit (neighbour not resolved yet, fragmentation, XFRM).
+    ///
+    /// Type: uint.
+    pub const SLOW_XMIT: u16 = 13;
+    /// Times a dest's cached route or neighbour was looked up again.
+    ///
+    /// Type: uint.
+    pub const ROUTE_REFRESHES: u16 = 14;
+    /// Highest number in use.
+    pub const MAX: u16 = 14;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
+/// Attributes of `config`.
+pub mod config {
+    use super::{Policy, Range, Set};
+
+    /// `tcp-timeouts`.
+    ///
+    /// Type: nest of `tcp-timeouts`.
+    pub const TCP_TIMEOUTS: u16 = 1;
+    /// Seconds, 1 to 2678400 (31 days).
+    ///
+    /// Type: u32.
+    pub const UDP_TIMEOUT: u16 = 2;
+    /// Connections the namespace may hold; 0 is no limit but memory.
+    ///
+    /// Type: uint.
+    pub const CONN_MAX: u16 = 3;
+    /// 1 ends connections of a removed dest at their next packet; 0 lets TCP connections go on.
+    ///
+    /// Type: u8, max 1.
+    pub const EXPIRE_NODEST: u16 = 4;
+    /// Highest number in use.
+    pub const MAX: u16 = 4;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Nested(Set::TcpTimeouts),
+        Policy::U32(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
+    ];
+}
+
+/// Seconds of silence after which a TCP connection in the state expires, 1 to 2678400 (31 days).
+pub mod tcp_timeouts {
+    use super::{Policy, Range};
+
+    /// `none`.
+    ///
+    /// Type: u32.
+    pub const NONE: u16 = 1;
+    /// `established`.
+    ///
+    /// Type: u32.
+    pub const ESTABLISHED: u16 = 2;
+    /// `syn-sent`.
+    ///
+    /// Type: u32.
+    pub const SYN_SENT: u16 = 3;
+    /// `syn-recv`.
+    ///
+    /// Type: u32.
+    pub const SYN_RECV: u16 = 4;
+    /// `fin-wait`.
+    ///
+    /// Type: u32.
+    pub const FIN_WAIT: u16 = 5;
+    /// `time-wait`.
+    ///
+    /// Type: u32.
+    pub const TIME_WAIT: u16 = 6;
+    /// `close`.
+    ///
+    /// Type: u32.
+    pub const CLOSE: u16 = 7;
+    /// `close-wait`.
+    ///
+    /// Type: u32.
+    pub const CLOSE_WAIT: u16 = 8;
+    /// `last-ack`.
+    ///
+    /// Type: u32.
+    pub const LAST_ACK: u16 = 9;
+    /// `listen`.
+    ///
+    /// Type: u32.
+    pub const LISTEN: u16 = 10;
+    /// `synack`.
+    ///
+    /// Type: u32.
+    pub const SYNACK: u16 = 11;
+    /// Highest number in use.
+    pub const MAX: u16 = 11;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+    ];
+}
+
+/// Attributes of `change`.
+pub mod change {
+    use super::{Policy, Range, Set};
+
+    /// Command number of service-add, service-set, service-del, dest-add, dest-set or dest-del.
+    ///
+    /// Type: u32.
+    pub const OP: u16 = 1;
+    /// `service`.
+    ///
+    /// Type: nest of `service`.
+    pub const SERVICE: u16 = 2;
+    /// `dest`.
+    ///
+    /// Type: nest of `dest`.
+    pub const DEST: u16 = 3;
+    /// Highest number in use.
+    pub const MAX: u16 = 3;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U32(Range::ANY),
+        Policy::Nested(Set::Service),
+        Policy::Nested(Set::Dest),
+    ];
+}
+
+/// Requests, by rising command number.
+pub const OPS: [Op; 16] = [
+    Op {
+        cmd: cmd::SERVICE_ADD,
+        name: "service-add",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::SERVICE_SET,
+        name: "service-set",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::SERVICE_DEL,
+        name: "service-del",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::SERVICE_GET,
+        name: "service-get",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: Some(&[]),
+    },
+    Op {
+        cmd: cmd::SERVICE_FLUSH,
+        name: "service-flush",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::DEST_ADD,
+        name: "dest-add",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::DEST]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::DEST_SET,
+        name: "dest-set",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::DEST]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::DEST_DEL,
+        name: "dest-del",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::DEST]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::DEST_GET,
+        name: "dest-get",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::DEST]),
+        dump_request: Some(&[main::SERVICE]),
+    },
+    Op {
+        cmd: cmd::CONN_GET,
+        name: "conn-get",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[main::SERVICE]),
+    },
+    Op {
+        cmd: cmd::CONN_FLUSH,
+        name: "conn-flush",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::STATS_GET,
+        name: "stats-get",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::STATS_ZERO,
+        name: "stats-zero",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::CONFIG_GET,
+        name: "config-get",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::CONFIG_SET,
+        name: "config-set",
+        uns_admin: true,
+        do_request: Some(&[main::CONFIG]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::BATCH,
+        name: "batch",
+        uns_admin: true,
+        do_request: Some(&[main::CHANGE]),
+        dump_request: None,
+    },
+];
