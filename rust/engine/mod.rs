@@ -6,4 +6,5 @@
 //! crate `rvs-engine`, where its tests run. Nothing here knows the kernel or `std`; time,
 //! randomness and memory come in as arguments.
 
+pub mod change;
 pub mod spec;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of a namespace's configuration, and why one is refused.
+//!
+//! Both netlink dialects decode into [`Change`]; `table` applies them in order, all or none.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::spec::{DestId, DestSpec, Field, Mode, ServiceId, SpecError};
+
+/// Longest name of a scheduler, in bytes (`IP_VS_SCHEDNAME_MAXLEN` less the terminating zero).
+pub const SCHEDULER_NAME_MAX: usize = 15;
+
+/// Name of a scheduler as a client sent it; may be unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerName {
+    bytes: [u8; SCHEDULER_NAME_MAX],
+    len: u8,
+}
+
+impl SchedulerName {
+    /// Takes a name of at most [`SCHEDULER_NAME_MAX`] bytes.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; SCHEDULER_NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        let len = u8::try_from(name.len()).ok()?;
+        Some(Self { bytes, len })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or(&[]);
+        // It was a `str` of that length when it came in.
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+/// One change of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Add a service.
+    ServiceAdd {
+        /// Its id.
+        id: ServiceId,
+        /// Its scheduler.
+        scheduler: SchedulerName,
+    },
+    /// Change a service; `None` keeps a setting.
+    ServiceSet {
+        /// Its id.
+        id: ServiceId,
+        /// Its new scheduler.
+        scheduler: Option<SchedulerName>,
+    },
+    /// Remove a service with its dests.
+    ServiceDel {
+        /// Its id.
+        id: ServiceId,
+    },
+    /// Add a dest to a service.
+    DestAdd {
+        /// The service.
+        service: ServiceId,
+        /// The dest.
+        id: DestId,
+        /// Its settings.
+        spec: DestSpec,
+    },
+    /// Change a dest; `None` keeps a setting.
+    DestSet {
+        /// The service.
+        service: ServiceId,
+        /// The dest.
+        id: DestId,
+        /// Its new mode.
+        mode: Option<Mode>,
+        /// Its new weight.
+        weight: Option<u32>,
+    },
+    /// Remove a dest.
+    DestDel {
+        /// The service.
+        service: ServiceId,
+        /// The dest.
+        id: DestId,
+    },
+}
+
+/// Why a [`Change`] is refused. `Display` gives the text for the user, at most 79 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeError {
+    /// A description breaks a rule.
+    Spec(SpecError),
+    /// No scheduler has that name.
+    NoScheduler(SchedulerName),
+    /// The service is there already.
+    ServiceExists(ServiceId),
+    /// No such service.
+    NoService(ServiceId),
+    /// The dest is there already.
+    DestExists(DestId),
+    /// No such dest in the service.
+    NoDest(DestId),
+    /// The director has no route to the real server.
+    NoRoute(IpAddr),
+    /// The kernel has no memory for it.
+    NoMemory,
+}
+
+impl From<SpecError> for ChangeError {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(error)
+    }
+}
+
+/// What an error is about; netlink maps it to the offending attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The service's nest, or the given part of it.
+    Service(Option<Field>),
+    /// The service's scheduler.
+    Scheduler,
+    /// The dest's nest, or the given part of it.
+    Dest(Option<Field>),
+    /// Nothing in the message.
+    Nothing,
+}
+
+impl ChangeError {
+    /// Which part of `change` this error is about.
+    pub fn blame(&self, change: &Change) -> Blame {
+        let of_dest = matches!(
+            change,
+            Change::DestAdd { .. } | Change::DestSet { .. } | Change::DestDel { .. }
+        );
+        match self {
+            Self::Spec(error) if of_dest => Blame::Dest(Some(error.field())),
+            Self::Spec(error) => Blame::Service(Some(error.field())),
+            Self::NoScheduler(_) => Blame::Scheduler,
+            Self::ServiceExists(_) | Self::NoService(_) => Blame::Service(None),
+            Self::DestExists(_) | Self::NoDest(_) => Blame::Dest(None),
+            Self::NoRoute(_) => Blame::Dest(Some(Field::Address)),
+            Self::NoMemory => Blame::Nothing,
+        }
+    }
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Spec(error) => error.fmt(f),
+            Self::NoScheduler(name) => write!(f, "no scheduler is called {:?}", name.as_str()),
+            Self::ServiceExists(id) => write!(f, "service {id} exists already"),
+            Self::NoService(id) => write!(f, "no service {id}"),
+            Self::DestExists(id) => write!(f, "dest {id} exists already"),
+            Self::NoDest(id) => write!(f, "no dest {id} in the service"),
+            Self::NoRoute(a) => write!(f, "no route to {a}"),
+            Self::NoMemory => f.write_str("out of memory"),
+        }
+    }
+}
