@@ -47,3 +47,7 @@ RVS_ROOT=$RVS_CACHE/root-$(root_key)
 
 # The file naming the kernel that KERNEL= stands for in this root file system.
 kernel_choice() { echo "$RVS_ROOT/var/lib/rvs/kernel-${KERNEL:-default}"; }
+kernel_version() {
+    cat "$(kernel_choice)" 2>/dev/null ||
+        die "kernel ${KERNEL:-(newest supported)} is not prepared" "run: make setup"
+}

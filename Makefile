@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+# What a developer types. Each target is one script; `make help` lists them.
+
+RVS_CACHE ?= $(HOME)/.cache/rvs
+export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm check bench demo clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## root file system, kernel and its metadata under $RVS_CACHE (KERNEL=7.2 selects)
+	@scripts/setup
+
+modules: $(if $(KDIR),,setup) ## the kernel modules, to build/ (KDIR=tree: against that kernel)
+	@scripts/modules
+
+check-kernel: $(if $(KDIR),,setup) ## what a kernel lacks for RVS (KDIR=tree, else the prepared one)
+	@scripts/check-kernel $(KDIR)
+
+tools: setup ## rvsadm
+	@scripts/tools
+
+vm: modules tools ## boot a guest and run CMD='...' as root (SHARE=dir becomes /mnt/share)
+	@$(if $(CMD),,$(error say what to run: make vm CMD='uname -r'))scripts/vm $(if $(SHARE),--share '$(SHARE)') -- '$(subst ','\'',$(CMD))'
+
+check: setup ## formatting, lints, docs, layers, generated code
+	@scripts/check
+
+test-host: setup ## unit tests of the tools and of the engine, on the host
+	@scripts/test host
+
+test-vm: modules tools ## tests in a guest (T=name selects)
+	@scripts/test vm $(T)
+
+test: modules tools ## everything: check, host tests, guest tests
+	@scripts/test check host vm
+
+bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json
+	@scripts/bench
+
+demo: modules tools ## the article's lab: who served how many requests
+	@scripts/demo
+
+clean: ## what was built here (the prepared kernel stays)
+	@scripts/clean
