@@ -6,5 +6,8 @@
 //! crate `rvs-engine`, where its tests run. Nothing here knows the kernel or `std`; time,
 //! randomness and memory come in as arguments.
 
-pub mod change;
+pub mod hash;
+pub mod proto;
 pub mod spec;
+pub mod tuple;
+pub mod wire;

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a connection's packets make of its state, and how long it may be silent.
+
+pub mod tcp;
+pub mod udp;
+
+/// State of a connection.
+///
+/// The TCP states have `ip_vs`'s meaning and order (`IP_VS_TCP_S_*` in `include/net/ip_vs.h`); the
+/// numbers are those of the netlink enum `conn-state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// New, no packet counted yet.
+    None = 0,
+    /// Both sides have answered.
+    Established = 1,
+    /// The dest's side sent a SYN.
+    SynSent = 2,
+    /// The client's SYN was seen.
+    SynRecv = 3,
+    /// The dest's side is closing; with [`tcp::Table::InOnly`] the client's.
+    FinWait = 4,
+    /// Both sides closed.
+    TimeWait = 5,
+    /// Reset or gone.
+    Close = 6,
+    /// The client closed.
+    CloseWait = 7,
+    /// The dest's side closed last.
+    LastAck = 8,
+    /// Waits for a connection, such as one an application helper announced.
+    Listen = 9,
+    /// Cookies were asked for; only in `ip_vs`'s secure_tcp tables, which RVS does not have.
+    SynAck = 10,
+    /// UDP has but this one.
+    Udp = 11,
+}
+
+/// How many states there are.
+pub const STATES: usize = 12;
+
+/// States by number; filled up to a power of two so that no lookup can be out of bounds.
+const BY_NUMBER: [State; 16] = [
+    State::None,
+    State::Established,
+    State::SynSent,
+    State::SynRecv,
+    State::FinWait,
+    State::TimeWait,
+    State::Close,
+    State::CloseWait,
+    State::LastAck,
+    State::Listen,
+    State::SynAck,
+    State::Udp,
+    State::Close,
+    State::Close,
+    State::Close,
+    State::Close,
+];
+
+impl State {
+    /// All states by number.
+    #[inline]
+    pub fn all() -> impl Iterator<Item = Self> {
+        BY_NUMBER.into_iter().take(STATES)
+    }
+
+    /// The state with this number; a number that is none is taken for [`State::Close`].
+    #[inline(always)]
+    pub const fn from_number(number: u8) -> Self {
+        BY_NUMBER[(number & 15) as usize]
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether a dest counts the connection as active (`tcp_state_active_table` in
+    /// `ip_vs_proto_tcp.c`); UDP never is.
+    ///
+    /// A connection starts inactive (`IP_VS_CONN_F_INACTIVE` comes with its dest's flags), before
+    /// its first packet moves it.
+    #[inline(always)]
+    pub const fn is_active(self) -> bool {
+        const ACTIVE: u16 = 1 << State::Established as u16
+            | 1 << State::SynSent as u16
+            | 1 << State::SynRecv as u16
+            | 1 << State::SynAck as u16;
+        ACTIVE >> (self as u16) & 1 != 0
+    }
+
+    /// What going from this state to `next` adds to the dest's count of active connections: -1, 0
+    /// or 1. Inactive ones are those that are not active (`ip_vs_dest_inactconns`).
+    #[inline(always)]
+    pub const fn active_change(self, next: Self) -> i32 {
+        next.is_active() as i32 - self.is_active() as i32
+    }
+
+    /// Name in netlink and in `rvsadm`'s output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Established => "established",
+            Self::SynSent => "syn-sent",
+            Self::SynRecv => "syn-recv",
+            Self::FinWait => "fin-wait",
+            Self::TimeWait => "time-wait",
+            Self::Close => "close",
+            Self::CloseWait => "close-wait",
+            Self::LastAck => "last-ack",
+            Self::Listen => "listen",
+            Self::SynAck => "synack",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// How long a connection may be silent in each state before it expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    seconds: [u32; 16],
+}
+
+impl Timeouts {
+    /// `ip_vs`'s: [`tcp::TIMEOUTS`] and [`udp::TIMEOUT`].
+    pub const DEFAULT: Self = {
+        let mut seconds = [udp::TIMEOUT; 16];
+        let mut i = 0;
+        while i < tcp::STATES {
+            seconds[i] = tcp::TIMEOUTS[i];
+            i += 1;
+        }
+        Self { seconds }
+    };
+
+    /// Seconds of silence in `state`.
+    #[inline(always)]
+    pub const fn get(&self, state: State) -> u32 {
+        self.seconds[(state as usize) & 15]
+    }
+
+    /// Sets the seconds of silence in `state`; [`super::spec::validate_timeout`] says which.
+    #[inline]
+    pub fn set(&mut self, state: State, seconds: u32) {
+        self.seconds[(state as usize) & 15] = seconds;
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_states_are_the_same_thing() {
+        for (number, state) in State::all().enumerate() {
+            assert_eq!(usize::from(state.number()), number);
+            assert_eq!(State::from_number(number as u8), state);
+        }
+        assert_eq!(State::all().count(), STATES);
+        for number in STATES as u8..=15 {
+            assert_eq!(State::from_number(number), State::Close);
+        }
+    }
+
+    #[test]
+    fn four_states_are_active() {
+        let active: Vec<_> = State::all().filter(|s| s.is_active()).collect();
+        assert_eq!(
+            active,
+            [
+                State::Established,
+                State::SynSent,
+                State::SynRecv,
+                State::SynAck
+            ]
+        );
+        assert_eq!(State::None.active_change(State::SynRecv), 1);
+        assert_eq!(State::SynRecv.active_change(State::Established), 0);
+        assert_eq!(State::Established.active_change(State::FinWait), -1);
+        assert_eq!(State::FinWait.active_change(State::TimeWait), 0);
+        assert_eq!(State::None.active_change(State::Udp), 0);
+    }
+
+    #[test]
+    fn timeouts_start_as_ip_vs_has_them() {
+        let mut timeouts = Timeouts::DEFAULT;
+        let all: Vec<_> = State::all().map(|s| timeouts.get(s)).collect();
+        assert_eq!(all, [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300]);
+        timeouts.set(State::Udp, 30);
+        assert_eq!(timeouts.get(State::Udp), 30);
+        assert_eq!(timeouts.get(State::SynAck), 120);
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP (RFC 9293) and UDP (RFC 768) headers, as far as balancing needs them.
+
+use super::{chunk, Error, Ipv4, TCP, UDP};
+use core::fmt;
+
+/// Length of a TCP header without options, in bytes.
+pub const TCP_MIN_LEN: usize = 20;
+
+/// Length of a UDP header, in bytes.
+pub const UDP_LEN: usize = 8;
+
+/// The control bits of a TCP header.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: Self = Self(0x01);
+    /// Synchronize sequence numbers.
+    pub const SYN: Self = Self(0x02);
+    /// Reset the connection.
+    pub const RST: Self = Self(0x04);
+    /// Push.
+    pub const PSH: Self = Self(0x08);
+    /// The acknowledgment field counts.
+    pub const ACK: Self = Self(0x10);
+    /// The urgent pointer counts.
+    pub const URG: Self = Self(0x20);
+
+    /// Whether any of `other`'s bits is set.
+    #[inline(always)]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both sets of bits.
+    #[inline(always)]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a packet of no connection may open one: SYN without RST, as `tcp_conn_schedule` in
+    /// `ip_vs_proto_tcp.c` has it. ACK is not looked at, for the sake of active FTP.
+    #[inline(always)]
+    pub const fn opens(self) -> bool {
+        self.0 & (Self::SYN.0 | Self::RST.0) == Self::SYN.0
+    }
+}
+
+impl fmt::Debug for TcpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bit, letter) in ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C']
+            .into_iter()
+            .enumerate()
+        {
+            let set = self.0 >> bit & 1 != 0;
+            write!(f, "{}", if set { letter } else { '.' })?;
+        }
+        Ok(())
+    }
+}
+
+/// What RVS needs of a TCP or UDP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Source and destination port, read as one little-endian number.
+    pub ports: u32,
+    /// Length of the header with its options, in bytes.
+    pub header_len: usize,
+    /// TCP's control bits; none for UDP.
+    pub flags: TcpFlags,
+}
+
+impl Segment {
+    /// Reads the header behind `ip` in `head`, the linear part of a packet.
+    ///
+    /// # Errors
+    ///
+    /// `Fragment`, `Protocol`, `NotLinear`, `Short`, `DataOffset`, `UdpLength`.
+    #[inline(always)]
+    pub fn parse(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+        if ip.is_fragment() {
+            return Err(Error::Fragment);
+        }
+        match ip.protocol {
+            TCP => Self::tcp(head, ip),
+            UDP => Self::udp(head, ip),
+            _ => Err(Error::Protocol),
+        }
+    }
+
+    #[inline(always)]
+    fn tcp(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+        let fixed: &[u8; TCP_MIN_LEN] = transport(head, ip)?;
+        let [p0, p1, p2, p3, _, _, _, _, _, _, _, _, offset, flags, ..] = *fixed;
+        let header_len = usize::from(offset >> 4) << 2;
+        if header_len < TCP_MIN_LEN || ip.header_len.saturating_add(header_len) > ip.total_len {
+            return Err(Error::DataOffset);
+        }
+        Ok(Self {
+            ports: u32::from_le_bytes([p0, p1, p2, p3]),
+            header_len,
+            flags: TcpFlags(flags),
+        })
+    }
+
+    #[inline(always)]
+    fn udp(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+        let fixed: &[u8; UDP_LEN] = transport(head, ip)?;
+        let [p0, p1, p2, p3, l0, l1, _, _] = *fixed;
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        if len < UDP_LEN || ip.header_len.saturating_add(len) > ip.total_len {
+            return Err(Error::UdpLength);
+        }
+        Ok(Self {
+            ports: u32::from_le_bytes([p0, p1, p2, p3]),
+            header_len: UDP_LEN,
+            flags: TcpFlags(0),
+        })
+    }
+}
+
+/// The first `N` bytes of the payload, none of them padding.
+#[inline(always)]
+fn transport<'a, const N: usize>(head: &'a [u8], ip: &Ipv4) -> Result<&'a [u8; N], Error> {
+    if ip.header_len.saturating_add(N) > ip.total_len {
+        return Err(Error::Short);
+    }
+    chunk(head, ip.header_len, ip.total_len)
+}
