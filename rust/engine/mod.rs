@@ -8,6 +8,7 @@
 
 pub mod hash;
 pub mod proto;
+pub mod sched;
 pub mod spec;
 pub mod tuple;
 pub mod wire;

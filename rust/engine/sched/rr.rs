@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Round robin: the next usable dest after the one picked last (`ip_vs_rr.c`).
+//!
+//! State word 0 is the index after the dest picked last, 0 at the start. The table has, for each
+//! index and for the one past the end, the next dest of weight above 0 from there on, going round.
+
+use super::{Flow, Scheduler, View, GONE};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// In the table: no dest has weight.
+const NONE: u32 = u32::MAX;
+
+/// The scheduler `rr`.
+pub(super) struct RoundRobin;
+
+impl Scheduler for RoundRobin {
+    fn name(&self) -> &'static str {
+        "rr"
+    }
+
+    fn table_len(&self, dests: usize) -> usize {
+        dests.saturating_add(1)
+    }
+
+    fn build(&self, weights: &[u32], table: &mut [u32]) {
+        let first = weights.iter().position(|&weight| weight > 0);
+        let mut next = first.map_or(NONE, |index| index as u32);
+        // Backwards from the entry past the end, which goes round to the first.
+        for (index, entry) in table.iter_mut().enumerate().rev() {
+            if weights.get(index).is_some_and(|&weight| weight > 0) {
+                next = index as u32;
+            }
+            *entry = next;
+        }
+    }
+
+    fn carry(&self, old: &View<'_>, map: &[u32], new: &View<'_>) {
+        let [from, ..] = old.state;
+        let [to, ..] = new.state;
+        // A cursor whose dest is gone steps back to the one before it, so that the next pick is
+        // still the dest after it.
+        let passed = map.get(..from.load(Relaxed) as usize).unwrap_or(map);
+        let cursor = passed.iter().rev().find(|&&index| index != GONE);
+        to.store(
+            cursor.map_or(0, |&index| u64::from(index).saturating_add(1)),
+            Relaxed,
+        );
+    }
+
+    fn pick(&self, view: &View<'_>, _flow: &Flow) -> Option<u32> {
+        let [cursor, ..] = view.state;
+        let mut seen = cursor.load(Relaxed);
+        loop {
+            let picked = next_usable(view, seen)?;
+            let after = u64::from(picked).wrapping_add(1);
+            match cursor.compare_exchange_weak(seen, after, Relaxed, Relaxed) {
+                Ok(_) => return Some(picked),
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+/// The first usable dest from `start` on, going round once.
+#[inline]
+fn next_usable(view: &View<'_>, start: u64) -> Option<u32> {
+    let next = |from: usize| view.table.get(from).copied().filter(|&index| index != NONE);
+    let first = next(start as usize)?;
+    let mut index = first;
+    while view.is_overloaded(index) {
+        index = next((index as usize).wrapping_add(1))?;
+        if index == first {
+            return None;
+        }
+    }
+    Some(index)
+}
