@@ -256,6 +256,7 @@ enum Step {
     Delete(usize),
     Weight(usize, u32),
     Overload(usize, bool),
+    OverloadAll(bool),
 }
 
 fn weight() -> impl Strategy<Value = u32> {
@@ -275,6 +276,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => which.clone().prop_map(Step::Delete),
         2 => (which.clone(), weight()).prop_map(|(i, w)| Step::Weight(i, w)),
         2 => (which, any::<bool>()).prop_map(|(i, on)| Step::Overload(i, on)),
+        2 => any::<bool>().prop_map(Step::OverloadAll),
     ]
 }
 
@@ -313,13 +315,17 @@ fn same_as_model(name: &str, steps: &[Step]) {
                 list[i].overloaded = on;
                 service.dests[i].overloaded = on;
             }
+            Step::OverloadAll(on) => {
+                list.iter_mut().for_each(|dest| dest.overloaded = on);
+                service.dests.clone_from(&list);
+            }
             _ => {}
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..Default::default() })]
 
     #[test]
     fn rr_goes_on_as_ip_vs_through_any_changes(steps in prop::collection::vec(step(), 1..60)) {
