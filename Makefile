@@ -8,7 +8,7 @@ export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE
 .PHONY: help setup modules check-kernel tools vm test test-host test-vm check bench demo clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## root file system, kernel and its metadata under $RVS_CACHE (KERNEL=7.2 selects)
 	@scripts/setup

@@ -33,7 +33,7 @@ key_of() { sha256sum | cut -c1-12; }
 
 # What belongs to this checkout (cargo's target folder, the guest's module
 # tree) is keyed by its path: two checkouts never see each other's objects.
-RVS_WORK=$RVS_CACHE/work/$(printf '%s' "$RVS_REPO" | key_of)
+export RVS_WORK=$RVS_CACHE/work/$(printf '%s' "$RVS_REPO" | key_of)
 
 # The root file system's key: everything that decides what is in it.
 root_key() {
@@ -44,6 +44,7 @@ root_key() {
     } | key_of
 }
 RVS_ROOT=$RVS_CACHE/root-$(root_key)
+export RVS_ROOT
 
 # The file naming the kernel that KERNEL= stands for in this root file system.
 kernel_choice() { echo "$RVS_ROOT/var/lib/rvs/kernel-${KERNEL:-default}"; }

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures, a limit of time for each test, and the kernel's log checked after each."""
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+# pylint: disable=wrong-import-position
+from lab import director as directors  # noqa: E402
+from lab import shell  # noqa: E402
+from lab.kernel_log import KernelLog  # noqa: E402
+from lab.topology import Lab  # noqa: E402
+
+TEST_SECONDS = 120
+
+
+@pytest.fixture(name="lab")
+def _lab():
+    """The lab of topology.py, fresh for each test, nginx on every real server."""
+    made = Lab()
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="ipvs")
+def _ipvs(lab):
+    """The lab's director run by stock ip_vs."""
+    return directors.Ipvs(lab.director)
+
+
+@pytest.fixture(name="rvs")
+def _rvs(lab):
+    """The lab's director run by RVS."""
+    return directors.Rvs(lab.director)
+
+
+@pytest.fixture(name="unloaded")
+def _unloaded():
+    """No module of RVS loaded at the start nor at the end."""
+    shell.rmmod("rvs", "toa")
+    yield
+    shell.rmmod("rvs", "toa")
+
+
+class TooLong(AssertionError):
+    """A test took longer than any test may."""
+
+
+def _too_long(_signal, _frame):
+    raise TooLong(f"test still running after {TEST_SECONDS} s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Starts the clock and the log of one test, set-up and teardown included."""
+    item.kernel_log = KernelLog()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(TEST_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        item.kernel_log.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A complaint of the kernel fails the phase in which it is first seen."""
+    report = yield
+    complaints = item.kernel_log.complaints()
+    if complaints and not getattr(item, "complained", False):
+        item.complained = True
+        said = "the kernel complained during this test:\n" + "\n".join(complaints)
+        report.outcome = "failed"
+        report.longrepr = f"{report.longrepr or ''}\n{said}"
+    return report
+
+
+OUTCOMES = {}
+
+
+def pytest_runtest_logreport(report):
+    """One outcome a test: the worst of its set-up, call and teardown."""
+    rank = {"skipped": 0, "passed": 1, "failed": 2}
+    if report.when != "call" and report.outcome == "passed":
+        return
+    old = OUTCOMES.get(report.nodeid, "skipped")
+    OUTCOMES[report.nodeid] = max(old, report.outcome, key=rank.get)
+
+
+def pytest_sessionfinish(session):
+    """The totals for `make test`, where a share is there to take them."""
+    del session
+    path = os.environ.get("RVS_TOTALS")
+    if path:
+        counts = {k: list(OUTCOMES.values()).count(k) for k in ("passed", "failed", "skipped")}
+        with open(path, "w", encoding="ascii") as f:
+            json.dump(counts, f)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One description of a service, configured through ip_vs or through RVS."""
+
+import dataclasses
+import json
+
+from . import shell
+from .topology import VIP
+
+
+@dataclasses.dataclass
+class Service:
+    """A service and its dests: (address, weight) pairs."""
+
+    dests: list
+    scheduler: str = "rr"
+    mode: str = "dr"
+    protocol: str = "tcp"
+    vip: str = VIP
+    port: int = 80
+
+    @property
+    def id(self):
+        """As RVS prints it: tcp/203.0.113.10:80."""
+        return f"{self.protocol}/{self.vip}:{self.port}"
+
+
+class Ipvs:
+    """The stock peer, through ipvsadm."""
+
+    name = "ip_vs"
+    MODE = {"dr": "-g", "tun": "-i", "nat": "-m"}
+
+    def __init__(self, host):
+        self.host = host
+        shell.modprobe("ip_vs")
+
+    def add(self, service):
+        """Adds a service with its dests."""
+        which = ("-t" if service.protocol == "tcp" else "-u", f"{service.vip}:{service.port}")
+        shell.modprobe(f"ip_vs_{service.scheduler}")
+        self.host.run("ipvsadm", "-A", *which, "-s", service.scheduler)
+        for address, weight in service.dests:
+            self.host.run(
+                "ipvsadm", "-a", *which, "-r", f"{address}:{service.port}",
+                self.MODE[service.mode], "-w", weight,
+            )
+
+    def flush(self):
+        """Removes all services."""
+        self.host.run("ipvsadm", "-C")
+
+
+class Rvs:
+    """RVS, through rvsadm."""
+
+    name = "rvs"
+
+    def __init__(self, host):
+        self.host = host
+        shell.modprobe("rvs")
+
+    def adm(self, *args, **kwargs):
+        """Runs rvsadm on the director; see shell.run."""
+        return self.host.run("rvsadm", *args, **kwargs)
+
+    def json(self, *args):
+        """What `rvsadm ARGS -j` says."""
+        return json.loads(self.adm(*args, "-j").stdout)
+
+    def add(self, service):
+        """Adds a service with its dests."""
+        self.adm("service", "add", service.id, "--scheduler", service.scheduler)
+        for address, weight in service.dests:
+            self.adm(
+                "dest", "add", service.id, f"{address}:{service.port}",
+                "--mode", service.mode, "--weight", weight,
+            )
+
+    def flush(self):
+        """Removes all services."""
+        self.adm("service", "flush")

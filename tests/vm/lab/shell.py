@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Running programs so that a failure says what ran and what it answered."""
+
+import shlex
+import subprocess
+
+
+class CommandError(AssertionError):
+    """A program ended with a status that the test did not expect."""
+
+
+def run(*args, check=True, stdin=None, timeout=60):
+    """Runs ARGS (one string is split like in a shell); returns the finished process, text."""
+    argv = shlex.split(args[0]) if len(args) == 1 else [str(a) for a in args]
+    done = subprocess.run(
+        argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if check and done.returncode != 0:
+        raise CommandError(
+            f"{shlex.join(argv)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+    return done
+
+
+def modprobe(*names):
+    """Loads modules; loading a loaded one does nothing."""
+    for name in names:
+        run("modprobe", name)
+
+
+def rmmod(*names):
+    """Unloads modules that are loaded, in the order given."""
+    with open("/proc/modules", encoding="ascii") as f:
+        loaded = {line.split()[0] for line in f}
+    for name in names:
+        if name in loaded:
+            run("rmmod", name)
