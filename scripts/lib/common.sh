@@ -33,7 +33,8 @@ key_of() { sha256sum | cut -c1-12; }
 
 # What belongs to this checkout (cargo's target folder, the guest's module
 # tree) is keyed by its path: two checkouts never see each other's objects.
-export RVS_WORK=$RVS_CACHE/work/$(printf '%s' "$RVS_REPO" | key_of)
+RVS_WORK=$RVS_CACHE/work/$(printf '%s' "$RVS_REPO" | key_of)
+export RVS_WORK
 
 # The root file system's key: everything that decides what is in it.
 root_key() {
