@@ -169,6 +169,9 @@ impl DestSpec {
         if !self.mode.is_supported() {
             return Err(SpecError::ModeUnsupported(self.mode));
         }
+        if id.address.is_loopback() && self.mode != Mode::Local {
+            return Err(SpecError::DestAddress(id.address));
+        }
         if id.port == 0 {
             return Err(SpecError::DestPort);
         }

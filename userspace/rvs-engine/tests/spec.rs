@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Descriptions: what is taken, what is refused and with which words.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+use rvs_engine::spec::{
+    validate_timeout, DestId, DestSpec, Field, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX,
+    WEIGHT_MAX,
+};
+
+/// What an extended ack holds (`NETLINK_MAX_FMTMSG_LEN` less its zero byte).
+const TEXT_MAX: usize = 79;
+
+const MODES: [Mode; 5] = [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat, Mode::Local];
+
+fn service(address: &str, port: u16) -> ServiceId {
+    ServiceId {
+        protocol: Protocol::Tcp,
+        address: address.parse().unwrap(),
+        port,
+    }
+}
+
+fn dest(address: &str, port: u16) -> DestId {
+    DestId {
+        address: address.parse().unwrap(),
+        port,
+    }
+}
+
+fn dr(weight: u32) -> DestSpec {
+    DestSpec {
+        mode: Mode::Dr,
+        weight,
+    }
+}
+
+/// The text and the blamed field of a refusal.
+fn refusal(result: Result<(), SpecError>) -> (String, Field) {
+    let error = result.expect_err("refused");
+    (error.to_string(), error.field())
+}
+
+#[test]
+fn ids_are_printed_as_they_are_typed() {
+    assert_eq!(
+        service("203.0.113.10", 443).to_string(),
+        "tcp/203.0.113.10:443"
+    );
+    let v6 = ServiceId {
+        protocol: Protocol::Udp,
+        ..service("2001:db8::1", 53)
+    };
+    assert_eq!(v6.to_string(), "udp/[2001:db8::1]:53");
+    assert_eq!(dest("192.0.2.1", 80).to_string(), "192.0.2.1:80");
+    assert_eq!(dest("2001:db8::2", 80).to_string(), "[2001:db8::2]:80");
+}
+
+#[test]
+fn numbers_and_names_are_those_of_the_wire() {
+    for mode in MODES {
+        assert_eq!(Mode::from_number(mode.number()), Some(mode));
+    }
+    assert_eq!(Mode::from_number(0), None);
+    assert_eq!(Mode::from_number(6), None);
+    assert_eq!(
+        MODES.map(Mode::name),
+        ["dr", "nat", "tun", "fullnat", "local"]
+    );
+    for number in 0..=255 {
+        let known = matches!(number, 6 | 17);
+        assert_eq!(Protocol::from_number(number).is_some(), known, "{number}");
+    }
+    assert_eq!(Protocol::Tcp.number(), 6);
+    assert_eq!(Protocol::Udp.number(), 17);
+}
+
+#[test]
+fn a_good_description_passes() {
+    let vip = service("203.0.113.10", 443);
+    assert_eq!(vip.validate(), Ok(()));
+    for weight in [0, 1, WEIGHT_MAX] {
+        assert_eq!(dr(weight).validate(&dest("192.0.2.1", 443), &vip), Ok(()));
+    }
+    assert_eq!(validate_timeout(1), Ok(()));
+    assert_eq!(validate_timeout(TIMEOUT_MAX), Ok(()));
+}
+
+#[test]
+fn services_are_refused_with_the_reason() {
+    let refused = |address, port| refusal(service(address, port).validate());
+    for address in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "255.255.255.255",
+        "224.0.0.1",
+        "::",
+        "ff02::1",
+    ] {
+        let text = format!("{address} cannot be a virtual address");
+        assert_eq!(refused(address, 80), (text, Field::Address));
+    }
+    assert_eq!(
+        refused("2001:db8::1", 80),
+        (
+            "2001:db8::1: IPv6 is not supported yet".into(),
+            Field::Address
+        )
+    );
+    assert_eq!(
+        refused("203.0.113.10", 0),
+        (
+            "port 0: a service needs a port, 1 to 65535".into(),
+            Field::Port
+        )
+    );
+}
+
+#[test]
+fn dests_are_refused_with_the_reason() {
+    let vip = service("203.0.113.10", 443);
+    let refused =
+        |address, port, spec: DestSpec| refusal(spec.validate(&dest(address, port), &vip));
+    for address in ["0.0.0.0", "255.255.255.255", "239.1.2.3", "127.0.0.1"] {
+        let text = format!("{address} cannot be a real server");
+        assert_eq!(refused(address, 443, dr(1)), (text, Field::Address));
+    }
+    assert_eq!(
+        refused("2001:db8::1", 443, dr(1)),
+        (
+            "2001:db8::1 is not of the service's family".into(),
+            Field::Address
+        )
+    );
+    assert_eq!(
+        refused("203.0.113.10", 443, dr(1)),
+        (
+            "203.0.113.10 is the virtual address itself".into(),
+            Field::Address
+        )
+    );
+    assert_eq!(
+        refused("192.0.2.1", 0, dr(1)),
+        (
+            "port 0: a dest needs a port, 1 to 65535".into(),
+            Field::Port
+        )
+    );
+    assert_eq!(
+        refused("192.0.2.1", 8443, dr(1)),
+        (
+            "port 8443: mode dr cannot change the port, use 443".into(),
+            Field::Port
+        )
+    );
+    assert_eq!(
+        refused("192.0.2.1", 443, dr(WEIGHT_MAX + 1)),
+        (
+            "weight 65536 is out of range, 0 to 65535".into(),
+            Field::Weight
+        )
+    );
+    for mode in MODES.into_iter().filter(|mode| !mode.is_supported()) {
+        let text = format!("mode {} is not supported by this version", mode.name());
+        let spec = DestSpec { mode, weight: 1 };
+        assert_eq!(refused("192.0.2.1", 443, spec), (text, Field::Mode));
+    }
+}
+
+#[test]
+fn timeouts_are_refused_with_the_reason() {
+    for seconds in [0, TIMEOUT_MAX + 1, u32::MAX] {
+        let text = format!("timeout {seconds} s is out of range, 1 to 2678400");
+        assert_eq!(refusal(validate_timeout(seconds)), (text, Field::Timeout));
+    }
+}
+
+/// Every error there is, about these values; a new one does not compile until it is here.
+fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecError> {
+    let all = vec![
+        SpecError::VirtualAddress(address),
+        SpecError::Ipv6(address),
+        SpecError::ServicePort,
+        SpecError::DestAddress(address),
+        SpecError::DestFamily(address),
+        SpecError::DestIsVirtualAddress(address),
+        SpecError::DestPort,
+        SpecError::DrPort {
+            dest: port,
+            service: !port,
+        },
+        SpecError::ModeUnsupported(mode),
+        SpecError::Weight(number),
+        SpecError::Timeout(number),
+    ];
+    for error in &all {
+        match error {
+            SpecError::VirtualAddress(_)
+            | SpecError::Ipv6(_)
+            | SpecError::ServicePort
+            | SpecError::DestAddress(_)
+            | SpecError::DestFamily(_)
+            | SpecError::DestIsVirtualAddress(_)
+            | SpecError::DestPort
+            | SpecError::DrPort { .. }
+            | SpecError::ModeUnsupported(_)
+            | SpecError::Weight(_)
+            | SpecError::Timeout(_) => {}
+        }
+    }
+    all
+}
+
+fn fits(error: &SpecError) -> bool {
+    let text = error.to_string();
+    (1..=TEXT_MAX).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+#[test]
+fn the_longest_texts_fit_an_extended_ack() {
+    let longest = IpAddr::V6(Ipv6Addr::from([0xab; 16]));
+    for mode in MODES {
+        for error in every_error(longest, u16::MAX, u32::MAX, mode) {
+            assert!(fits(&error), "{error}");
+        }
+    }
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        4 => any::<u32>().prop_map(|a| IpAddr::V4(Ipv4Addr::from(a))),
+        2 => any::<u128>().prop_map(|a| IpAddr::V6(Ipv6Addr::from(a))),
+        2 => any::<u32>().prop_map(|a| IpAddr::V6(Ipv4Addr::from(a).to_ipv6_mapped())),
+        1 => Just(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10))),
+    ]
+}
+
+fn port() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(0), Just(443), any::<u16>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..Default::default() })]
+
+    #[test]
+    fn every_refusal_fits_an_extended_ack(
+        vip in (address(), port()),
+        rs in (address(), port()),
+        mode in prop::sample::select(&MODES[..]),
+        weight in any::<u32>(),
+    ) {
+        let vip = ServiceId { protocol: Protocol::Udp, address: vip.0, port: vip.1 };
+        let rs = DestId { address: rs.0, port: rs.1 };
+        let results = [
+            vip.validate(),
+            DestSpec { mode, weight }.validate(&rs, &vip),
+            validate_timeout(weight),
+        ];
+        for error in results.iter().filter_map(|result| result.err()) {
+            prop_assert!(fits(&error), "{}", error);
+        }
+        for error in every_error(rs.address, rs.port, weight, mode) {
+            prop_assert!(fits(&error), "{}", error);
+        }
+    }
+
+    #[test]
+    fn what_passes_can_be_balanced(
+        vip in (address(), 1..=u16::MAX),
+        rs in address(),
+        weight in 0..70_000u32,
+    ) {
+        let vip = ServiceId { protocol: Protocol::Tcp, address: vip.0, port: vip.1 };
+        let rs = DestId { address: rs, port: vip.port };
+        if vip.validate().is_ok() && dr(weight).validate(&rs, &vip).is_ok() {
+            prop_assert!(vip.address.is_ipv4() && rs.address.is_ipv4());
+            prop_assert!(vip.address != rs.address);
+            prop_assert!(!rs.address.is_multicast() && !rs.address.is_loopback());
+            prop_assert!(weight <= WEIGHT_MAX);
+        }
+    }
+}
