@@ -189,9 +189,10 @@ fn search(view: &View<'_>, cycle: Cycle, at: Position) -> Option<(u32, u32)> {
 /// the first that matters is the highest one an available dest belongs to.
 #[cold]
 fn search_available(view: &View<'_>, cycle: Cycle, at: Position) -> (Option<u32>, Position) {
-    let weights = view.weights.iter().copied();
-    let available = (0..)
-        .zip(weights)
+    // Not `enumerate`: its counter is checked for overflow.
+    let indices = 0..view.weights.len() as u32;
+    let available = indices
+        .zip(view.weights.iter().copied())
         .filter(|&(index, weight)| weight > 0 && !view.is_overloaded(index));
     let first = |start: u32, level: u32| {
         available

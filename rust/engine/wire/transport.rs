@@ -3,7 +3,7 @@
 //! TCP (RFC 9293) and UDP (RFC 768) headers, as far as balancing needs them.
 
 use super::{chunk, Error, Ipv4, TCP, UDP};
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 /// Length of a TCP header without options, in bytes.
 pub const TCP_MIN_LEN: usize = 20;
@@ -51,12 +51,10 @@ impl TcpFlags {
 
 impl fmt::Debug for TcpFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (bit, letter) in ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C']
-            .into_iter()
-            .enumerate()
-        {
-            let set = self.0 >> bit & 1 != 0;
-            write!(f, "{}", if set { letter } else { '.' })?;
+        let mut bits = self.0;
+        for letter in ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C'] {
+            f.write_char(if bits & 1 != 0 { letter } else { '.' })?;
+            bits >>= 1;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 //! The packet tables of `tests/packets`, and what must hold for any bytes at all.
 
+#![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
+
 use proptest::prelude::*;
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::{self, Error, IcmpError, Ipv4, PacketV4};

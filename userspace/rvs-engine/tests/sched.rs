@@ -2,6 +2,8 @@
 
 //! Schedulers against plain models of `ip_vs`'s rules: same changes, same picks.
 
+#![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,6 +2,12 @@
 
 //! Descriptions: what is taken, what is refused and with which words.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what cannot go on has failed"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
