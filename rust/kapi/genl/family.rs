@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Families: their operations, groups and registration.
+//!
+//! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
+
+use core::ptr;
+
+use kernel::error::{code::ENOBUFS, code::ESRCH, to_result, Result};
+use kernel::types::Opaque;
+
+use super::message::{Header, Message};
+use super::{dump, request, AttrPolicy, Doit, Dumpit, Full, Writer};
+use crate::bindings;
+use crate::kapi::netns::Net;
+
+/// Every operation needs `CAP_NET_ADMIN` in the namespace's user namespace.
+const ADMIN: u8 = bindings::GENL_UNS_ADMIN_PERM as u8;
+
+/// One operation of a family.
+#[repr(transparent)]
+pub(crate) struct Op(bindings::genl_split_ops);
+
+// SAFETY: Never written after it was built; its policy is `'static` and `Sync`.
+unsafe impl Sync for Op {}
+
+impl Op {
+    /// The operation that `T` handles.
+    pub(crate) const fn doit<T: Doit>() -> Self {
+        let call = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
+            pre_doit: None,
+            doit: Some(request::doit::<T>),
+            post_doit: None,
+        };
+        Self::new(
+            bindings::genl_split_ops__bindgen_ty_1 {
+                __bindgen_anon_1: call,
+            },
+            T::POLICY,
+            T::CMD,
+            bindings::GENL_CMD_CAP_DO as u8,
+        )
+    }
+
+    /// The dump that `T` handles.
+    pub(crate) const fn dumpit<T: Dumpit>() -> Self {
+        let call = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
+            start: Some(dump::start::<T>),
+            dumpit: Some(dump::dumpit::<T>),
+            done: None,
+        };
+        Self::new(
+            bindings::genl_split_ops__bindgen_ty_1 {
+                __bindgen_anon_2: call,
+            },
+            T::POLICY,
+            T::CMD,
+            bindings::GENL_CMD_CAP_DUMP as u8,
+        )
+    }
+
+    /// Its command number.
+    pub(crate) const fn cmd(&self) -> u8 {
+        self.0.cmd
+    }
+
+    /// Whether it is a dump.
+    pub(crate) const fn is_dump(&self) -> bool {
+        self.0.flags & bindings::GENL_CMD_CAP_DUMP as u8 != 0
+    }
+
+    const fn new(
+        calls: bindings::genl_split_ops__bindgen_ty_1,
+        policy: &'static [AttrPolicy],
+        cmd: u8,
+        kind: u8,
+    ) -> Self {
+        // Without a policy the core refuses every attribute.
+        let (first, highest) = match policy.len() {
+            0 => (ptr::null(), 0),
+            len => (policy.as_ptr(), len - 1),
+        };
+        assert!(highest <= u16::MAX as usize);
+        Self(bindings::genl_split_ops {
+            __bindgen_anon_1: calls,
+            policy: first.cast(),
+            maxattr: highest as u32,
+            cmd,
+            internal_flags: 0,
+            flags: ADMIN | kind,
+            // Everything is validated.
+            validate: 0,
+        })
+    }
+}
+
+/// A multicast group of a family. Listening needs `CAP_NET_ADMIN` in the namespace's user
+/// namespace.
+#[repr(transparent)]
+pub(crate) struct Group(bindings::genl_multicast_group);
+
+// SAFETY: Plain data, never written after it was built.
+unsafe impl Sync for Group {}
+
+impl Group {
+    /// A group of that name.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, when the name is longer than 15 bytes or empty.
+    pub(crate) const fn new(name: &str) -> Self {
+        Self(bindings::genl_multicast_group {
+            name: short_name(name),
+            // GENL_MCAST_CAP_NET_ADMIN
+            flags: 1,
+        })
+    }
+}
+
+/// A family of operations and groups, in every network namespace. Operations may run in parallel.
+#[repr(transparent)]
+pub(crate) struct Family {
+    raw: Opaque<bindings::genl_family>,
+}
+
+// SAFETY: Only the core writes to it, under its own locks; what this side reads is never written
+// after registration.
+unsafe impl Sync for Family {}
+
+impl Family {
+    /// Describes a family; `ops` are sorted by command number, a dump behind its `do`.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, when a name is too long or there are over 255 operations or groups.
+    pub(crate) const fn new(
+        name: &str,
+        version: u8,
+        ops: &'static [Op],
+        groups: &'static [Group],
+    ) -> Self {
+        assert!(ops.len() <= u8::MAX as usize && groups.len() <= u8::MAX as usize);
+        let mut raw: bindings::genl_family = pin_init::zeroed();
+        raw.name = short_name(name);
+        raw.version = version as u32;
+        raw._bitfield_1 = flags();
+        raw.n_split_ops = ops.len() as u8;
+        raw.split_ops = ops.as_ptr().cast();
+        raw.n_mcgrps = groups.len() as u8;
+        raw.mcgrps = groups.as_ptr().cast();
+        raw.module = this_module();
+        Self {
+            raw: Opaque::new(raw),
+        }
+    }
+
+    /// Makes the family known. Requests come in from here on, so everything that its handlers
+    /// need has to be set up before, and nothing that may fail should follow: a dump begun
+    /// meanwhile would outlive the module.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` when the name is taken; `ENOMEM`.
+    pub(crate) fn register(&'static self) -> Result<Registration> {
+        // SAFETY: Complete, and `'static`.
+        to_result(unsafe { bindings::genl_register_family(self.raw.get()) })?;
+        // INVARIANT: Just registered.
+        Ok(Registration { family: self })
+    }
+}
+
+/// The registration of a family; dropping it waits for running requests and refuses new ones.
+///
+/// # Invariants
+///
+/// `family` is registered.
+pub(crate) struct Registration {
+    family: &'static Family,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the invariants, and only here unregistered.
+        unsafe { bindings::genl_unregister_family(self.family.raw.get()) };
+    }
+}
+
+impl super::Request<'_> {
+    /// Whether anyone in the request's namespace listens to the family's group of that index.
+    pub(crate) fn has_listeners(&self, group: u32) -> bool {
+        // SAFETY: The family of a request is registered; the namespace is valid.
+        unsafe { bindings::genl_has_listeners(self.family(), self.net().as_raw(), group) > 0 }
+    }
+
+    /// Sends an event to the listeners in the request's namespace; `size` bytes of attributes at
+    /// most. When it cannot be built, listeners learn from their sockets that they missed
+    /// something (`ENOBUFS`).
+    pub(crate) fn event(
+        &self,
+        group: u32,
+        cmd: u8,
+        size: usize,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) {
+        let header = Header {
+            portid: 0,
+            seq: 0,
+            cmd,
+            flags: 0,
+        };
+        let net: &Net = self.net();
+        // SAFETY: The family of a request is registered; the namespace is valid. An index that
+        // the family does not have is refused by the core.
+        unsafe {
+            let sent = Message::new(self.family(), header, size, fill)
+                .and_then(|event| event.multicast(self.family(), net.as_raw(), group));
+            match sent {
+                Ok(()) => (),
+                Err(error) if error == ESRCH => (),
+                Err(_) => self.missed_event(group),
+            }
+        }
+    }
+
+    /// Makes the sockets of listeners in the request's namespace report `ENOBUFS`: they missed
+    /// an event.
+    pub(crate) fn missed_event(&self, group: u32) {
+        let (family, net) = (self.family(), self.net().as_raw());
+        // SAFETY: The family of a request is registered; the namespace is valid. An index that
+        // the family does not have is refused by the core.
+        unsafe { bindings::genl_set_err(family, net, 0, group, ENOBUFS.to_errno()) };
+    }
+}
+
+/// `netnsok` and `parallel_ops`; the setters bindgen makes are not `const`.
+const fn flags() -> kernel::bindings::__BindgenBitfieldUnit<[u8; 1]> {
+    // The first bit field is the lowest bit on little-endian machines.
+    let bits: u8 = if cfg!(target_endian = "little") {
+        0b11
+    } else {
+        0b1100_0000
+    };
+    // SAFETY: The unit is a transparent wrapper of its bytes.
+    unsafe { core::mem::transmute::<u8, kernel::bindings::__BindgenBitfieldUnit<[u8; 1]>>(bits) }
+}
+
+/// A name with zeroes behind it.
+const fn short_name(name: &str) -> [u8; 16] {
+    let from = name.as_bytes();
+    let mut to = [0; 16];
+    assert!(!from.is_empty() && from.len() < to.len());
+    let mut i = 0;
+    while i < from.len() {
+        to[i] = from[i];
+        i += 1;
+    }
+    to
+}
+
+/// The module this is built into, as `THIS_MODULE` in C.
+const fn this_module() -> *mut bindings::module {
+    extern "C" {
+        static mut __this_module: bindings::module;
+    }
+    &raw mut __this_module
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of services and dests: one a request, and what a batch has in common with that.
+
+use kernel::error::{code::EINVAL, Result};
+
+use super::decode::{Decoder, MainAttrs};
+use super::generated::{change, cmd, dest, main, service};
+use super::{event, namespace, policy, refusal};
+use crate::engine::change::{Blame, Change};
+use crate::engine::spec::{DestSpec, Field};
+use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
+use crate::table::Refused;
+
+/// service-add, service-set, service-del, dest-add, dest-set or dest-del.
+pub(super) struct Single<const CMD: u8>;
+
+impl<const CMD: u8> Doit for Single<CMD> {
+    const CMD: u8 = CMD;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(CMD);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let decoder = Decoder::new(request);
+        let attrs: MainAttrs<'_> = decoder.table(request.attrs())?;
+        let step = Step {
+            cmd: u32::from(CMD),
+            parent: None,
+            service: (main::SERVICE, attrs.get(main::SERVICE)),
+            dest: (main::DEST, attrs.get(main::DEST)),
+        };
+        let change = step.decode(&decoder)?;
+        apply(request, &[change])?.map_err(|refused| step.refuse(&decoder, &change, &refused))
+    }
+}
+
+/// Applies changes, all or none, and sends their events.
+pub(super) fn apply(request: &Request<'_>, changes: &[Change]) -> Result<Result<(), Refused>> {
+    let mut config = namespace(request)?.config();
+    let events = event::Changes::before(request, &config, changes);
+    if let Err(refused) = config.apply(changes) {
+        return Ok(Err(refused));
+    }
+    // The lock is still held: events come in the order of the changes.
+    events.send(request, &config, changes);
+    Ok(Ok(()))
+}
+
+/// The attributes of one change.
+pub(super) struct Step<'a> {
+    /// Command number.
+    cmd: u32,
+    /// The nest around it; `None` is the message.
+    parent: Option<Attr<'a>>,
+    /// Number of the service's nest there, and the nest.
+    service: (u16, Option<Attr<'a>>),
+    /// Number of the dest's nest there, and the nest.
+    dest: (u16, Option<Attr<'a>>),
+}
+
+impl<'a> Step<'a> {
+    /// A `change` nest of a batch.
+    pub(super) fn of_batch(decoder: &Decoder<'a>, nest: Attr<'a>) -> Result<Self> {
+        let attrs = decoder.table::<{ change::POLICY.len() }>(nest.nested())?;
+        let op = decoder.require(&attrs, Some(nest), change::OP, "op")?;
+        let step = Self {
+            cmd: decoder.u32(op, "op")?,
+            parent: Some(nest),
+            service: (change::SERVICE, attrs.get(change::SERVICE)),
+            dest: (change::DEST, attrs.get(change::DEST)),
+        };
+        if !step.is_of_service() && !step.is_of_dest() {
+            return Err(decoder.refuse(
+                EINVAL,
+                Place::Attr(op),
+                format_args!("op {} does not change a service or dest", step.cmd),
+            ));
+        }
+        Ok(step)
+    }
+
+    /// Reads it.
+    pub(super) fn decode(&self, decoder: &Decoder<'a>) -> Result<Change> {
+        let nest = self.required(decoder, self.service, "service")?;
+        let service = decoder.service(nest)?;
+        if self.is_of_service() {
+            if let Some(nest) = self.dest.1 {
+                return Err(decoder.refuse(
+                    EINVAL,
+                    Place::Attr(nest),
+                    format_args!("a change of a service takes no dest"),
+                ));
+            }
+        } else {
+            decoder.only_id(&service)?;
+        }
+        let id = service.id;
+        match self.command() {
+            Some(cmd::SERVICE_ADD) => Ok(Change::ServiceAdd {
+                id,
+                scheduler: decoder.required_scheduler(&service)?,
+            }),
+            Some(cmd::SERVICE_SET) => Ok(Change::ServiceSet {
+                id,
+                scheduler: decoder.scheduler(&service)?,
+            }),
+            Some(cmd::SERVICE_DEL) => {
+                decoder.only_id(&service)?;
+                Ok(Change::ServiceDel { id })
+            }
+            _ => self.decode_dest(decoder, id),
+        }
+    }
+
+    fn decode_dest(
+        &self,
+        decoder: &Decoder<'a>,
+        service: crate::engine::spec::ServiceId,
+    ) -> Result<Change> {
+        let nest = self.required(decoder, self.dest, "dest")?;
+        let dest = decoder.dest(nest)?;
+        let id = dest.id;
+        match self.command() {
+            Some(cmd::DEST_ADD) => Ok(Change::DestAdd {
+                service,
+                id,
+                spec: DestSpec {
+                    mode: decoder.required_mode(&dest)?,
+                    weight: decoder.required_weight(&dest)?,
+                },
+            }),
+            Some(cmd::DEST_SET) => Ok(Change::DestSet {
+                service,
+                id,
+                mode: decoder.mode(&dest)?,
+                weight: decoder.weight(&dest)?,
+            }),
+            Some(cmd::DEST_DEL) => {
+                decoder.only_dest_id(&dest)?;
+                Ok(Change::DestDel { service, id })
+            }
+            // Only the six commands get here.
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Says why `change`, which it was read to, is refused.
+    pub(super) fn refuse(
+        &self,
+        decoder: &Decoder<'a>,
+        change: &Change,
+        refused: &Refused,
+    ) -> kernel::error::Error {
+        let error = &refused.error;
+        let place = self.place(error.blame(change));
+        decoder.refuse(refusal::errno(error), place, format_args!("{error}"))
+    }
+
+    fn place(&self, blame: Blame) -> Place<'a> {
+        let (nest, kind) = match blame {
+            Blame::Service(field) => (self.service.1, field.and_then(service_kind)),
+            Blame::Scheduler => (self.service.1, Some(service::SCHEDULER)),
+            Blame::Dest(field) => (self.dest.1, field.and_then(dest_kind)),
+            Blame::Nothing => (None, None),
+        };
+        let part = nest.zip(kind).and_then(|(nest, kind)| {
+            let mut parts = nest.nested();
+            parts.find(|attr| attr.kind() == kind)
+        });
+        match part.or(nest).or(self.parent) {
+            Some(attr) => Place::Attr(attr),
+            None => Place::Message,
+        }
+    }
+
+    fn required(
+        &self,
+        decoder: &Decoder<'a>,
+        (kind, nest): (u16, Option<Attr<'a>>),
+        name: &str,
+    ) -> Result<Attr<'a>> {
+        nest.ok_or_else(|| decoder.missing(self.parent, kind, name))
+    }
+
+    fn command(&self) -> Option<u8> {
+        u8::try_from(self.cmd).ok()
+    }
+
+    fn is_of_service(&self) -> bool {
+        matches!(
+            self.command(),
+            Some(cmd::SERVICE_ADD | cmd::SERVICE_SET | cmd::SERVICE_DEL)
+        )
+    }
+
+    fn is_of_dest(&self) -> bool {
+        matches!(
+            self.command(),
+            Some(cmd::DEST_ADD | cmd::DEST_SET | cmd::DEST_DEL)
+        )
+    }
+}
+
+fn service_kind(field: Field) -> Option<u16> {
+    match field {
+        Field::Address => Some(service::ADDRESS),
+        Field::Port => Some(service::PORT),
+        Field::Mode | Field::Weight | Field::Timeout => None,
+    }
+}
+
+fn dest_kind(field: Field) -> Option<u16> {
+    match field {
+        Field::Address => Some(dest::ADDRESS),
+        Field::Port => Some(dest::PORT),
+        Field::Mode => Some(dest::MODE),
+        Field::Weight => Some(dest::WEIGHT),
+        Field::Timeout => None,
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! config-get and config-set.
+
+use kernel::error::Result;
+
+use super::decode::{Decoder, MainAttrs};
+use super::generated::{cmd, config, main, tcp_timeouts};
+use super::{encode, event, namespace, policy, refusal};
+use crate::engine::proto::State;
+use crate::engine::spec::validate_timeout;
+use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
+use crate::table::Settings;
+
+/// config-get.
+pub(super) struct Get;
+
+impl Doit for Get {
+    const CMD: u8 = cmd::CONFIG_GET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONFIG_GET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let config = namespace(request)?.config();
+        request.reply(cmd::CONFIG_GET, encode::SETTINGS_SIZE, |w| {
+            encode::settings(w, &config)
+        })
+    }
+}
+
+/// config-set.
+pub(super) struct Set;
+
+impl Doit for Set {
+    const CMD: u8 = cmd::CONFIG_SET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONFIG_SET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let decoder = Decoder::new(request);
+        let attrs: MainAttrs<'_> = decoder.table(request.attrs())?;
+        let nest = decoder.require(&attrs, None, main::CONFIG, "config")?;
+        let mut config = namespace(request)?.config();
+        let settings = decode(&decoder, nest, config.settings())?;
+        config.set_settings(settings).map_err(|error| {
+            let place = Place::Attr(nest);
+            decoder.refuse(refusal::spec_errno(&error), place, format_args!("{error}"))
+        })?;
+        event::settings(request, &config);
+        Ok(())
+    }
+}
+
+/// `settings` with what is in the nest in place of what was.
+fn decode<'a>(decoder: &Decoder<'a>, nest: Attr<'a>, mut settings: Settings) -> Result<Settings> {
+    let attrs = decoder.table::<{ config::POLICY.len() }>(nest.nested())?;
+    if let Some(nest) = attrs.get(config::TCP_TIMEOUTS) {
+        let timeouts = decoder.table::<{ tcp_timeouts::POLICY.len() }>(nest.nested())?;
+        for (kind, state) in encode::TCP_TIMEOUTS {
+            if let Some(attr) = timeouts.get(kind) {
+                settings.timeouts.set(state, timeout(decoder, attr)?);
+            }
+        }
+    }
+    if let Some(attr) = attrs.get(config::UDP_TIMEOUT) {
+        let seconds = timeout(decoder, attr)?;
+        settings.timeouts.set(State::Udp, seconds);
+    }
+    if let Some(attr) = attrs.get(config::CONN_MAX) {
+        let max = attr.uint();
+        settings.conn_max = max.ok_or_else(|| decoder.malformed(attr, "conn-max"))?;
+    }
+    if let Some(attr) = attrs.get(config::EXPIRE_NODEST) {
+        let set = attr.u8();
+        settings.expire_nodest = set.ok_or_else(|| decoder.malformed(attr, "expire-nodest"))? != 0;
+    }
+    Ok(settings)
+}
+
+fn timeout<'a>(decoder: &Decoder<'a>, attr: Attr<'a>) -> Result<u32> {
+    let seconds = decoder.u32(attr, "timeout")?;
+    validate_timeout(seconds).map_err(|error| {
+        let place = Place::Attr(attr);
+        decoder.refuse(refusal::spec_errno(&error), place, format_args!("{error}"))
+    })?;
+    Ok(seconds)
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! conn-get and conn-flush.
+
+use core::ops::ControlFlow;
+
+use kernel::error::Result;
+
+use super::generated::cmd;
+use super::{encode, lookup, namespace, policy};
+use crate::engine::spec::ServiceId;
+use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use crate::table::ConnCursor;
+
+/// conn-get.
+pub(super) struct Get;
+
+/// Where a dump of connections is.
+#[derive(Clone, Copy)]
+pub(super) struct State {
+    only: Option<ServiceId>,
+    cursor: ConnCursor,
+}
+
+impl Dumpit for Get {
+    const CMD: u8 = cmd::CONN_GET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::CONN_GET);
+    type State = State;
+
+    fn start(request: &Request<'_>) -> Result<State> {
+        Ok(State {
+            only: lookup::filter(request)?,
+            cursor: ConnCursor::default(),
+        })
+    }
+
+    fn dump(
+        request: &Request<'_>,
+        state: &mut State,
+        out: &mut DumpWriter<'_>,
+    ) -> Result<Progress> {
+        let netns = namespace(request)?;
+        let only = state.only;
+        let next = netns.connections(state.cursor, |view| {
+            if only.is_some_and(|id| id != view.service) {
+                return ControlFlow::Continue(());
+            }
+            match out.message(cmd::CONN_GET, |w| encode::connection(w, view)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        Ok(match next {
+            Some(cursor) => {
+                state.cursor = cursor;
+                Progress::More
+            }
+            None => Progress::Done,
+        })
+    }
+}
+
+/// conn-flush.
+pub(super) struct Flush;
+
+impl Doit for Flush {
+    const CMD: u8 = cmd::CONN_FLUSH;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONN_FLUSH);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let only = lookup::filter(request)?;
+        namespace(request)?.flush_connections(only.as_ref());
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From attributes to descriptions. What is missing, doubled or of the wrong shape is refused
+//! here, with a text and the attribute; what a description may say is up to `engine::spec`.
+
+use core::fmt;
+
+use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Error, Result};
+
+use super::generated::{dest, main, service};
+use crate::engine::change::SchedulerName;
+use crate::engine::spec::{DestId, Mode, Protocol, ServiceId};
+use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX};
+
+/// Attributes of the top level by number.
+pub(super) type MainAttrs<'a> = Attrs<'a, { main::POLICY.len() }>;
+
+/// Reads attributes and says what is wrong with them.
+pub(super) struct Decoder<'a> {
+    extack: Extack<'a>,
+    /// Number of the batch's change that is read, from 1.
+    change: Option<usize>,
+}
+
+/// A service's nest.
+pub(super) struct ServiceIn<'a> {
+    nest: Attr<'a>,
+    attrs: Attrs<'a, { service::POLICY.len() }>,
+    /// Which service.
+    pub(super) id: ServiceId,
+}
+
+impl<'a> ServiceIn<'a> {
+    /// Where it is.
+    pub(super) fn nest(&self) -> Attr<'a> {
+        self.nest
+    }
+}
+
+/// A dest's nest.
+pub(super) struct DestIn<'a> {
+    nest: Attr<'a>,
+    attrs: Attrs<'a, { dest::POLICY.len() }>,
+    /// Which dest.
+    pub(super) id: DestId,
+}
+
+impl<'a> Decoder<'a> {
+    /// For a request that is no batch.
+    pub(super) fn new(request: &Request<'a>) -> Self {
+        Self {
+            extack: request.extack(),
+            change: None,
+        }
+    }
+
+    /// For the change at `index`, from 0, of a batch.
+    pub(super) fn of_change(request: &Request<'a>, index: usize) -> Self {
+        Self {
+            extack: request.extack(),
+            change: Some(index.saturating_add(1)),
+        }
+    }
+
+    /// Refuses the request. In a batch the text begins with the change's number when that fits.
+    pub(super) fn refuse(&self, error: Error, place: Place<'a>, text: fmt::Arguments<'_>) -> Error {
+        match self.change {
+            Some(number) if length(format_args!("change {number}: {text}")) <= TEXT_MAX => self
+                .extack
+                .refuse(error, place, format_args!("change {number}: {text}")),
+            _ => self.extack.refuse(error, place, text),
+        }
+    }
+
+    /// Sorts attributes by number.
+    pub(super) fn table<const N: usize>(&self, attrs: AttrIter<'a>) -> Result<Attrs<'a, N>> {
+        Attrs::new(attrs).map_err(|second| {
+            self.refuse(
+                EINVAL,
+                Place::Attr(second),
+                format_args!("this attribute is there twice"),
+            )
+        })
+    }
+
+    /// An attribute that has to be there.
+    pub(super) fn require<const N: usize>(
+        &self,
+        attrs: &Attrs<'a, N>,
+        nest: Option<Attr<'a>>,
+        kind: u16,
+        name: &str,
+    ) -> Result<Attr<'a>> {
+        attrs
+            .get(kind)
+            .ok_or_else(|| self.missing(nest, kind, name))
+    }
+
+    /// Refuses a request that lacks an attribute.
+    pub(super) fn missing(&self, nest: Option<Attr<'a>>, kind: u16, name: &str) -> Error {
+        self.refuse(
+            EINVAL,
+            Place::Missing { nest, kind },
+            format_args!("{name} is missing"),
+        )
+    }
+
+    /// Refuses an attribute whose payload cannot be read.
+    pub(super) fn malformed(&self, attr: Attr<'a>, name: &str) -> Error {
+        self.refuse(
+            EINVAL,
+            Place::Attr(attr),
+            format_args!("{name} is malformed"),
+        )
+    }
+
+    /// A 32-bit number.
+    pub(super) fn u32(&self, attr: Attr<'a>, name: &str) -> Result<u32> {
+        attr.u32().ok_or_else(|| self.malformed(attr, name))
+    }
+
+    /// A service's nest.
+    pub(super) fn service(&self, nest: Attr<'a>) -> Result<ServiceIn<'a>> {
+        let attrs = self.table(nest.nested())?;
+        let protocol = self.require(&attrs, Some(nest), service::PROTOCOL, "service protocol")?;
+        let address = self.require(&attrs, Some(nest), service::ADDRESS, "service address")?;
+        let port = self.require(&attrs, Some(nest), service::PORT, "service port")?;
+        let number = protocol
+            .u8()
+            .ok_or_else(|| self.malformed(protocol, "service protocol"))?;
+        let id = ServiceId {
+            protocol: Protocol::from_number(number).ok_or_else(|| {
+                self.refuse(
+                    EPROTONOSUPPORT,
+                    Place::Attr(protocol),
+                    format_args!("protocol {number} is not balanced, use 6 (tcp) or 17 (udp)"),
+                )
+            })?,
+            address: self.address(address, "service address")?,
+            port: port
+                .u16_be()
+                .ok_or_else(|| self.malformed(port, "service port"))?,
+        };
+        Ok(ServiceIn { nest, attrs, id })
+    }
+
+    /// A dest's nest.
+    pub(super) fn dest(&self, nest: Attr<'a>) -> Result<DestIn<'a>> {
+        let attrs = self.table(nest.nested())?;
+        let address = self.require(&attrs, Some(nest), dest::ADDRESS, "dest address")?;
+        let port = self.require(&attrs, Some(nest), dest::PORT, "dest port")?;
+        let id = DestId {
+            address: self.address(address, "dest address")?,
+            port: port
+                .u16_be()
+                .ok_or_else(|| self.malformed(port, "dest port"))?,
+        };
+        Ok(DestIn { nest, attrs, id })
+    }
+
+    /// The service that a request may name.
+    pub(super) fn optional_service(&self, request: &Request<'a>) -> Result<Option<ServiceIn<'a>>> {
+        let attrs: MainAttrs<'a> = self.table(request.attrs())?;
+        let Some(nest) = attrs.get(main::SERVICE) else {
+            return Ok(None);
+        };
+        let service = self.service(nest)?;
+        self.only_id(&service)?;
+        Ok(Some(service))
+    }
+
+    /// The scheduler in a service's nest.
+    pub(super) fn scheduler(&self, service: &ServiceIn<'a>) -> Result<Option<SchedulerName>> {
+        let Some(attr) = service.attrs.get(service::SCHEDULER) else {
+            return Ok(None);
+        };
+        match attr.str().and_then(SchedulerName::new) {
+            Some(name) => Ok(Some(name)),
+            None => Err(self.malformed(attr, "scheduler")),
+        }
+    }
+
+    /// The scheduler in a service's nest, which has to be there.
+    pub(super) fn required_scheduler(&self, service: &ServiceIn<'a>) -> Result<SchedulerName> {
+        self.scheduler(service)?
+            .ok_or_else(|| self.missing(Some(service.nest), service::SCHEDULER, "scheduler"))
+    }
+
+    /// The mode in a dest's nest.
+    pub(super) fn mode(&self, dest: &DestIn<'a>) -> Result<Option<Mode>> {
+        let Some(attr) = dest.attrs.get(dest::MODE) else {
+            return Ok(None);
+        };
+        match Mode::from_number(self.u32(attr, "mode")?) {
+            Some(mode) => Ok(Some(mode)),
+            None => Err(self.malformed(attr, "mode")),
+        }
+    }
+
+    /// The mode in a dest's nest, which has to be there.
+    pub(super) fn required_mode(&self, dest: &DestIn<'a>) -> Result<Mode> {
+        self.mode(dest)?
+            .ok_or_else(|| self.missing(Some(dest.nest), dest::MODE, "mode"))
+    }
+
+    /// The weight in a dest's nest.
+    pub(super) fn weight(&self, dest: &DestIn<'a>) -> Result<Option<u32>> {
+        let attr = dest.attrs.get(dest::WEIGHT);
+        attr.map(|attr| self.u32(attr, "weight")).transpose()
+    }
+
+    /// The weight in a dest's nest, which has to be there.
+    pub(super) fn required_weight(&self, dest: &DestIn<'a>) -> Result<u32> {
+        self.weight(dest)?
+            .ok_or_else(|| self.missing(Some(dest.nest), dest::WEIGHT, "weight"))
+    }
+
+    /// Refuses settings where a service is only named.
+    pub(super) fn only_id(&self, service: &ServiceIn<'a>) -> Result {
+        self.refuse_setting(service.attrs.get(service::SCHEDULER), "scheduler")
+    }
+
+    /// Refuses settings where a dest is only named.
+    pub(super) fn only_dest_id(&self, dest: &DestIn<'a>) -> Result {
+        self.refuse_setting(dest.attrs.get(dest::MODE), "mode")?;
+        self.refuse_setting(dest.attrs.get(dest::WEIGHT), "weight")
+    }
+
+    fn refuse_setting(&self, attr: Option<Attr<'a>>, name: &str) -> Result {
+        match attr {
+            None => Ok(()),
+            Some(attr) => Err(self.refuse(
+                EINVAL,
+                Place::Attr(attr),
+                format_args!("{name} is not part of this request"),
+            )),
+        }
+    }
+
+    fn address(&self, attr: Attr<'a>, name: &str) -> Result<core::net::IpAddr> {
+        attr.address().ok_or_else(|| {
+            self.refuse(
+                EINVAL,
+                Place::Attr(attr),
+                format_args!(
+                    "{name} of {} bytes, it takes 4 (IPv4) or 16 (IPv6)",
+                    attr.payload().len()
+                ),
+            )
+        })
+    }
+}
+
+/// Bytes that a text takes.
+fn length(text: fmt::Arguments<'_>) -> usize {
+    struct Counter(usize);
+    impl fmt::Write for Counter {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.saturating_add(text.len());
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // The counter never fails.
+    let _ = fmt::write(&mut counter, text);
+    counter.0
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From objects to attributes, and how much room they take at most.
+
+use core::net::IpAddr;
+
+use super::generated::{config, conn, counters, dest, main, service, stats, tcp_timeouts};
+use crate::engine::change::SCHEDULER_NAME_MAX;
+use crate::engine::proto::State;
+use crate::engine::spec::ServiceId;
+use crate::kapi::genl::{attr_size, Full, Writer};
+use crate::table::{ConfigGuard, ConnView, Counters, Dest, Service, Settings, Traffic};
+
+type Result<T = (), E = Full> = core::result::Result<T, E>;
+
+const U8: usize = attr_size(1);
+const U16: usize = attr_size(2);
+const U32: usize = attr_size(4);
+const UINT: usize = attr_size(8);
+const ADDRESS: usize = attr_size(16);
+const TRAFFIC: usize = attr_size(stats::MAX as usize * UINT);
+const SERVICE_ID: usize = attr_size(U8 + ADDRESS + U16);
+
+/// Room that [`service`] takes at most, in bytes.
+pub(super) const SERVICE_SIZE: usize =
+    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 3 * U32 + TRAFFIC);
+
+/// Room that [`dest`] takes at most, in bytes.
+pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 4 * U32 + TRAFFIC);
+
+/// Room that [`statistics`] take at most, in bytes.
+pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MAX as usize * UINT);
+
+/// Room that [`settings`] take at most, in bytes.
+pub(super) const SETTINGS_SIZE: usize =
+    U32 + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + U32 + UINT + U8);
+
+/// The attributes of `tcp-timeouts` and their states.
+pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
+    (tcp_timeouts::NONE, State::None),
+    (tcp_timeouts::ESTABLISHED, State::Established),
+    (tcp_timeouts::SYN_SENT, State::SynSent),
+    (tcp_timeouts::SYN_RECV, State::SynRecv),
+    (tcp_timeouts::FIN_WAIT, State::FinWait),
+    (tcp_timeouts::TIME_WAIT, State::TimeWait),
+    (tcp_timeouts::CLOSE, State::Close),
+    (tcp_timeouts::CLOSE_WAIT, State::CloseWait),
+    (tcp_timeouts::LAST_ACK, State::LastAck),
+    (tcp_timeouts::LISTEN, State::Listen),
+    (tcp_timeouts::SYNACK, State::SynAck),
+];
+
+/// The reply of service-get.
+pub(super) fn service(w: &mut Writer<'_>, config: &ConfigGuard<'_>, service: &Service) -> Result {
+    let (mut dests, mut active, mut inactive) = (0u32, 0u32, 0u32);
+    for dest in service.dests(config) {
+        dests = dests.saturating_add(1);
+        active = active.saturating_add(dest.active());
+        inactive = inactive.saturating_add(dest.inactive());
+    }
+    w.u32(main::GENERATION, config.generation())?;
+    w.nest(main::SERVICE, |w| {
+        service_id(w, &service.id())?;
+        w.str(service::SCHEDULER, service.scheduler_name())?;
+        w.u32(service::DESTS, dests)?;
+        w.u32(service::ACTIVE, active)?;
+        w.u32(service::INACTIVE, inactive)?;
+        w.nest(service::STATS, |w| traffic(w, &service.traffic(config)))
+    })
+}
+
+/// The reply of dest-get.
+pub(super) fn dest(
+    w: &mut Writer<'_>,
+    config: &ConfigGuard<'_>,
+    service: &Service,
+    dest: &Dest,
+) -> Result {
+    let (id, spec) = (dest.id(), dest.spec());
+    w.u32(main::GENERATION, config.generation())?;
+    w.nest(main::SERVICE, |w| service_id(w, &service.id()))?;
+    w.nest(main::DEST, |w| {
+        address(w, dest::ADDRESS, id.address)?;
+        w.u16_be(dest::PORT, id.port)?;
+        w.u32(dest::MODE, spec.mode.number())?;
+        w.u32(dest::WEIGHT, spec.weight)?;
+        w.u32(dest::ACTIVE, dest.active())?;
+        w.u32(dest::INACTIVE, dest.inactive())?;
+        w.nest(dest::STATS, |w| traffic(w, &dest.traffic()))
+    })
+}
+
+/// One message of the reply of conn-get.
+pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
+    w.nest(main::CONN, |w| {
+        w.u8(conn::PROTOCOL, view.protocol.number())?;
+        address(w, conn::CLIENT_ADDRESS, view.client.ip())?;
+        w.u16_be(conn::CLIENT_PORT, view.client.port())?;
+        address(w, conn::VIRTUAL_ADDRESS, view.vip.ip())?;
+        w.u16_be(conn::VIRTUAL_PORT, view.vip.port())?;
+        address(w, conn::DEST_ADDRESS, view.dest.ip())?;
+        w.u16_be(conn::DEST_PORT, view.dest.port())?;
+        w.u32(conn::MODE, view.mode.number())?;
+        w.u32(conn::STATE, u32::from(view.state.number()))?;
+        w.u32(conn::EXPIRES, view.expires_ms)
+    })
+}
+
+/// The reply of stats-get.
+pub(super) fn statistics(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
+    w.u32(main::GENERATION, config.generation())?;
+    w.nest(main::STATS, |w| traffic(w, &config.traffic()))?;
+    w.nest(main::COUNTERS, |w| counters(w, &config.counters()))
+}
+
+/// The reply of config-get.
+pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
+    let settings: Settings = config.settings();
+    w.u32(main::GENERATION, config.generation())?;
+    w.nest(main::CONFIG, |w| {
+        w.nest(config::TCP_TIMEOUTS, |w| {
+            TCP_TIMEOUTS
+                .iter()
+                .try_for_each(|&(kind, state)| w.u32(kind, settings.timeouts.get(state)))
+        })?;
+        w.u32(config::UDP_TIMEOUT, settings.timeouts.get(State::Udp))?;
+        w.uint(config::CONN_MAX, settings.conn_max)?;
+        w.u8(config::EXPIRE_NODEST, u8::from(settings.expire_nodest))
+    })
+}
+
+fn service_id(w: &mut Writer<'_>, id: &ServiceId) -> Result {
+    w.u8(service::PROTOCOL, id.protocol.number())?;
+    address(w, service::ADDRESS, id.address)?;
+    w.u16_be(service::PORT, id.port)
+}
+
+fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
+    match address {
+        IpAddr::V4(v4) => w.bytes(kind, &v4.octets()),
+        IpAddr::V6(v6) => w.bytes(kind, &v6.octets()),
+    }
+}
+
+fn traffic(w: &mut Writer<'_>, traffic: &Traffic) -> Result {
+    w.uint(stats::CONNECTIONS, traffic.connections)?;
+    w.uint(stats::IN_PACKETS, traffic.in_packets)?;
+    w.uint(stats::OUT_PACKETS, traffic.out_packets)?;
+    w.uint(stats::IN_BYTES, traffic.in_bytes)?;
+    w.uint(stats::OUT_BYTES, traffic.out_bytes)
+}
+
+fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
+    w.uint(counters::CONNS_NOW, counters.conns_now)?;
+    w.uint(counters::CONNS_EXPIRED, counters.conns_expired)?;
+    w.uint(counters::TABLE_BUCKETS, counters.table_buckets)?;
+    w.uint(counters::TABLE_RESIZES, counters.table_resizes)?;
+    w.uint(counters::DROP_MALFORMED, counters.drop_malformed)?;
+    w.uint(counters::DROP_NO_DEST, counters.drop_no_dest)?;
+    w.uint(counters::DROP_NO_MEMORY, counters.drop_no_memory)?;
+    w.uint(counters::DROP_CONN_MAX, counters.drop_conn_max)?;
+    w.uint(counters::DROP_NO_ROUTE, counters.drop_no_route)?;
+    w.uint(counters::DROP_DEST_GONE, counters.drop_dest_gone)?;
+    w.uint(counters::DROP_TOO_BIG, counters.drop_too_big)?;
+    w.uint(counters::NOT_SYN, counters.not_syn)?;
+    w.uint(counters::SLOW_XMIT, counters.slow_xmit)?;
+    w.uint(counters::ROUTE_REFRESHES, counters.route_refreshes)
+}

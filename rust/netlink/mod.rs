@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `rvs`, as `rvs.yaml` describes it.
+//!
+//! A request goes through [`policy`] (the core's validation), [`decode`] (attributes to
+//! descriptions), `table` (the change), [`event`] (listeners) and back through [`encode`]. Every
+//! refusal has an error number, a text and, where one attribute is to blame, that attribute.
+
+mod batch;
+mod change;
+mod config;
+mod conn;
+mod decode;
+mod dest;
+mod encode;
+mod event;
+pub(crate) mod generated;
+mod lookup;
+mod policy;
+mod refusal;
+mod service;
+mod stats;
+
+use kernel::error::{code::ENODEV, Result};
+
+use crate::kapi::genl::{Family, Group, Op, Registration, Request};
+use crate::table::Netns;
+use change::Single;
+use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, OPS};
+
+static GROUPS: [Group; 1] = [Group::new(MCGRP_EVENTS)];
+
+static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
+
+static HANDLERS: [Op; 18] = [
+    Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
+    Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
+    Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
+    Op::doit::<service::Get>(),
+    Op::dumpit::<service::Get>(),
+    Op::doit::<service::Flush>(),
+    Op::doit::<Single<{ cmd::DEST_ADD }>>(),
+    Op::doit::<Single<{ cmd::DEST_SET }>>(),
+    Op::doit::<Single<{ cmd::DEST_DEL }>>(),
+    Op::doit::<dest::Get>(),
+    Op::dumpit::<dest::Get>(),
+    Op::dumpit::<conn::Get>(),
+    Op::doit::<conn::Flush>(),
+    Op::doit::<stats::Get>(),
+    Op::doit::<stats::Zero>(),
+    Op::doit::<config::Get>(),
+    Op::doit::<config::Set>(),
+    Op::doit::<batch::Batch>(),
+];
+
+// Every operation of the spec has its handler, in the order that the core wants, and no other.
+const _: () = {
+    let mut next = 0;
+    let mut i = 0;
+    while i < OPS.len() {
+        assert!(OPS[i].uns_admin);
+        if OPS[i].do_request.is_some() {
+            assert!(HANDLERS[next].cmd() == OPS[i].cmd && !HANDLERS[next].is_dump());
+            next += 1;
+        }
+        if OPS[i].dump_request.is_some() {
+            assert!(HANDLERS[next].cmd() == OPS[i].cmd && HANDLERS[next].is_dump());
+            next += 1;
+        }
+        i += 1;
+    }
+    assert!(next == HANDLERS.len());
+};
+
+/// Registers the family. Do it last when the module is loaded, and drop what it gives first when
+/// it is unloaded: requests use the state of namespaces.
+///
+/// # Errors
+///
+/// `EEXIST` when another family has the name; `ENOMEM`.
+pub(crate) fn register() -> Result<Registration> {
+    FAMILY.register()
+}
+
+/// The state of the namespace a request was sent in.
+fn namespace<'a>(request: &Request<'a>) -> Result<&'a Netns> {
+    Netns::of(request.net()).ok_or(ENODEV)
+}

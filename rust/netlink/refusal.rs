@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Error numbers of refused changes. Their texts come from `engine`.
+
+use kernel::error::{code::*, Error};
+
+use crate::engine::change::ChangeError;
+use crate::engine::spec::SpecError;
+
+/// The error number that goes with a refused change.
+pub(super) fn errno(error: &ChangeError) -> Error {
+    match error {
+        ChangeError::Spec(error) => spec_errno(error),
+        ChangeError::NoScheduler(_) | ChangeError::NoDest(_) => ENOENT,
+        ChangeError::ServiceExists(_) | ChangeError::DestExists(_) => EEXIST,
+        ChangeError::NoService(_) => ESRCH,
+        ChangeError::NoRoute(_) => ENETUNREACH,
+        ChangeError::NoMemory => ENOMEM,
+    }
+}
+
+/// The error number that goes with a refused description.
+pub(super) fn spec_errno(error: &SpecError) -> Error {
+    match error {
+        SpecError::Weight(_) | SpecError::Timeout(_) => ERANGE,
+        SpecError::ModeUnsupported(_) | SpecError::Ipv6(_) => EOPNOTSUPP,
+        _ => EINVAL,
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! service-get and service-flush. Changes of services are in [`change`](super::change).
+
+use kernel::error::Result;
+
+use super::decode::{Decoder, MainAttrs};
+use super::generated::{cmd, main};
+use super::{encode, event, lookup, namespace, policy};
+use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+
+/// service-get of one service, and of all.
+pub(super) struct Get;
+
+impl Doit for Get {
+    const CMD: u8 = cmd::SERVICE_GET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::SERVICE_GET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let decoder = Decoder::new(request);
+        let attrs: MainAttrs<'_> = decoder.table(request.attrs())?;
+        let nest = decoder.require(&attrs, None, main::SERVICE, "service")?;
+        let service = decoder.service(nest)?;
+        decoder.only_id(&service)?;
+        let config = namespace(request)?.config();
+        let found = lookup::service(&decoder, &config, nest, &service.id)?;
+        request.reply(cmd::SERVICE_GET, encode::SERVICE_SIZE, |w| {
+            encode::service(w, &config, found)
+        })
+    }
+}
+
+impl Dumpit for Get {
+    const CMD: u8 = cmd::SERVICE_GET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::SERVICE_GET);
+    /// How many services were sent.
+    type State = usize;
+
+    fn start(_request: &Request<'_>) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn dump(request: &Request<'_>, sent: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
+        let config = namespace(request)?.config();
+        out.set_generation(config.generation());
+        for service in config.services().iter().skip(*sent) {
+            let full = out.message(cmd::SERVICE_GET, |w| encode::service(w, &config, service));
+            if full.is_err() {
+                return Ok(Progress::More);
+            }
+            *sent = sent.saturating_add(1);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+/// service-flush.
+pub(super) struct Flush;
+
+impl Doit for Flush {
+    const CMD: u8 = cmd::SERVICE_FLUSH;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::SERVICE_FLUSH);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let mut config = namespace(request)?.config();
+        let events = event::Flush::before(request, &config);
+        config.flush();
+        events.send(request, &config);
+        Ok(())
+    }
+}
