@@ -4,7 +4,7 @@
 //!
 //! Both netlink dialects decode into [`Change`]; `table` applies them in order, all or none.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 
 use super::spec::{DestId, DestSpec, Field, Mode, ServiceId, SpecError};
@@ -23,7 +23,9 @@ impl SchedulerName {
     /// Takes a name of at most [`SCHEDULER_NAME_MAX`] bytes.
     pub fn new(name: &str) -> Option<Self> {
         let mut bytes = [0; SCHEDULER_NAME_MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
         let len = u8::try_from(name.len()).ok()?;
         Some(Self { bytes, len })
     }
@@ -150,7 +152,15 @@ impl fmt::Display for ChangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Spec(error) => error.fmt(f),
-            Self::NoScheduler(name) => write!(f, "no scheduler is called {:?}", name.as_str()),
+            Self::NoScheduler(name) => {
+                f.write_str("no scheduler is called \"")?;
+                // Byte for byte, so that the text fits whatever came in.
+                for byte in name.as_str().bytes() {
+                    let shown = if byte.is_ascii_graphic() { byte } else { b'?' };
+                    f.write_char(shown.into())?;
+                }
+                f.write_char('"')
+            }
             Self::ServiceExists(id) => write!(f, "service {id} exists already"),
             Self::NoService(id) => write!(f, "no service {id}"),
             Self::DestExists(id) => write!(f, "dest {id} exists already"),
