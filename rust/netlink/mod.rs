@@ -14,7 +14,9 @@ mod decode;
 mod dest;
 mod encode;
 mod event;
-pub(crate) mod generated;
+// Its items are `pub` for the userspace crate that includes the same file.
+#[allow(unreachable_pub)]
+mod generated;
 mod lookup;
 mod policy;
 mod refusal;
@@ -32,7 +34,7 @@ static GROUPS: [Group; 1] = [Group::new(MCGRP_EVENTS)];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 18] = [
+static HANDLERS: [Op; 18] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -51,26 +53,28 @@ static HANDLERS: [Op; 18] = [
     Op::doit::<config::Get>(),
     Op::doit::<config::Set>(),
     Op::doit::<batch::Batch>(),
-];
+]);
 
-// Every operation of the spec has its handler, in the order that the core wants, and no other.
-const _: () = {
+/// Checks at compile time that every operation of the spec has its handler, in the order that the
+/// core wants, and that there is no other.
+const fn as_in_spec(handlers: [Op; 18]) -> [Op; 18] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {
         assert!(OPS[i].uns_admin);
         if OPS[i].do_request.is_some() {
-            assert!(HANDLERS[next].cmd() == OPS[i].cmd && !HANDLERS[next].is_dump());
+            assert!(handlers[next].cmd() == OPS[i].cmd && !handlers[next].is_dump());
             next += 1;
         }
         if OPS[i].dump_request.is_some() {
-            assert!(HANDLERS[next].cmd() == OPS[i].cmd && HANDLERS[next].is_dump());
+            assert!(handlers[next].cmd() == OPS[i].cmd && handlers[next].is_dump());
             next += 1;
         }
         i += 1;
     }
-    assert!(next == HANDLERS.len());
-};
+    assert!(next == handlers.len());
+    handlers
+}
 
 /// Registers the family. Do it last when the module is loaded, and drop what it gives first when
 /// it is unloaded: requests use the state of namespaces.

@@ -260,7 +260,8 @@ const fn short_name(name: &str) -> [u8; 16] {
 /// The module this is built into, as `THIS_MODULE` in C.
 const fn this_module() -> *mut bindings::module {
     extern "C" {
-        static mut __this_module: bindings::module;
+        // Only its address is of use here.
+        static mut __this_module: u8;
     }
-    &raw mut __this_module
+    (&raw mut __this_module).cast()
 }

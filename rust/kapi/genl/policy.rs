@@ -65,7 +65,7 @@ impl AttrPolicy {
     pub(crate) const fn reject(text: &'static CStr) -> Self {
         let mut this = Self::new(bindings::NLA_REJECT, 0);
         this.0.__bindgen_anon_1 = Check {
-            reject_message: text.as_ptr().cast(),
+            reject_message: text.to_bytes_with_nul().as_ptr(),
         };
         this
     }
