@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rvs.ko`, the director.
+//! `rvs.ko`, the director: balances TCP and UDP services over real servers.
 
 use kernel::prelude::*;
 
 mod bindings;
+mod datapath;
+// The engine is shared with the host crate, which needs its items public, and with toa.ko; not
+// all of it is used here.
+#[allow(dead_code, unreachable_pub)]
 mod engine;
+mod kapi;
+mod netlink;
+mod table;
 
 module! {
     type: Rvs,
@@ -15,11 +22,44 @@ module! {
     license: "GPL",
 }
 
-struct Rvs;
+/// The loaded module. Fields go in order: first nobody configures any more, then the namespaces
+/// lose their state, last the memory goes.
+struct Rvs {
+    _family: netlink::Registration,
+    _devices: kapi::netdev::Watching,
+    _namespaces: kapi::netns::Registered<table::Netns>,
+    _memory: Memory,
+}
+
+/// What has to outlive everything that was given to a grace period.
+struct Memory {
+    _connections: kapi::slab::CacheHandle<table::Conn>,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // An index that goes lets its schedules go, they their dests, they their ways: each waits
+        // for a grace period of its own.
+        for _ in 0..4 {
+            kapi::rcu::barrier();
+        }
+    }
+}
 
 impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        pr_info!("loaded {}\n", bindings::NF_STOLEN);
-        Ok(Self)
+        // On an error what was made so far is dropped, in the same order as on unload.
+        let memory = Memory {
+            _connections: table::create_cache()?,
+        };
+        let namespaces = table::Netns::register(datapath::activate)?;
+        let devices = kapi::netdev::watch::<table::Devices>()?;
+        let family = netlink::register()?;
+        Ok(Self {
+            _family: family,
+            _devices: devices,
+            _namespaces: namespaces,
+            _memory: memory,
+        })
     }
 }

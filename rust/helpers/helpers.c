@@ -1,2 +1,91 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/ip.h>
+#include <net/flow.h>
+#include <net/ip.h>
+
 #include "helpers.h"
+
+unsigned int rvs_ll_reserved_space(const struct net_device *dev)
+{
+	return LL_RESERVED_SPACE(dev);
+}
+
+struct net_device *rvs_notifier_info_to_dev(void *info)
+{
+	return netdev_notifier_info_to_dev(info);
+}
+
+void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
+{
+	return per_cpu_ptr(ptr, cpu);
+}
+
+void rvs_this_cpu_add(u64 __percpu *ptr, u64 value)
+{
+	this_cpu_add(*ptr, value);
+}
+
+/* The first possible CPU after `cpu`; nr_cpu_ids when there is none. */
+unsigned int rvs_next_possible_cpu(int cpu)
+{
+	return cpumask_next(cpu, cpu_possible_mask);
+}
+
+void rvs_cond_resched(void)
+{
+	cond_resched();
+}
+
+struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
+{
+	return kmem_cache_create(name, size, align, 0, NULL);
+}
+
+void rvs_spin_lock_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+void rvs_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void rvs_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
+{
+	INIT_DELAYED_WORK(work, func);
+}
+
+/*
+ * The route to a real server. KNOWN_NH makes ip_output() ask for the real server's neighbour
+ * although the packet's destination is the virtual address.
+ */
+struct rtable *rvs_route_output(struct net *net, __be32 daddr)
+{
+	struct flowi4 fl4 = {
+		.daddr = daddr,
+		.flowi4_flags = FLOWI_FLAG_KNOWN_NH,
+	};
+
+	return ip_route_output_key(net, &fl4);
+}
+
+/*
+ * Gives a received packet the route that icmp_send() needs to choose its source: with the virtual
+ * address on this host the answer comes from it.
+ */
+bool rvs_route_input(struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+	if (skb_dst(skb))
+		return true;
+	if (!skb->dev)
+		return false;
+	return !ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph), skb->dev);
+}

@@ -1,2 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Macros and inlines of the kernel that bindgen cannot wrap, as functions. */
+/*
+ * Macros and inlines of the kernel that bindgen cannot wrap, as functions, grouped by the header
+ * they come from. None of them is on the path of an established flow.
+ */
+
+#ifndef RVS_HELPERS_H
+#define RVS_HELPERS_H
+
+#include <linux/netdevice.h>
+#include <linux/percpu.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <net/route.h>
+
+/* linux/netdevice.h */
+unsigned int rvs_ll_reserved_space(const struct net_device *dev);
+struct net_device *rvs_notifier_info_to_dev(void *info);
+
+/* linux/percpu.h */
+void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);
+void rvs_this_cpu_add(u64 __percpu *ptr, u64 value);
+unsigned int rvs_next_possible_cpu(int cpu);
+
+/* linux/sched.h */
+void rvs_cond_resched(void);
+
+/* linux/slab.h */
+struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
+
+/* linux/spinlock.h */
+void rvs_spin_lock_init(spinlock_t *lock);
+void rvs_spin_lock_bh(spinlock_t *lock);
+void rvs_spin_unlock_bh(spinlock_t *lock);
+
+/* linux/workqueue.h */
+void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
+
+/* net/route.h */
+struct rtable *rvs_route_output(struct net *net, __be32 daddr);
+bool rvs_route_input(struct sk_buff *skb);
+
+#endif

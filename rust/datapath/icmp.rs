@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP messages to a virtual address.
+
+use super::{hook, xmit};
+use crate::{
+    engine::wire::{Error, IcmpError, Ipv4},
+    kapi::{
+        netfilter::{Place, Verdict},
+        rcu::Rcu,
+        skb::Skb,
+    },
+    table::{Counter, Netns},
+};
+
+/// An ICMP message: errors about a connection's packets go to its dest, others to this host.
+///
+/// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
+/// unreachable clients.
+#[cold]
+pub(super) fn receive<'a>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    ip: &Ipv4,
+    place: Place,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
+    let (ip, error) = match read(&mut skb, ip) {
+        Ok(read) => read,
+        Err(Error::NotLinear(_)) => {
+            netns.counters.count(Counter::DropNoMemory);
+            return Verdict::Drop(skb);
+        }
+        Err(error) if error.is_malformed() => return hook::drop_malformed(netns, skb),
+        Err(_) => return Verdict::Accept(skb),
+    };
+    // The inner packet went from the virtual address to the client.
+    let tuple = error.tuple.reversed();
+    let hash = netns.connections.hash(&tuple);
+    let Some(conn) = netns.connections.lookup(&tuple, hash, rcu) else {
+        return Verdict::Accept(skb);
+    };
+    let dest = conn.dest();
+    dest.packet_in(skb.len());
+    xmit::dr(netns, dest, skb, &ip, place, rcu)
+}
+
+/// Reads the message, making as much of it linear as that takes.
+fn read(skb: &mut Skb<'_>, ip: &Ipv4) -> Result<(Ipv4, IcmpError), Error> {
+    let mut ip = *ip;
+    let mut result = IcmpError::parse(skb.head(), &ip);
+    // The header, the inner header, its ports.
+    for _ in 0..3 {
+        match result {
+            Err(Error::NotLinear(len)) if skb.pull(len) => {
+                ip = Ipv4::parse(skb.head(), skb.len() as usize)?;
+                result = IcmpError::parse(skb.head(), &ip);
+            }
+            _ => break,
+        }
+    }
+    Ok((ip, result?))
+}

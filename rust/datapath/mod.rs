@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of a packet: hook, look-up, schedule, transmit.
+
+mod hook;
+mod icmp;
+mod new_flow;
+mod xmit;
+
+pub(crate) use hook::activate;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's C API as RVS uses it, made safe: one file a C subsystem.
+//!
+//! All `unsafe` of the modules is here (and in `bindings`). Upper layers get types whose existence
+//! proves what the C API asks for: [`rcu::Rcu`] that the RCU read lock is held, [`netns::Net`]
+//! that a namespace is alive, [`skb::Skb`] that a packet is owned by the hook that got it.
+
+pub(crate) mod genl;
+pub(crate) mod icmp;
+pub(crate) mod lock;
+pub(crate) mod netdev;
+pub(crate) mod netfilter;
+pub(crate) mod netns;
+pub(crate) mod percpu;
+pub(crate) mod random;
+pub(crate) mod rcu;
+pub(crate) mod route;
+pub(crate) mod skb;
+pub(crate) mod slab;
+pub(crate) mod time;
+pub(crate) mod work;

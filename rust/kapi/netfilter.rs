@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netfilter hooks.
+//!
+//! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
+
+use core::{
+    ffi::{c_uint, c_void},
+    marker::PhantomData,
+};
+
+use kernel::{error::to_result, prelude::*};
+
+use super::{
+    netns::Net,
+    rcu::Rcu,
+    skb::{Consumed, Skb},
+};
+use crate::bindings;
+
+/// Where in a packet's way through the host a hook stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Received, not routed yet.
+    PreRouting,
+    /// Sent by this host, routed.
+    LocalOut,
+}
+
+impl Place {
+    const fn number(self) -> u32 {
+        match self {
+            Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
+            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+        }
+    }
+}
+
+/// What becomes of a packet.
+pub(crate) enum Verdict<'a> {
+    /// It goes on its way.
+    Accept(Skb<'a>),
+    /// It is freed.
+    Drop(Skb<'a>),
+    /// The hook has sent or freed it.
+    Stolen(Consumed),
+}
+
+/// A hook of `S`, the state it is registered with.
+pub(crate) trait Hook<S> {
+    /// Where it stands.
+    const PLACE: Place;
+    /// Its order among hooks of the place, lowest first.
+    const PRIORITY: i32;
+
+    /// Looks at an IPv4 packet whose IP header is linear and complete.
+    fn packet<'a>(state: &'a S, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a>;
+}
+
+/// A hook that is to be registered.
+pub(crate) struct Description<S> {
+    op: bindings::nf_hook_ops,
+    _state: PhantomData<fn(&S)>,
+}
+
+/// Describes `H` for IPv4 packets.
+pub(crate) fn ipv4<S: Sync + 'static, H: Hook<S>>() -> Description<S> {
+    let op = bindings::nf_hook_ops {
+        hook: Some(trampoline::<S, H>),
+        pf: bindings::NFPROTO_IPV4 as u8,
+        hooknum: H::PLACE.number(),
+        priority: H::PRIORITY,
+        ..Default::default()
+    };
+    Description {
+        op,
+        _state: PhantomData,
+    }
+}
+
+extern "C" fn trampoline<S: Sync + 'static, H: Hook<S>>(
+    state: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    _hook: *const bindings::nf_hook_state,
+) -> c_uint {
+    // SAFETY: `Hooks::register` put a `S` there that outlives the registration.
+    let state = unsafe { &*state.cast_const().cast::<S>() };
+    // SAFETY: Netfilter calls hooks under the RCU read lock.
+    let rcu = unsafe { Rcu::assume_held() };
+    // SAFETY: Netfilter hands over a live packet, ours until we return a verdict for it.
+    let skb = unsafe { Skb::from_raw(skb) };
+    match H::packet(state, skb, rcu) {
+        Verdict::Accept(_) => bindings::NF_ACCEPT,
+        Verdict::Drop(_) => bindings::NF_DROP,
+        Verdict::Stolen(_) => bindings::NF_STOLEN,
+    }
+}
+
+/// Hooks registered in a namespace.
+pub(crate) struct Hooks {
+    net: &'static Net,
+    ops: KVec<bindings::nf_hook_ops>,
+}
+
+// SAFETY: Registering and unregistering may be done from any thread.
+unsafe impl Send for Hooks {}
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl Sync for Hooks {}
+
+impl Hooks {
+    /// Registers hooks that get `state`. Packets may come before this returns.
+    ///
+    /// # Safety
+    ///
+    /// The result is dropped, and a grace period passes, before `state` or the namespace goes.
+    pub(crate) unsafe fn register<S>(
+        net: &'static Net,
+        state: *const S,
+        hooks: impl IntoIterator<Item = Description<S>>,
+    ) -> Result<Self> {
+        let mut ops = KVec::new();
+        for hook in hooks {
+            let op = bindings::nf_hook_ops {
+                priv_: state.cast_mut().cast(),
+                ..hook.op
+            };
+            ops.push(op, GFP_KERNEL)?;
+        }
+        // SAFETY: The namespace is alive; the array stays where it is while registered, and the
+        // caller vouches for the state.
+        to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_raw(), ops.as_ptr(), ops.len() as u32)
+        })?;
+        Ok(Self { net, ops })
+    }
+}
+
+impl Drop for Hooks {
+    /// Packets may be in the hooks for a grace period after this.
+    fn drop(&mut self) {
+        // SAFETY: Registered with these arguments.
+        unsafe {
+            bindings::nf_unregister_net_hooks(
+                self.net.as_raw(),
+                self.ops.as_ptr(),
+                self.ops.len() as u32,
+            )
+        };
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters with one copy a CPU: written without locks or shared lines, summed when read.
+//!
+//! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
+
+use core::{mem, ptr};
+
+use kernel::{error::code::ENOMEM, prelude::*};
+
+use crate::bindings;
+
+/// `N` counters a CPU.
+///
+/// # Invariants
+///
+/// `base` is a per-CPU allocation of `N` words.
+pub(crate) struct PerCpuCounters<const N: usize> {
+    base: *mut u64,
+}
+
+// SAFETY: The counters are reached through per-CPU operations, from any thread.
+unsafe impl<const N: usize> Send for PerCpuCounters<N> {}
+// SAFETY: As above.
+unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
+
+impl<const N: usize> PerCpuCounters<N> {
+    /// Allocates them, all zero. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        let size = mem::size_of::<u64>() * N;
+        // SAFETY: Any size and a power-of-two alignment are valid arguments.
+        let base = unsafe {
+            bindings::pcpu_alloc_noprof(
+                size,
+                mem::align_of::<u64>(),
+                false,
+                bindings::GFP_KERNEL,
+            )
+        };
+        if base.is_null() {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Just allocated with that size.
+        Ok(Self { base: base.cast() })
+    }
+
+    /// Adds to a counter of this CPU. Safe against interrupts and migration: one instruction.
+    #[inline(always)]
+    pub(crate) fn add<const I: usize>(&self, value: u64) {
+        const { assert!(I < N) };
+        // SAFETY: Just checked.
+        unsafe { self.add_unchecked(I, value) };
+    }
+
+    /// Adds to the counter at `index` of this CPU; nothing when there is none.
+    #[inline]
+    pub(crate) fn add_at(&self, index: usize, value: u64) {
+        if index < N {
+            // SAFETY: Just checked.
+            unsafe { self.add_unchecked(index, value) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `index` is less than `N`.
+    #[inline(always)]
+    unsafe fn add_unchecked(&self, index: usize, value: u64) {
+        let counter = self.base.wrapping_add(index);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: GS points to this CPU's area, so the address is this CPU's copy of a counter of
+        // the allocation; one instruction cannot be torn by an interrupt.
+        unsafe {
+            core::arch::asm!(
+                "add qword ptr gs:[{counter}], {value}",
+                counter = in(reg) counter,
+                value = in(reg) value,
+                options(nostack),
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: `counter` is a per-CPU pointer into the allocation.
+        unsafe {
+            bindings::rvs_this_cpu_add(counter, value)
+        };
+    }
+
+    /// The sums over all CPUs.
+    pub(crate) fn sums(&self) -> [u64; N] {
+        let mut sums = [0u64; N];
+        // SAFETY: Any number is a valid argument.
+        let next = |cpu| unsafe { bindings::rvs_next_possible_cpu(cpu) };
+        // SAFETY: Written once at boot.
+        let end = unsafe { ptr::read(ptr::addr_of!(bindings::nr_cpu_ids)) };
+        let mut cpu = next(-1);
+        while cpu < end {
+            // SAFETY: The CPU is possible and the allocation per-CPU.
+            let base = unsafe { bindings::rvs_per_cpu_ptr(self.base.cast(), cpu) }.cast::<u64>();
+            for (i, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: Within the allocation; other CPUs write whole words.
+                let value = unsafe { ptr::read_volatile(base.wrapping_add(i)) };
+                *sum = sum.wrapping_add(value);
+            }
+            cpu = next(cpu as i32);
+        }
+        sums
+    }
+}
+
+impl<const N: usize> Drop for PerCpuCounters<N> {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant it is ours to free.
+        unsafe { bindings::free_percpu(self.base.cast()) };
+    }
+}

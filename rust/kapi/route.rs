@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ways to real servers: a route with its neighbour, kept while both are good.
+//!
+//! C headers: [`include/net/route.h`](srctree/include/net/route.h),
+//! [`include/net/neighbour.h`](srctree/include/net/neighbour.h)
+
+use core::{
+    net::Ipv4Addr,
+    ptr::{self, NonNull},
+};
+
+use kernel::{
+    error::{code::EHOSTUNREACH, from_err_ptr},
+    prelude::*,
+};
+
+use super::{
+    netdev::Device,
+    netns::Net,
+    rcu::Rcu,
+    skb::{Consumed, Skb},
+};
+use crate::bindings;
+
+/// `dst->obsolete` of a route that is good as long as its generation is.
+const DST_OBSOLETE_FORCE_CHK: i16 = -1;
+/// `rt_flags` of a route to this host itself.
+const RTCF_LOCAL: u32 = 0x8000_0000;
+
+/// A route to a real server, and the neighbour that it leads to.
+///
+/// # Invariants
+///
+/// Holds a reference on `route`, and on `neighbour` where there is one, both in `net`.
+pub(crate) struct NextHop {
+    net: &'static Net,
+    route: NonNull<bindings::rtable>,
+    /// None when the real server is this host.
+    neighbour: Option<NonNull<bindings::neighbour>>,
+    /// Bytes that the device wants in front of the IP header.
+    headroom: u32,
+    mtu: u32,
+}
+
+// SAFETY: Routes and neighbours may be used and released from any thread.
+unsafe impl Send for NextHop {}
+// SAFETY: As above.
+unsafe impl Sync for NextHop {}
+
+impl NextHop {
+    /// Looks up the way to `address`. From any context that does not hold the neighbour's lock.
+    ///
+    /// # Errors
+    ///
+    /// What the routing table says (`ENETUNREACH` …); `EHOSTUNREACH` for broadcast and multicast
+    /// routes and when there is no room for a neighbour.
+    pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr) -> Result<Self> {
+        let address_be = u32::from_ne_bytes(address.octets());
+        // SAFETY: The namespace is alive.
+        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be) };
+        let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
+        // INVARIANT: The look-up took the reference.
+        let mut hop = Self {
+            net,
+            route,
+            neighbour: None,
+            headroom: 0,
+            mtu: 0,
+        };
+        if hop.is_local() {
+            return Ok(hop);
+        }
+        if u32::from(hop.route().rt_type) != bindings::RTN_UNICAST {
+            return Err(EHOSTUNREACH);
+        }
+        // SAFETY: We hold the route.
+        let neighbour = unsafe {
+            bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(address_be).cast())
+        };
+        // INVARIANT: The look-up took the reference.
+        hop.neighbour = Some(NonNull::new(neighbour).ok_or(EHOSTUNREACH)?);
+        // SAFETY: The route holds its device.
+        hop.headroom = unsafe { bindings::rvs_ll_reserved_space(hop.device().0.cast()) };
+        // SAFETY: We hold the route.
+        hop.mtu = unsafe { bindings::dst_mtu(hop.dst()) };
+        Ok(hop)
+    }
+
+    #[inline]
+    fn route(&self) -> &bindings::rtable {
+        // SAFETY: By the invariant.
+        unsafe { self.route.as_ref() }
+    }
+
+    #[inline]
+    fn dst(&self) -> *mut bindings::dst_entry {
+        // The first field.
+        self.route.as_ptr().cast()
+    }
+
+    /// The device it leaves by.
+    #[inline]
+    pub(crate) fn device(&self) -> Device {
+        // SAFETY: Both members of the union are the same pointer; the kernel may exchange it for
+        // the blackhole device at any time, hence one whole read.
+        let device = unsafe { ptr::read_volatile(ptr::addr_of!((*self.dst()).__bindgen_anon_1.dev)) };
+        Device(device.cast())
+    }
+
+    /// Whether the real server is this host.
+    #[inline]
+    pub(crate) fn is_local(&self) -> bool {
+        self.route().rt_flags & RTCF_LOCAL != 0
+    }
+
+    /// Largest packet that it takes whole, in bytes from the IP header on.
+    #[inline]
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu
+    }
+
+    /// Bytes that must be free in front of a packet that goes this way.
+    #[inline]
+    pub(crate) fn headroom(&self) -> u32 {
+        self.headroom
+    }
+
+    /// Whether route and neighbour still hold; if not, look the way up again.
+    #[inline]
+    pub(crate) fn is_good(&self) -> bool {
+        let route = self.route.as_ptr();
+        // SAFETY: By the invariant; others write these fields whole.
+        let (obsolete, generation) = unsafe {
+            (
+                ptr::read_volatile(ptr::addr_of!((*route).dst.obsolete)),
+                ptr::read_volatile(ptr::addr_of!((*route).rt_genid)),
+            )
+        };
+        obsolete == DST_OBSOLETE_FORCE_CHK
+            && generation == self.net.ipv4_route_generation()
+            && self.neighbour.is_none_or(|neighbour| {
+                // SAFETY: By the invariant; others write the field whole.
+                unsafe { ptr::read_volatile(ptr::addr_of!((*neighbour.as_ptr()).dead)) == 0 }
+            })
+    }
+
+    /// Sends a packet out by the neighbour, past the hooks for output and forwarding.
+    ///
+    /// The packet has [`NextHop::headroom`] in front. A neighbour that is not resolved yet keeps
+    /// the packet while it asks.
+    #[inline]
+    pub(crate) fn send(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
+        let Some(neighbour) = self.neighbour else {
+            return free(skb);
+        };
+        // SAFETY: This next hop, and so the route, lives for a grace period, and the read lock
+        // is held. `is_good` was asked under it, so the device is not freed before it ends.
+        unsafe {
+            skb.borrow_route(self.dst());
+            skb.set_device(self.device().0);
+        }
+        // SAFETY: By the invariant; the packet is ours to give away.
+        unsafe {
+            bindings::neigh_output(neighbour.as_ptr(), skb.as_raw(), false);
+            Consumed::new()
+        }
+    }
+
+    /// Sends a packet through the kernel's own IPv4 output: POST_ROUTING hooks, fragmentation.
+    pub(crate) fn send_slowly(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
+        // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
+        unsafe {
+            skb.borrow_route(self.dst());
+            skb.set_device(self.device().0);
+            bindings::ip_output(self.net.as_raw(), skb.get_mut().sk.cast(), skb.as_raw());
+            Consumed::new()
+        }
+    }
+}
+
+/// Frees a packet that cannot be sent.
+pub(crate) fn free(skb: Skb<'_>) -> Consumed {
+    // SAFETY: The packet is ours.
+    unsafe {
+        bindings::sk_skb_reason_drop(
+            ptr::null_mut(),
+            skb.as_raw(),
+            bindings::skb_drop_reason_SKB_DROP_REASON_NETFILTER_DROP,
+        );
+        Consumed::new()
+    }
+}
+
+impl Drop for NextHop {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant; nobody uses this next hop any more.
+        unsafe {
+            if let Some(neighbour) = self.neighbour {
+                bindings::neigh_release(neighbour.as_ptr());
+            }
+            bindings::dst_release(self.dst());
+        }
+    }
+}

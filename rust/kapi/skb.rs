@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use core::{marker::PhantomData, ptr::NonNull, slice};
+
+use crate::bindings;
+
+/// `skb->pkt_type` of frames that are addressed to this host.
+const PACKET_HOST: u8 = bindings::PACKET_HOST as u8;
+/// `skb->ip_summed` of a packet whose whole payload the device has summed.
+const CHECKSUM_COMPLETE: u8 = bindings::CHECKSUM_COMPLETE as u8;
+/// `skb->ip_summed` of a packet that nobody has summed.
+const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
+/// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
+const DST_NOREF: usize = 1;
+
+/// The part of `sk_buff` that is copied as a whole, where most fields are.
+type Headers = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
+
+/// A packet that a hook owns, with its network header at `skb->data`.
+///
+/// # Invariants
+///
+/// `skb` is live and only used through this value until a verdict is returned for it.
+pub(crate) struct Skb<'a> {
+    skb: NonNull<bindings::sk_buff>,
+    _hook: PhantomData<&'a mut bindings::sk_buff>,
+}
+
+/// Proof that a packet was sent or freed.
+pub(crate) struct Consumed(());
+
+impl Consumed {
+    /// # Safety
+    ///
+    /// The packet that the proof is for has been given away.
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl<'a> Skb<'a> {
+    /// # Safety
+    ///
+    /// `skb` is a live packet of which the caller gives away the use for `'a`.
+    #[inline]
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: The caller vouches for it.
+        Self {
+            // SAFETY: A live packet is not at null.
+            skb: unsafe { NonNull::new_unchecked(skb) },
+            _hook: PhantomData,
+        }
+    }
+
+    /// The C object.
+    #[inline]
+    pub(super) fn as_raw(&self) -> *mut bindings::sk_buff {
+        self.skb.as_ptr()
+    }
+
+    #[inline]
+    fn get(&self) -> &bindings::sk_buff {
+        // SAFETY: By the invariant.
+        unsafe { self.skb.as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self) -> &mut bindings::sk_buff {
+        // SAFETY: By the invariant.
+        unsafe { self.skb.as_mut() }
+    }
+
+    #[inline]
+    fn headers(&self) -> &Headers {
+        // SAFETY: Both members of the union are the same fields.
+        unsafe { &self.get().__bindgen_anon_4.__bindgen_anon_1 }
+    }
+
+    #[inline]
+    fn headers_mut(&mut self) -> &mut Headers {
+        // SAFETY: As above.
+        unsafe { &mut self.get_mut().__bindgen_anon_4.__bindgen_anon_1 }
+    }
+
+    /// Bytes from the network header on, linear or not.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.get().len
+    }
+
+    /// The linear part from the network header on.
+    #[inline]
+    pub(crate) fn head(&self) -> &[u8] {
+        let skb = self.get();
+        // SAFETY: The first `len - data_len` bytes at `data` are the packet's linear part.
+        unsafe { slice::from_raw_parts(skb.data, skb.len.wrapping_sub(skb.data_len) as usize) }
+    }
+
+    /// Makes at least `len` bytes linear. False when the packet has fewer, or on lack of memory.
+    pub(crate) fn pull(&mut self, len: usize) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: By the invariant the packet is live and ours.
+        unsafe { bindings::pskb_may_pull(self.as_raw(), len) }
+    }
+
+    /// Whether the frame was addressed to this host.
+    #[inline]
+    pub(crate) fn is_for_this_host(&self) -> bool {
+        self.headers().pkt_type() == PACKET_HOST
+    }
+
+    /// Whether the packet stands for several that a device or the stack will cut.
+    #[inline]
+    pub(crate) fn is_gso(&self) -> bool {
+        let skb = self.get();
+        // SAFETY: The shared info is at the end of a live packet's buffer.
+        let info = unsafe { skb.head.add(skb.end as usize) }.cast::<bindings::skb_shared_info>();
+        // SAFETY: As above.
+        unsafe { (*info).gso_size != 0 }
+    }
+
+    /// Whether each segment of a [`Skb::is_gso`] packet fits `mtu`.
+    pub(crate) fn gso_fits(&self, mtu: u32) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::skb_gso_validate_network_len(self.as_raw(), mtu) }
+    }
+
+    /// Whether the header may be written and `headroom` bytes put in front of it, as it is.
+    #[inline]
+    pub(super) fn is_header_private(&self, headroom: u32) -> bool {
+        let skb = self.get();
+        let room = (skb.data as usize).wrapping_sub(skb.head as usize);
+        skb.cloned() == 0 && room >= headroom as usize
+    }
+
+    /// Makes it so that the header may be written and `headroom` bytes be put in front of it.
+    /// False on lack of memory.
+    #[inline]
+    pub(crate) fn make_header_private(&mut self, headroom: u32) -> bool {
+        if self.is_header_private(headroom) {
+            return true;
+        }
+        // SAFETY: By the invariant.
+        unsafe { bindings::skb_cow_head(self.as_raw(), headroom) == 0 }
+    }
+
+    /// Takes one off the time to live and mends the header's checksum. The header must be private.
+    #[inline]
+    pub(crate) fn decrease_ttl(&mut self) {
+        let skb = self.get_mut();
+        if skb.len.wrapping_sub(skb.data_len) < 20 {
+            return;
+        }
+        // SAFETY: The linear part holds an IP header, and it is private, says the caller.
+        let header = unsafe { &mut *skb.data.cast::<[u8; 20]>() };
+        let [.., ttl, _, c0, c1, _, _, _, _, _, _, _, _] = header;
+        *ttl = ttl.wrapping_sub(1);
+        // RFC 1624: 0x0100 less in the header is 0x0100 more in the checksum.
+        let (sum, carry) = u16::from_be_bytes([*c0, *c1]).overflowing_add(0x0100);
+        [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
+    }
+
+    /// Forgets what was found out about the packet on its way in, as forwarding does.
+    #[inline]
+    pub(crate) fn forget_input(&mut self) {
+        if self.get()._nfct != 0 {
+            // SAFETY: By the invariant.
+            unsafe { bindings::nf_reset_ct(self.as_raw()) };
+        }
+        let headers = self.headers_mut();
+        // The device's sum covers bytes that a sender has to sum anew.
+        if headers.ip_summed() == CHECKSUM_COMPLETE {
+            headers.set_ip_summed(CHECKSUM_NONE);
+        }
+        // A time of arrival would be taken for a time of departure.
+        if headers.tstamp_type() == 0 {
+            self.get_mut().__bindgen_anon_2.tstamp = 0;
+        }
+    }
+
+    /// Whether the packet carries a route.
+    #[inline]
+    fn has_route(&self) -> bool {
+        // SAFETY: All members of the union are plain words.
+        unsafe { self.get().__bindgen_anon_3.__bindgen_anon_1._skb_refdst & !DST_NOREF != 0 }
+    }
+
+    /// Gives the packet the route `dst`, borrowed under RCU.
+    ///
+    /// # Safety
+    ///
+    /// `dst` stays alive for an RCU grace period, and the read lock is held until the packet is
+    /// sent or the route taken away again.
+    #[inline]
+    pub(super) unsafe fn borrow_route(&mut self, dst: *const bindings::dst_entry) {
+        self.drop_route();
+        self.get_mut().__bindgen_anon_3.__bindgen_anon_1._skb_refdst = dst as usize | DST_NOREF;
+    }
+
+    /// Takes the packet's route away.
+    #[inline]
+    pub(super) fn drop_route(&mut self) {
+        if self.has_route() {
+            // SAFETY: By the invariant.
+            unsafe { bindings::skb_dst_drop(self.as_raw()) };
+        }
+    }
+
+    /// Names the device that the packet leaves by.
+    ///
+    /// # Safety
+    ///
+    /// `device` is alive for as long as the packet refers to it: under RCU until it is sent.
+    #[inline]
+    pub(super) unsafe fn set_device(&mut self, device: *mut bindings::net_device) {
+        self.get_mut().__bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1.dev = device.cast();
+    }
+
+    /// Puts the packet's fragments together.
+    ///
+    /// `None` when this was not the last one: the packet is kept until the others come. The
+    /// network header of what comes back is at its start.
+    pub(crate) fn defragment(self, net: &super::netns::Net) -> Result<Self, Consumed> {
+        // SAFETY: By the invariant; the queue owns the packet unless 0 is returned.
+        let error = unsafe {
+            bindings::ip_defrag(
+                net.as_raw(),
+                self.as_raw(),
+                bindings::ip_defrag_users_IP_DEFRAG_VS_IN,
+            )
+        };
+        if error == 0 {
+            Ok(self)
+        } else {
+            // SAFETY: `ip_defrag` keeps or frees the packet when it returns an error.
+            Err(unsafe { Consumed::new() })
+        }
+    }
+}

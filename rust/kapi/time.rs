@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Jiffies, the kernel's coarse clock.
+//!
+//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+
+use core::ptr;
+
+use crate::bindings;
+
+/// Ticks a second.
+pub(crate) const HZ: u32 = bindings::HZ as u32;
+
+/// The present tick, its low 32 bits; differences are right for half of their range (99 days at
+/// 250 Hz, 24 at 1000), which is why no timeout is longer than that.
+#[inline]
+pub(crate) fn now() -> u32 {
+    // SAFETY: `jiffies` is a word that the kernel only ever writes whole.
+    (unsafe { ptr::read_volatile(ptr::addr_of!(bindings::jiffies)) }) as u32
+}
+
+/// Seconds as ticks; saturates.
+pub(crate) const fn seconds(seconds: u32) -> u32 {
+    seconds.saturating_mul(HZ)
+}
+
+/// Ticks as milliseconds; saturates.
+pub(crate) const fn to_millis(ticks: u32) -> u32 {
+    let ms = ticks as u64 * 1000 / HZ as u64;
+    if ms > u32::MAX as u64 {
+        u32::MAX
+    } else {
+        ms as u32
+    }
+}

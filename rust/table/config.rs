@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A namespace's configuration, and how it changes.
+//!
+//! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
+//! publishes by RCU at its end: all of a batch or nothing.
+
+use core::net::IpAddr;
+
+use kernel::{
+    prelude::*,
+    sync::{Arc, MutexGuard},
+};
+
+use super::{
+    counters::{Counter, Counters, EventSums, Traffic},
+    dest::{self, Dest},
+    index::{Index, Published},
+    netns::Netns,
+    schedule::Schedule,
+    settings::Settings,
+};
+use crate::{
+    engine::{
+        change::{Change, ChangeError, SchedulerName},
+        sched::{self, Scheduler},
+        spec::{DestId, DestSpec, ServiceId, SpecError},
+        tuple,
+    },
+    kapi::{
+        netfilter::Hooks,
+        rcu::{Rcu, RcuBox, RcuSlot},
+    },
+};
+
+/// The configuration.
+pub(crate) struct Config {
+    services: KVVec<Service>,
+    removed: KVVec<Removed>,
+    settings: Settings,
+    hooks: Option<Hooks>,
+    /// What removed services and dests have carried.
+    retired: Traffic,
+    /// What is taken off the namespace's counts since they were last set to zero.
+    zero: Traffic,
+    zero_events: EventSums,
+    /// Where the last service was found: batches often stay with one.
+    last: usize,
+}
+
+/// A service.
+pub(crate) struct Service {
+    id: ServiceId,
+    scheduler: &'static dyn Scheduler,
+    dests: KVVec<Member>,
+    published: Published,
+    /// What removed dests have carried.
+    retired: Traffic,
+    zero: Traffic,
+    /// Its schedule has to be made anew.
+    changed: bool,
+}
+
+/// A dest's place in a service.
+pub(crate) struct Member {
+    dest: Arc<Dest>,
+    zero: Traffic,
+}
+
+/// A dest that was removed but still has connections.
+struct Removed {
+    dest: Arc<Dest>,
+    /// What it had carried when it was removed.
+    carried: Traffic,
+}
+
+/// A refused change: which one of those given, and why.
+pub(crate) struct Refused {
+    pub(crate) index: usize,
+    pub(crate) error: ChangeError,
+}
+
+/// How to take back a change.
+enum Undo {
+    ServiceAdd,
+    ServiceSet(usize, &'static dyn Scheduler),
+    ServiceDel(usize, Service),
+    DestAdd(usize),
+    DestSet(Arc<Dest>, DestSpec),
+    /// Positions of service and dest, and what the dest had carried.
+    DestDel(usize, usize, Member, Traffic),
+}
+
+impl Service {
+    /// What names it.
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Name of its scheduler.
+    pub(crate) fn scheduler_name(&self) -> &'static str {
+        self.scheduler.name()
+    }
+
+    /// Its dests, in the order they were added.
+    pub(crate) fn dests(&self) -> &[Member] {
+        &self.dests
+    }
+
+    /// Its traffic since it was added or set to zero.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.carried().since(self.zero)
+    }
+
+    fn carried(&self) -> Traffic {
+        self.dests
+            .iter()
+            .fold(self.retired, |sum, member| sum.plus(member.dest.carried()))
+    }
+
+    fn position(&self, id: &DestId) -> Option<usize> {
+        self.dests.iter().position(|m| m.dest.id() == *id)
+    }
+
+    fn key(&self) -> u64 {
+        service_key(&self.id)
+    }
+
+    /// A schedule of its dests as they are now, which goes on where the published one stands.
+    fn schedule(&self) -> Result<Schedule> {
+        let dests = self.dests.iter().map(|member| &member.dest);
+        let schedule = Schedule::new(self.scheduler, dests)?;
+        // The configuration mutex is held, so what is published stays the same.
+        let published = |guard| self.published.get(Rcu::of(guard));
+        let guard = kernel::sync::rcu::read_lock();
+        let len = published(&guard).map_or(0, Schedule::len);
+        drop(guard);
+        let mut map = KVVec::with_capacity(len, GFP_KERNEL)?;
+        let guard = kernel::sync::rcu::read_lock();
+        if let Some(old) = published(&guard) {
+            schedule.carry_on(old, &mut map);
+        }
+        Ok(schedule)
+    }
+
+    fn zero(&mut self) {
+        self.zero = self.carried();
+        for member in self.dests.iter_mut() {
+            member.zero = member.dest.carried();
+        }
+    }
+}
+
+impl Member {
+    /// The dest.
+    pub(crate) fn dest(&self) -> &Dest {
+        &self.dest
+    }
+
+    /// Its traffic since it was added or set to zero.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.dest.carried().since(self.zero)
+    }
+}
+
+fn service_key(id: &ServiceId) -> u64 {
+    match id.address {
+        IpAddr::V4(address) => tuple::service_key(id.protocol.number(), address, id.port),
+        // Not added by this version.
+        IpAddr::V6(_) => 0,
+    }
+}
+
+impl Config {
+    pub(super) fn new() -> Self {
+        Self {
+            services: KVVec::new(),
+            removed: KVVec::new(),
+            settings: Settings::DEFAULT,
+            hooks: None,
+            retired: Traffic::default(),
+            zero: Traffic::default(),
+            zero_events: EventSums::default(),
+            last: 0,
+        }
+    }
+
+    pub(super) fn take_hooks(&mut self) -> Option<Hooks> {
+        self.hooks.take()
+    }
+
+    /// Shows every dest, removed ones too.
+    pub(super) fn for_each_dest(&self, mut f: impl FnMut(&Dest)) {
+        for service in &self.services {
+            service.dests.iter().for_each(|member| f(&member.dest));
+        }
+        self.removed.iter().for_each(|removed| f(&removed.dest));
+    }
+
+    fn find(&mut self, id: &ServiceId) -> Option<usize> {
+        if self.services.get(self.last).is_some_and(|s| s.id == *id) {
+            return Some(self.last);
+        }
+        self.last = self.services.iter().position(|s| s.id == *id)?;
+        Some(self.last)
+    }
+
+    fn service_mut(&mut self, id: &ServiceId) -> Result<(usize, &mut Service), ChangeError> {
+        let missing = ChangeError::NoService(*id);
+        let position = self.find(id).ok_or(missing)?;
+        let service = self.services.get_mut(position).ok_or(missing)?;
+        Ok((position, service))
+    }
+
+    fn carried(&self) -> Traffic {
+        let of_services = self
+            .services
+            .iter()
+            .fold(self.retired, |sum, service| sum.plus(service.carried()));
+        self.removed.iter().fold(of_services, |sum, removed| {
+            sum.plus(removed.dest.carried().since(removed.carried))
+        })
+    }
+}
+
+/// The configuration, locked.
+pub(crate) struct ConfigGuard<'a> {
+    netns: &'a Netns,
+    config: MutexGuard<'a, Config>,
+}
+
+impl<'a> ConfigGuard<'a> {
+    pub(super) fn new(netns: &'a Netns, config: MutexGuard<'a, Config>) -> Self {
+        Self { netns, config }
+    }
+
+    /// Counts changes of the configuration.
+    pub(crate) fn generation(&self) -> u32 {
+        self.netns.generation()
+    }
+
+    /// The services, in the order they were added.
+    pub(crate) fn services(&self) -> &[Service] {
+        &self.config.services
+    }
+
+    /// The service of that id.
+    pub(crate) fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.config.services.iter().find(|s| s.id == *id)
+    }
+
+    /// The dest of that id in the service of that id.
+    pub(crate) fn dest(&self, service: &ServiceId, id: &DestId) -> Result<&Member, ChangeError> {
+        let service = self
+            .service(service)
+            .ok_or(ChangeError::NoService(*service))?;
+        service
+            .dests
+            .iter()
+            .find(|member| member.dest.id() == *id)
+            .ok_or(ChangeError::NoDest(*id))
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> Settings {
+        self.config.settings
+    }
+
+    /// Checks and sets all settings.
+    pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), SpecError> {
+        settings.validate()?;
+        self.config.settings = settings;
+        self.netns.settings.set(&settings);
+        self.netns.next_generation();
+        Ok(())
+    }
+
+    /// Traffic of the namespace since it was last set to zero.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.config.carried().since(self.config.zero)
+    }
+
+    /// What happened in the namespace since it was last set to zero.
+    pub(crate) fn counters(&self) -> Counters {
+        let netns = self.netns;
+        let sums = netns.counters.sums().since(&self.config.zero_events);
+        Counters {
+            conns_now: u64::from(netns.connections.count()),
+            conns_expired: sums.get(Counter::ConnsExpired),
+            table_buckets: u64::from(netns.connections.buckets()),
+            table_resizes: u64::from(netns.connections.resizes()),
+            drop_malformed: sums.get(Counter::DropMalformed),
+            drop_no_dest: sums.get(Counter::DropNoDest),
+            drop_no_memory: sums.get(Counter::DropNoMemory),
+            drop_conn_max: sums.get(Counter::DropConnMax),
+            drop_no_route: sums.get(Counter::DropNoRoute),
+            drop_dest_gone: sums.get(Counter::DropDestGone),
+            drop_too_big: sums.get(Counter::DropTooBig),
+            not_syn: sums.get(Counter::NotSyn),
+            slow_xmit: sums.get(Counter::SlowXmit),
+            route_refreshes: sums.get(Counter::RouteRefreshes),
+        }
+    }
+
+    /// Sets traffic and counts to zero: all, or those of one service with its dests.
+    pub(crate) fn zero(&mut self, service: Option<&ServiceId>) -> Result<(), ChangeError> {
+        if let Some(id) = service {
+            self.config.service_mut(id)?.1.zero();
+            return Ok(());
+        }
+        self.config.zero = self.config.carried();
+        self.config.zero_events = self.netns.counters.sums();
+        self.config.services.iter_mut().for_each(Service::zero);
+        Ok(())
+    }
+
+    /// Removes all services.
+    pub(crate) fn flush(&mut self) -> Result<(), ChangeError> {
+        let mut changes = KVVec::new();
+        for service in &self.config.services {
+            changes
+                .push(Change::ServiceDel { id: service.id }, GFP_KERNEL)
+                .map_err(|_| ChangeError::NoMemory)?;
+        }
+        self.apply(&changes).map_err(|refused| refused.error)
+    }
+
+    /// Applies changes in order, all or none. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The first change that is refused and why; nothing has changed then.
+    pub(crate) fn apply(&mut self, changes: &[Change]) -> Result<(), Refused> {
+        let no_memory = |index| Refused {
+            index,
+            error: ChangeError::NoMemory,
+        };
+        let mut undo = KVVec::with_capacity(changes.len(), GFP_KERNEL).map_err(|_| no_memory(0))?;
+        let mut outcome = Ok(());
+        for (index, change) in changes.iter().enumerate() {
+            let step = self.step(change).and_then(|step| {
+                undo.push(step, GFP_KERNEL)
+                    .map_err(|_| ChangeError::NoMemory)
+            });
+            if let Err(error) = step {
+                outcome = Err(Refused { index, error });
+                break;
+            }
+        }
+        if outcome.is_ok() {
+            outcome = self.publish(&mut undo).map_err(|_| no_memory(0));
+        }
+        if outcome.is_err() {
+            while let Some(step) = undo.pop() {
+                self.take_back(step);
+            }
+        }
+        for service in self.config.services.iter_mut() {
+            service.changed = false;
+        }
+        outcome
+    }
+
+    /// Applies one change to the configuration, but not to what packets see.
+    fn step(&mut self, change: &Change) -> Result<Undo, ChangeError> {
+        match *change {
+            Change::ServiceAdd { id, scheduler } => self.add_service(id, &scheduler),
+            Change::ServiceSet { id, scheduler } => {
+                let scheduler = scheduler.as_ref().map(scheduler_by_name).transpose()?;
+                let (position, service) = self.config.service_mut(&id)?;
+                let old = service.scheduler;
+                service.scheduler = scheduler.unwrap_or(old);
+                service.changed = true;
+                Ok(Undo::ServiceSet(position, old))
+            }
+            Change::ServiceDel { id } => {
+                let (position, _) = self.config.service_mut(&id)?;
+                let service = self.config.services.remove(position);
+                let service = service.map_err(|_| ChangeError::NoService(id))?;
+                Ok(Undo::ServiceDel(position, service))
+            }
+            Change::DestAdd { service, id, spec } => self.add_dest(service, id, spec),
+            Change::DestSet {
+                service,
+                id,
+                mode,
+                weight,
+            } => {
+                let (_, place) = self.config.service_mut(&service)?;
+                let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
+                let member = place.dests.get(position).ok_or(ChangeError::NoDest(id))?;
+                let old = member.dest.spec();
+                let new = DestSpec {
+                    mode: mode.unwrap_or(old.mode),
+                    weight: weight.unwrap_or(old.weight),
+                };
+                new.validate(&id, &service)?;
+                member.dest.set_spec(new);
+                let dest = member.dest.clone();
+                place.changed = true;
+                Ok(Undo::DestSet(dest, old))
+            }
+            Change::DestDel { service, id } => {
+                let (at, place) = self.config.service_mut(&service)?;
+                let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
+                let member = place.dests.remove(position);
+                let member = member.map_err(|_| ChangeError::NoDest(id))?;
+                let carried = member.dest.carried();
+                place.retired = place.retired.plus(carried);
+                place.changed = true;
+                Ok(Undo::DestDel(at, position, member, carried))
+            }
+        }
+    }
+
+    fn add_service(&mut self, id: ServiceId, name: &SchedulerName) -> Result<Undo, ChangeError> {
+        id.validate()?;
+        let scheduler = scheduler_by_name(name)?;
+        if self.config.find(&id).is_some() {
+            return Err(ChangeError::ServiceExists(id));
+        }
+        let published = Arc::new(RcuSlot::empty(), GFP_KERNEL);
+        let service = Service {
+            id,
+            scheduler,
+            dests: KVVec::new(),
+            published: published.map_err(|_| ChangeError::NoMemory)?,
+            retired: Traffic::default(),
+            zero: Traffic::default(),
+            changed: true,
+        };
+        push(&mut self.config.services, service)?;
+        Ok(Undo::ServiceAdd)
+    }
+
+    fn add_dest(
+        &mut self,
+        service: ServiceId,
+        id: DestId,
+        spec: DestSpec,
+    ) -> Result<Undo, ChangeError> {
+        let net = self.netns.net();
+        let (position, place) = self.config.service_mut(&service)?;
+        spec.validate(&id, &service)?;
+        if place.position(&id).is_some() {
+            return Err(ChangeError::DestExists(id));
+        }
+        match id.address {
+            IpAddr::V4(address) if dest::is_routable(net, address) => {}
+            _ => return Err(ChangeError::NoRoute(id.address)),
+        }
+        let dest = Dest::new(service, id, spec).map_err(|_| ChangeError::NoMemory)?;
+        let member = Member {
+            dest,
+            zero: Traffic::default(),
+        };
+        push(&mut place.dests, member)?;
+        place.changed = true;
+        Ok(Undo::DestAdd(position))
+    }
+
+    /// Takes back the last change that has not been taken back yet.
+    fn take_back(&mut self, step: Undo) {
+        let services = &mut self.config.services;
+        match step {
+            Undo::ServiceAdd => drop(services.pop()),
+            Undo::ServiceSet(position, scheduler) => {
+                if let Some(service) = services.get_mut(position) {
+                    service.scheduler = scheduler;
+                }
+            }
+            // There is room where it was taken from.
+            Undo::ServiceDel(position, service) => {
+                let _ = services.insert_within_capacity(position, service);
+            }
+            Undo::DestAdd(position) => {
+                if let Some(service) = services.get_mut(position) {
+                    drop(service.dests.pop());
+                }
+            }
+            Undo::DestSet(dest, spec) => dest.set_spec(spec),
+            Undo::DestDel(position, at, member, carried) => {
+                if let Some(service) = services.get_mut(position) {
+                    service.retired = service.retired.since(carried);
+                    let _ = service.dests.insert_within_capacity(at, member);
+                }
+            }
+        }
+    }
+
+    /// Makes what packets see of the configuration as it is now, then shows it to them.
+    ///
+    /// Everything that can fail comes first. Takes the removed services and dests out of `undo`.
+    fn publish(&mut self, undo: &mut KVVec<Undo>) -> Result {
+        let netns = self.netns;
+        let mut schedules = KVVec::new();
+        for service in self.config.services.iter().filter(|s| s.changed) {
+            let schedule = RcuBox::new(service.schedule()?, GFP_KERNEL)?;
+            schedules.push((service.published.clone(), schedule), GFP_KERNEL)?;
+        }
+        let services = self.config.services.iter();
+        let index = Index::new(
+            services.map(|s| (s.key(), &s.published)),
+            self.config.services.len(),
+            netns.service_key,
+        )?;
+        let index = RcuBox::new(index, GFP_KERNEL)?;
+        let leaving = undo.iter().map(Undo::dests_removed).sum();
+        self.config.removed.reserve(leaving, GFP_KERNEL)?;
+        if self.config.hooks.is_none() && !self.config.services.is_empty() {
+            self.config.hooks = Some(netns.activate()?);
+        }
+        // Nothing fails from here on.
+        for (published, schedule) in schedules {
+            published.replace(Some(schedule));
+        }
+        netns.index.replace(Some(index));
+        while let Some(step) = undo.pop() {
+            match step {
+                Undo::ServiceDel(_, service) => self.retire_service(service),
+                Undo::DestDel(_, _, member, carried) => self.retire_dest(member.dest, carried),
+                _ => {}
+            }
+        }
+        self.update_filter();
+        netns.next_generation();
+        Ok(())
+    }
+
+    fn retire_service(&mut self, service: Service) {
+        self.config.retired = self.config.retired.plus(service.carried());
+        for member in service.dests {
+            let carried = member.dest.carried();
+            self.retire_dest(member.dest, carried);
+        }
+    }
+
+    /// Keeps a removed dest while it has connections; there is room for it.
+    fn retire_dest(&mut self, dest: Arc<Dest>, carried: Traffic) {
+        dest.set_gone();
+        let _ = self
+            .config
+            .removed
+            .push_within_capacity(Removed { dest, carried });
+    }
+
+    /// Forgets removed dests that have no connections any more. True when some still have.
+    pub(super) fn bury_removed(&mut self) -> bool {
+        let config = &mut *self.config;
+        let before = config.removed.len();
+        let mut retired = config.retired;
+        config.removed.retain(|removed| {
+            let dest = &removed.dest;
+            let lives = dest.active() > 0 || dest.inactive() > 0;
+            if !lives {
+                retired = retired.plus(dest.carried().since(removed.carried));
+                dest.forget_way(None);
+            }
+            lives
+        });
+        config.retired = retired;
+        if config.removed.len() != before {
+            self.update_filter();
+        }
+        !self.config.removed.is_empty()
+    }
+
+    /// Lets the datapath see exactly the virtual addresses that have services or connections.
+    fn update_filter(&self) {
+        let services = self.config.services.iter().map(|s| s.id.address);
+        let removed = self.config.removed.iter().map(|r| r.dest.service().address);
+        self.netns
+            .filter
+            .set(services.chain(removed).filter_map(|address| match address {
+                IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
+                IpAddr::V6(_) => None,
+            }));
+    }
+}
+
+impl Undo {
+    /// How many dests leave for good when the change stands.
+    fn dests_removed(&self) -> usize {
+        match self {
+            Self::ServiceDel(_, service) => service.dests.len(),
+            Self::DestDel(..) => 1,
+            _ => 0,
+        }
+    }
+}
+
+fn scheduler_by_name(name: &SchedulerName) -> Result<&'static dyn Scheduler, ChangeError> {
+    sched::by_name(name.as_str()).ok_or(ChangeError::NoScheduler(*name))
+}
+
+fn push<T>(list: &mut KVVec<T>, item: T) -> Result<(), ChangeError> {
+    list.push(item, GFP_KERNEL)
+        .map_err(|_| ChangeError::NoMemory)
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The connections of a namespace: one table, read under RCU without locks or counts.
+//!
+//! Readers walk a chain of [`conn::Node`]s. Writers hold the stripe of [`StripedLock`] that the
+//! hash selects; tables have at least as many buckets as there are stripes, so one stripe covers a
+//! hash's bucket in every table. A connection is freed by the namespace's worker, a grace period
+//! after it was taken out.
+
+mod buckets;
+mod conn;
+mod view;
+
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+};
+
+use kernel::prelude::*;
+
+use self::{buckets::Buckets, conn::Node};
+use super::settings::LiveSettings;
+use crate::{
+    engine::{
+        hash::{self, Key},
+        proto::State,
+        tuple::TupleV4,
+    },
+    kapi::{
+        lock::{StripedLock, STRIPES},
+        rcu::{self, Rcu},
+        time, work,
+    },
+};
+
+pub(crate) use self::{
+    conn::{create_cache, Conn},
+    view::{ConnCursor, ConnView},
+};
+
+/// Buckets that a table has at least; not fewer than there are stripes.
+const MIN_BUCKETS: u32 = STRIPES;
+
+/// Buckets that a table has at most.
+const MAX_BUCKETS: u32 = 1 << 26;
+
+/// Buckets that one sweep looks at, at most.
+const SWEEP_MAX: u32 = 1 << 18;
+
+/// Sweeps that it takes to look at all buckets of a small table.
+const SWEEPS: u32 = 4;
+
+/// What became of a new connection.
+pub(super) enum Inserted<'a> {
+    /// It is in the table.
+    New(&'a Conn),
+    /// Another CPU was first; the new one is gone.
+    Existing(&'a Conn),
+}
+
+/// The table.
+///
+/// # Invariants
+///
+/// `current` is a live [`Buckets`]; all nodes reachable from it are the first fields of [`Conn`]s
+/// from the slab, each in one chain, and freed only a grace period after being unlinked.
+pub(crate) struct Connections {
+    current: AtomicPtr<Buckets>,
+    key: Key,
+    count: AtomicU32,
+    locks: StripedLock,
+    /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
+    dead: AtomicPtr<Conn>,
+    resizes: AtomicU32,
+}
+
+// SAFETY: All shared state is atomic or locked; connections are `Send` and `Sync`.
+unsafe impl Send for Connections {}
+// SAFETY: As above.
+unsafe impl Sync for Connections {}
+
+impl Connections {
+    pub(super) fn new(key: Key) -> Result<Self> {
+        let locks = StripedLock::new()?;
+        let buckets = Buckets::new(MIN_BUCKETS)?;
+        Ok(Self {
+            current: AtomicPtr::new(KBox::into_raw(buckets)),
+            key,
+            count: AtomicU32::new(0),
+            locks,
+            dead: AtomicPtr::new(ptr::null_mut()),
+            resizes: AtomicU32::new(0),
+        })
+    }
+
+    #[inline(always)]
+    fn current<'a>(&self, _rcu: Rcu<'a>) -> &'a Buckets {
+        // SAFETY: By the invariant; an old table is freed a grace period after it was replaced.
+        unsafe { &*self.current.load(Ordering::Acquire) }
+    }
+
+    /// Hash of a tuple in this table.
+    #[inline(always)]
+    pub(crate) fn hash(&self, tuple: &TupleV4) -> u32 {
+        hash::tuple_v4(&self.key, tuple) as u32
+    }
+
+    /// The connection that a packet with that tuple belongs to.
+    #[inline(always)]
+    pub(crate) fn lookup<'a>(
+        &self,
+        tuple: &TupleV4,
+        hash: u32,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Conn> {
+        let mut table = self.current(rcu);
+        loop {
+            if let Some(conn) = table.find(tuple, hash, rcu) {
+                return Some(conn);
+            }
+            // While the table is being resized the rest is in the next one.
+            table = table.future(rcu)?;
+        }
+    }
+
+    /// Puts a connection in, unless one with its tuple is there.
+    ///
+    /// `None` when the lock of its stripe does not exist, which cannot be.
+    pub(super) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Option<Inserted<'a>> {
+        // SAFETY: The caller made it; nobody else knows it yet.
+        let new: &'a Conn = unsafe { conn.as_ref() };
+        let (hash, tuple) = (new.node.hash(), new.node.tuple());
+        let guard = self.locks.lock(hash)?;
+        if let Some(existing) = self.lookup(&tuple, hash, rcu) {
+            drop(guard);
+            // SAFETY: It came from the slab and was never shared.
+            unsafe { conn::free(conn) };
+            return Some(Inserted::Existing(existing));
+        }
+        let current = self.current(rcu);
+        let newest = current.future(rcu).unwrap_or(current);
+        newest.push(NonNull::from(&new.node));
+        self.count.fetch_add(1, Ordering::Relaxed);
+        drop(guard);
+        Some(Inserted::New(new))
+    }
+
+    /// Ends a connection: counts it out of its dest and takes it from the table. False when that
+    /// was done already.
+    pub(super) fn remove(&self, conn: &Conn, rcu: Rcu<'_>) -> bool {
+        if !conn.end() {
+            return false;
+        }
+        let hash = conn.node.hash();
+        if let Some(_guard) = self.locks.lock(hash) {
+            let node = ptr::from_ref(&conn.node);
+            let current = self.current(rcu);
+            if !current.unlink(node, hash) {
+                if let Some(future) = current.future(rcu) {
+                    future.unlink(node, hash);
+                }
+            }
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        let dead = ptr::from_ref(conn).cast_mut();
+        let mut head = self.dead.load(Ordering::Relaxed);
+        loop {
+            conn.next_dead.store(head, Ordering::Relaxed);
+            match self
+                .dead
+                .compare_exchange_weak(head, dead, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Connections in the table.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Times the table was resized.
+    pub(crate) fn resizes(&self) -> u32 {
+        self.resizes.load(Ordering::Relaxed)
+    }
+
+    /// Buckets now.
+    pub(crate) fn buckets(&self) -> u32 {
+        let guard = kernel::sync::rcu::read_lock();
+        self.current(Rcu::of(&guard)).len()
+    }
+
+    /// Whether there are more connections than the table is made for.
+    #[inline]
+    pub(super) fn is_crowded(&self, rcu: Rcu<'_>) -> bool {
+        let len = self.current(rcu).len();
+        self.count() > len && len < MAX_BUCKETS
+    }
+
+    /// Whether removed connections wait for [`Connections::reap`].
+    pub(super) fn has_dead(&self) -> bool {
+        !self.dead.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Frees what was removed. May sleep.
+    ///
+    /// Only one caller at a time.
+    pub(super) fn reap(&self) {
+        let mut dead = self.dead.swap(ptr::null_mut(), Ordering::Acquire);
+        if dead.is_null() {
+            return;
+        }
+        rcu::synchronize();
+        let mut batch = 0u32;
+        while let Some(conn) = NonNull::new(dead) {
+            // SAFETY: Unlinked before the grace period, so only we know it.
+            dead = unsafe { conn.as_ref() }.next_dead.load(Ordering::Relaxed);
+            // SAFETY: As above, and it came from the slab.
+            unsafe { conn::free(conn) };
+            breathe(&mut batch);
+        }
+    }
+
+    /// Makes the table fit the number of connections. May sleep. Readers and writers go on.
+    ///
+    /// Only one caller at a time. On lack of memory the table stays as it is.
+    pub(super) fn resize(&self) {
+        loop {
+            let guard = kernel::sync::rcu::read_lock();
+            let len = self.current(Rcu::of(&guard)).len();
+            drop(guard);
+            let wanted = wanted_buckets(self.count(), len);
+            if wanted == len || self.resize_to(wanted).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn resize_to(&self, len: u32) -> Result {
+        let new = NonNull::new(KBox::into_raw(Buckets::new(len)?)).ok_or(ENOMEM)?;
+        let old = self.current.load(Ordering::Acquire);
+        // SAFETY: Only the one caller of `resize` replaces and frees tables.
+        let (old_table, new_table) = unsafe { (&*old, new.as_ref()) };
+        old_table.set_future(new);
+        let mut batch = 0u32;
+        for bucket in 0..old_table.len() {
+            if let Some(_guard) = self.locks.lock(bucket) {
+                old_table.move_bucket(bucket, new_table);
+            }
+            breathe(&mut batch);
+        }
+        self.current.store(new.as_ptr(), Ordering::Release);
+        self.resizes.fetch_add(1, Ordering::Relaxed);
+        rcu::synchronize();
+        // SAFETY: No reader has the old table any more, and all its chains are empty.
+        drop(unsafe { KBox::from_raw(old) });
+        Ok(())
+    }
+
+    /// Ends connections that were silent for too long, in a slice of the table that starts at
+    /// `cursor`. Returns where the next slice starts, and how many ended. May sleep.
+    pub(super) fn sweep(&self, cursor: u32, settings: &LiveSettings) -> (u32, u32) {
+        let guard = kernel::sync::rcu::read_lock();
+        let len = self.current(Rcu::of(&guard)).len();
+        drop(guard);
+        let slice = (len / SWEEPS).clamp(1, SWEEP_MAX);
+        let (mut bucket, mut ended, mut batch) = (cursor & (len - 1), 0u32, 0u32);
+        for _ in 0..slice {
+            let guard = kernel::sync::rcu::read_lock();
+            let rcu = Rcu::of(&guard);
+            let now = time::now();
+            for conn in self.current(rcu).bucket(bucket, rcu) {
+                if conn.is_expired(now, settings) && self.remove(conn, rcu) {
+                    ended = ended.wrapping_add(1);
+                }
+            }
+            drop(guard);
+            bucket = bucket.wrapping_add(1) & (len - 1);
+            breathe(&mut batch);
+        }
+        (bucket, ended)
+    }
+
+    /// Ends all connections that `which` names. May sleep. Not while the table is resized.
+    pub(super) fn remove_all(&self, which: impl Fn(&Conn) -> bool) {
+        let mut batch = 0u32;
+        for bucket in 0..self.buckets() {
+            let guard = kernel::sync::rcu::read_lock();
+            let rcu = Rcu::of(&guard);
+            for conn in self.current(rcu).bucket(bucket, rcu) {
+                if which(conn) {
+                    self.remove(conn, rcu);
+                }
+            }
+            drop(guard);
+            breathe(&mut batch);
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.remove_all(|_| true);
+        self.reap();
+        // SAFETY: By the invariant; nobody else has the table any more.
+        drop(unsafe { KBox::from_raw(*self.current.get_mut()) });
+    }
+}
+
+/// Buckets that a table with `len` of them should have for `count` connections: at least one each,
+/// and less only when three quarters are unused, so that it does not go back and forth.
+fn wanted_buckets(count: u32, len: u32) -> u32 {
+    let fitting = count
+        .clamp(MIN_BUCKETS, MAX_BUCKETS)
+        .checked_next_power_of_two()
+        .unwrap_or(MAX_BUCKETS);
+    if fitting > len || fitting <= len / 4 {
+        fitting
+    } else {
+        len
+    }
+}
+
+/// Lets others run now and then in a long loop.
+fn breathe(batch: &mut u32) {
+    *batch = batch.wrapping_add(1);
+    if *batch % 64 == 0 {
+        work::give_way();
+    }
+}
+
+/// The tuple's connection begins in `state`: everything a new one needs.
+pub(super) fn allocate(
+    tuple: TupleV4,
+    hash: u32,
+    state: State,
+    dest: kernel::sync::Arc<super::Dest>,
+) -> Option<NonNull<Conn>> {
+    conn::allocate(Node::new(tuple, hash), state, dest)
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Listing connections.
+
+use core::{
+    net::SocketAddr,
+    ops::ControlFlow,
+};
+
+use super::{conn::Conn, Connections};
+use crate::{
+    engine::{
+        proto::State,
+        spec::{Mode, Protocol, ServiceId},
+    },
+    kapi::{rcu::Rcu, time},
+    table::settings::LiveSettings,
+};
+
+/// Where a listing goes on.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ConnCursor {
+    /// Chain to go on with.
+    pub(crate) bucket: u32,
+    /// Connections of that chain that were listed.
+    pub(crate) skip: u32,
+}
+
+/// A connection as an operator sees it.
+pub(crate) struct ConnView {
+    /// Transport protocol.
+    pub(crate) protocol: Protocol,
+    /// The client.
+    pub(crate) client: SocketAddr,
+    /// Virtual address and port.
+    pub(crate) vip: SocketAddr,
+    /// The real server.
+    pub(crate) dest: SocketAddr,
+    /// How packets travel to it.
+    pub(crate) mode: Mode,
+    /// State now.
+    pub(crate) state: State,
+    /// Milliseconds until it expires when no packet comes.
+    pub(crate) expires_ms: u32,
+    /// The service it was scheduled by.
+    pub(crate) service: ServiceId,
+}
+
+impl ConnView {
+    fn new(conn: &Conn, settings: &LiveSettings) -> Option<Self> {
+        let tuple = conn.tuple();
+        let dest = conn.dest();
+        Some(Self {
+            protocol: Protocol::from_number(tuple.protocol())?,
+            client: SocketAddr::V4(tuple.source()),
+            vip: SocketAddr::V4(tuple.destination()),
+            dest: SocketAddr::new(dest.id().address, dest.id().port),
+            mode: dest.spec().mode,
+            state: conn.state(),
+            expires_ms: conn.expires(settings),
+            service: dest.service(),
+        })
+    }
+}
+
+impl Connections {
+    /// Shows connections to `visit` until it breaks, from the cursor on; a connection at which it
+    /// breaks comes again. Returns where to go on, none at the end. Not while the table is resized.
+    pub(in crate::table) fn list(
+        &self,
+        cursor: ConnCursor,
+        settings: &LiveSettings,
+        mut visit: impl FnMut(&ConnView) -> ControlFlow<()>,
+    ) -> Option<ConnCursor> {
+        let mut skip = cursor.skip;
+        for bucket in cursor.bucket..self.buckets() {
+            let guard = kernel::sync::rcu::read_lock();
+            let rcu = Rcu::of(&guard);
+            let conns = self.current(rcu).bucket(bucket, rcu);
+            for (position, conn) in (0u32..).zip(conns).skip(skip as usize) {
+                if conn.is_expired(time::now(), settings) {
+                    continue;
+                }
+                let Some(view) = ConnView::new(conn, settings) else {
+                    continue;
+                };
+                if visit(&view).is_break() {
+                    return Some(ConnCursor {
+                        bucket,
+                        skip: position,
+                    });
+                }
+            }
+            skip = 0;
+        }
+        None
+    }
+}
+

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts of traffic and of what happened.
+
+use kernel::prelude::*;
+
+use crate::kapi::percpu::PerCpuCounters;
+
+/// Traffic of a dest, a service or a namespace.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    /// Connections scheduled.
+    pub(crate) connections: u64,
+    /// Packets toward the dest.
+    pub(crate) in_packets: u64,
+    /// Packets from the dest.
+    pub(crate) out_packets: u64,
+    /// Bytes toward the dest, from the IP header on.
+    pub(crate) in_bytes: u64,
+    /// Bytes from the dest, from the IP header on.
+    pub(crate) out_bytes: u64,
+}
+
+impl Traffic {
+    /// The sum of two.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_add)
+    }
+
+    /// What came since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        self.each(earlier, u64::wrapping_sub)
+    }
+
+    fn each(self, other: Self, f: fn(u64, u64) -> u64) -> Self {
+        Self {
+            connections: f(self.connections, other.connections),
+            in_packets: f(self.in_packets, other.in_packets),
+            out_packets: f(self.out_packets, other.out_packets),
+            in_bytes: f(self.in_bytes, other.in_bytes),
+            out_bytes: f(self.out_bytes, other.out_bytes),
+        }
+    }
+}
+
+const CONNECTIONS: usize = 0;
+const IN_PACKETS: usize = 1;
+const OUT_PACKETS: usize = 2;
+const IN_BYTES: usize = 3;
+const OUT_BYTES: usize = 4;
+
+/// Traffic as it is counted: one copy a CPU.
+pub(super) struct TrafficCounters(PerCpuCounters<5>);
+
+impl TrafficCounters {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(PerCpuCounters::new()?))
+    }
+
+    #[inline(always)]
+    pub(super) fn packet_in(&self, bytes: u32) {
+        self.0.add::<IN_PACKETS>(1);
+        self.0.add::<IN_BYTES>(u64::from(bytes));
+    }
+
+    pub(super) fn connection(&self) {
+        self.0.add::<CONNECTIONS>(1);
+    }
+
+    pub(super) fn sum(&self) -> Traffic {
+        let sums = self.0.sums();
+        Traffic {
+            connections: sums[CONNECTIONS],
+            in_packets: sums[IN_PACKETS],
+            out_packets: sums[OUT_PACKETS],
+            in_bytes: sums[IN_BYTES],
+            out_bytes: sums[OUT_BYTES],
+        }
+    }
+}
+
+/// Something that happens in a namespace and is counted.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(crate) enum Counter {
+    /// A connection expired.
+    ConnsExpired,
+    /// Headers short or lying.
+    DropMalformed,
+    /// No dest was usable for a new flow.
+    DropNoDest,
+    /// No memory for a connection or a packet.
+    DropNoMemory,
+    /// `conn_max` was reached.
+    DropConnMax,
+    /// The dest had no route or no device.
+    DropNoRoute,
+    /// The dest was removed and `expire_nodest` is set.
+    DropDestGone,
+    /// Over the MTU and not to be fragmented.
+    DropTooBig,
+    /// A TCP packet of no connection that opens none.
+    NotSyn,
+    /// Sent through the kernel's own output.
+    SlowXmit,
+    /// A way to a dest was looked up.
+    RouteRefreshes,
+}
+
+const COUNTERS: usize = Counter::RouteRefreshes as usize + 1;
+
+/// A namespace's counts of [`Counter`]s.
+pub(crate) struct EventCounters(PerCpuCounters<COUNTERS>);
+
+impl EventCounters {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(PerCpuCounters::new()?))
+    }
+
+    /// Counts one.
+    #[inline]
+    pub(crate) fn count(&self, counter: Counter) {
+        self.count_many(counter, 1);
+    }
+
+    /// Counts `number` of them.
+    #[inline]
+    pub(crate) fn count_many(&self, counter: Counter, number: u32) {
+        self.0.add_at(counter as usize, u64::from(number));
+    }
+
+    pub(super) fn sums(&self) -> EventSums {
+        EventSums(self.0.sums())
+    }
+}
+
+/// Counts at one moment.
+#[derive(Clone, Copy, Default)]
+pub(super) struct EventSums([u64; COUNTERS]);
+
+impl EventSums {
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let mut sums = self.0;
+        for (sum, earlier) in sums.iter_mut().zip(earlier.0) {
+            *sum = sum.wrapping_sub(earlier);
+        }
+        Self(sums)
+    }
+
+    pub(super) fn get(&self, counter: Counter) -> u64 {
+        self.0.get(counter as usize).copied().unwrap_or(0)
+    }
+}
+
+/// The namespace's `counters`, one field an attribute.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counters {
+    pub(crate) conns_now: u64,
+    pub(crate) conns_expired: u64,
+    pub(crate) table_buckets: u64,
+    pub(crate) table_resizes: u64,
+    pub(crate) drop_malformed: u64,
+    pub(crate) drop_no_dest: u64,
+    pub(crate) drop_no_memory: u64,
+    pub(crate) drop_conn_max: u64,
+    pub(crate) drop_no_route: u64,
+    pub(crate) drop_dest_gone: u64,
+    pub(crate) drop_too_big: u64,
+    pub(crate) not_syn: u64,
+    pub(crate) slow_xmit: u64,
+    pub(crate) route_refreshes: u64,
+}

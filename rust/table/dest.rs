@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Real servers.
+
+use core::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use kernel::{prelude::*, sync::Arc};
+
+use super::counters::{Traffic, TrafficCounters};
+use crate::{
+    engine::{
+        proto::State,
+        spec::{DestId, DestSpec, Mode, ServiceId},
+    },
+    kapi::{
+        netdev::Device,
+        netns::Net,
+        rcu::{Rcu, RcuBox, RcuSlot},
+        route::NextHop,
+    },
+};
+
+/// A real server of a service. Connections hold a reference, so it may outlive its place in the
+/// service.
+pub(crate) struct Dest {
+    way: RcuSlot<NextHop>,
+    traffic: TrafficCounters,
+    active: AtomicU32,
+    inactive: AtomicU32,
+    weight: AtomicU32,
+    mode: AtomicU32,
+    gone: AtomicBool,
+    id: DestId,
+    service: ServiceId,
+}
+
+impl Dest {
+    pub(super) fn new(service: ServiceId, id: DestId, spec: DestSpec) -> Result<Arc<Self>> {
+        Ok(Arc::new(
+            Self {
+                way: RcuSlot::empty(),
+                traffic: TrafficCounters::new()?,
+                active: AtomicU32::new(0),
+                inactive: AtomicU32::new(0),
+                weight: AtomicU32::new(spec.weight),
+                mode: AtomicU32::new(spec.mode.number()),
+                gone: AtomicBool::new(false),
+                id,
+                service,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// What names it within its service.
+    pub(crate) fn id(&self) -> DestId {
+        self.id
+    }
+
+    /// The service it was added to.
+    pub(crate) fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// Its settings.
+    pub(crate) fn spec(&self) -> DestSpec {
+        DestSpec {
+            mode: Mode::from_number(self.mode.load(Ordering::Relaxed)).unwrap_or(Mode::Dr),
+            weight: self.weight.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn set_spec(&self, spec: DestSpec) {
+        self.mode.store(spec.mode.number(), Ordering::Relaxed);
+        self.weight.store(spec.weight, Ordering::Relaxed);
+    }
+
+    /// Active connections now.
+    pub(crate) fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Inactive connections now.
+    pub(crate) fn inactive(&self) -> u32 {
+        self.inactive.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was removed from its service.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a packet toward it; `bytes` from the IP header on.
+    #[inline(always)]
+    pub(crate) fn packet_in(&self, bytes: u32) {
+        self.traffic.packet_in(bytes);
+    }
+
+    /// What it has carried since it was added.
+    pub(super) fn carried(&self) -> Traffic {
+        self.traffic.sum()
+    }
+
+    /// Counts a connection in `state` that begins.
+    pub(super) fn connection_begins(&self, state: State) {
+        self.traffic.connection();
+        self.of(state).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that goes from one state to another.
+    #[inline]
+    pub(super) fn connection_moves(&self, from: State, to: State) {
+        if from.is_active() != to.is_active() {
+            self.of(from).fetch_sub(1, Ordering::Relaxed);
+            self.of(to).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a connection out that was in `state`.
+    pub(super) fn connection_ends(&self, state: State) {
+        self.of(state).fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn of(&self, state: State) -> &AtomicU32 {
+        if state.is_active() {
+            &self.active
+        } else {
+            &self.inactive
+        }
+    }
+
+    /// The way to it, if it is known and still good.
+    #[inline(always)]
+    pub(crate) fn way<'a>(&'a self, rcu: Rcu<'a>) -> Option<&'a NextHop> {
+        self.way.get(rcu).filter(|way| way.is_good())
+    }
+
+    /// Looks the way to it up anew. From any context.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NextHop::lookup`], and `ENOMEM`.
+    #[cold]
+    pub(crate) fn find_way<'a>(&'a self, net: &'static Net, rcu: Rcu<'a>) -> Result<&'a NextHop> {
+        let found = self
+            .look_up(net)
+            .and_then(|way| RcuBox::new(way, GFP_ATOMIC | __GFP_NOWARN));
+        match found {
+            Ok(way) => {
+                self.way.replace(Some(way));
+                self.way.get(rcu).ok_or(EHOSTUNREACH)
+            }
+            Err(error) => {
+                // A way that is no longer good would hold on to its device.
+                self.way.replace(None);
+                Err(error)
+            }
+        }
+    }
+
+    fn look_up(&self, net: &'static Net) -> Result<NextHop> {
+        match self.id.address {
+            IpAddr::V4(address) => NextHop::lookup(net, address),
+            IpAddr::V6(_) => Err(EAFNOSUPPORT),
+        }
+    }
+
+    /// Forgets the way to it where it leads through `device`, or at all.
+    pub(super) fn forget_way(&self, device: Option<Device>) {
+        let guard = kernel::sync::rcu::read_lock();
+        let Some(way) = self.way.get(Rcu::of(&guard)) else {
+            return;
+        };
+        if device.is_none_or(|device| way.device() == device) {
+            self.way.replace(None);
+        }
+    }
+}
+
+/// Whether there is a route to a real server now.
+pub(super) fn is_routable(net: &'static Net, address: Ipv4Addr) -> bool {
+    NextHop::lookup(net, address).is_ok()
+}

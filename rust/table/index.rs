@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Finding a service by a packet's destination.
+
+use kernel::{prelude::*, sync::Arc};
+
+use super::schedule::Schedule;
+use crate::{
+    engine::hash::{self, Key},
+    kapi::rcu::{Rcu, RcuSlot},
+};
+
+/// A service's present schedule, shared by the configuration and the index.
+pub(super) type Published = Arc<RcuSlot<Schedule>>;
+
+/// An immutable hash table of services by [`TupleV4::service_key`], open addressing, at most half
+/// full.
+///
+/// [`TupleV4::service_key`]: crate::engine::tuple::TupleV4::service_key
+pub(super) struct Index {
+    slots: KVVec<Option<(u64, Published)>>,
+    mask: usize,
+    key: Key,
+}
+
+impl Index {
+    /// An index of `services`, `count` of them.
+    pub(super) fn new<'a>(
+        services: impl Iterator<Item = (u64, &'a Published)>,
+        count: usize,
+        key: Key,
+    ) -> Result<Self> {
+        let len = count
+            .checked_mul(2)
+            .and_then(usize::checked_next_power_of_two)
+            .ok_or(ENOMEM)?
+            .max(2);
+        let mut slots = KVVec::with_capacity(len, GFP_KERNEL)?;
+        for _ in 0..len {
+            slots.push(None, GFP_KERNEL)?;
+        }
+        let mut index = Self {
+            slots,
+            mask: len - 1,
+            key,
+        };
+        for (service, published) in services {
+            index.insert(service, published.clone());
+        }
+        Ok(index)
+    }
+
+    fn insert(&mut self, service: u64, published: Published) {
+        let mut at = self.start(service);
+        for _ in 0..self.slots.len() {
+            match self.slots.get_mut(at) {
+                Some(slot @ None) => {
+                    *slot = Some((service, published));
+                    return;
+                }
+                _ => at = at.wrapping_add(1) & self.mask,
+            }
+        }
+    }
+
+    fn start(&self, service: u64) -> usize {
+        hash::word(&self.key, service) as usize & self.mask
+    }
+
+    /// The present schedule of the service with that key.
+    pub(super) fn find<'a>(&self, service: u64, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+        let mut at = self.start(service);
+        // At least half of the slots are empty, so this ends.
+        while let Some(Some((key, published))) = self.slots.get(at) {
+            if *key == service {
+                return published.get(rcu);
+            }
+            at = at.wrapping_add(1) & self.mask;
+        }
+        None
+    }
+}

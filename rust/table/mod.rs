@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a namespace knows: its services and dests, connections, settings and counts.
+
+mod config;
+mod connections;
+mod counters;
+mod dest;
+mod filter;
+mod index;
+mod netns;
+mod schedule;
+mod settings;
+
+pub(crate) use config::{ConfigGuard, Refused, Service};
+pub(crate) use connections::{create_cache, Conn, ConnCursor, ConnView};
+pub(crate) use counters::{Counter, Counters, Traffic};
+pub(crate) use dest::Dest;
+pub(crate) use netns::{Devices, Netns};
+pub(crate) use settings::Settings;

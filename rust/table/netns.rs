@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a network namespace has.
+
+use core::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex, SetOnce},
+};
+
+use super::{
+    config::{Config, ConfigGuard},
+    connections::{self, Conn, ConnCursor, ConnView, Connections, Inserted},
+    counters::{Counter, EventCounters},
+    dest::Dest,
+    filter::VipFilter,
+    index::Index,
+    schedule::Schedule,
+    settings::{LiveSettings, Settings},
+};
+use crate::{
+    engine::{hash::Key, proto::State, spec::ServiceId, tuple::TupleV4},
+    kapi::{
+        netdev::{self, Device, DeviceWatcher},
+        netfilter::{Description, Hooks},
+        netns::{Net, PerNet, Registered, Registration},
+        random,
+        rcu::{self, Rcu, RcuSlot},
+        time,
+        work::{Work, Worker},
+    },
+};
+
+/// Ticks between two runs of the worker.
+const TICK: u32 = time::HZ / 4;
+
+/// Puts the datapath's hooks into a namespace that gets its first service.
+pub(crate) type Activation = fn(&Netns) -> Result<Hooks>;
+
+/// Set once, by the module's init.
+static ACTIVATION: SetOnce<Activation> = SetOnce::new();
+
+/// State of one network namespace.
+#[pin_data]
+pub(crate) struct Netns {
+    /// Turns strangers away; first, as every packet asks it.
+    pub(crate) filter: VipFilter,
+    /// The connections.
+    pub(crate) connections: Connections,
+    /// Settings as packets need them.
+    pub(crate) settings: LiveSettings,
+    /// Counts of what happened.
+    pub(crate) counters: EventCounters,
+    pub(super) index: RcuSlot<Index>,
+    pub(super) service_key: Key,
+    net: &'static Net,
+    idle: AtomicBool,
+    generation: AtomicU32,
+    #[pin]
+    pub(super) config: Mutex<Config>,
+    /// Held while the table is resized, and by those who must not meet that. Holds where the next
+    /// sweep starts.
+    #[pin]
+    maintenance: Mutex<u32>,
+    #[pin]
+    worker: Worker<Netns>,
+}
+
+static REGISTRATION: Registration<Netns> = Registration::new();
+
+impl PerNet for Netns {
+    fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
+        let connections = Connections::new(random_key())?;
+        let counters = EventCounters::new()?;
+        let netns = KBox::pin_init(
+            pin_init!(Self {
+                filter: VipFilter::new(),
+                connections,
+                settings: LiveSettings::new(&Settings::DEFAULT),
+                counters,
+                index: RcuSlot::empty(),
+                service_key: random_key(),
+                net,
+                idle: AtomicBool::new(true),
+                generation: AtomicU32::new(1),
+                config <- new_mutex!(Config::new(), "rvs config"),
+                maintenance <- new_mutex!(0, "rvs maintenance"),
+                worker: Worker::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: Just made; `pre_exit` stops it.
+        unsafe { Worker::start(netns.as_ref()) };
+        Ok(netns)
+    }
+
+    fn pre_exit(&self) {
+        let hooks = self.config.lock().take_hooks();
+        // Nobody sends packets through us or kicks the worker after this.
+        drop(hooks);
+        rcu::synchronize();
+        self.worker.stop();
+        // Devices may not go while a way leads through them.
+        self.forget_ways(None);
+        self.connections.remove_all(|_| true);
+        self.connections.reap();
+    }
+
+    fn registration() -> &'static Registration<Self> {
+        &REGISTRATION
+    }
+}
+
+fn random_key() -> Key {
+    Key::new(random::u64(), random::u64())
+}
+
+impl Netns {
+    /// The state of a namespace; none when it is going away.
+    pub(crate) fn of(net: &Net) -> Option<&Self> {
+        REGISTRATION.get(net)
+    }
+
+    /// The namespace.
+    #[inline]
+    pub(crate) fn net(&self) -> &'static Net {
+        self.net
+    }
+
+    /// Keeps state in every namespace, with `activation` for its hooks, until the result is dropped.
+    pub(crate) fn register(activation: Activation) -> Result<Registered<Self>> {
+        ACTIVATION.populate(activation);
+        REGISTRATION.register()
+    }
+
+    /// Registers hooks that get this state; what activations do. They are gone before it is.
+    pub(crate) fn hook(
+        &self,
+        hooks: impl IntoIterator<Item = Description<Self>>,
+    ) -> Result<Hooks> {
+        // SAFETY: `pre_exit` drops them and waits.
+        unsafe { Hooks::register(self.net, self, hooks) }
+    }
+
+    /// Registers the datapath's hooks.
+    pub(super) fn activate(&self) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self)
+    }
+
+    /// The configuration, for reading and changing. May sleep.
+    pub(crate) fn config(&self) -> ConfigGuard<'_> {
+        ConfigGuard::new(self, self.config.lock())
+    }
+
+    /// Counts changes of the configuration.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The schedule of the service that a new flow is for.
+    pub(crate) fn schedule<'a>(&self, tuple: &TupleV4, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+        self.index.get(rcu)?.find(tuple.service_key(), rcu)
+    }
+
+    /// Whether the namespace holds as many connections as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        let max = self.settings.conn_max();
+        max != 0 && u64::from(self.connections.count()) >= max
+    }
+
+    /// Makes a connection of `tuple` to `dest`, or finds the one that another CPU has made.
+    ///
+    /// None when there is no memory.
+    pub(crate) fn connect<'a>(
+        &self,
+        tuple: TupleV4,
+        hash: u32,
+        state: State,
+        dest: &Arc<Dest>,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Conn> {
+        let conn = connections::allocate(tuple, hash, state, dest.clone())?;
+        match self.connections.insert(conn, rcu)? {
+            Inserted::Existing(conn) => Some(conn),
+            Inserted::New(conn) => {
+                if self.connections.is_crowded(rcu) {
+                    self.wake(0);
+                } else {
+                    self.wake(TICK);
+                }
+                Some(conn)
+            }
+        }
+    }
+
+    /// Ends a connection.
+    pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
+        self.connections.remove(conn, rcu);
+        self.wake(TICK);
+    }
+
+    /// Sees to it that the worker runs: at once, or within `ticks` unless it is awake anyway.
+    fn wake(&self, ticks: u32) {
+        let asleep = self.idle.load(Ordering::Relaxed);
+        if (asleep && self.idle.swap(false, Ordering::Relaxed)) || ticks == 0 {
+            self.worker.kick(ticks);
+        }
+    }
+
+    /// Shows connections to `visit`; see [`Connections::list`]. May sleep.
+    ///
+    /// The second part counts the table's resizes: when it differs between two calls, connections
+    /// may have been left out or shown twice.
+    pub(crate) fn connections(
+        &self,
+        cursor: ConnCursor,
+        visit: impl FnMut(&ConnView) -> ControlFlow<()>,
+    ) -> (Option<ConnCursor>, u32) {
+        let _no_resize = self.maintenance.lock();
+        let resizes = self.connections.resizes();
+        let next = self.connections.list(cursor, &self.settings, visit);
+        (next, resizes)
+    }
+
+    /// Ends all connections, or those of one service. May sleep.
+    pub(crate) fn flush_connections(&self, service: Option<&ServiceId>) {
+        let no_resize = self.maintenance.lock();
+        self.connections
+            .remove_all(|conn| service.is_none_or(|id| conn.dest().service() == *id));
+        drop(no_resize);
+        self.wake(0);
+    }
+
+    /// Lets go of ways to dests through `device`, or of all.
+    fn forget_ways(&self, device: Option<Device>) {
+        self.config.lock().for_each_dest(|dest| dest.forget_way(device));
+    }
+}
+
+impl Work for Netns {
+    /// Fits the table to its load, ends what has expired, frees what has ended.
+    fn run(&self) -> Option<u32> {
+        let mut cursor = self.maintenance.lock();
+        self.connections.resize();
+        let (next, ended) = self.connections.sweep(*cursor, &self.settings);
+        *cursor = next;
+        self.counters.count_many(Counter::ConnsExpired, ended);
+        self.connections.reap();
+        drop(cursor);
+        let lingering = self.config().bury_removed();
+        if self.is_busy() || lingering {
+            return Some(TICK);
+        }
+        self.idle.store(true, Ordering::SeqCst);
+        // Whoever added a connection before seeing us idle relies on this look.
+        if self.is_busy() && self.idle.swap(false, Ordering::SeqCst) {
+            return Some(TICK);
+        }
+        None
+    }
+
+    fn worker(&self) -> &Worker<Self> {
+        &self.worker
+    }
+}
+
+impl Netns {
+    fn is_busy(&self) -> bool {
+        self.connections.count() > 0 || self.connections.has_dead()
+    }
+}
+
+/// Lets go of routes through devices that go away.
+pub(crate) struct Devices;
+
+static DEVICES: netdev::Registration = netdev::Registration::new();
+
+impl DeviceWatcher for Devices {
+    fn gone(net: &Net, device: Device) {
+        if let Some(netns) = Netns::of(net) {
+            netns.forget_ways(Some(device));
+        }
+    }
+
+    fn registration() -> &'static netdev::Registration {
+        &DEVICES
+    }
+}

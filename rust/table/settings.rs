@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A namespace's settings.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::{
+    engine::{
+        proto::{State, Timeouts, STATES},
+        spec::{validate_timeout, SpecError},
+    },
+    kapi::time,
+};
+
+/// Settings as an operator sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    /// Seconds of silence by state.
+    pub(crate) timeouts: Timeouts,
+    /// Connections the namespace may hold; 0 is no limit.
+    pub(crate) conn_max: u64,
+    /// Whether connections of a removed dest end at their next packet.
+    pub(crate) expire_nodest: bool,
+}
+
+impl Settings {
+    /// What a namespace starts with.
+    pub(crate) const DEFAULT: Self = Self {
+        timeouts: Timeouts::DEFAULT,
+        conn_max: 0,
+        expire_nodest: false,
+    };
+
+    /// Checks them.
+    pub(crate) fn validate(&self) -> Result<(), SpecError> {
+        State::all().try_for_each(|state| validate_timeout(self.timeouts.get(state)))
+    }
+}
+
+/// Settings as packets need them.
+pub(crate) struct LiveSettings {
+    /// Ticks by state, filled up so that no look-up is out of bounds.
+    timeouts: [AtomicU32; 16],
+    conn_max: AtomicU64,
+    expire_nodest: AtomicBool,
+}
+
+impl LiveSettings {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let live = Self {
+            timeouts: [const { AtomicU32::new(0) }; 16],
+            conn_max: AtomicU64::new(0),
+            expire_nodest: AtomicBool::new(false),
+        };
+        live.set(settings);
+        live
+    }
+
+    pub(super) fn set(&self, settings: &Settings) {
+        for (state, ticks) in State::all().zip(self.timeouts.iter()).take(STATES) {
+            ticks.store(
+                time::seconds(settings.timeouts.get(state)),
+                Ordering::Relaxed,
+            );
+        }
+        self.conn_max.store(settings.conn_max, Ordering::Relaxed);
+        self.expire_nodest
+            .store(settings.expire_nodest, Ordering::Relaxed);
+    }
+
+    /// Ticks of silence that `state` lasts.
+    #[inline(always)]
+    pub(crate) fn timeout(&self, state: State) -> u32 {
+        self.timeouts[(state.number() & 15) as usize].load(Ordering::Relaxed)
+    }
+
+    /// Most connections, 0 for no limit.
+    pub(super) fn conn_max(&self) -> u64 {
+        self.conn_max.load(Ordering::Relaxed)
+    }
+
+    /// Whether connections of a removed dest end at their next packet.
+    pub(crate) fn expire_nodest(&self) -> bool {
+        self.expire_nodest.load(Ordering::Relaxed)
+    }
+}
