@@ -37,8 +37,8 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 test: modules tools ## everything: check, host tests, guest tests
 	@scripts/test check host vm
 
-bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json
-	@scripts/bench
+bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
+	@scripts/bench $(CASES)
 
 demo: modules tools ## the article's lab: who served how many requests
 	@scripts/demo

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What `make bench` needs and no stock module has: a device kind "rvs_bench"
+ * over a lower device, of use in two ways.
+ *
+ * pktgen sends on it: it hands 32 packets at a time to the lower device. On
+ * veth pktgen itself has no burst, and then a software interrupt for every
+ * packet hides a third of what is to be measured.
+ *
+ * Another device becomes its slave: whatever the slave receives leaves at
+ * once through the lower device. That is the floor: all that a director
+ * cannot avoid, and no director.
+ */
+#include <linux/etherdevice.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <net/rtnetlink.h>
+
+#define BURST 32
+
+struct bench {
+	struct net_device *lower;
+	struct sk_buff_head queue;
+};
+
+/* pktgen calls this with bottom halves disabled, so the lower device's
+ * receive work waits until the whole burst is handed over.
+ */
+static netdev_tx_t bench_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct bench *bench = netdev_priv(dev);
+
+	__skb_queue_tail(&bench->queue, skb);
+	if (skb_queue_len(&bench->queue) < BURST)
+		return NETDEV_TX_OK;
+	while ((skb = __skb_dequeue(&bench->queue))) {
+		skb->dev = bench->lower;
+		bench->lower->netdev_ops->ndo_start_xmit(skb, bench->lower);
+	}
+	return NETDEV_TX_OK;
+}
+
+static rx_handler_result_t bench_floor(struct sk_buff **pskb)
+{
+	struct sk_buff *skb = *pskb;
+
+	skb->dev = rcu_dereference(skb->dev->rx_handler_data);
+	skb_push(skb, ETH_HLEN);
+	dev_queue_xmit(skb);
+	return RX_HANDLER_CONSUMED;
+}
+
+static int bench_add_slave(struct net_device *dev, struct net_device *slave,
+			   struct netlink_ext_ack *extack)
+{
+	struct bench *bench = netdev_priv(dev);
+	int err = netdev_rx_handler_register(slave, bench_floor, bench->lower);
+
+	if (err)
+		return err;
+	err = netdev_master_upper_dev_link(slave, dev, NULL, NULL, extack);
+	if (err)
+		netdev_rx_handler_unregister(slave);
+	return err;
+}
+
+static int bench_del_slave(struct net_device *dev, struct net_device *slave)
+{
+	netdev_rx_handler_unregister(slave);
+	netdev_upper_dev_unlink(slave, dev);
+	return 0;
+}
+
+static const struct net_device_ops bench_ops = {
+	.ndo_start_xmit = bench_xmit,
+	.ndo_add_slave = bench_add_slave,
+	.ndo_del_slave = bench_del_slave,
+};
+
+static void bench_setup(struct net_device *dev)
+{
+	ether_setup(dev);
+	dev->netdev_ops = &bench_ops;
+	dev->needs_free_netdev = true;
+	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
+	dev->priv_flags |= IFF_NO_QUEUE;
+	dev->flags |= IFF_NOARP;
+	dev->lltx = true;
+	eth_hw_addr_random(dev);
+}
+
+static int bench_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
+			 struct netlink_ext_ack *extack)
+{
+	struct bench *bench = netdev_priv(dev);
+	struct net_device *lower = NULL;
+	int err;
+
+	if (params->tb[IFLA_LINK])
+		lower = __dev_get_by_index(dev_net(dev), nla_get_u32(params->tb[IFLA_LINK]));
+	if (!lower) {
+		NL_SET_ERR_MSG(extack, "needs a lower device of the same namespace: link NAME");
+		return -ENODEV;
+	}
+	bench->lower = lower;
+	__skb_queue_head_init(&bench->queue);
+	err = register_netdevice(dev);
+	if (err)
+		return err;
+	err = netdev_upper_dev_link(lower, dev, extack);
+	if (err)
+		unregister_netdevice(dev);
+	return err;
+}
+
+static void bench_dellink(struct net_device *dev, struct list_head *head)
+{
+	struct bench *bench = netdev_priv(dev);
+	struct net_device *slave;
+	struct list_head *iter;
+
+	/* Slaves are above nothing: they are the lower devices with our handler. */
+	netdev_for_each_lower_dev(dev, slave, iter)
+		if (slave != bench->lower)
+			bench_del_slave(dev, slave);
+	netdev_upper_dev_unlink(bench->lower, dev);
+	__skb_queue_purge(&bench->queue);
+	unregister_netdevice_queue(dev, head);
+}
+
+static struct rtnl_link_ops bench_link_ops = {
+	.kind = "rvs_bench",
+	.priv_size = sizeof(struct bench),
+	.setup = bench_setup,
+	.newlink = bench_newlink,
+	.dellink = bench_dellink,
+};
+
+/* A device below goes away, often with its namespace: go first. */
+static int bench_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	struct net_device *gone = netdev_notifier_info_to_dev(ptr), *upper;
+	struct list_head *iter;
+
+	if (event != NETDEV_UNREGISTER)
+		return NOTIFY_DONE;
+	netdev_for_each_upper_dev_rcu(gone, upper, iter) {
+		if (upper->rtnl_link_ops == &bench_link_ops) {
+			bench_dellink(upper, NULL);
+			break;
+		}
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block bench_notifier = { .notifier_call = bench_event };
+
+static int __init bench_init(void)
+{
+	int err = register_netdevice_notifier(&bench_notifier);
+
+	if (err)
+		return err;
+	err = rtnl_link_register(&bench_link_ops);
+	if (err)
+		unregister_netdevice_notifier(&bench_notifier);
+	return err;
+}
+
+static void __exit bench_exit(void)
+{
+	rtnl_link_unregister(&bench_link_ops);
+	unregister_netdevice_notifier(&bench_notifier);
+}
+
+module_init(bench_init);
+module_exit(bench_exit);
+MODULE_DESCRIPTION("Bursts and the floor for RVS's bench");
+MODULE_ALIAS_RTNL_LINK("rvs_bench");
+MODULE_LICENSE("GPL");
