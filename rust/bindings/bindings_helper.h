@@ -17,6 +17,7 @@
 #include <linux/workqueue.h>
 #include <net/dst.h>
 #include <net/genetlink.h>
+#include <net/gso.h>
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/neighbour.h>
@@ -25,3 +26,9 @@
 #include <net/route.h>
 
 #include "../helpers/helpers.h"
+
+/* Constants that bindgen cannot see, or of anonymous enums. */
+const u8 RUST_CONST_HELPER_RTN_UNICAST = RTN_UNICAST;
+const u32 RUST_CONST_HELPER_RTCF_LOCAL = RTCF_LOCAL;
+const short RUST_CONST_HELPER_DST_OBSOLETE_FORCE_CHK = DST_OBSOLETE_FORCE_CHK;
+const unsigned long RUST_CONST_HELPER_SKB_DST_NOREF = SKB_DST_NOREF;

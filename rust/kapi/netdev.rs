@@ -4,12 +4,14 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use core::{
-    ffi::{c_int, c_ulong, c_void},
-    ptr,
-};
+use core::ptr;
 
-use kernel::{error::to_result, prelude::*, types::Opaque};
+use kernel::{
+    error::to_result,
+    ffi::{c_int, c_ulong, c_void},
+    prelude::*,
+    types::Opaque,
+};
 
 use super::netns::Net;
 use crate::bindings;

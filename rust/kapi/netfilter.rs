@@ -90,8 +90,8 @@ extern "C" fn trampoline<S: Sync + 'static, H: Hook<S>>(
     // SAFETY: Netfilter hands over a live packet, ours until we return a verdict for it.
     let skb = unsafe { Skb::from_raw(skb) };
     match H::packet(state, skb, rcu) {
-        Verdict::Accept(_) => bindings::NF_ACCEPT,
-        Verdict::Drop(_) => bindings::NF_DROP,
+        Verdict::Accept(skb) => skb.give_back(bindings::NF_ACCEPT),
+        Verdict::Drop(skb) => skb.give_back(bindings::NF_DROP),
         Verdict::Stolen(_) => bindings::NF_STOLEN,
     }
 }

@@ -23,11 +23,6 @@ use super::{
 };
 use crate::bindings;
 
-/// `dst->obsolete` of a route that is good as long as its generation is.
-const DST_OBSOLETE_FORCE_CHK: i16 = -1;
-/// `rt_flags` of a route to this host itself.
-const RTCF_LOCAL: u32 = 0x8000_0000;
-
 /// A route to a real server, and the neighbour that it leads to.
 ///
 /// # Invariants
@@ -71,7 +66,7 @@ impl NextHop {
         if hop.is_local() {
             return Ok(hop);
         }
-        if u32::from(hop.route().rt_type) != bindings::RTN_UNICAST {
+        if hop.route().rt_type != u16::from(bindings::RTN_UNICAST) {
             return Err(EHOSTUNREACH);
         }
         // SAFETY: We hold the route.
@@ -111,7 +106,7 @@ impl NextHop {
     /// Whether the real server is this host.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        self.route().rt_flags & RTCF_LOCAL != 0
+        self.route().rt_flags & bindings::RTCF_LOCAL != 0
     }
 
     /// Largest packet that it takes whole, in bytes from the IP header on.
@@ -137,7 +132,7 @@ impl NextHop {
                 ptr::read_volatile(ptr::addr_of!((*route).rt_genid)),
             )
         };
-        obsolete == DST_OBSOLETE_FORCE_CHK
+        obsolete == bindings::DST_OBSOLETE_FORCE_CHK
             && generation == self.net.ipv4_route_generation()
             && self.neighbour.is_none_or(|neighbour| {
                 // SAFETY: By the invariant; others write the field whole.

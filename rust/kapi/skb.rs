@@ -15,7 +15,7 @@ const CHECKSUM_COMPLETE: u8 = bindings::CHECKSUM_COMPLETE as u8;
 /// `skb->ip_summed` of a packet that nobody has summed.
 const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
 /// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
-const DST_NOREF: usize = 1;
+const DST_NOREF: usize = bindings::SKB_DST_NOREF as usize;
 
 /// The part of `sk_buff` that is copied as a whole, where most fields are.
 type Headers = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
@@ -56,6 +56,12 @@ impl<'a> Skb<'a> {
         }
     }
 
+    /// Ends our use of the packet with a verdict for its owner.
+    #[inline]
+    pub(super) fn give_back(self, verdict: u32) -> u32 {
+        verdict
+    }
+
     /// The C object.
     #[inline]
     pub(super) fn as_raw(&self) -> *mut bindings::sk_buff {
@@ -77,13 +83,13 @@ impl<'a> Skb<'a> {
     #[inline]
     fn headers(&self) -> &Headers {
         // SAFETY: Both members of the union are the same fields.
-        unsafe { &self.get().__bindgen_anon_4.__bindgen_anon_1 }
+        unsafe { self.get().__bindgen_anon_4.headers.as_ref() }
     }
 
     #[inline]
     fn headers_mut(&mut self) -> &mut Headers {
         // SAFETY: As above.
-        unsafe { &mut self.get_mut().__bindgen_anon_4.__bindgen_anon_1 }
+        unsafe { self.get_mut().__bindgen_anon_4.headers.as_mut() }
     }
 
     /// Bytes from the network header on, linear or not.

@@ -131,15 +131,15 @@ impl Service {
         let dests = self.dests.iter().map(|member| &member.dest);
         let schedule = Schedule::new(self.scheduler, dests)?;
         // The configuration mutex is held, so what is published stays the same.
-        let published = |guard| self.published.get(Rcu::of(guard));
         let guard = kernel::sync::rcu::read_lock();
-        let len = published(&guard).map_or(0, Schedule::len);
+        let len = self.published.get(Rcu::of(&guard)).map_or(0, Schedule::len);
         drop(guard);
         let mut map = KVVec::with_capacity(len, GFP_KERNEL)?;
         let guard = kernel::sync::rcu::read_lock();
-        if let Some(old) = published(&guard) {
+        if let Some(old) = self.published.get(Rcu::of(&guard)) {
             schedule.carry_on(old, &mut map);
         }
+        drop(guard);
         Ok(schedule)
     }
 
@@ -569,12 +569,11 @@ impl<'a> ConfigGuard<'a> {
     fn update_filter(&self) {
         let services = self.config.services.iter().map(|s| s.id.address);
         let removed = self.config.removed.iter().map(|r| r.dest.service().address);
-        self.netns
-            .filter
-            .set(services.chain(removed).filter_map(|address| match address {
-                IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
-                IpAddr::V6(_) => None,
-            }));
+        let addresses = Iterator::chain(services, removed).filter_map(|address| match address {
+            IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
+            IpAddr::V6(_) => None,
+        });
+        self.netns.filter.set(addresses);
     }
 }
 
