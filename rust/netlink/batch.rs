@@ -3,14 +3,14 @@
 //! batch: many changes, all or none.
 
 use kernel::alloc::{flags::GFP_KERNEL, KVVec};
-use kernel::error::{code::EINVAL, Result};
+use kernel::error::{code::EINVAL, code::ENOMEM, Result};
 
 use super::change::{self, Step};
 use super::decode::Decoder;
 use super::generated::{cmd, main};
 use super::policy;
 use crate::engine::change::Change;
-use crate::kapi::genl::{Attr, AttrPolicy, Doit, Request};
+use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 
 /// batch.
 pub(super) struct Batch;
@@ -21,7 +21,11 @@ impl Doit for Batch {
 
     fn doit(request: &Request<'_>) -> Result {
         // As many as the message holds: it bounds the memory this takes.
-        let mut changes: KVVec<Change> = KVVec::with_capacity(steps(request).count(), GFP_KERNEL)?;
+        let mut changes: KVVec<Change> = KVVec::with_capacity(steps(request).count(), GFP_KERNEL)
+            .map_err(|_| {
+            let text = format_args!("no memory for so many changes");
+            request.extack().refuse(ENOMEM, Place::Message, text)
+        })?;
         for (index, nest) in steps(request).enumerate() {
             let decoder = Decoder::of_change(request, index);
             let change = Step::of_batch(&decoder, nest)?.decode(&decoder)?;

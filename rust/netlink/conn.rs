@@ -41,7 +41,7 @@ impl Dumpit for Get {
     ) -> Result<Progress> {
         let netns = namespace(request)?;
         let only = state.only;
-        let next = netns.connections(state.cursor, |view| {
+        let (next, resizes) = netns.connections(state.cursor, |view| {
             if only.is_some_and(|id| id != view.service) {
                 return ControlFlow::Continue(());
             }
@@ -50,6 +50,9 @@ impl Dumpit for Get {
                 Err(_) => ControlFlow::Break(()),
             }
         });
+        // A resize moves connections between chains: when one came since the last buffer, the next
+        // message, or the end, says that the dump is not consistent.
+        out.set_generation(resizes);
         Ok(match next {
             Some(cursor) => {
                 state.cursor = cursor;

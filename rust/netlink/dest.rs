@@ -6,10 +6,11 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
+use super::view::DestView;
 use super::{encode, lookup, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
-use crate::table::{ConfigGuard, Service};
+use crate::table::Service;
 
 /// dest-get of one dest, and of those of one service or of all.
 pub(super) struct Get;
@@ -29,9 +30,11 @@ impl Doit for Get {
         decoder.only_dest_id(&dest)?;
         let config = namespace(request)?.config();
         let service = lookup::service(&decoder, &config, service_nest, &service.id)?;
-        let dest = lookup::dest(&decoder, &config, service, dest_nest, &dest.id)?;
+        let view = lookup::dest(&decoder, service, dest_nest, &dest.id)?;
+        let generation = config.generation();
+        drop(config);
         request.reply(cmd::DEST_GET, encode::DEST_SIZE, |w| {
-            encode::dest(w, &config, service, dest)
+            encode::dest(w, generation, &view)
         })
     }
 }
@@ -66,16 +69,17 @@ impl Dumpit for Get {
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let config = namespace(request)?.config();
-        out.set_generation(config.generation());
+        let generation = config.generation();
+        out.set_generation(generation);
         if let Some(id) = state.only {
             // When it is gone by now, the generation tells.
             return Ok(match config.service(&id) {
-                Some(service) => one(&config, service, &mut state.dests, out),
+                Some(service) => one(generation, service, &mut state.dests, out),
                 None => Progress::Done,
             });
         }
         for service in config.services().iter().skip(state.services) {
-            if one(&config, service, &mut state.dests, out) == Progress::More {
+            if one(generation, service, &mut state.dests, out) == Progress::More {
                 return Ok(Progress::More);
             }
             state.services = state.services.saturating_add(1);
@@ -86,14 +90,10 @@ impl Dumpit for Get {
 }
 
 /// The dests of one service, without the first `sent`.
-fn one(
-    config: &ConfigGuard<'_>,
-    service: &Service,
-    sent: &mut usize,
-    out: &mut DumpWriter<'_>,
-) -> Progress {
-    for dest in service.dests(config).iter().skip(*sent) {
-        let full = out.message(cmd::DEST_GET, |w| encode::dest(w, config, service, dest));
+fn one(generation: u32, service: &Service, sent: &mut usize, out: &mut DumpWriter<'_>) -> Progress {
+    for member in service.dests().iter().skip(*sent) {
+        let view = DestView::new(member.dest(), member.traffic());
+        let full = out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view));
         if full.is_err() {
             return Progress::More;
         }

@@ -5,11 +5,12 @@
 use core::net::IpAddr;
 
 use super::generated::{config, conn, counters, dest, main, service, stats, tcp_timeouts};
+use super::view::{DestView, ServiceView};
 use crate::engine::change::SCHEDULER_NAME_MAX;
 use crate::engine::proto::State;
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{attr_size, Full, Writer};
-use crate::table::{ConfigGuard, ConnView, Counters, Dest, Service, Settings, Traffic};
+use crate::table::{ConfigGuard, ConnView, Counters, Settings, Traffic};
 
 type Result<T = (), E = Full> = core::result::Result<T, E>;
 
@@ -51,42 +52,30 @@ pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
 ];
 
 /// The reply of service-get.
-pub(super) fn service(w: &mut Writer<'_>, config: &ConfigGuard<'_>, service: &Service) -> Result {
-    let (mut dests, mut active, mut inactive) = (0u32, 0u32, 0u32);
-    for dest in service.dests(config) {
-        dests = dests.saturating_add(1);
-        active = active.saturating_add(dest.active());
-        inactive = inactive.saturating_add(dest.inactive());
-    }
-    w.u32(main::GENERATION, config.generation())?;
+pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -> Result {
+    w.u32(main::GENERATION, generation)?;
     w.nest(main::SERVICE, |w| {
-        service_id(w, &service.id())?;
-        w.str(service::SCHEDULER, service.scheduler_name())?;
-        w.u32(service::DESTS, dests)?;
-        w.u32(service::ACTIVE, active)?;
-        w.u32(service::INACTIVE, inactive)?;
-        w.nest(service::STATS, |w| traffic(w, &service.traffic(config)))
+        service_id(w, &view.id)?;
+        w.str(service::SCHEDULER, view.scheduler)?;
+        w.u32(service::DESTS, view.dests)?;
+        w.u32(service::ACTIVE, view.active)?;
+        w.u32(service::INACTIVE, view.inactive)?;
+        w.nest(service::STATS, |w| traffic(w, &view.traffic))
     })
 }
 
 /// The reply of dest-get.
-pub(super) fn dest(
-    w: &mut Writer<'_>,
-    config: &ConfigGuard<'_>,
-    service: &Service,
-    dest: &Dest,
-) -> Result {
-    let (id, spec) = (dest.id(), dest.spec());
-    w.u32(main::GENERATION, config.generation())?;
-    w.nest(main::SERVICE, |w| service_id(w, &service.id()))?;
+pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Result {
+    w.u32(main::GENERATION, generation)?;
+    w.nest(main::SERVICE, |w| service_id(w, &view.service))?;
     w.nest(main::DEST, |w| {
-        address(w, dest::ADDRESS, id.address)?;
-        w.u16_be(dest::PORT, id.port)?;
-        w.u32(dest::MODE, spec.mode.number())?;
-        w.u32(dest::WEIGHT, spec.weight)?;
-        w.u32(dest::ACTIVE, dest.active())?;
-        w.u32(dest::INACTIVE, dest.inactive())?;
-        w.nest(dest::STATS, |w| traffic(w, &dest.traffic()))
+        address(w, dest::ADDRESS, view.id.address)?;
+        w.u16_be(dest::PORT, view.id.port)?;
+        w.u32(dest::MODE, view.spec.mode.number())?;
+        w.u32(dest::WEIGHT, view.spec.weight)?;
+        w.u32(dest::ACTIVE, view.active)?;
+        w.u32(dest::INACTIVE, view.inactive)?;
+        w.nest(dest::STATS, |w| traffic(w, &view.traffic))
     })
 }
 

@@ -11,22 +11,22 @@
 //! learn from their socket that they missed something.
 
 use kernel::alloc::{flags::GFP_KERNEL, KVVec};
-use kernel::sync::Arc;
 
 use super::encode;
 use super::generated::cmd;
+use super::view::{DestView, ServiceView};
 use crate::engine::change::Change;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::Request;
-use crate::table::{ConfigGuard, Dest, Service};
+use crate::table::ConfigGuard;
 
 /// Index of the group `events` in the family's groups.
 const EVENTS: u32 = 0;
 
 /// Something that a change removes.
 enum Gone {
-    Service(Arc<Service>),
-    Dest(Arc<Service>, Arc<Dest>),
+    Service(ServiceView),
+    Dest(DestView),
 }
 
 /// The events of changes that are to be made.
@@ -57,12 +57,13 @@ impl Changes {
         let Some(gone) = self.gone else {
             return request.missed_event(EVENTS);
         };
+        let generation = config.generation();
         for (change, gone) in changes.iter().zip(gone) {
             match gone {
-                Some(Gone::Service(was)) => service(request, cmd::SERVICE_DEL_NTF, config, &was),
-                Some(Gone::Dest(of, was)) => {
-                    dest(request, cmd::DEST_DEL_NTF, config, &of, &was);
+                Some(Gone::Service(was)) => {
+                    service(request, cmd::SERVICE_DEL_NTF, generation, &was);
                 }
+                Some(Gone::Dest(was)) => dest(request, cmd::DEST_DEL_NTF, generation, &was),
                 None => after(request, config, change),
             }
         }
@@ -72,18 +73,14 @@ impl Changes {
 /// The events of a flush of services that is to be made.
 pub(super) struct Flush {
     wanted: bool,
-    gone: Option<KVVec<Arc<Service>>>,
+    gone: Option<KVVec<ServiceView>>,
 }
 
 impl Flush {
     /// Keeps what it removes.
     pub(super) fn before(request: &Request<'_>, config: &ConfigGuard<'_>) -> Self {
         let wanted = request.has_listeners(EVENTS);
-        let gone = if wanted {
-            keep_services(config.services())
-        } else {
-            None
-        };
+        let gone = if wanted { keep_services(config) } else { None };
         Self { wanted, gone }
     }
 
@@ -95,8 +92,9 @@ impl Flush {
         let Some(gone) = self.gone else {
             return request.missed_event(EVENTS);
         };
+        let generation = config.generation();
         for was in gone {
-            service(request, cmd::SERVICE_DEL_NTF, config, &was);
+            service(request, cmd::SERVICE_DEL_NTF, generation, &was);
         }
     }
 }
@@ -128,28 +126,26 @@ fn after(request: &Request<'_>, config: &ConfigGuard<'_>, change: &Change) {
 
 fn service_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, id: &ServiceId) {
     if let Some(found) = config.service(id) {
-        service(request, cmd, config, found);
+        service(request, cmd, config.generation(), &ServiceView::new(found));
     }
 }
 
 fn dest_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, of: &ServiceId, id: &DestId) {
-    let Some(of) = config.service(of) else {
-        return;
-    };
-    if let Some(found) = find_dest(config, of, id) {
-        dest(request, cmd, config, of, found);
+    if let Ok(found) = config.dest(of, id) {
+        let view = DestView::new(found.dest(), found.traffic());
+        dest(request, cmd, config.generation(), &view);
     }
 }
 
-fn service(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, service: &Service) {
+fn service(request: &Request<'_>, cmd: u8, generation: u32, view: &ServiceView) {
     request.event(EVENTS, cmd, encode::SERVICE_SIZE, |w| {
-        encode::service(w, config, service)
+        encode::service(w, generation, view)
     });
 }
 
-fn dest(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, service: &Service, dest: &Dest) {
+fn dest(request: &Request<'_>, cmd: u8, generation: u32, view: &DestView) {
     request.event(EVENTS, cmd, encode::DEST_SIZE, |w| {
-        encode::dest(w, config, service, dest)
+        encode::dest(w, generation, view)
     });
 }
 
@@ -157,11 +153,13 @@ fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gon
     let mut kept = KVVec::with_capacity(changes.len(), GFP_KERNEL).ok()?;
     for change in changes {
         let gone = match change {
-            Change::ServiceDel { id } => config.service(id).cloned().map(Gone::Service),
-            Change::DestDel { service, id } => config.service(service).and_then(|of| {
-                let dest = find_dest(config, of, id)?;
-                Some(Gone::Dest(of.clone(), dest.clone()))
-            }),
+            Change::ServiceDel { id } => config
+                .service(id)
+                .map(|found| Gone::Service(ServiceView::new(found))),
+            Change::DestDel { service, id } => {
+                let found = config.dest(service, id).ok();
+                found.map(|found| Gone::Dest(DestView::new(found.dest(), found.traffic())))
+            }
             _ => None,
         };
         kept.push(gone, GFP_KERNEL).ok()?;
@@ -169,19 +167,11 @@ fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gon
     Some(kept)
 }
 
-fn keep_services(services: &[Arc<Service>]) -> Option<KVVec<Arc<Service>>> {
+fn keep_services(config: &ConfigGuard<'_>) -> Option<KVVec<ServiceView>> {
+    let services = config.services();
     let mut kept = KVVec::with_capacity(services.len(), GFP_KERNEL).ok()?;
     for service in services {
-        kept.push(service.clone(), GFP_KERNEL).ok()?;
+        kept.push(ServiceView::new(service), GFP_KERNEL).ok()?;
     }
     Some(kept)
-}
-
-fn find_dest<'g>(
-    config: &'g ConfigGuard<'_>,
-    service: &'g Service,
-    id: &DestId,
-) -> Option<&'g Arc<Dest>> {
-    let mut dests = service.dests(config).iter();
-    dests.find(|dest| dest.id() == *id)
 }

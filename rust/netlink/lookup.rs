@@ -5,11 +5,12 @@
 use kernel::error::Result;
 
 use super::decode::Decoder;
+use super::view::DestView;
 use super::{namespace, refusal};
 use crate::engine::change::ChangeError;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::{Attr, Place, Request};
-use crate::table::{ConfigGuard, Dest, Service};
+use crate::table::{ConfigGuard, Service};
 
 /// The service that `nest` names; `ESRCH` when there is none.
 pub(super) fn service<'a, 'g>(
@@ -25,16 +26,15 @@ pub(super) fn service<'a, 'g>(
 }
 
 /// The dest that `nest` names; `ENOENT` when there is none.
-pub(super) fn dest<'a, 'g>(
+pub(super) fn dest<'a>(
     decoder: &Decoder<'a>,
-    config: &'g ConfigGuard<'_>,
-    service: &'g Service,
+    service: &Service,
     nest: Attr<'a>,
     id: &DestId,
-) -> Result<&'g Dest> {
-    let mut dests = service.dests(config).iter();
-    match dests.find(|dest| dest.id() == *id) {
-        Some(dest) => Ok(dest),
+) -> Result<DestView> {
+    let mut members = service.dests().iter();
+    match members.find(|member| member.dest().id() == *id) {
+        Some(member) => Ok(DestView::new(member.dest(), member.traffic())),
         None => Err(refuse(decoder, nest, ChangeError::NoDest(*id))),
     }
 }

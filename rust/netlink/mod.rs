@@ -22,10 +22,13 @@ mod policy;
 mod refusal;
 mod service;
 mod stats;
+mod view;
 
 use kernel::error::{code::ENODEV, Result};
 
-use crate::kapi::genl::{Family, Group, Op, Registration, Request};
+pub(crate) use crate::kapi::genl::Registration;
+
+use crate::kapi::genl::{Family, Group, Op, Place, Request};
 use crate::table::Netns;
 use change::Single;
 use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, OPS};
@@ -88,5 +91,8 @@ pub(crate) fn register() -> Result<Registration> {
 
 /// The state of the namespace a request was sent in.
 fn namespace<'a>(request: &Request<'a>) -> Result<&'a Netns> {
-    Netns::of(request.net()).ok_or(ENODEV)
+    Netns::of(request.net()).ok_or_else(|| {
+        let text = format_args!("the network namespace is going away");
+        request.extack().refuse(ENODEV, Place::Message, text)
+    })
 }

@@ -124,7 +124,11 @@ const fn accept<const N: usize>(
     // Number 0 is no attribute; its entry has another meaning.
     let mut kind = 1;
     while kind < N {
-        out[kind] = REFUSED;
+        // Of a nest the core's text about one that is rejected would mislead; it has another
+        // about what is not there at all.
+        if !matches!(set[kind], Policy::Nested(_)) {
+            out[kind] = REFUSED;
+        }
         kind += 1;
     }
     let mut i = 0;

@@ -6,8 +6,9 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
-use super::{encode, event, lookup, namespace, policy};
-use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use super::view::ServiceView;
+use super::{encode, event, lookup, namespace, policy, refusal};
+use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Place, Progress, Request};
 
 /// service-get of one service, and of all.
 pub(super) struct Get;
@@ -24,8 +25,10 @@ impl Doit for Get {
         decoder.only_id(&service)?;
         let config = namespace(request)?.config();
         let found = lookup::service(&decoder, &config, nest, &service.id)?;
+        let (generation, view) = (config.generation(), ServiceView::new(found));
+        drop(config);
         request.reply(cmd::SERVICE_GET, encode::SERVICE_SIZE, |w| {
-            encode::service(w, &config, found)
+            encode::service(w, generation, &view)
         })
     }
 }
@@ -42,9 +45,11 @@ impl Dumpit for Get {
 
     fn dump(request: &Request<'_>, sent: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
         let config = namespace(request)?.config();
-        out.set_generation(config.generation());
+        let generation = config.generation();
+        out.set_generation(generation);
         for service in config.services().iter().skip(*sent) {
-            let full = out.message(cmd::SERVICE_GET, |w| encode::service(w, &config, service));
+            let view = ServiceView::new(service);
+            let full = out.message(cmd::SERVICE_GET, |w| encode::service(w, generation, &view));
             if full.is_err() {
                 return Ok(Progress::More);
             }
@@ -64,7 +69,14 @@ impl Doit for Flush {
     fn doit(request: &Request<'_>) -> Result {
         let mut config = namespace(request)?.config();
         let events = event::Flush::before(request, &config);
-        config.flush();
+        config.flush().map_err(|error| {
+            let decoder = Decoder::new(request);
+            decoder.refuse(
+                refusal::errno(&error),
+                Place::Message,
+                format_args!("{error}"),
+            )
+        })?;
         events.send(request, &config);
         Ok(())
     }

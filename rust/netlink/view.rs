@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Services and dests as a message shows them: taken from the table at one moment, so that an
+//! event can tell of what has been removed since.
+
+use crate::engine::spec::{DestId, DestSpec, ServiceId};
+use crate::table::{Dest, Service, Traffic};
+
+/// A service.
+#[derive(Clone, Copy)]
+pub(super) struct ServiceView {
+    pub(super) id: ServiceId,
+    pub(super) scheduler: &'static str,
+    pub(super) dests: u32,
+    pub(super) active: u32,
+    pub(super) inactive: u32,
+    pub(super) traffic: Traffic,
+}
+
+impl ServiceView {
+    pub(super) fn new(service: &Service) -> Self {
+        let mut view = Self {
+            id: service.id(),
+            scheduler: service.scheduler_name(),
+            dests: 0,
+            active: 0,
+            inactive: 0,
+            traffic: service.traffic(),
+        };
+        for member in service.dests() {
+            let dest = member.dest();
+            view.dests = view.dests.saturating_add(1);
+            view.active = view.active.saturating_add(dest.active());
+            view.inactive = view.inactive.saturating_add(dest.inactive());
+        }
+        view
+    }
+}
+
+/// A dest of a service.
+#[derive(Clone, Copy)]
+pub(super) struct DestView {
+    pub(super) service: ServiceId,
+    pub(super) id: DestId,
+    pub(super) spec: DestSpec,
+    pub(super) active: u32,
+    pub(super) inactive: u32,
+    pub(super) traffic: Traffic,
+}
+
+impl DestView {
+    pub(super) fn new(dest: &Dest, traffic: Traffic) -> Self {
+        Self {
+            service: dest.service(),
+            id: dest.id(),
+            spec: dest.spec(),
+            active: dest.active(),
+            inactive: dest.inactive(),
+            traffic,
+        }
+    }
+}
