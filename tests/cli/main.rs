@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs the real `rvsadm`: help, exit codes, checks of files, the shape of JSON.
+//!
+//! Nothing here needs the module; what it does is tested in a guest.
+
+mod check;
+mod offline;
+mod program;
+mod real_server;
+mod usage;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Without the module: what breaks a rule is refused before the kernel is asked, and what is not
+//! is told how to load it.
+
+use crate::program::{run, Run};
+
+fn refused(arguments: &[&str]) -> Run {
+    let run = run(arguments).code(1);
+    assert_eq!(run.out, "", "{arguments:?}");
+    run
+}
+
+#[test]
+fn a_description_that_breaks_a_rule() {
+    let dest = ["dest", "add", "tcp/192.0.2.1:80"];
+    for (arguments, reason) in [
+        (
+            vec!["service", "add", "tcp/224.0.0.1:80"],
+            "224.0.0.1 cannot be a virtual address",
+        ),
+        (
+            vec!["service", "add", "tcp/192.0.2.1:0"],
+            "a service needs a port",
+        ),
+        (
+            vec!["service", "add", "tcp/[2001:db8::1]:80"],
+            "IPv6 is not supported",
+        ),
+        (
+            [&dest[..], &["192.0.2.1:80"]].concat(),
+            "the virtual address itself",
+        ),
+        (
+            [&dest[..], &["224.0.0.1:80"]].concat(),
+            "cannot be a real server",
+        ),
+        (
+            [&dest[..], &["192.0.2.2:81"]].concat(),
+            "mode dr cannot change the port, use 80",
+        ),
+        (
+            [&dest[..], &["192.0.2.2:80", "--mode", "nat"]].concat(),
+            "mode nat is not supported",
+        ),
+        (
+            [&dest[..], &["192.0.2.2:80", "--weight", "65536"]].concat(),
+            "weight 65536",
+        ),
+        (
+            vec![
+                "dest",
+                "set",
+                "tcp/192.0.2.1:80",
+                "192.0.2.2:80",
+                "-w",
+                "99999",
+            ],
+            "weight 99999",
+        ),
+        (vec!["config", "set", "--udp-timeout", "0"], "timeout 0 s"),
+        (
+            vec!["config", "set", "--tcp-timeout", "close=2678401"],
+            "timeout 2678401 s",
+        ),
+    ] {
+        let err = refused(&arguments).err;
+        assert!(err.contains(reason), "{arguments:?}: {err}");
+        assert!(err.contains("hint: "), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn errors_are_json_too() {
+    let run = refused(&["-j", "service", "add", "tcp/192.0.2.1:0"]);
+    let document: serde_json::Value = serde_json::from_str(&run.err).expect("one JSON document");
+    let error = &document["error"];
+    assert_eq!(error["what"], "add service tcp/192.0.2.1:0");
+    assert!(error["reason"].as_str().expect("text").contains("port 0"));
+    assert!(error["hint"].is_string());
+}
+
+/// Whether the module is in this kernel; then there is nothing to say about its absence.
+fn is_loaded() -> bool {
+    std::path::Path::new("/sys/module/rvs").exists()
+}
+
+#[test]
+fn the_module_is_asked_for() {
+    if is_loaded() {
+        return;
+    }
+    for arguments in [
+        &["service", "list"][..],
+        &["service", "show", "tcp/192.0.2.1:80"],
+        &["dest", "list"],
+        &["conn", "list"],
+        &["stats", "show"],
+        &["config", "show"],
+        &["save"],
+        &["restore", "/dev/null"],
+        &["monitor", "--timeout", "1"],
+    ] {
+        let err = run(arguments).code(1).err;
+        assert!(
+            err.contains("the rvs module is not loaded"),
+            "{arguments:?}: {err}"
+        );
+        assert!(err.contains("modprobe rvs"), "{arguments:?}: {err}");
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A namespace's settings on the wire.
+
+use netlink_packet_core::{DecodeError, Parseable};
+
+use crate::attr::{received, Attr};
+use crate::generated::{config, tcp_timeouts, Set};
+use crate::names::attribute_name;
+
+/// Number of TCP states that have a timeout.
+const STATES: usize = tcp_timeouts::MAX as usize;
+
+/// Settings; in a request, `None` keeps what is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Timeouts of TCP connections.
+    pub tcp_timeouts: TcpTimeouts,
+    /// Timeout of UDP flows, in seconds.
+    pub udp_timeout: Option<u32>,
+    /// Connections the namespace may hold; 0 is no limit but memory.
+    pub conn_max: Option<u64>,
+    /// Whether connections of a removed dest end at their next packet.
+    pub expire_nodest: Option<bool>,
+}
+
+impl Config {
+    /// Its attributes, as both sides send them.
+    pub fn attributes(&self) -> Vec<Attr> {
+        let mut attributes = Vec::new();
+        if !self.tcp_timeouts.is_empty() {
+            let timeouts = self.tcp_timeouts.attributes();
+            attributes.push(Attr::nest(config::TCP_TIMEOUTS, timeouts));
+        }
+        attributes.extend(self.udp_timeout.map(|s| Attr::u32(config::UDP_TIMEOUT, s)));
+        attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
+        let expire_nodest = self.expire_nodest.map(u8::from);
+        attributes.extend(expire_nodest.map(|on| Attr::u8(config::EXPIRE_NODEST, on)));
+        attributes
+    }
+
+    /// Whether it sets nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Parseable<[u8]> for Config {
+    fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut parsed = Self::default();
+        for attribute in received(bytes) {
+            let a = attribute?;
+            match a.kind() {
+                config::TCP_TIMEOUTS => parsed.tcp_timeouts = TcpTimeouts::parse(a.bytes())?,
+                config::UDP_TIMEOUT => parsed.udp_timeout = Some(a.u32("udp timeout")?),
+                config::CONN_MAX => parsed.conn_max = Some(a.uint("conn-max")?),
+                config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// Timeouts of TCP connections by state, in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpTimeouts {
+    /// By attribute number less one.
+    seconds: [Option<u32>; STATES],
+}
+
+impl TcpTimeouts {
+    /// Names of the states, in the spec's order.
+    pub fn states() -> impl Iterator<Item = &'static str> {
+        (1..=tcp_timeouts::MAX).map(|kind| attribute_name(Set::TcpTimeouts, kind))
+    }
+
+    /// Sets the timeout of the state with this name; `false` when there is no such state.
+    #[must_use]
+    pub fn set(&mut self, state: &str, seconds: u32) -> bool {
+        let slot = Self::states()
+            .zip(&mut self.seconds)
+            .find(|(name, _)| *name == state);
+        match slot {
+            Some((_, slot)) => {
+                *slot = Some(seconds);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The timeouts that are set, with their state's name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> + '_ {
+        let named = Self::states().zip(&self.seconds);
+        named.filter_map(|(name, seconds)| seconds.map(|seconds| (name, seconds)))
+    }
+
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    fn attributes(&self) -> Vec<Attr> {
+        let numbered = (1..=tcp_timeouts::MAX).zip(&self.seconds);
+        numbered
+            .filter_map(|(kind, seconds)| seconds.map(|seconds| Attr::u32(kind, seconds)))
+            .collect()
+    }
+}
+
+impl Parseable<[u8]> for TcpTimeouts {
+    fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut parsed = Self::default();
+        for attribute in received(bytes) {
+            let attribute = attribute?;
+            let slot = usize::from(attribute.kind())
+                .checked_sub(1)
+                .and_then(|index| parsed.seconds.get_mut(index));
+            if let Some(slot) = slot {
+                *slot = Some(attribute.u32("tcp timeout")?);
+            }
+        }
+        Ok(parsed)
+    }
+}

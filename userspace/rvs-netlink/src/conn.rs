@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection on the wire.
+
+use std::net::SocketAddr;
+
+use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::spec::{Mode, Protocol};
+
+use crate::attr::{received, required, Attr};
+use crate::dest::mode_of;
+use crate::generated::{conn, conn_state};
+use crate::service::protocol_of;
+
+/// A connection as the kernel tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// The client's end.
+    pub client: SocketAddr,
+    /// The virtual end.
+    pub service: SocketAddr,
+    /// The real server's end.
+    pub dest: SocketAddr,
+    /// How packets travel to the dest.
+    pub mode: Option<Mode>,
+    /// State, a number of the enum `conn-state`.
+    pub state: u32,
+    /// Milliseconds until it expires when no packet comes.
+    pub expires_ms: Option<u32>,
+}
+
+impl Connection {
+    /// Name of its state.
+    pub fn state_name(&self) -> &'static str {
+        conn_state::name(self.state).unwrap_or("unknown")
+    }
+
+    /// Its attributes, as the kernel sends them.
+    pub fn attributes(&self) -> Vec<Attr> {
+        let mut attributes = vec![
+            Attr::u8(conn::PROTOCOL, self.protocol.number()),
+            Attr::address(conn::CLIENT_ADDRESS, self.client.ip()),
+            Attr::u16_be(conn::CLIENT_PORT, self.client.port()),
+            Attr::address(conn::VIRTUAL_ADDRESS, self.service.ip()),
+            Attr::u16_be(conn::VIRTUAL_PORT, self.service.port()),
+            Attr::address(conn::DEST_ADDRESS, self.dest.ip()),
+            Attr::u16_be(conn::DEST_PORT, self.dest.port()),
+            Attr::u32(conn::STATE, self.state),
+        ];
+        attributes.extend(self.mode.map(|mode| Attr::u32(conn::MODE, mode.number())));
+        attributes.extend(self.expires_ms.map(|ms| Attr::u32(conn::EXPIRES, ms)));
+        attributes
+    }
+}
+
+/// One end while its parts come in.
+#[derive(Default)]
+struct End {
+    address: Option<std::net::IpAddr>,
+    port: Option<u16>,
+}
+
+impl End {
+    fn complete(self, name: &str) -> Result<SocketAddr, DecodeError> {
+        let address = required(self.address, name)?;
+        Ok(SocketAddr::new(address, required(self.port, name)?))
+    }
+}
+
+impl Parseable<[u8]> for Connection {
+    fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (mut client, mut service, mut dest) = (End::default(), End::default(), End::default());
+        let (mut protocol, mut mode, mut state, mut expires_ms) = (None, None, None, None);
+        for attribute in received(bytes) {
+            let a = attribute?;
+            match a.kind() {
+                conn::PROTOCOL => protocol = Some(protocol_of(a.u8("protocol")?)?),
+                conn::CLIENT_ADDRESS => client.address = Some(a.address("client address")?),
+                conn::CLIENT_PORT => client.port = Some(a.u16_be("client port")?),
+                conn::VIRTUAL_ADDRESS => service.address = Some(a.address("virtual address")?),
+                conn::VIRTUAL_PORT => service.port = Some(a.u16_be("virtual port")?),
+                conn::DEST_ADDRESS => dest.address = Some(a.address("dest address")?),
+                conn::DEST_PORT => dest.port = Some(a.u16_be("dest port")?),
+                conn::MODE => mode = Some(mode_of(a.u32("mode")?)?),
+                conn::STATE => state = Some(a.u32("state")?),
+                conn::EXPIRES => expires_ms = Some(a.u32("expires")?),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            protocol: required(protocol, "connection protocol")?,
+            client: client.complete("client end")?,
+            service: service.complete("virtual end")?,
+            dest: dest.complete("dest end")?,
+            mode,
+            state: required(state, "connection state")?,
+            expires_ms,
+        })
+    }
+}

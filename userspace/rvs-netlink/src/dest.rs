@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A dest on the wire.
+
+use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::spec::{DestId, Mode};
+
+use crate::attr::{received, required, Attr};
+use crate::generated::dest;
+use crate::Stats;
+
+/// Attributes that name a dest within its service.
+pub(crate) fn id_attributes(id: &DestId) -> Vec<Attr> {
+    vec![
+        Attr::address(dest::ADDRESS, id.address),
+        Attr::u16_be(dest::PORT, id.port),
+    ]
+}
+
+/// Attributes of a dest with the settings that are given.
+pub(crate) fn attributes(id: &DestId, mode: Option<Mode>, weight: Option<u32>) -> Vec<Attr> {
+    let mut attributes = id_attributes(id);
+    attributes.extend(mode.map(|mode| Attr::u32(dest::MODE, mode.number())));
+    attributes.extend(weight.map(|weight| Attr::u32(dest::WEIGHT, weight)));
+    attributes
+}
+
+/// A dest as the kernel tells of it. What a kernel of another version does not tell is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestInfo {
+    /// Its id.
+    pub id: DestId,
+    /// How packets travel to it.
+    pub mode: Option<Mode>,
+    /// Its share of new connections.
+    pub weight: Option<u32>,
+    /// Active connections.
+    pub active: Option<u32>,
+    /// Inactive connections.
+    pub inactive: Option<u32>,
+    /// Its traffic.
+    pub stats: Option<Stats>,
+}
+
+impl DestInfo {
+    /// A dest of which only the id is known.
+    pub fn new(id: DestId) -> Self {
+        Self {
+            id,
+            mode: None,
+            weight: None,
+            active: None,
+            inactive: None,
+            stats: None,
+        }
+    }
+
+    /// Its attributes, as the kernel sends them.
+    pub fn attributes(&self) -> Vec<Attr> {
+        let mut attributes = attributes(&self.id, self.mode, self.weight);
+        attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
+        attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
+        let stats = self.stats.as_ref();
+        attributes.extend(stats.map(|s| Attr::nest(dest::STATS, s.attributes())));
+        attributes
+    }
+}
+
+impl Parseable<[u8]> for DestInfo {
+    fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
+        let (mut active, mut inactive, mut stats) = (None, None, None);
+        for attribute in received(bytes) {
+            let attribute = attribute?;
+            match attribute.kind() {
+                dest::ADDRESS => address = Some(attribute.address("dest address")?),
+                dest::PORT => port = Some(attribute.u16_be("dest port")?),
+                dest::MODE => mode = Some(mode_of(attribute.u32("dest mode")?)?),
+                dest::WEIGHT => weight = Some(attribute.u32("dest weight")?),
+                dest::ACTIVE => active = Some(attribute.u32("dest active")?),
+                dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
+                dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            id: DestId {
+                address: required(address, "dest address")?,
+                port: required(port, "dest port")?,
+            },
+            mode,
+            weight,
+            active,
+            inactive,
+            stats,
+        })
+    }
+}
+
+/// The mode with this number.
+pub(crate) fn mode_of(number: u32) -> Result<Mode, DecodeError> {
+    Mode::from_number(number)
+        .ok_or_else(|| DecodeError::from(format!("mode {number} is unknown to this version")))
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Client of the generic netlink family `rvs`.
+//!
+//! - [`Request`] and [`Reply`] are the messages, typed; [`attr`] puts them on the wire.
+//! - [`Transport`] is what a program talks to: [`Client`] over a blocking socket, or a fake.
+//! - [`Events`] reads the multicast group of changes.
+//! - [`Error`] keeps what the kernel said apart: its text, the attribute it blames, the errno.
+//!
+//! The numbers come from `rust/netlink/rvs.yaml`, through the same generated file as the kernel's.
+
+pub mod attr;
+mod client;
+mod config;
+mod conn;
+mod dest;
+mod error;
+mod events;
+mod exchange;
+mod extack;
+mod names;
+mod reply;
+mod request;
+mod service;
+mod socket;
+mod stats;
+
+/// Numbers and policies of the family, made from the spec.
+#[path = "../../../rust/netlink/generated.rs"]
+pub mod generated;
+
+pub use client::{Client, Transport};
+pub use config::{Config, TcpTimeouts};
+pub use conn::Connection;
+pub use dest::DestInfo;
+pub use error::Error;
+pub use events::{Event, Events};
+pub use exchange::{Exchange, Replies};
+pub use extack::{Blame, Refusal};
+pub use names::attribute_name;
+pub use reply::Reply;
+pub use request::Request;
+pub use service::ServiceInfo;
+pub use socket::{Datagrams, NetlinkSocket};
+pub use stats::{Counters, Stats};

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names of attributes, to say which one the kernel blames.
+
+use crate::generated::Set;
+
+/// Names of each set's attributes by number, from 1 on, as the spec spells them.
+const fn names(set: Set) -> &'static [&'static str] {
+    match set {
+        Set::Main => &[
+            "service",
+            "dest",
+            "conn",
+            "stats",
+            "counters",
+            "config",
+            "generation",
+            "change",
+        ],
+        Set::Service => &[
+            "protocol",
+            "address",
+            "port",
+            "scheduler",
+            "dests",
+            "active",
+            "inactive",
+            "stats",
+        ],
+        Set::Dest => &[
+            "address", "port", "mode", "weight", "active", "inactive", "stats",
+        ],
+        Set::Conn => &[
+            "protocol",
+            "client-address",
+            "client-port",
+            "virtual-address",
+            "virtual-port",
+            "dest-address",
+            "dest-port",
+            "mode",
+            "state",
+            "expires",
+        ],
+        Set::Stats => &[
+            "connections",
+            "in-packets",
+            "out-packets",
+            "in-bytes",
+            "out-bytes",
+        ],
+        Set::Counters => &[
+            "conns-now",
+            "conns-expired",
+            "table-buckets",
+            "table-resizes",
+            "drop-malformed",
+            "drop-no-dest",
+            "drop-no-memory",
+            "drop-conn-max",
+            "drop-no-route",
+            "drop-dest-gone",
+            "drop-too-big",
+            "not-syn",
+            "slow-xmit",
+            "route-refreshes",
+        ],
+        Set::Config => &["tcp-timeouts", "udp-timeout", "conn-max", "expire-nodest"],
+        Set::TcpTimeouts => &[
+            "none",
+            "established",
+            "syn-sent",
+            "syn-recv",
+            "fin-wait",
+            "time-wait",
+            "close",
+            "close-wait",
+            "last-ack",
+            "listen",
+            "synack",
+        ],
+        Set::Change => &["op", "service", "dest"],
+    }
+}
+
+/// Name of the attribute `kind` of `set`; "unknown" when the set has no such attribute.
+pub fn attribute_name(set: Set, kind: u16) -> &'static str {
+    let index = usize::from(kind).checked_sub(1);
+    let name = index.and_then(|index| names(set).get(index));
+    name.copied().unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spec names every attribute of every set in order; this table must say the same.
+    #[test]
+    fn as_in_the_spec() {
+        let spec = include_str!("../../../rust/netlink/rvs.yaml");
+        let sets = spec.split("attribute-sets:").nth(1).unwrap();
+        let sets = sets.split("\noperations:").next().unwrap();
+        let mut found: Vec<(String, Vec<String>)> = Vec::new();
+        for line in sets.lines() {
+            let Some(name) = line.trim_start().strip_prefix("name: ") else {
+                continue;
+            };
+            if line.starts_with("    name: ") {
+                found.push((name.to_owned(), Vec::new()));
+            } else {
+                found.last_mut().unwrap().1.push(name.to_owned());
+            }
+        }
+        assert_eq!(found.len(), Set::ALL.len());
+        for (set, (name, attributes)) in Set::ALL.into_iter().zip(found) {
+            assert_eq!(set.name(), name);
+            assert_eq!(names(set), attributes, "attributes of {name}");
+            assert_eq!(names(set).len() + 1, set.policy().len());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel answers and tells of its own accord.
+
+use netlink_packet_core::{DecodeError, Parseable, ParseableParametrized};
+use netlink_packet_generic::GenlHeader;
+
+use crate::attr::{received, Attr};
+use crate::generated::main;
+use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
+
+/// One message of the kernel; which parts it has follows from its command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Command number.
+    pub command: u8,
+    /// Number of changes that the namespace's configuration has had.
+    pub generation: Option<u32>,
+    /// A service, or the service of the dest.
+    pub service: Option<ServiceInfo>,
+    /// A dest.
+    pub dest: Option<DestInfo>,
+    /// A connection.
+    pub conn: Option<Connection>,
+    /// Traffic of the namespace.
+    pub stats: Option<Stats>,
+    /// Counters of the namespace.
+    pub counters: Option<Counters>,
+    /// Settings of the namespace.
+    pub config: Option<Config>,
+}
+
+impl Reply {
+    /// Its attributes, as the kernel sends them.
+    pub fn attributes(&self) -> Vec<Attr> {
+        let mut nests = Vec::new();
+        nests.extend(self.generation.map(|n| Attr::u32(main::GENERATION, n)));
+        let mut nest = |kind, attributes: Option<Vec<Attr>>| {
+            nests.extend(attributes.map(|attributes| Attr::nest(kind, attributes)));
+        };
+        nest(main::SERVICE, self.service.as_ref().map(|s| s.attributes()));
+        nest(main::DEST, self.dest.as_ref().map(|d| d.attributes()));
+        nest(main::CONN, self.conn.as_ref().map(|c| c.attributes()));
+        nest(main::STATS, self.stats.as_ref().map(|s| s.attributes()));
+        let counters = self.counters.as_ref();
+        nest(main::COUNTERS, counters.map(|c| c.attributes()));
+        nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
+        nests
+    }
+}
+
+impl ParseableParametrized<[u8], GenlHeader> for Reply {
+    fn parse_with_param(bytes: &[u8], header: GenlHeader) -> Result<Self, DecodeError> {
+        let mut reply = Self {
+            command: header.cmd,
+            ..Self::default()
+        };
+        for attribute in received(bytes) {
+            let attribute = attribute?;
+            let content = attribute.bytes();
+            match attribute.kind() {
+                main::SERVICE => reply.service = Some(ServiceInfo::parse(content)?),
+                main::DEST => reply.dest = Some(DestInfo::parse(content)?),
+                main::CONN => reply.conn = Some(Connection::parse(content)?),
+                main::STATS => reply.stats = Some(Stats::parse(content)?),
+                main::COUNTERS => reply.counters = Some(Counters::parse(content)?),
+                main::CONFIG => reply.config = Some(Config::parse(content)?),
+                main::GENERATION => reply.generation = Some(attribute.u32("generation")?),
+                _ => {}
+            }
+        }
+        Ok(reply)
+    }
+}

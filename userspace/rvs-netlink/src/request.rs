@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a program asks of the kernel.
+
+use netlink_packet_core::Emitable;
+use netlink_packet_generic::GenlFamily;
+use rvs_engine::change::Change;
+use rvs_engine::spec::{DestId, ServiceId};
+
+use crate::attr::Attr;
+use crate::generated::{change, cmd, main, service, FAMILY_NAME, FAMILY_VERSION};
+use crate::{dest, service as service_wire, Config};
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One change of services or dests.
+    Change(Change),
+    /// Many changes, in order, all or none.
+    Batch(Vec<Change>),
+    /// One service.
+    ServiceGet(ServiceId),
+    /// All services.
+    ServiceList,
+    /// Remove all services.
+    ServiceFlush,
+    /// One dest.
+    DestGet(ServiceId, DestId),
+    /// All dests, or those of one service.
+    DestList(Option<ServiceId>),
+    /// All connections, or those of one service.
+    ConnList(Option<ServiceId>),
+    /// End all connections, or those of one service.
+    ConnFlush(Option<ServiceId>),
+    /// The namespace's traffic and counters.
+    StatsGet,
+    /// Set statistics to zero, all or those of one service.
+    StatsZero(Option<ServiceId>),
+    /// The namespace's settings.
+    ConfigGet,
+    /// Change settings.
+    ConfigSet(Config),
+}
+
+impl Request {
+    /// Its command number.
+    pub fn command(&self) -> u8 {
+        match self {
+            Self::Change(change) => change_command(change),
+            Self::Batch(_) => cmd::BATCH,
+            Self::ServiceGet(_) | Self::ServiceList => cmd::SERVICE_GET,
+            Self::ServiceFlush => cmd::SERVICE_FLUSH,
+            Self::DestGet(..) | Self::DestList(_) => cmd::DEST_GET,
+            Self::ConnList(_) => cmd::CONN_GET,
+            Self::ConnFlush(_) => cmd::CONN_FLUSH,
+            Self::StatsGet => cmd::STATS_GET,
+            Self::StatsZero(_) => cmd::STATS_ZERO,
+            Self::ConfigGet => cmd::CONFIG_GET,
+            Self::ConfigSet(_) => cmd::CONFIG_SET,
+        }
+    }
+
+    /// Whether it asks for a dump, a list that comes in many messages.
+    pub fn is_dump(&self) -> bool {
+        matches!(
+            self,
+            Self::ServiceList | Self::DestList(_) | Self::ConnList(_)
+        )
+    }
+
+    /// Its attributes.
+    pub fn attributes(&self) -> Vec<Attr> {
+        match self {
+            Self::Change(change) => change_attributes(change, main::SERVICE, main::DEST),
+            Self::Batch(changes) => changes.iter().map(batch_step).collect(),
+            Self::ServiceGet(id) => vec![service_id(id)],
+            Self::DestGet(service, id) => vec![
+                service_id(service),
+                Attr::nest(main::DEST, dest::id_attributes(id)),
+            ],
+            Self::DestList(id) | Self::ConnList(id) | Self::ConnFlush(id) | Self::StatsZero(id) => {
+                id.iter().map(service_id).collect()
+            }
+            Self::ServiceList | Self::ServiceFlush | Self::StatsGet | Self::ConfigGet => Vec::new(),
+            Self::ConfigSet(config) => vec![Attr::nest(main::CONFIG, config.attributes())],
+        }
+    }
+
+    /// The request with its attributes worked out, once for measuring and writing.
+    pub(crate) fn message(&self) -> RequestMessage {
+        RequestMessage {
+            command: self.command(),
+            attributes: self.attributes(),
+        }
+    }
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+pub(crate) struct RequestMessage {
+    command: u8,
+    attributes: Vec<Attr>,
+}
+
+impl GenlFamily for RequestMessage {
+    fn family_name() -> &'static str {
+        FAMILY_NAME
+    }
+
+    fn command(&self) -> u8 {
+        self.command
+    }
+
+    fn version(&self) -> u8 {
+        FAMILY_VERSION
+    }
+}
+
+impl Emitable for RequestMessage {
+    fn buffer_len(&self) -> usize {
+        self.attributes.as_slice().buffer_len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        self.attributes.as_slice().emit(buffer);
+    }
+}
+
+fn service_id(id: &ServiceId) -> Attr {
+    Attr::nest(main::SERVICE, service_wire::id_attributes(id))
+}
+
+/// The command that makes `change` alone; also its `op` in a batch.
+fn change_command(change: &Change) -> u8 {
+    match change {
+        Change::ServiceAdd { .. } => cmd::SERVICE_ADD,
+        Change::ServiceSet { .. } => cmd::SERVICE_SET,
+        Change::ServiceDel { .. } => cmd::SERVICE_DEL,
+        Change::DestAdd { .. } => cmd::DEST_ADD,
+        Change::DestSet { .. } => cmd::DEST_SET,
+        Change::DestDel { .. } => cmd::DEST_DEL,
+    }
+}
+
+fn batch_step(step: &Change) -> Attr {
+    let mut attributes = vec![Attr::u32(change::OP, change_command(step).into())];
+    attributes.extend(change_attributes(step, change::SERVICE, change::DEST));
+    Attr::nest(main::CHANGE, attributes)
+}
+
+/// The nests of `change`, under the numbers that the place it goes to gives them.
+fn change_attributes(change: &Change, service_kind: u16, dest_kind: u16) -> Vec<Attr> {
+    let (id, scheduler, dest) = match change {
+        Change::ServiceAdd { id, scheduler } => (id, Some(scheduler), None),
+        Change::ServiceSet { id, scheduler } => (id, scheduler.as_ref(), None),
+        Change::ServiceDel { id } => (id, None, None),
+        Change::DestAdd { service, id, spec } => {
+            let dest = dest::attributes(id, Some(spec.mode), Some(spec.weight));
+            (service, None, Some(dest))
+        }
+        Change::DestSet {
+            service,
+            id,
+            mode,
+            weight,
+        } => (service, None, Some(dest::attributes(id, *mode, *weight))),
+        Change::DestDel { service, id } => (service, None, Some(dest::id_attributes(id))),
+    };
+    let mut nest = service_wire::id_attributes(id);
+    nest.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name.as_str())));
+    let mut attributes = vec![Attr::nest(service_kind, nest)];
+    attributes.extend(dest.map(|dest| Attr::nest(dest_kind, dest)));
+    attributes
+}

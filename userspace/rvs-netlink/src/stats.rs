@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Traffic and counters on the wire: sets of plain `uint` attributes.
+
+use netlink_packet_core::{DecodeError, Parseable};
+
+use crate::attr::{received, Attr};
+use crate::generated::{counters, stats, Set};
+use crate::names::attribute_name;
+
+/// Makes a struct of an attribute set whose attributes are all `uint`.
+macro_rules! uint_set {
+    (
+        $(#[$meta:meta])*
+        $name:ident of $set:ident in $module:ident {
+            $($(#[$field_meta:meta])* $field:ident = $kind:ident,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: u64,)+
+        }
+
+        impl $name {
+            /// Every number with its name in the spec, in the spec's order.
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![$((attribute_name(Set::$set, $module::$kind), self.$field),)+]
+            }
+
+            /// Its attributes, as the kernel sends them.
+            pub fn attributes(&self) -> Vec<Attr> {
+                vec![$(Attr::uint($module::$kind, self.$field),)+]
+            }
+        }
+
+        impl Parseable<[u8]> for $name {
+            fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+                let mut parsed = Self::default();
+                for attribute in received(bytes) {
+                    let attribute = attribute?;
+                    match attribute.kind() {
+                        $($module::$kind => parsed.$field = attribute.uint(stringify!($field))?,)+
+                        _ => {}
+                    }
+                }
+                Ok(parsed)
+            }
+        }
+    };
+}
+
+uint_set! {
+    /// Traffic of a service, a dest or the namespace.
+    Stats of Stats in stats {
+        /// Connections scheduled.
+        connections = CONNECTIONS,
+        /// Packets toward the dest.
+        in_packets = IN_PACKETS,
+        /// Packets from the dest.
+        out_packets = OUT_PACKETS,
+        /// Bytes toward the dest, from the IP header on.
+        in_bytes = IN_BYTES,
+        /// Bytes from the dest, from the IP header on.
+        out_bytes = OUT_BYTES,
+    }
+}
+
+uint_set! {
+    /// What happened in the namespace besides plain forwarding.
+    Counters of Counters in counters {
+        /// Connections in the table now.
+        conns_now = CONNS_NOW,
+        /// Connections that expired.
+        conns_expired = CONNS_EXPIRED,
+        /// Buckets of the connection table now.
+        table_buckets = TABLE_BUCKETS,
+        /// Times the table grew or shrank.
+        table_resizes = TABLE_RESIZES,
+        /// Packets whose headers are short or lie.
+        drop_malformed = DROP_MALFORMED,
+        /// New flows for which no dest was usable.
+        drop_no_dest = DROP_NO_DEST,
+        /// Packets dropped for want of memory.
+        drop_no_memory = DROP_NO_MEMORY,
+        /// New flows refused because conn-max was reached.
+        drop_conn_max = DROP_CONN_MAX,
+        /// Packets whose dest had no route or device.
+        drop_no_route = DROP_NO_ROUTE,
+        /// Packets of connections whose dest was removed.
+        drop_dest_gone = DROP_DEST_GONE,
+        /// Packets over the path's MTU that may not be fragmented.
+        drop_too_big = DROP_TOO_BIG,
+        /// TCP packets of no connection that do not open one.
+        not_syn = NOT_SYN,
+        /// Packets sent through the slower exit.
+        slow_xmit = SLOW_XMIT,
+        /// Times a dest's cached route was looked up again.
+        route_refreshes = ROUTE_REFRESHES,
+    }
+}

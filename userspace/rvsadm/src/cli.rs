@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{config, conn, dest, monitor, restore, rs, save, service, stats};
+
+const AFTER_HELP: &str = "\
+Names:
+  a service is PROTOCOL/ADDRESS:PORT, for instance tcp/203.0.113.10:443
+  a dest (real server) is ADDRESS:PORT, for instance 192.0.2.1:443
+
+Examples:
+  rvsadm service add tcp/203.0.113.10:443 --scheduler wrr
+  rvsadm dest add tcp/203.0.113.10:443 192.0.2.1:443 --mode dr --weight 2
+  rvsadm service list
+  rvsadm save > rvs.conf && rvsadm restore rvs.conf
+
+Exit codes:
+  0  done
+  1  refused or failed; standard error says what, why and how to mend it
+  2  the command line is wrong
+
+Everything applies to the current network namespace (ip netns exec NAME rvsadm …).
+The module is loaded with: modprobe rvs";
+
+/// Configures the Rust virtual server (rvs.ko): services, real servers, connections.
+#[derive(Debug, Parser)]
+#[command(name = "rvsadm", version, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    /// Print one JSON document instead of a table (errors too, on standard error)
+    #[arg(short, long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Services: virtual addresses that are balanced
+    #[command(subcommand)]
+    Service(service::Command),
+    /// Dests: the real servers of a service
+    #[command(subcommand)]
+    Dest(dest::Command),
+    /// Connections
+    #[command(subcommand)]
+    Conn(conn::Command),
+    /// Traffic and counters of the namespace
+    #[command(subcommand)]
+    Stats(stats::Command),
+    /// Settings of the namespace: timeouts and limits
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the configuration as lines that `rvsadm restore` and ipvsadm-restore read
+    #[command(after_help = save::AFTER_HELP)]
+    Save,
+    /// Make the running configuration that of a file, changing only what differs
+    #[command(after_help = restore::AFTER_HELP)]
+    Restore(restore::Arguments),
+    /// Print changes of the configuration as they happen
+    #[command(after_help = monitor::AFTER_HELP)]
+    Monitor(monitor::Arguments),
+    /// Prepare this host (or namespace) to be a real server
+    #[command(subcommand)]
+    Rs(rs::Command),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm config`.
+
+use clap::{Args, Parser, Subcommand};
+use rvs_engine::spec::validate_timeout;
+use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{cell, Table};
+use crate::values;
+use crate::views::ConfigView;
+
+const SET_HELP: &str = "\
+Examples:
+  rvsadm config set --tcp-timeout established=900,fin-wait=120 --udp-timeout 300
+  rvsadm config set --expire-nodest on
+
+TCP states:
+  none, established, syn-sent, syn-recv, fin-wait, time-wait, close, close-wait, last-ack,
+  listen, synack";
+
+/// What to do with settings.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the settings
+    #[command(after_help = "\
+JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B}")]
+    Show,
+    /// Change settings; what is not given stays
+    #[command(after_help = SET_HELP)]
+    Set(Settings),
+}
+
+/// The settings of a command line.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub struct Settings {
+    /// Seconds of silence after which a TCP connection in a state expires
+    #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = tcp_timeout)]
+    tcp_timeout: Vec<(String, u32)>,
+    /// Seconds of silence after which a UDP flow expires
+    #[arg(long, value_name = "SECONDS")]
+    udp_timeout: Option<u32>,
+    /// Connections the namespace may hold; 0 is no limit but memory
+    #[arg(long, value_name = "N")]
+    conn_max: Option<u64>,
+    /// Whether connections of a removed dest end at their next packet: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    expire_nodest: Option<bool>,
+}
+
+/// Reads `established=900`.
+fn tcp_timeout(text: &str) -> Result<(String, u32), String> {
+    let (state, seconds) = text
+        .split_once('=')
+        .ok_or_else(|| "it is STATE=SECONDS, like established=900".to_owned())?;
+    if !TcpTimeouts::states().any(|name| name == state) {
+        let names: Vec<_> = TcpTimeouts::states().collect();
+        return Err(format!("the TCP states are {}", names.join(", ")));
+    }
+    let seconds = seconds
+        .parse()
+        .map_err(|_| format!("{seconds:?} is not a number of seconds"))?;
+    Ok((state.to_owned(), seconds))
+}
+
+impl Settings {
+    /// The settings, checked; what is wrong as text and hint.
+    fn into_config(self) -> Result<Config, rvs_engine::spec::SpecError> {
+        let mut config = Config {
+            udp_timeout: self.udp_timeout,
+            conn_max: self.conn_max,
+            expire_nodest: self.expire_nodest,
+            ..Config::default()
+        };
+        for (state, seconds) in self.tcp_timeout {
+            validate_timeout(seconds)?;
+            // The state was looked up when the argument was read.
+            let _ = config.tcp_timeouts.set(&state, seconds);
+        }
+        self.udp_timeout.map_or(Ok(()), validate_timeout)?;
+        Ok(config)
+    }
+}
+
+/// Settings as a line of a file has them.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Line {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Why a line of a file holds no settings.
+pub enum LineError {
+    /// It cannot be read.
+    Usage(String),
+    /// It breaks a rule.
+    Spec(rvs_engine::spec::SpecError),
+}
+
+/// Reads the words of a line as [`line_of`] makes it.
+pub fn parse_line(words: &[&str]) -> Result<Config, LineError> {
+    let line = Line::try_parse_from(words).map_err(|error| {
+        // The first line says what is wrong; usage and hints of a whole program do not help here.
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        LineError::Usage(first.trim_start_matches("error: ").to_owned())
+    })?;
+    line.settings.into_config().map_err(LineError::Spec)
+}
+
+/// The options of `config set` that make these settings.
+pub fn line_of(config: &Config) -> String {
+    let timeouts = config.tcp_timeouts.iter();
+    let timeouts: Vec<_> = timeouts.map(|(s, n)| format!("{s}={n}")).collect();
+    let on_off = |on| if on { "on" } else { "off" };
+    let parts = [
+        (!timeouts.is_empty()).then(|| format!("--tcp-timeout {}", timeouts.join(","))),
+        config.udp_timeout.map(|n| format!("--udp-timeout {n}")),
+        config.conn_max.map(|n| format!("--conn-max {n}")),
+        config
+            .expire_nodest
+            .map(|on| format!("--expire-nodest {}", on_off(on))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Reads the running settings.
+pub fn read(kernel: &mut dyn Transport) -> Result<Config, Error> {
+    let reply = kernel.one(&Request::ConfigGet)?;
+    reply.config.ok_or(Error::Missing("config"))
+}
+
+/// Does it.
+pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Show => {
+            let config = read(context.kernel);
+            let config = config.map_err(|error| Failure::kernel("show settings", error))?;
+            context.print(&ConfigView::from(&config), table)
+        }
+        Command::Set(settings) => {
+            let what = "change settings";
+            let config = settings
+                .into_config()
+                .map_err(|error| Failure::spec(what, error))?;
+            context.change(what, &Request::ConfigSet(config))
+        }
+    }
+}
+
+fn table(config: &ConfigView) -> Table {
+    let mut table = Table::new(&["SETTING"], &["VALUE"]);
+    for (state, seconds) in &config.tcp_timeouts.0 {
+        table.row([format!("tcp-timeout {state}"), format!("{seconds} s")]);
+    }
+    let udp = config.udp_timeout.map(|seconds| format!("{seconds} s"));
+    table.row(["udp-timeout".to_owned(), cell(udp)]);
+    let conn_max = config.conn_max.map(|n| match n {
+        0 => "no limit".to_owned(),
+        n => n.to_string(),
+    });
+    table.row(["conn-max".to_owned(), cell(conn_max)]);
+    let expire = config.expire_nodest.map(|on| if on { "on" } else { "off" });
+    table.row(["expire-nodest".to_owned(), cell(expire)]);
+    table
+}

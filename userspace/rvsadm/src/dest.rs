@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm dest`.
+
+use clap::{Args, Subcommand};
+use rvs_engine::change::Change;
+use rvs_engine::spec::{DestId, DestSpec, Mode, ServiceId, SpecError, WEIGHT_MAX};
+use rvs_netlink::{DestInfo, Request, ServiceInfo};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{cell, Table};
+use crate::snapshot::dests_of;
+use crate::stats::{traffic_cells, warn_missing, TRAFFIC};
+use crate::values;
+use crate::views::DestView;
+
+const ADD_HELP: &str = "\
+Example:
+  rvsadm dest add tcp/203.0.113.10:443 192.0.2.1:443 --mode dr --weight 2
+
+Modes:
+  dr  direct routing: the real server has the virtual address on lo and answers the client
+      itself; it listens on the service's port (prepare it with: rvsadm rs setup)";
+
+const LIST_HELP: &str = "\
+JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"active\",
+\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
+\"out_bytes\"}}]}; what the module does not tell is null";
+
+/// What to do with dests.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add a dest to a service
+    #[command(after_help = ADD_HELP)]
+    Add {
+        /// The dest
+        #[command(flatten)]
+        id: Id,
+        /// How packets travel to it
+        #[arg(long, short, default_value = "dr", value_parser = values::mode)]
+        mode: Mode,
+        /// Its share of new connections, 0 to 65535; 0 takes no new ones
+        #[arg(long, short, default_value_t = 1)]
+        weight: u32,
+    },
+    /// Change a dest; its connections go on
+    #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true))]
+    Set {
+        /// The dest
+        #[command(flatten)]
+        id: Id,
+        /// How packets travel to it
+        #[arg(long, short, group = "setting", value_parser = values::mode)]
+        mode: Option<Mode>,
+        /// Its share of new connections, 0 to 65535; 0 takes no new ones
+        #[arg(long, short, group = "setting")]
+        weight: Option<u32>,
+    },
+    /// Remove a dest; its TCP connections go on unless expire-nodest is on
+    #[command(visible_alias = "delete")]
+    Del {
+        /// The dest
+        #[command(flatten)]
+        id: Id,
+    },
+    /// List the dests of a service, or of all
+    #[command(visible_alias = "ls", after_help = LIST_HELP)]
+    List {
+        /// The service, PROTOCOL/ADDRESS:PORT
+        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        service: Option<ServiceId>,
+        /// Show traffic too
+        #[arg(long)]
+        stats: bool,
+    },
+    /// Show one dest with its traffic
+    #[command(after_help = "JSON: {\"dests\":[{…}]}, one entry, as in the list")]
+    Show {
+        /// The dest
+        #[command(flatten)]
+        id: Id,
+    },
+}
+
+/// The arguments that name a dest.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Id {
+    /// The service, PROTOCOL/ADDRESS:PORT
+    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+    service: ServiceId,
+    /// The real server, ADDRESS:PORT
+    #[arg(value_name = "DEST", value_parser = values::dest_id)]
+    dest: DestId,
+}
+
+/// The list as JSON.
+#[derive(Serialize)]
+pub struct DestList {
+    /// The dests.
+    pub dests: Vec<DestView>,
+}
+
+impl DestList {
+    /// The list of `dests`.
+    pub fn new(dests: &[(ServiceInfo, DestInfo)]) -> Self {
+        check_complete(dests);
+        let views = dests
+            .iter()
+            .map(|(service, dest)| DestView::new(&service.id, dest));
+        Self {
+            dests: views.collect(),
+        }
+    }
+}
+
+/// Does it.
+pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Add { id, mode, weight } => {
+            let spec = DestSpec { mode, weight };
+            let what = format!("add dest {} to {}", id.dest, id.service);
+            check(&what, spec, &id)?;
+            let change = Change::DestAdd {
+                service: id.service,
+                id: id.dest,
+                spec,
+            };
+            context.change(&what, &Request::Change(change))
+        }
+        Command::Set { id, mode, weight } => {
+            let what = format!("change dest {} of {}", id.dest, id.service);
+            check_given(&what, mode, weight, &id)?;
+            let change = Change::DestSet {
+                service: id.service,
+                id: id.dest,
+                mode,
+                weight,
+            };
+            context.change(&what, &Request::Change(change))
+        }
+        Command::Del { id } => {
+            let change = Change::DestDel {
+                service: id.service,
+                id: id.dest,
+            };
+            let what = format!("remove dest {} of {}", id.dest, id.service);
+            context.change(&what, &Request::Change(change))
+        }
+        Command::List { service, stats } => {
+            let what = service.map_or("list dests".to_owned(), |s| format!("list dests of {s}"));
+            print(&what, &Request::DestList(service), stats, context)
+        }
+        Command::Show { id } => {
+            let what = format!("show dest {} of {}", id.dest, id.service);
+            print(&what, &Request::DestGet(id.service, id.dest), true, context)
+        }
+    }
+}
+
+/// Refuses what the kernel would refuse, before it is asked.
+fn check(what: &str, spec: DestSpec, id: &Id) -> Result<(), Failure> {
+    spec.validate(&id.dest, &id.service)
+        .map_err(|error| Failure::spec(what, error))
+}
+
+/// Checks what is given; the rest stays as the kernel has it, and that breaks no rule.
+fn check_given(
+    what: &str,
+    mode: Option<Mode>,
+    weight: Option<u32>,
+    id: &Id,
+) -> Result<(), Failure> {
+    match (mode, weight) {
+        (Some(mode), weight) => {
+            let weight = weight.unwrap_or(1);
+            check(what, DestSpec { mode, weight }, id)
+        }
+        (None, Some(weight)) if weight > WEIGHT_MAX => {
+            Err(Failure::spec(what, SpecError::Weight(weight)))
+        }
+        (None, _) => Ok(()),
+    }
+}
+
+fn print(
+    what: &str,
+    request: &Request,
+    stats: bool,
+    context: &mut Context<'_>,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel(what, error);
+    let replies = context.kernel.collect(request).map_err(failed)?;
+    let document = DestList::new(&dests_of(replies).map_err(failed)?);
+    context.print(&document, |document| table(&document.dests, stats, true))
+}
+
+/// The table of `dests`, with or without traffic and their service.
+pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
+    let text: &[&str] = if service {
+        &["SERVICE", "DEST", "MODE"]
+    } else {
+        &["DEST", "MODE"]
+    };
+    let mut table = Table::new(text, &["WEIGHT", "ACTIVE", "INACTIVE"]);
+    if stats {
+        table.numbers(&TRAFFIC);
+    }
+    for dest in dests {
+        let mut cells = Vec::new();
+        if service {
+            cells.push(dest.service.clone());
+        }
+        cells.extend([
+            dest.id.clone(),
+            cell(dest.mode),
+            cell(dest.weight),
+            cell(dest.active),
+            cell(dest.inactive),
+        ]);
+        if stats {
+            cells.extend(traffic_cells(dest.stats.as_ref()));
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// Warns when the module tells less than this version of the spec has.
+fn check_complete(dests: &[(ServiceInfo, DestInfo)]) {
+    warn_missing(
+        dests,
+        &[
+            ("mode", |(_, d)| d.mode.is_some()),
+            ("weight", |(_, d)| d.weight.is_some()),
+            ("active", |(_, d)| d.active.is_some()),
+            ("inactive", |(_, d)| d.inactive.is_some()),
+            ("stats", |(_, d)| d.stats.is_some()),
+        ],
+    );
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The changes that make the running configuration a wanted one.
+
+use std::collections::HashMap;
+
+use rvs_engine::change::Change;
+use rvs_engine::spec::{DestId, ServiceId};
+use rvs_netlink::DestInfo;
+use serde::Serialize;
+
+use crate::document::{Document, WantedService};
+use crate::snapshot::{Running, Snapshot};
+
+/// A change and the line of the file that asks for it; removals have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The change.
+    pub change: Change,
+    /// The line, from 1 on.
+    pub line: Option<usize>,
+}
+
+/// How many things of a kind change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub added: usize,
+    pub changed: usize,
+    pub removed: usize,
+    pub unchanged: usize,
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The changes, in the order that they are to be made: removals, settings, additions.
+    pub steps: Vec<Step>,
+    /// Of services.
+    pub services: Tally,
+    /// Of dests.
+    pub dests: Tally,
+}
+
+impl Plan {
+    /// Compares; what is the same is left alone, so that its connections go on.
+    pub fn new(wanted: &Document, running: &Snapshot) -> Self {
+        let mut builder = Builder::default();
+        let by_id: HashMap<ServiceId, &Running> = running
+            .services
+            .iter()
+            .map(|running| (running.service.id, running))
+            .collect();
+        let wanted_ids: HashMap<ServiceId, &WantedService> = wanted
+            .services
+            .iter()
+            .map(|wanted| (wanted.id, wanted))
+            .collect();
+        for running in &running.services {
+            if !wanted_ids.contains_key(&running.service.id) {
+                builder.remove_service(running);
+            }
+        }
+        for wanted in &wanted.services {
+            match by_id.get(&wanted.id) {
+                Some(running) => builder.change_service(wanted, running),
+                None => builder.add_service(wanted),
+            }
+        }
+        builder.finish()
+    }
+}
+
+/// The plan with its kinds of steps still apart.
+#[derive(Default)]
+struct Builder {
+    plan: Plan,
+    sets: Vec<Step>,
+    adds: Vec<Step>,
+}
+
+impl Builder {
+    fn remove_service(&mut self, running: &Running) {
+        let id = running.service.id;
+        self.remove(Change::ServiceDel { id });
+        self.plan.services.removed += 1;
+        self.plan.dests.removed += running.dests.len();
+    }
+
+    fn add_service(&mut self, wanted: &WantedService) {
+        let change = Change::ServiceAdd {
+            id: wanted.id,
+            scheduler: wanted.scheduler,
+        };
+        self.adds.push(step(change, wanted.line));
+        self.plan.services.added += 1;
+        self.add_dests(wanted, &HashMap::new());
+    }
+
+    fn change_service(&mut self, wanted: &WantedService, running: &Running) {
+        if running.service.scheduler.as_deref() == Some(wanted.scheduler.as_str()) {
+            self.plan.services.unchanged += 1;
+        } else {
+            let change = Change::ServiceSet {
+                id: wanted.id,
+                scheduler: Some(wanted.scheduler),
+            };
+            self.sets.push(step(change, wanted.line));
+            self.plan.services.changed += 1;
+        }
+        let mut there: HashMap<DestId, &DestInfo> =
+            running.dests.iter().map(|dest| (dest.id, dest)).collect();
+        self.add_dests(wanted, &there);
+        for dest in &wanted.dests {
+            there.remove(&dest.id);
+        }
+        // In the running order, so that the same difference is always the same batch.
+        for dest in &running.dests {
+            if there.contains_key(&dest.id) {
+                self.remove(Change::DestDel {
+                    service: wanted.id,
+                    id: dest.id,
+                });
+                self.plan.dests.removed += 1;
+            }
+        }
+    }
+
+    /// Adds or changes the dests of `wanted`, of which `there` are there.
+    fn add_dests(&mut self, wanted: &WantedService, there: &HashMap<DestId, &DestInfo>) {
+        let service = wanted.id;
+        for dest in &wanted.dests {
+            let (id, spec) = (dest.id, dest.spec);
+            match there.get(&id) {
+                None => {
+                    let change = Change::DestAdd { service, id, spec };
+                    self.adds.push(step(change, dest.line));
+                    self.plan.dests.added += 1;
+                }
+                Some(has) if has.mode == Some(spec.mode) && has.weight == Some(spec.weight) => {
+                    self.plan.dests.unchanged += 1;
+                }
+                Some(has) => {
+                    let change = Change::DestSet {
+                        service,
+                        id,
+                        mode: (has.mode != Some(spec.mode)).then_some(spec.mode),
+                        weight: (has.weight != Some(spec.weight)).then_some(spec.weight),
+                    };
+                    self.sets.push(step(change, dest.line));
+                    self.plan.dests.changed += 1;
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, change: Change) {
+        self.plan.steps.push(Step { change, line: None });
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.steps.append(&mut self.sets);
+        self.plan.steps.append(&mut self.adds);
+        self.plan
+    }
+}
+
+fn step(change: Change, line: usize) -> Step {
+    let line = Some(line);
+    Step { change, line }
+}
+
+/// The change in words: "add dest 192.0.2.1:80 to tcp/…".
+pub fn describe(change: &Change) -> String {
+    match change {
+        Change::ServiceAdd { id, scheduler } => {
+            format!("add service {id} scheduler {}", scheduler.as_str())
+        }
+        Change::ServiceSet { id, scheduler } => match scheduler {
+            Some(name) => format!("change service {id} scheduler {}", name.as_str()),
+            None => format!("change service {id}"),
+        },
+        Change::ServiceDel { id } => format!("remove service {id}"),
+        Change::DestAdd { service, id, spec } => {
+            let mode = spec.mode.name();
+            format!(
+                "add dest {id} to {service} mode {mode} weight {}",
+                spec.weight
+            )
+        }
+        Change::DestSet {
+            service,
+            id,
+            mode,
+            weight,
+        } => {
+            let mode = mode.map_or(String::new(), |mode| format!(" mode {}", mode.name()));
+            let weight = weight.map_or(String::new(), |weight| format!(" weight {weight}"));
+            format!("change dest {id} of {service}{mode}{weight}")
+        }
+        Change::DestDel { service, id } => format!("remove dest {id} of {service}"),
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A saved configuration as a whole.
+
+use std::collections::{HashMap, HashSet};
+
+use rvs_engine::change::SchedulerName;
+use rvs_engine::spec::{DestId, DestSpec, ServiceId};
+use rvs_netlink::Config;
+
+use crate::failure::BrokenLine;
+use crate::lines::{self, Line};
+use crate::ports::Ports;
+
+/// A service of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WantedService {
+    /// Its line, from 1 on.
+    pub line: usize,
+    /// Its id.
+    pub id: ServiceId,
+    /// Its scheduler.
+    pub scheduler: SchedulerName,
+    /// Its dests, in the file's order.
+    pub dests: Vec<WantedDest>,
+}
+
+/// A dest of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WantedDest {
+    /// Its line, from 1 on.
+    pub line: usize,
+    /// Its id.
+    pub id: DestId,
+    /// Its settings.
+    pub spec: DestSpec,
+}
+
+/// What a file says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// The services, in the file's order.
+    pub services: Vec<WantedService>,
+    /// Settings, if it has a line of them.
+    pub settings: Option<Config>,
+}
+
+impl Document {
+    /// Reads a file; every broken line is told of.
+    pub fn parse(text: &str, ports: &Ports) -> Result<Self, Vec<BrokenLine>> {
+        let mut parser = Parser::default();
+        for (index, line) in text.lines().enumerate() {
+            parser.line(index + 1, line, ports);
+        }
+        if parser.broken.is_empty() {
+            Ok(parser.document)
+        } else {
+            Err(parser.broken)
+        }
+    }
+
+    /// Number of dests of all services.
+    pub fn dest_count(&self) -> usize {
+        self.services
+            .iter()
+            .map(|service| service.dests.len())
+            .sum()
+    }
+}
+
+#[derive(Default)]
+struct Parser {
+    document: Document,
+    broken: Vec<BrokenLine>,
+    /// Where each service is in the document.
+    services: HashMap<ServiceId, usize>,
+    /// The line of each dest.
+    dests: HashMap<(ServiceId, DestId), usize>,
+    /// Services whose own line is broken; their dests are not to blame.
+    broken_services: HashSet<ServiceId>,
+    settings_line: Option<usize>,
+}
+
+impl Parser {
+    fn line(&mut self, number: usize, text: &str, ports: &Ports) {
+        match lines::parse(text, ports) {
+            Ok(Line::Nothing) => {}
+            Ok(Line::Service(id, scheduler)) => self.service(number, id, scheduler),
+            Ok(Line::Dest(service, id, spec)) => self.dest(number, service, id, spec),
+            Ok(Line::Settings(settings)) => self.settings(number, settings),
+            Err(problem) => {
+                self.broken_services.extend(problem.service);
+                self.broken.push(BrokenLine {
+                    line: number,
+                    reason: problem.reason,
+                    hint: problem.hint,
+                });
+            }
+        }
+    }
+
+    fn broken(&mut self, line: usize, reason: String, hint: &str) {
+        self.broken.push(BrokenLine {
+            line,
+            reason,
+            hint: Some(hint.to_owned()),
+        });
+    }
+
+    fn service(&mut self, line: usize, id: ServiceId, scheduler: SchedulerName) {
+        let services = &mut self.document.services;
+        let first = self.services.get(&id).and_then(|at| services.get(*at));
+        if let Some(first) = first {
+            let reason = format!("service {id} is on line {} already", first.line);
+            return self.broken(line, reason, "keep one of the two lines");
+        }
+        self.services.insert(id, services.len());
+        services.push(WantedService {
+            line,
+            id,
+            scheduler,
+            dests: Vec::new(),
+        });
+    }
+
+    fn dest(&mut self, line: usize, service: ServiceId, id: DestId, spec: DestSpec) {
+        let at = self.services.get(&service);
+        let Some(of) = at.and_then(|at| self.document.services.get_mut(*at)) else {
+            if !self.broken_services.contains(&service) {
+                let reason = format!("no line above adds the service {service}");
+                self.broken(
+                    line,
+                    reason,
+                    "the -A line of a service comes before its -a lines",
+                );
+            }
+            return;
+        };
+        if let Some(first) = self.dests.get(&(service, id)) {
+            let reason = format!("dest {id} of {service} is on line {first} already");
+            return self.broken(line, reason, "keep one of the two lines");
+        }
+        self.dests.insert((service, id), line);
+        of.dests.push(WantedDest { line, id, spec });
+    }
+
+    fn settings(&mut self, line: usize, settings: Config) {
+        if let Some(first) = self.settings_line {
+            let reason = format!("settings are on line {first} already");
+            return self.broken(line, reason, "put all settings on one line");
+        }
+        self.settings_line = Some(line);
+        self.document.settings = Some(settings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(text: &str) -> Vec<(usize, String)> {
+        let lines = Document::parse(text, &Ports::default()).unwrap_err();
+        lines.into_iter().map(|l| (l.line, l.reason)).collect()
+    }
+
+    #[test]
+    fn duplicates_name_both_lines() {
+        let text = "-A -t 192.0.2.1:80 -s rr\n\n-A -t 192.0.2.1:80 -s wrr\n\
+                    -a -t 192.0.2.1:80 -r 192.0.2.2:80\n-a -t 192.0.2.1:80 -r 192.0.2.2 -w 9\n";
+        assert_eq!(
+            broken(text),
+            [
+                (
+                    3,
+                    "service tcp/192.0.2.1:80 is on line 1 already".to_owned()
+                ),
+                (
+                    5,
+                    "dest 192.0.2.2:80 of tcp/192.0.2.1:80 is on line 4 already".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn dests_of_a_broken_service_are_not_blamed() {
+        let text = "-A -t 192.0.2.1:80 -s nope\n-a -t 192.0.2.1:80 -r 192.0.2.2:80\n\
+                    -a -t 192.0.2.9:80 -r 192.0.2.2:80\n";
+        let broken = broken(text);
+        assert_eq!(broken.len(), 2);
+        assert_eq!(broken[0].0, 1);
+        assert_eq!(
+            broken[1],
+            (
+                3,
+                "no line above adds the service tcp/192.0.2.9:80".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn order_is_the_files() {
+        let text = "# saved\n-A -t 192.0.2.1:80 -s rr\n-A -u 192.0.2.1:53 -s wrr\n\
+                    -a -u 192.0.2.1:53 -r 192.0.2.9\n-a -u 192.0.2.1:53 -r 192.0.2.8\n\
+                    #rvsadm config --udp-timeout 60\n";
+        let document = Document::parse(text, &Ports::default()).unwrap();
+        assert_eq!(document.dest_count(), 2);
+        let [web, dns] = document.services.as_slice() else {
+            panic!("two services");
+        };
+        assert_eq!((web.line, dns.line), (2, 3));
+        let dests: Vec<_> = dns.dests.iter().map(|d| d.id.to_string()).collect();
+        assert_eq!(dests, ["192.0.2.9:53", "192.0.2.8:53"]);
+        assert_eq!(document.settings.unwrap().udp_timeout, Some(60));
+    }
+}

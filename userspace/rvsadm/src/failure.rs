@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user is told when something is refused or fails.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use rvs_engine::spec::SpecError;
+use serde::Serialize;
+
+use crate::hints;
+
+/// Most broken lines of a file that are told of.
+const LINES_SHOWN: usize = 20;
+
+/// Why a command ends with 1.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something is refused; the user has to mend it.
+    Refused(Box<Refused>),
+    /// Standard output does not take what is printed.
+    Output(io::Error),
+}
+
+/// A refusal.
+#[derive(Debug, Default, Serialize)]
+pub struct Refused {
+    /// What was to be done: "add service tcp/…".
+    pub what: String,
+    /// Why it is not.
+    pub reason: String,
+    /// The attribute that the kernel blames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// The kernel's error number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// How to mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Broken lines of a file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<BrokenLine>,
+}
+
+/// A line of a file that is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokenLine {
+    /// Its number, from 1 on.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: String,
+    /// How to mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A refusal with a hint.
+    pub fn new(what: impl Into<String>, reason: impl Into<String>, hint: Option<&str>) -> Self {
+        Self::Refused(Box::new(Refused {
+            what: what.into(),
+            reason: reason.into(),
+            hint: hint.map(str::to_owned),
+            ..Refused::default()
+        }))
+    }
+
+    /// A description that breaks a rule.
+    pub fn spec(what: impl Into<String>, error: SpecError) -> Self {
+        Self::new(what, error.to_string(), Some(&hints::of_spec(&error)))
+    }
+
+    /// A request that the kernel refused or that did not reach it.
+    pub fn kernel(what: impl Into<String>, error: rvs_netlink::Error) -> Self {
+        let error = match error {
+            rvs_netlink::Error::Sink(error) => return Self::Output(error),
+            error => error,
+        };
+        let attribute = match &error {
+            rvs_netlink::Error::Refused(refusal) => match (&refusal.missing, &refusal.blame) {
+                (Some(missing), _) => Some(missing.clone()),
+                (None, Some(blame)) if !blame.path.is_empty() => Some(blame.path.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Self::Refused(Box::new(Refused {
+            what: what.into(),
+            reason: error.to_string(),
+            errno: error.errno(),
+            hint: hints::of_error(&error),
+            attribute,
+            lines: Vec::new(),
+        }))
+    }
+
+    /// A file with broken lines.
+    pub fn lines(what: impl Into<String>, lines: Vec<BrokenLine>) -> Self {
+        let reason = match lines.len() {
+            1 => "1 broken line".to_owned(),
+            n => format!("{n} broken lines"),
+        };
+        Self::Refused(Box::new(Refused {
+            what: what.into(),
+            reason: format!("{reason}; nothing was applied"),
+            lines,
+            ..Refused::default()
+        }))
+    }
+
+    /// Tells the user and gives the exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
+        match self {
+            // Whoever read the output has had enough of it (`rvsadm … | head`).
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => {
+                eprintln!("rvsadm: cannot write the output: {error}");
+                ExitCode::FAILURE
+            }
+            Self::Refused(refused) => {
+                if json {
+                    eprintln!("{}", serde_json::json!({ "error": refused }));
+                } else {
+                    eprint!("{refused}");
+                }
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.lines.iter().take(LINES_SHOWN) {
+            write!(f, "line {}: {}", line.line, line.reason)?;
+            match &line.hint {
+                Some(hint) => writeln!(f, " ({hint})")?,
+                None => writeln!(f)?,
+            }
+        }
+        if let Some(more) = self.lines.len().checked_sub(LINES_SHOWN).filter(|n| *n > 0) {
+            writeln!(f, "and {more} more broken lines")?;
+        }
+        writeln!(f, "rvsadm: cannot {}: {}", self.what, self.reason)?;
+        match &self.hint {
+            Some(hint) => writeln!(f, "hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}

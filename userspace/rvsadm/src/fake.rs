@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A kernel in memory: what tests talk to instead of the module.
+
+use std::io;
+
+use rvs_engine::change::{Blame as Part, Change, ChangeError, SchedulerName};
+use rvs_engine::sched;
+use rvs_engine::spec::{DestId, DestSpec, ServiceId};
+use rvs_netlink::{
+    Blame, Config, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo, Stats,
+    Transport,
+};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// A service of the fake.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeService {
+    pub id: ServiceId,
+    pub scheduler: SchedulerName,
+    pub dests: Vec<(DestId, DestSpec)>,
+}
+
+/// Applies changes by the engine's rules, all or none.
+#[derive(Default)]
+pub struct FakeKernel {
+    pub services: Vec<FakeService>,
+    pub config: Config,
+    /// Every batch, as it came.
+    pub batches: Vec<Vec<Change>>,
+    /// A dest that has no route.
+    pub unroutable: Option<std::net::IpAddr>,
+    generation: u32,
+    /// Lists that something still changes in between.
+    pub interruptions: u32,
+}
+
+impl FakeKernel {
+    /// A kernel with the services of these lines.
+    pub fn with(lines: &str) -> Self {
+        let mut kernel = Self::default();
+        let document = crate::document::Document::parse(lines, &crate::ports::Ports::default());
+        let plan = crate::diff::Plan::new(&document.unwrap(), &Default::default());
+        for step in plan.steps {
+            kernel.apply(&step.change).unwrap();
+        }
+        kernel
+    }
+
+    /// Runs a command with this kernel and gives what it prints.
+    pub fn run(
+        &mut self,
+        json: bool,
+        command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
+    ) -> Result<String, Failure> {
+        let mut out = Vec::new();
+        let mut context = Context {
+            kernel: self,
+            out: &mut out,
+            json,
+        };
+        command(&mut context)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn find(&mut self, id: &ServiceId) -> Result<&mut FakeService, ChangeError> {
+        let found = self.services.iter_mut().find(|service| service.id == *id);
+        found.ok_or(ChangeError::NoService(*id))
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), ChangeError> {
+        let known = |name: SchedulerName| match sched::by_name(name.as_str()) {
+            Some(_) => Ok(name),
+            None => Err(ChangeError::NoScheduler(name)),
+        };
+        match *change {
+            Change::ServiceAdd { id, scheduler } => {
+                id.validate()?;
+                if self.find(&id).is_ok() {
+                    return Err(ChangeError::ServiceExists(id));
+                }
+                self.services.push(FakeService {
+                    id,
+                    scheduler: known(scheduler)?,
+                    dests: Vec::new(),
+                });
+            }
+            Change::ServiceSet { id, scheduler } => {
+                let service = self.find(&id)?;
+                if let Some(scheduler) = scheduler {
+                    service.scheduler = known(scheduler)?;
+                }
+            }
+            Change::ServiceDel { id } => {
+                self.find(&id)?;
+                self.services.retain(|service| service.id != id);
+            }
+            Change::DestAdd { service, id, spec } => {
+                spec.validate(&id, &service)?;
+                if self.unroutable == Some(id.address) {
+                    return Err(ChangeError::NoRoute(id.address));
+                }
+                let service = self.find(&service)?;
+                if service.dests.iter().any(|(other, _)| *other == id) {
+                    return Err(ChangeError::DestExists(id));
+                }
+                service.dests.push((id, spec));
+            }
+            Change::DestSet {
+                service,
+                id,
+                mode,
+                weight,
+            } => {
+                let of = self.find(&service)?;
+                let dest = of.dests.iter_mut().find(|(other, _)| *other == id);
+                let (_, spec) = dest.ok_or(ChangeError::NoDest(id))?;
+                let new = DestSpec {
+                    mode: mode.unwrap_or(spec.mode),
+                    weight: weight.unwrap_or(spec.weight),
+                };
+                new.validate(&id, &service)?;
+                *spec = new;
+            }
+            Change::DestDel { service, id } => {
+                let service = self.find(&service)?;
+                let before = service.dests.len();
+                service.dests.retain(|(other, _)| *other != id);
+                if service.dests.len() == before {
+                    return Err(ChangeError::NoDest(id));
+                }
+            }
+        }
+        self.generation += 1;
+        Ok(())
+    }
+
+    fn batch(&mut self, changes: &[Change]) -> Result<(), Error> {
+        let before = self.services.clone();
+        for (index, change) in changes.iter().enumerate() {
+            if let Err(error) = self.apply(change) {
+                self.services = before;
+                return Err(refusal(change, error, Some(index)));
+            }
+        }
+        self.batches.push(changes.to_vec());
+        Ok(())
+    }
+
+    fn service_reply(&self, service: &FakeService) -> Reply {
+        Reply {
+            generation: Some(self.generation),
+            service: Some(ServiceInfo {
+                scheduler: Some(service.scheduler.as_str().to_owned()),
+                dests: u32::try_from(service.dests.len()).ok(),
+                active: Some(0),
+                inactive: Some(0),
+                stats: Some(Stats::default()),
+                ..ServiceInfo::new(service.id)
+            }),
+            ..Reply::default()
+        }
+    }
+
+    fn dest_replies(&self, of: Option<ServiceId>) -> Result<Vec<Reply>, Error> {
+        let services = self.services.iter();
+        let services = services.filter(|service| of.is_none_or(|id| id == service.id));
+        let dests = services.flat_map(|service| service.dests.iter().map(move |d| (service, d)));
+        let replies = dests.map(|(service, (id, spec))| Reply {
+            generation: Some(self.generation),
+            service: Some(ServiceInfo::new(service.id)),
+            dest: Some(DestInfo {
+                mode: Some(spec.mode),
+                weight: Some(spec.weight),
+                active: Some(0),
+                inactive: Some(0),
+                stats: Some(Stats::default()),
+                ..DestInfo::new(*id)
+            }),
+            ..Reply::default()
+        });
+        Ok(replies.collect())
+    }
+}
+
+/// The refusal that the module would answer with.
+fn refusal(change: &Change, error: ChangeError, step: Option<usize>) -> Error {
+    let path = match error.blame(change) {
+        Part::Service(_) => "service",
+        Part::Scheduler => "service.scheduler",
+        Part::Dest(_) => "dest",
+        Part::Nothing => "",
+    };
+    let errno = match error {
+        ChangeError::ServiceExists(_) | ChangeError::DestExists(_) => 17,
+        ChangeError::NoService(_) => 3,
+        ChangeError::NoDest(_) | ChangeError::NoScheduler(_) => 2,
+        ChangeError::NoRoute(_) => 113,
+        _ => 22,
+    };
+    Error::Refused(Refusal {
+        errno,
+        text: Some(error.to_string()),
+        blame: Some(Blame {
+            path: path.to_owned(),
+            value: None,
+            change: step,
+        }),
+        missing: None,
+    })
+}
+
+impl Transport for FakeKernel {
+    fn call(
+        &mut self,
+        request: &Request,
+        sink: &mut dyn FnMut(Reply) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let replies = match request {
+            Request::Change(change) => {
+                return self
+                    .apply(change)
+                    .map_err(|error| refusal(change, error, None));
+            }
+            Request::Batch(changes) => return self.batch(changes),
+            Request::ServiceFlush => {
+                self.services.clear();
+                return Ok(());
+            }
+            Request::ConfigSet(config) => {
+                for (state, seconds) in config.tcp_timeouts.iter() {
+                    assert!(self.config.tcp_timeouts.set(state, seconds));
+                }
+                let now = &mut self.config;
+                now.udp_timeout = config.udp_timeout.or(now.udp_timeout);
+                now.conn_max = config.conn_max.or(now.conn_max);
+                now.expire_nodest = config.expire_nodest.or(now.expire_nodest);
+                return Ok(());
+            }
+            Request::ServiceList if self.interruptions > 0 => {
+                self.interruptions -= 1;
+                return Err(Error::Interrupted { attempts: 1 });
+            }
+            Request::ServiceList => {
+                let services = self.services.iter();
+                services
+                    .map(|service| self.service_reply(service))
+                    .collect()
+            }
+            Request::ServiceGet(id) => {
+                let found = self.services.iter().find(|service| service.id == *id);
+                let change = Change::ServiceDel { id: *id };
+                let error = || refusal(&change, ChangeError::NoService(*id), None);
+                vec![self.service_reply(found.ok_or_else(error)?)]
+            }
+            Request::DestList(of) => self.dest_replies(*of)?,
+            Request::DestGet(service, id) => {
+                let mut dests = self.dest_replies(Some(*service))?;
+                dests.retain(|reply| reply.dest.as_ref().is_some_and(|dest| dest.id == *id));
+                dests
+            }
+            Request::ConfigGet => vec![Reply {
+                config: Some(self.config.clone()),
+                ..Reply::default()
+            }],
+            Request::StatsGet => vec![Reply {
+                stats: Some(Stats::default()),
+                counters: Some(Counters::default()),
+                ..Reply::default()
+            }],
+            Request::ConnList(_) | Request::ConnFlush(_) | Request::StatsZero(_) => Vec::new(),
+        };
+        replies.into_iter().try_for_each(sink)
+    }
+}
+
+/// An output that takes nothing.
+pub struct Closed;
+
+impl io::Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How to mend what is refused.
+
+use rvs_engine::sched;
+use rvs_engine::spec::SpecError;
+use rvs_netlink::{Error, Refusal};
+
+// Error numbers of include/uapi/asm-generic, the same on every architecture that Linux has them
+// under these names.
+const EPERM: i32 = 1;
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+const ENOMEM: i32 = 12;
+const EACCES: i32 = 13;
+const EEXIST: i32 = 17;
+const EINVAL: i32 = 22;
+const EOPNOTSUPP: i32 = 95;
+const EHOSTUNREACH: i32 = 113;
+const ENETUNREACH: i32 = 101;
+
+/// The hint for a description that breaks a rule.
+pub fn of_spec(error: &SpecError) -> String {
+    match error {
+        SpecError::VirtualAddress(_) => {
+            "a virtual address is one that a single host could have: not 0.x.x.x, not multicast, \
+             not broadcast"
+                .to_owned()
+        }
+        SpecError::Ipv6(_) => "give the service an IPv4 address".to_owned(),
+        SpecError::ServicePort => "name it like tcp/203.0.113.10:443".to_owned(),
+        SpecError::DestAddress(_) => {
+            "a real server is one host: not 0.x.x.x, not multicast, not broadcast".to_owned()
+        }
+        SpecError::DestFamily(_) => {
+            "an IPv4 service has IPv4 dests, an IPv6 service IPv6 dests".to_owned()
+        }
+        SpecError::DestIsVirtualAddress(_) => {
+            "name the real server by its own address; it has the virtual one on lo only".to_owned()
+        }
+        SpecError::DestPort => "name it like 192.0.2.1:80".to_owned(),
+        SpecError::DrPort { service, .. } => {
+            format!("let the real server listen on port {service}, or balance that port")
+        }
+        SpecError::ModeUnsupported(_) => "this version forwards with --mode dr".to_owned(),
+        SpecError::Weight(_) => {
+            "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
+        }
+        SpecError::Timeout(_) => "a timeout is 1 second to 31 days, in seconds".to_owned(),
+    }
+}
+
+/// Names of the schedulers there are, for people.
+pub fn schedulers() -> String {
+    format!("there are {}", sched::NAMES.join(", "))
+}
+
+/// The hint for a request without success.
+pub fn of_error(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::NotLoaded => "load it: modprobe rvs (or insmod rvs.ko)",
+        Error::Refused(refusal) => return of_refusal(refusal),
+        Error::Io(_, error) => return of_errno(error.raw_os_error()?).map(str::to_owned),
+        Error::TooLarge { .. } => {
+            "run it with CAP_NET_ADMIN outside of user namespaces, or raise net.core.wmem_max"
+        }
+        Error::Interrupted { .. } => {
+            "something changes it all the time; find it with: rvsadm monitor"
+        }
+        Error::Decode(_) | Error::Missing(_) => OTHER_VERSION,
+        Error::Overrun | Error::Sink(_) => return None,
+    };
+    Some(hint.to_owned())
+}
+
+const OTHER_VERSION: &str =
+    "the module and rvsadm may be of different versions; compare: modinfo rvs, rvsadm --version";
+
+fn of_refusal(refusal: &Refusal) -> Option<String> {
+    let path = refusal.blame.as_ref().map_or("", |blame| &blame.path);
+    let dest = path.starts_with("dest");
+    let hint = match refusal.errno {
+        _ if path.ends_with("scheduler") => return Some(schedulers()),
+        EEXIST if dest => "change it with: rvsadm dest set",
+        EEXIST => "change it with: rvsadm service set",
+        ESRCH => "see what there is: rvsadm service list",
+        ENOENT if dest => "see what there is: rvsadm dest list",
+        ENOENT => "see what there is: rvsadm service list, rvsadm dest list",
+        EHOSTUNREACH | ENETUNREACH => "the director needs a route to the real server: ip route get",
+        // The text tells more than a guess could.
+        EINVAL if refusal.text.is_some() => return None,
+        errno => return of_errno(errno).map(str::to_owned),
+    };
+    Some(hint.to_owned())
+}
+
+fn of_errno(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        EPERM | EACCES => {
+            "run it as root, or with CAP_NET_ADMIN in the user namespace that owns this network \
+             namespace"
+        }
+        ENOMEM => "the kernel is out of memory; see: free, dmesg",
+        EINVAL | EOPNOTSUPP => OTHER_VERSION,
+        _ => return None,
+    })
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm` configures the Rust virtual server.
+//!
+//! - [`cli`] is the command line; each object has a file with its commands.
+//! - [`restore`] reads a file ([`document`], [`lines`]), works out what differs ([`diff`]) and
+//!   applies just that.
+//! - [`failure`] is what the user is told when something is refused, [`hints`] how to mend it.
+
+mod cli;
+mod config;
+mod conn;
+mod context;
+mod dest;
+mod diff;
+mod document;
+mod endpoint;
+mod failure;
+mod hints;
+mod lines;
+mod monitor;
+mod output;
+mod ports;
+mod restore;
+mod rs;
+mod save;
+mod service;
+mod snapshot;
+mod stats;
+mod values;
+mod views;
+
+#[cfg(test)]
+mod fake;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use context::{Context, Kernel};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    // clap ends the process with 2 when it cannot make sense of the arguments.
+    let cli = Cli::parse();
+    let json = cli.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let mut kernel = Kernel::default();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut context = Context {
+        kernel: &mut kernel,
+        out: &mut out,
+        json: cli.json,
+    };
+    match cli.command {
+        Command::Service(command) => service::run(command, &mut context)?,
+        Command::Dest(command) => dest::run(command, &mut context)?,
+        Command::Conn(command) => conn::run(command, &mut context)?,
+        Command::Stats(command) => stats::run(command, &mut context)?,
+        Command::Config(command) => config::run(command, &mut context)?,
+        Command::Save => save::run(&mut context)?,
+        Command::Restore(arguments) => restore::run(arguments, &mut context)?,
+        Command::Monitor(arguments) => monitor::run(arguments, &mut context)?,
+        Command::Rs(command) => rs::run(command, &mut context)?,
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm restore`.
+
+use std::fs;
+use std::io::{self, Read};
+
+use clap::Args;
+use rvs_engine::change::Change;
+use rvs_netlink::{Config, Error, Request, Transport};
+use serde::Serialize;
+
+use crate::config;
+use crate::context::Context;
+use crate::diff::{describe, Plan, Tally};
+use crate::document::Document;
+use crate::failure::{BrokenLine, Failure};
+use crate::ports::Ports;
+use crate::snapshot::Snapshot;
+
+/// Help on what it does.
+pub const AFTER_HELP: &str = "\
+Examples:
+  rvsadm restore /etc/rvs.conf
+  rvsadm restore --check /etc/rvs.conf
+  ipvsadm-save -n | rvsadm restore --dry-run -
+
+Reads the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
+comment. What this version lacks (-m -i -b -p -f -x -y …) is refused, never dropped. The line
+  #rvsadm config OPTIONS
+sets what rvsadm config set OPTIONS would; without it settings stay as they are.
+
+Services and dests that the file does not have are removed, those that are the same are left alone
+with their connections. Any broken line, and nothing is applied; a refusal of the kernel undoes all.
+
+JSON: {\"applied\":B,\"services\":{\"added\",\"changed\",\"removed\",\"unchanged\"},\"dests\":{…},
+\"settings_changed\":B}, with --dry-run also \"changes\":[\"…\"]; --check: {\"ok\":true,\"services\":N,
+\"dests\":N}; broken lines: {\"error\":{…,\"lines\":[{\"line\":N,\"reason\",\"hint\"}]}}";
+
+/// What to restore.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The file; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: String,
+    /// Only check the file; needs no module
+    #[arg(long)]
+    check: bool,
+    /// Show what would change, and change nothing
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
+}
+
+/// What was, or would be, done.
+#[derive(Serialize)]
+struct Summary {
+    applied: bool,
+    services: Tally,
+    dests: Tally,
+    settings_changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<String>>,
+}
+
+/// The result of a check.
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    services: usize,
+    dests: usize,
+}
+
+/// Does it.
+pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let what = format!("restore {}", arguments.file);
+    let text = read(&arguments.file)
+        .map_err(|error| Failure::new(&*what, format!("cannot read it: {error}"), None))?;
+    let document = Document::parse(&text, &Ports::default())
+        .map_err(|lines| Failure::lines(what.as_str(), lines))?;
+    if arguments.check {
+        return check(&document, context);
+    }
+    let summary = restore(&what, &document, arguments.dry_run, context.kernel)?;
+    print(&summary, context)
+}
+
+fn read(file: &str) -> io::Result<String> {
+    if file != "-" {
+        return fs::read_to_string(file);
+    }
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn check(document: &Document, context: &mut Context<'_>) -> Result<(), Failure> {
+    let checked = Checked {
+        ok: true,
+        services: document.services.len(),
+        dests: document.dest_count(),
+    };
+    if context.json {
+        return context.print_json(&checked);
+    }
+    let Checked {
+        services, dests, ..
+    } = checked;
+    Ok(writeln!(
+        context.out,
+        "fine: {services} services, {dests} dests"
+    )?)
+}
+
+/// Makes the kernel's configuration that of `document`.
+fn restore(
+    what: &str,
+    document: &Document,
+    dry_run: bool,
+    kernel: &mut dyn Transport,
+) -> Result<Summary, Failure> {
+    let failed = |error| Failure::kernel(what, error);
+    let running = Snapshot::read(kernel).map_err(failed)?;
+    let plan = Plan::new(document, &running);
+    let settings = match &document.settings {
+        Some(wanted) => Some(Settings::new(wanted, config::read(kernel).map_err(failed)?)),
+        None => None,
+    };
+    let settings = settings.filter(|settings| !settings.wanted.is_empty());
+    let changes = dry_run.then(|| {
+        let steps = plan.steps.iter().map(|step| describe(&step.change));
+        let settings = settings.iter();
+        let settings = settings.map(|s| format!("set {}", config::line_of(&s.wanted)));
+        settings.chain(steps).collect()
+    });
+    if !dry_run {
+        apply(what, &plan, settings.as_ref(), kernel)?;
+    }
+    Ok(Summary {
+        applied: !dry_run,
+        services: plan.services,
+        dests: plan.dests,
+        settings_changed: settings.is_some(),
+        changes,
+    })
+}
+
+/// Settings to change, and what they are.
+struct Settings {
+    wanted: Config,
+    running: Config,
+}
+
+impl Settings {
+    /// Keeps of `wanted` what is not so already.
+    fn new(wanted: &Config, running: Config) -> Self {
+        let mut changed = Config {
+            udp_timeout: wanted
+                .udp_timeout
+                .filter(|n| Some(*n) != running.udp_timeout),
+            conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
+            expire_nodest: wanted
+                .expire_nodest
+                .filter(|on| Some(*on) != running.expire_nodest),
+            ..Config::default()
+        };
+        for (state, seconds) in wanted.tcp_timeouts.iter() {
+            if !running.tcp_timeouts.iter().any(|is| is == (state, seconds)) {
+                // The name comes from the same list.
+                let _ = changed.tcp_timeouts.set(state, seconds);
+            }
+        }
+        Self {
+            wanted: changed,
+            running,
+        }
+    }
+}
+
+/// Applies everything or nothing: settings first, which are put back when the batch is refused.
+fn apply(
+    what: &str,
+    plan: &Plan,
+    settings: Option<&Settings>,
+    kernel: &mut dyn Transport,
+) -> Result<(), Failure> {
+    if let Some(settings) = settings {
+        let set = kernel.execute(&Request::ConfigSet(settings.wanted.clone()));
+        set.map_err(|error| Failure::kernel(what, error))?;
+    }
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let changes: Vec<Change> = plan.steps.iter().map(|step| step.change).collect();
+    let Err(error) = kernel.execute(&Request::Batch(changes)) else {
+        return Ok(());
+    };
+    let failure = refused(what, plan, error);
+    if let Some(settings) = settings {
+        let back = kernel.execute(&Request::ConfigSet(settings.running.clone()));
+        if let Err(error) = back {
+            eprintln!("rvsadm: the settings are changed and cannot be put back: {error}");
+        }
+    }
+    Err(failure)
+}
+
+/// The failure of a batch, with the line that the kernel blames.
+fn refused(what: &str, plan: &Plan, error: Error) -> Failure {
+    let index = match &error {
+        Error::Refused(refusal) => refusal.blame.as_ref().and_then(|blame| blame.change),
+        _ => None,
+    };
+    let step = index.and_then(|index| plan.steps.get(index));
+    let mut failure = Failure::kernel(what, error);
+    if let (Some(step), Failure::Refused(refused)) = (step, &mut failure) {
+        match step.line {
+            Some(line) => {
+                let broken = BrokenLine {
+                    line,
+                    reason: std::mem::take(&mut refused.reason),
+                    hint: refused.hint.take(),
+                };
+                refused.lines = vec![broken];
+                refused.reason = format!("the kernel refused line {line}; nothing was applied");
+            }
+            None => {
+                let step = describe(&step.change);
+                refused.reason = format!("{step}: {}; nothing was applied", refused.reason);
+            }
+        }
+    }
+    failure
+}
+
+fn print(summary: &Summary, context: &mut Context<'_>) -> Result<(), Failure> {
+    if context.json {
+        return context.print_json(summary);
+    }
+    for change in summary.changes.iter().flatten() {
+        writeln!(context.out, "{change}")?;
+    }
+    for (name, tally) in [("services", summary.services), ("dests", summary.dests)] {
+        let Tally {
+            added,
+            changed,
+            removed,
+            unchanged,
+        } = tally;
+        writeln!(
+            context.out,
+            "{name}: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged"
+        )?;
+    }
+    if summary.settings_changed {
+        writeln!(context.out, "settings: changed")?;
+    }
+    if !summary.applied {
+        writeln!(context.out, "nothing was applied (--dry-run)")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

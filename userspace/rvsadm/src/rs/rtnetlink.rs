@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Addresses and interfaces, over the same blocking socket as the family `rvs`.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
+
+/// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
+const NETLINK_ROUTE: isize = 0;
+
+/// The loopback's number, the same in every namespace.
+const LOOPBACK: u32 = 1;
+
+/// A socket to rtnetlink.
+pub struct RouteNetlink {
+    exchange: Exchange,
+}
+
+/// An IPv4 address of an interface.
+struct Assigned {
+    interface: u32,
+    address: Ipv4Addr,
+    prefix: u8,
+}
+
+impl RouteNetlink {
+    /// Opens it.
+    pub fn open() -> Result<Self, Error> {
+        let exchange = Exchange::new(NetlinkSocket::open(NETLINK_ROUTE)?);
+        Ok(Self { exchange })
+    }
+
+    /// Addresses on lo, /32, besides those of 127.0.0.0/8.
+    pub fn loopback_addresses(&mut self) -> Result<Vec<Ipv4Addr>, Error> {
+        let assigned = self.addresses()?.into_iter();
+        let on_loopback = assigned.filter(|a| a.is_host_address_on_loopback());
+        Ok(on_loopback.map(|a| a.address).collect())
+    }
+
+    /// The interface that has `address` other than as lo's /32.
+    pub fn holder_besides_loopback(&mut self, address: Ipv4Addr) -> Result<Option<String>, Error> {
+        let mut assigned = self.addresses()?.into_iter();
+        let other = assigned.find(|a| a.address == address && !a.is_host_address_on_loopback());
+        let Some(other) = other else {
+            return Ok(None);
+        };
+        let names = self.links()?;
+        let name = names
+            .get(&other.interface)
+            .and_then(|(name, _)| name.clone());
+        Ok(Some(name.unwrap_or_else(|| {
+            format!("interface {}", other.interface)
+        })))
+    }
+
+    /// Adds `address` to lo.
+    pub fn add_to_loopback(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+        let message = RouteNetlinkMessage::NewAddress(host_address(address));
+        self.run(message, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Removes `address` from lo.
+    pub fn remove_from_loopback(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+        self.run(RouteNetlinkMessage::DelAddress(host_address(address)), 0)
+    }
+
+    /// Whether lo is up.
+    pub fn loopback_is_up(&mut self) -> Result<bool, Error> {
+        let links = self.links()?;
+        Ok(links.get(&LOOPBACK).is_some_and(|(_, up)| *up))
+    }
+
+    /// Takes lo up or down.
+    pub fn set_loopback(&mut self, up: bool) -> Result<(), Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = LOOPBACK;
+        message.header.change_mask = LinkFlags::Up;
+        if up {
+            message.header.flags = LinkFlags::Up;
+        }
+        self.run(RouteNetlinkMessage::SetLink(message), 0)
+    }
+
+    fn run(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
+        self.exchange.run(
+            message,
+            Replies::One,
+            flags,
+            &mut |_: RouteNetlinkMessage| Ok(()),
+        )
+    }
+
+    fn dump(&mut self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        let mut found = Vec::new();
+        self.exchange.run(message, Replies::Dump, 0, &mut |reply| {
+            found.push(reply);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// IPv4 addresses of all interfaces.
+    fn addresses(&mut self) -> Result<Vec<Assigned>, Error> {
+        let mut question = AddressMessage::default();
+        question.header.family = AddressFamily::Inet;
+        let answers = self.dump(RouteNetlinkMessage::GetAddress(question))?;
+        Ok(answers.into_iter().filter_map(assigned).collect())
+    }
+
+    /// Names of all interfaces by number, and whether they are up.
+    fn links(&mut self) -> Result<HashMap<u32, (Option<String>, bool)>, Error> {
+        let answers = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let links = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(link) => {
+                let up = link.header.flags.contains(LinkFlags::Up);
+                let name = link.attributes.into_iter().find_map(|a| match a {
+                    LinkAttribute::IfName(name) => Some(name),
+                    _ => None,
+                });
+                Some((link.header.index, (name, up)))
+            }
+            _ => None,
+        });
+        Ok(links.collect())
+    }
+}
+
+impl Assigned {
+    fn is_host_address_on_loopback(&self) -> bool {
+        self.interface == LOOPBACK && self.prefix == 32 && !self.address.is_loopback()
+    }
+}
+
+/// `address` on lo, /32.
+fn host_address(address: Ipv4Addr) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = 32;
+    message.header.index = LOOPBACK;
+    let address = IpAddr::V4(address);
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+    ];
+    message
+}
+
+fn assigned(answer: RouteNetlinkMessage) -> Option<Assigned> {
+    let RouteNetlinkMessage::NewAddress(message) = answer else {
+        return None;
+    };
+    // On a point-to-point interface the attribute "address" is the peer's.
+    let address = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    });
+    Some(Assigned {
+        interface: message.header.index,
+        address: address?,
+        prefix: message.header.prefix_len,
+    })
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files under /proc/sys, of the current network namespace.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+
+const CONF: &str = "/proc/sys/net/ipv4/conf";
+
+/// Path of `net.ipv4.conf.INTERFACE.FILE`; an interface's name may have dots itself.
+fn path(name: &str) -> Option<PathBuf> {
+    let (interface, file) = name.strip_prefix("net.ipv4.conf.")?.rsplit_once('.')?;
+    Some([CONF, interface, file].iter().collect())
+}
+
+fn failed(what: &str, name: &str, error: impl ToString) -> Failure {
+    let hint = "run it as root, with /proc/sys writable";
+    Failure::new(format!("{what} {name}"), error.to_string(), Some(hint))
+}
+
+/// Reads a value.
+pub fn get(name: &str) -> Result<String, Failure> {
+    let path = path(name).ok_or_else(|| failed("read", name, "no such setting"))?;
+    match fs::read_to_string(path) {
+        Ok(value) => Ok(value.trim().to_owned()),
+        Err(error) => Err(failed("read", name, error)),
+    }
+}
+
+/// Writes a value.
+pub fn set(name: &str, value: &str) -> Result<(), Failure> {
+    let path = path(name).ok_or_else(|| failed("write", name, "no such setting"))?;
+    fs::write(path, value).map_err(|error| failed("write", name, error))
+}
+
+/// Names of the interfaces that have such settings, besides lo.
+pub fn interfaces() -> Result<Vec<String>, Failure> {
+    let entries = fs::read_dir(CONF).map_err(|error| failed("read", CONF, error))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<_> = names
+        .filter(|name| !["all", "default", "lo"].contains(&name.as_str()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_may_have_dots() {
+        let path = path("net.ipv4.conf.eth0.100.arp_ignore").unwrap();
+        assert_eq!(
+            path,
+            PathBuf::from("/proc/sys/net/ipv4/conf/eth0.100/arp_ignore")
+        );
+    }
+}

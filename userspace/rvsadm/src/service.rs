@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm service`.
+
+use clap::{Args, Subcommand};
+use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::spec::ServiceId;
+use rvs_netlink::{Request, ServiceInfo};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::dest::{self, DestList};
+use crate::failure::Failure;
+use crate::output::{cell, Table};
+use crate::snapshot::{dests_of, services_of};
+use crate::stats::{traffic_cells, warn_missing, TRAFFIC};
+use crate::values;
+use crate::views::{ServiceView, ServiceWithDests};
+
+const ADD_HELP: &str = "\
+Example:
+  rvsadm service add tcp/203.0.113.10:443 --scheduler rr
+
+Schedulers:
+  rr   round robin: the dests in turn
+  wrr  weighted round robin: in turn, as often as their weights say";
+
+const LIST_HELP: &str = "\
+JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
+\"dests\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",
+\"in_bytes\",\"out_bytes\"}}]}; what the module does not tell is null";
+
+const SHOW_HELP: &str = "\
+JSON: {\"service\":{…},\"dests\":[{…}]}, each as in the lists";
+
+/// What to do with services.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add a service
+    #[command(after_help = ADD_HELP)]
+    Add {
+        /// The service
+        #[command(flatten)]
+        id: Id,
+        /// How dests are chosen for new connections
+        #[arg(long, short, default_value = "wrr", value_parser = values::scheduler)]
+        scheduler: SchedulerName,
+    },
+    /// Change a service; its connections go on
+    Set {
+        /// The service
+        #[command(flatten)]
+        id: Id,
+        /// How dests are chosen for new connections
+        #[arg(long, short, value_parser = values::scheduler)]
+        scheduler: SchedulerName,
+    },
+    /// Remove a service with its dests
+    #[command(visible_alias = "delete")]
+    Del {
+        /// The service
+        #[command(flatten)]
+        id: Id,
+    },
+    /// List all services
+    #[command(visible_alias = "ls", after_help = LIST_HELP)]
+    List {
+        /// Show traffic too
+        #[arg(long)]
+        stats: bool,
+    },
+    /// Show one service with its dests and traffic
+    #[command(after_help = SHOW_HELP)]
+    Show {
+        /// The service
+        #[command(flatten)]
+        id: Id,
+    },
+    /// Remove all services
+    Flush,
+}
+
+/// The argument that names a service.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Id {
+    /// The service, PROTOCOL/ADDRESS:PORT
+    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+    pub service: ServiceId,
+}
+
+/// The list as JSON.
+#[derive(Serialize)]
+struct ServiceList {
+    generation: Option<u32>,
+    services: Vec<ServiceView>,
+}
+
+/// Does it.
+pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Add { id, scheduler } => {
+            let id = id.service;
+            let what = format!("add service {id}");
+            id.validate()
+                .map_err(|error| Failure::spec(what.as_str(), error))?;
+            let change = Change::ServiceAdd { id, scheduler };
+            context.change(&what, &Request::Change(change))
+        }
+        Command::Set { id, scheduler } => {
+            let change = Change::ServiceSet {
+                id: id.service,
+                scheduler: Some(scheduler),
+            };
+            let what = format!("change service {}", id.service);
+            context.change(&what, &Request::Change(change))
+        }
+        Command::Del { id } => {
+            let change = Change::ServiceDel { id: id.service };
+            let what = format!("remove service {}", id.service);
+            context.change(&what, &Request::Change(change))
+        }
+        Command::Flush => context.change("remove all services", &Request::ServiceFlush),
+        Command::List { stats } => list(stats, context),
+        Command::Show { id } => show(id.service, context),
+    }
+}
+
+fn list(stats: bool, context: &mut Context<'_>) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel("list services", error);
+    let replies = context.kernel.collect(&Request::ServiceList);
+    let replies = replies.map_err(failed)?;
+    let generation = replies.first().and_then(|reply| reply.generation);
+    let services = services_of(replies).map_err(failed)?;
+    check_complete(&services);
+    let document = ServiceList {
+        generation,
+        services: services.iter().map(ServiceView::from).collect(),
+    };
+    context.print(&document, |document| table(&document.services, stats))
+}
+
+fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel(format!("show service {id}"), error);
+    let reply = context.kernel.one(&Request::ServiceGet(id));
+    let services = services_of(vec![reply.map_err(failed)?]).map_err(failed)?;
+    check_complete(&services);
+    let dests = context.kernel.collect(&Request::DestList(Some(id)));
+    let dests = dests_of(dests.map_err(failed)?).map_err(failed)?;
+    for service in services.iter().map(ServiceView::from) {
+        let document = ServiceWithDests {
+            service,
+            dests: DestList::new(&dests).dests,
+        };
+        if context.json {
+            context.print_json(&document)?;
+            continue;
+        }
+        table(std::slice::from_ref(&document.service), true).write(context.out)?;
+        writeln!(context.out)?;
+        dest::table(&document.dests, true, false).write(context.out)?;
+    }
+    Ok(())
+}
+
+fn table(services: &[ServiceView], stats: bool) -> Table {
+    let mut table = Table::new(&["SERVICE", "SCHEDULER"], &["DESTS", "ACTIVE", "INACTIVE"]);
+    if stats {
+        table.numbers(&TRAFFIC);
+    }
+    for service in services {
+        let mut cells = vec![
+            service.id.clone(),
+            cell(service.scheduler.as_ref()),
+            cell(service.dests),
+            cell(service.active),
+            cell(service.inactive),
+        ];
+        if stats {
+            cells.extend(traffic_cells(service.stats.as_ref()));
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// Warns when the module tells less than this version of the spec has.
+fn check_complete(services: &[ServiceInfo]) {
+    warn_missing(
+        services,
+        &[
+            ("scheduler", |s| s.scheduler.is_some()),
+            ("dests", |s| s.dests.is_some()),
+            ("active", |s| s.active.is_some()),
+            ("inactive", |s| s.inactive.is_some()),
+            ("stats", |s| s.stats.is_some()),
+        ],
+    );
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Values of the command line, as clap reads them.
+
+use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
+
+use crate::endpoint;
+
+/// Protocols that a service can have.
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+/// Reads `tcp/203.0.113.10:443`.
+pub fn service_id(text: &str) -> Result<ServiceId, String> {
+    let Some((protocol, rest)) = text.split_once('/') else {
+        return Err("a service is PROTOCOL/ADDRESS:PORT, like tcp/203.0.113.10:443".to_owned());
+    };
+    let named = PROTOCOLS.into_iter().find(|p| p.name() == protocol);
+    let protocol = named.ok_or_else(|| format!("protocol {protocol:?} is not tcp or udp"))?;
+    let (address, port) = endpoint::parse(rest).map_err(|error| error.to_string())?;
+    Ok(ServiceId {
+        protocol,
+        address,
+        port,
+    })
+}
+
+/// Reads `192.0.2.1:80`.
+pub fn dest_id(text: &str) -> Result<DestId, String> {
+    let (address, port) = endpoint::parse(text).map_err(|error| error.to_string())?;
+    Ok(DestId { address, port })
+}
+
+/// Reads the name of a scheduler, known or not: the kernel tells.
+pub fn scheduler(text: &str) -> Result<SchedulerName, String> {
+    let name = SchedulerName::new(text).filter(|_| !text.is_empty());
+    name.ok_or_else(|| format!("the name of a scheduler has 1 to {SCHEDULER_NAME_MAX} letters"))
+}
+
+/// All modes, also those that this version does not forward with.
+pub fn modes() -> impl Iterator<Item = Mode> {
+    (0..=u32::from(u8::MAX)).filter_map(Mode::from_number)
+}
+
+/// Reads the name of a mode.
+pub fn mode(text: &str) -> Result<Mode, String> {
+    modes().find(|mode| mode.name() == text).ok_or_else(|| {
+        let names: Vec<_> = modes().map(Mode::name).collect();
+        format!("the modes are {}", names.join(", "))
+    })
+}
+
+/// Reads `on` or `off`.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is on or off".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::IpAddr;
+
+    #[test]
+    fn refused_with_a_reason() {
+        let reason = |text| service_id(text).unwrap_err();
+        assert!(reason("203.0.113.10:80").contains("PROTOCOL/ADDRESS:PORT"));
+        assert!(reason("sctp/203.0.113.10:80").contains("\"sctp\""));
+        assert!(reason("tcp/203.0.113.10").contains("no port"));
+        assert!(scheduler("").is_err());
+        assert!(scheduler("sixteen-letters-").is_err());
+        assert!(mode("direct").unwrap_err().contains("dr, nat, tun"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read(v4: [u8; 4], v6: [u8; 16], port: u16, udp: bool) {
+            let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
+            for address in [IpAddr::from(v4), IpAddr::from(v6)] {
+                let service = ServiceId { protocol, address, port };
+                prop_assert_eq!(service_id(&service.to_string()), Ok(service));
+                let dest = DestId { address, port };
+                prop_assert_eq!(dest_id(&dest.to_string()), Ok(dest));
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_id_or_an_error(text: String) {
+            let _ = service_id(&text);
+            let _ = dest_id(&text);
+        }
+    }
+}

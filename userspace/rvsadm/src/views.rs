@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is printed as JSON; the shapes are stable, fields are only ever added.
+
+use rvs_engine::spec::ServiceId;
+use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
+use serde::{Serialize, Serializer};
+
+/// Numbers with names, in order; `in-packets` is `in_packets` in JSON.
+#[derive(Clone, Debug)]
+pub struct Numbers(pub Vec<(&'static str, u64)>);
+
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries = self.0.iter();
+        serializer.collect_map(entries.map(|(name, value)| (name.replace('-', "_"), value)))
+    }
+}
+
+impl From<&Stats> for Numbers {
+    fn from(stats: &Stats) -> Self {
+        Self(stats.entries())
+    }
+}
+
+impl From<&Counters> for Numbers {
+    fn from(counters: &Counters) -> Self {
+        Self(counters.entries())
+    }
+}
+
+/// A service.
+#[derive(Debug, Serialize)]
+pub struct ServiceView {
+    pub id: String,
+    pub protocol: &'static str,
+    pub address: String,
+    pub port: u16,
+    pub scheduler: Option<String>,
+    pub dests: Option<u32>,
+    pub active: Option<u32>,
+    pub inactive: Option<u32>,
+    pub stats: Option<Numbers>,
+}
+
+impl From<&ServiceInfo> for ServiceView {
+    fn from(service: &ServiceInfo) -> Self {
+        Self {
+            id: service.id.to_string(),
+            protocol: service.id.protocol.name(),
+            address: service.id.address.to_string(),
+            port: service.id.port,
+            scheduler: service.scheduler.clone(),
+            dests: service.dests,
+            active: service.active,
+            inactive: service.inactive,
+            stats: service.stats.as_ref().map(Numbers::from),
+        }
+    }
+}
+
+/// A dest.
+#[derive(Debug, Serialize)]
+pub struct DestView {
+    pub service: String,
+    pub id: String,
+    pub address: String,
+    pub port: u16,
+    pub mode: Option<&'static str>,
+    pub weight: Option<u32>,
+    pub active: Option<u32>,
+    pub inactive: Option<u32>,
+    pub stats: Option<Numbers>,
+}
+
+impl DestView {
+    /// A dest of `service`.
+    pub fn new(service: &ServiceId, dest: &DestInfo) -> Self {
+        Self {
+            service: service.to_string(),
+            id: dest.id.to_string(),
+            address: dest.id.address.to_string(),
+            port: dest.id.port,
+            mode: dest.mode.map(|mode| mode.name()),
+            weight: dest.weight,
+            active: dest.active,
+            inactive: dest.inactive,
+            stats: dest.stats.as_ref().map(Numbers::from),
+        }
+    }
+}
+
+/// A service with its dests.
+#[derive(Debug, Serialize)]
+pub struct ServiceWithDests {
+    pub service: ServiceView,
+    pub dests: Vec<DestView>,
+}
+
+/// A connection.
+#[derive(Debug, Serialize)]
+pub struct ConnectionView {
+    pub protocol: &'static str,
+    pub client: String,
+    pub service: String,
+    pub dest: String,
+    pub mode: Option<&'static str>,
+    pub state: &'static str,
+    pub expires_ms: Option<u32>,
+}
+
+impl From<&Connection> for ConnectionView {
+    fn from(connection: &Connection) -> Self {
+        let service = ServiceId {
+            protocol: connection.protocol,
+            address: connection.service.ip(),
+            port: connection.service.port(),
+        };
+        Self {
+            protocol: connection.protocol.name(),
+            client: connection.client.to_string(),
+            service: service.to_string(),
+            dest: connection.dest.to_string(),
+            mode: connection.mode.map(|mode| mode.name()),
+            state: connection.state_name(),
+            expires_ms: connection.expires_ms,
+        }
+    }
+}
+
+/// Settings.
+#[derive(Debug, Serialize)]
+pub struct ConfigView {
+    pub tcp_timeouts: Numbers,
+    pub udp_timeout: Option<u32>,
+    pub conn_max: Option<u64>,
+    pub expire_nodest: Option<bool>,
+}
+
+impl From<&Config> for ConfigView {
+    fn from(config: &Config) -> Self {
+        let timeouts = config.tcp_timeouts.iter();
+        Self {
+            tcp_timeouts: Numbers(timeouts.map(|(state, s)| (state, s.into())).collect()),
+            udp_timeout: config.udp_timeout,
+            conn_max: config.conn_max,
+            expire_nodest: config.expire_nodest,
+        }
+    }
+}
