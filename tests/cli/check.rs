@@ -83,3 +83,10 @@ fn ten_thousand_dests() {
     let run = check(&lines, false).code(0);
     assert_eq!(run.out, "fine: 1 services, 10000 dests\n");
 }
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let arguments = ["restore", "--check"];
+    let run = crate::program::unread(&arguments, &file(3).join("\n")).code(0);
+    assert_eq!(run.err, "");
+}

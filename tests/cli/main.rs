@@ -4,6 +4,9 @@
 //!
 //! Nothing here needs the module; what it does is tested in a guest.
 
+// A test says what it expects by panicking.
+#![allow(clippy::expect_used)]
+
 mod check;
 mod offline;
 mod program;

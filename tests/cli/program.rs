@@ -3,7 +3,7 @@
 //! The program under test.
 
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// What a run of `rvsadm` left.
 pub struct Run {
@@ -14,20 +14,31 @@ pub struct Run {
 
 /// Runs it with `arguments`, and `input` on standard input.
 pub fn with_input(arguments: &[&str], input: &str) -> Run {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rvsadm"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("rvsadm starts");
+    finish(start(arguments), input)
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rvsadm"));
+    command.args(arguments);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped());
+    command.stderr(Stdio::piped());
+    command.spawn().expect("rvsadm starts")
+}
+
+fn finish(mut child: Child, input: &str) -> Run {
+    let mut stdin = child.stdin.take().expect("piped");
     // One that refuses its arguments does not read.
-    let _ = child
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(input.as_bytes());
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
     Run::from(child.wait_with_output().expect("rvsadm ends"))
+}
+
+/// Runs it with `arguments` for a reader that does not read.
+pub fn unread(arguments: &[&str], input: &str) -> Run {
+    let mut child = start(arguments);
+    drop(child.stdout.take());
+    finish(child, input)
 }
 
 /// Runs it with `arguments`.

@@ -2,8 +2,6 @@
 
 //! A kernel in memory: what tests talk to instead of the module.
 
-use std::io;
-
 use rvs_engine::change::{Blame as Part, Change, ChangeError, SchedulerName};
 use rvs_engine::sched;
 use rvs_engine::spec::{DestId, DestSpec, ServiceId};
@@ -197,12 +195,17 @@ fn refusal(change: &Change, error: ChangeError, step: Option<usize>) -> Error {
         ChangeError::ServiceExists(_) | ChangeError::DestExists(_) => 17,
         ChangeError::NoService(_) => 3,
         ChangeError::NoDest(_) | ChangeError::NoScheduler(_) => 2,
-        ChangeError::NoRoute(_) => 113,
+        ChangeError::NoRoute(_) => 101,
         _ => 22,
+    };
+    // As the module does it.
+    let text = match step {
+        Some(index) => format!("change {}: {error}", index + 1),
+        None => error.to_string(),
     };
     Error::Refused(Refusal {
         errno,
-        text: Some(error.to_string()),
+        text: Some(text),
         blame: Some(Blame {
             path: path.to_owned(),
             value: None,
@@ -273,18 +276,5 @@ impl Transport for FakeKernel {
             Request::ConnList(_) | Request::ConnFlush(_) | Request::StatsZero(_) => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
-    }
-}
-
-/// An output that takes nothing.
-pub struct Closed;
-
-impl io::Write for Closed {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

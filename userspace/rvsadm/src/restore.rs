@@ -213,6 +213,11 @@ fn refused(what: &str, plan: &Plan, error: Error) -> Failure {
     let step = index.and_then(|index| plan.steps.get(index));
     let mut failure = Failure::kernel(what, error);
     if let (Some(step), Failure::Refused(refused)) = (step, &mut failure) {
+        // The module counts the changes of the batch; whoever wrote the file counts its lines.
+        let number = format!("change {}: ", index.map_or(0, |index| index + 1));
+        if let Some(text) = refused.reason.strip_prefix(&number) {
+            refused.reason = text.to_owned();
+        }
         match step.line {
             Some(line) => {
                 let broken = BrokenLine {
