@@ -14,9 +14,14 @@ step() {
     mkdir -p "$RVS_CACHE/log" "$(dirname "$stamp")"
     log=$RVS_CACHE/log/$1.log
     printf '[%4ds] %s ...\n' $((SECONDS - STEP_T0)) "$title" >&2
-    # In the background, because errexit is off inside a tested command.
+    # In the background, because errexit is off inside a tested command; as a
+    # group of its own, so that it can be ended as a whole.
+    set -m
     (set -euo pipefail; "$@") >"$log" 2>&1 </dev/null &
+    set +m
+    trap 'kill -- -$! 2>/dev/null || true; exit 130' INT TERM HUP
     wait $! || rc=$?
+    trap - INT TERM HUP
     if [ "$rc" -ne 0 ]; then
         tail -n 15 "$log" | sed 's/^/    | /' >&2
         die "'$title' failed (status $rc) after $((SECONDS - t0)) s" \
