@@ -17,7 +17,7 @@ use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies, Reply, Request};
 /// Attempts at a list that changes interrupt.
 const ATTEMPTS: u32 = 8;
 
-/// Time between two attempts.
+/// Time before the second attempt; each further one waits twice as long.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes requests to the kernel, or to what stands in for it.
@@ -36,9 +36,11 @@ pub trait Transport {
 
     /// Makes a request and returns all answers; a list that a change interrupted is read again.
     fn collect(&mut self, request: &Request) -> Result<Vec<Reply>, Error> {
+        let mut pause = PAUSE;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                sleep(PAUSE);
+                sleep(pause);
+                pause *= 2;
             }
             let mut replies = Vec::new();
             match self.call(request, &mut |reply| {
@@ -161,3 +163,6 @@ impl<D: Datagrams> Transport for Client<D> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

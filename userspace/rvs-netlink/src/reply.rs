@@ -72,3 +72,6 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
         Ok(reply)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,6 @@ fn change_attributes(change: &Change, service_kind: u16, dest_kind: u16) -> Vec<
     attributes.extend(dest.map(|dest| Attr::nest(dest_kind, dest)));
     attributes
 }
+
+#[cfg(test)]
+mod tests;

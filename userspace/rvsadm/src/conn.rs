@@ -24,6 +24,11 @@ Examples:
 JSON: {\"connections\":[{\"protocol\",\"client\",\"service\",\"dest\",\"mode\",\"state\",
 \"expires_ms\"}]}, with --count {\"count\":N}. Connections come and go while they are listed.";
 
+/// Headings of the list.
+const HEADING: [&str; 7] = [
+    "PROTO", "CLIENT", "SERVICE", "DEST", "MODE", "STATE", "EXPIRES",
+];
+
 /// What to do with connections.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -100,7 +105,6 @@ fn list(filter: &Filter, context: &mut Context<'_>) -> Result<(), Failure> {
         rows: !filter.count,
         count: 0,
     };
-    printer.start()?;
     let request = Request::ConnList(filter.service);
     let listed = context.kernel.call(&request, &mut |reply| {
         let connection = reply.conn.ok_or(Error::Missing("connection"))?;
@@ -125,20 +129,21 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
+    /// Printed with the first row or at the end, so that a refusal stands alone.
     fn start(&mut self) -> io::Result<()> {
-        match (self.rows, self.json) {
-            (false, _) => Ok(()),
-            (true, true) => write!(self.out, "{{\"connections\":["),
-            (true, false) => self.columns([
-                "PROTO", "CLIENT", "SERVICE", "DEST", "MODE", "STATE", "EXPIRES",
-            ]),
+        if self.json {
+            return write!(self.out, "{{\"connections\":[");
         }
+        self.columns(HEADING)
     }
 
     fn row(&mut self, connection: &Connection) -> io::Result<()> {
         self.count = self.count.saturating_add(1);
         if !self.rows {
             return Ok(());
+        }
+        if self.count == 1 {
+            self.start()?;
         }
         let view = ConnectionView::from(connection);
         if self.json {
@@ -168,6 +173,9 @@ impl Printer<'_> {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        if self.rows && self.count == 0 {
+            self.start()?;
+        }
         match (self.rows, self.json) {
             (true, true) => writeln!(self.out, "]}}"),
             (true, false) => Ok(()),

@@ -6,8 +6,8 @@ use rvs_engine::change::{Blame as Part, Change, ChangeError, SchedulerName};
 use rvs_engine::sched;
 use rvs_engine::spec::{DestId, DestSpec, ServiceId};
 use rvs_netlink::{
-    Blame, Config, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo, Stats,
-    Transport,
+    Blame, Config, Connection, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo,
+    Stats, Transport,
 };
 
 use crate::context::Context;
@@ -30,6 +30,8 @@ pub struct FakeKernel {
     pub batches: Vec<Vec<Change>>,
     /// A dest that has no route.
     pub unroutable: Option<std::net::IpAddr>,
+    /// Its connections, all of every service.
+    pub conns: Vec<Connection>,
     generation: u32,
     /// Lists that something still changes in between.
     pub interruptions: u32,
@@ -273,7 +275,19 @@ impl Transport for FakeKernel {
                 counters: Some(Counters::default()),
                 ..Reply::default()
             }],
-            Request::ConnList(_) | Request::ConnFlush(_) | Request::StatsZero(_) => Vec::new(),
+            Request::ConnList(_) => {
+                let conns = self.conns.iter().cloned().map(Some);
+                let reply = |conn| Reply {
+                    conn,
+                    ..Reply::default()
+                };
+                conns.map(reply).collect()
+            }
+            Request::ConnFlush(_) => {
+                self.conns.clear();
+                Vec::new()
+            }
+            Request::StatsZero(_) => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
     }

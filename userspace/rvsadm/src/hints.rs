@@ -86,7 +86,15 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
         ESRCH => "see what there is: rvsadm service list",
         ENOENT if dest => "see what there is: rvsadm dest list",
         ENOENT => "see what there is: rvsadm service list, rvsadm dest list",
-        EHOSTUNREACH | ENETUNREACH => "the director needs a route to the real server: ip route get",
+        EHOSTUNREACH | ENETUNREACH => {
+            let value = refusal
+                .blame
+                .as_ref()
+                .and_then(|blame| blame.value.as_ref());
+            let address = value.map_or("", String::as_str);
+            let hint = format!("the director needs a route to it; see: ip route get {address}");
+            return Some(hint.trim_end().to_owned());
+        }
         // The text tells more than a guess could.
         EINVAL if refusal.text.is_some() => return None,
         errno => return of_errno(errno).map(str::to_owned),

@@ -32,6 +32,8 @@ mod views;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -60,16 +62,20 @@ fn run(cli: Cli) -> Result<(), Failure> {
         out: &mut out,
         json: cli.json,
     };
-    match cli.command {
-        Command::Service(command) => service::run(command, &mut context)?,
-        Command::Dest(command) => dest::run(command, &mut context)?,
-        Command::Conn(command) => conn::run(command, &mut context)?,
-        Command::Stats(command) => stats::run(command, &mut context)?,
-        Command::Config(command) => config::run(command, &mut context)?,
-        Command::Save => save::run(&mut context)?,
-        Command::Restore(arguments) => restore::run(arguments, &mut context)?,
-        Command::Monitor(arguments) => monitor::run(arguments, &mut context)?,
-        Command::Rs(command) => rs::run(command, &mut context)?,
-    }
+    dispatch(cli.command, &mut context)?;
     Ok(out.flush()?)
+}
+
+fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Service(command) => service::run(command, context),
+        Command::Dest(command) => dest::run(command, context),
+        Command::Conn(command) => conn::run(command, context),
+        Command::Stats(command) => stats::run(command, context),
+        Command::Config(command) => config::run(command, context),
+        Command::Save => save::run(context),
+        Command::Restore(arguments) => restore::run(arguments, context),
+        Command::Monitor(arguments) => monitor::run(arguments, context),
+        Command::Rs(command) => rs::run(command, context),
+    }
 }

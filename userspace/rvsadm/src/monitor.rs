@@ -21,8 +21,8 @@ Example:
 Says on standard error when it listens. With --timeout it ends with 0, and with 1 when --count asked
 for more than came.
 
-JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…},\"dest\":{…},
-\"config\":{…}}, each part where the event has it. Events are service-add, service-set, service-del,
+JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\"
+or \"config\" where it is about one of those, each as in the lists. Events are service-add, service-set, service-del,
 dest-add, dest-set, dest-del, config; lost says that some came too fast to be read";
 
 /// How long to listen.
@@ -114,9 +114,11 @@ fn view(event: &Event) -> EventView {
     };
     if let Event::Change(reply) = event {
         view.generation = reply.generation;
-        view.service = reply.service.as_ref().map(ServiceView::from);
-        let both = reply.service.as_ref().zip(reply.dest.as_ref());
-        view.dest = both.map(|(service, dest)| DestView::new(&service.id, dest));
+        match (&reply.service, &reply.dest) {
+            // Of the dest's service the event has the id only, and the dest says that.
+            (Some(service), Some(dest)) => view.dest = Some(DestView::new(&service.id, dest)),
+            (service, _) => view.service = service.as_ref().map(ServiceView::from),
+        }
         view.config = reply.config.as_ref().map(ConfigView::from);
     }
     view

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use std::net::{IpAddr, SocketAddr};
+
+use proptest::option::of;
+use proptest::prelude::*;
+use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
+
+use super::*;
+use crate::attr::encode;
+use crate::TcpTimeouts;
+
+fn parse(bytes: &[u8], cmd: u8) -> Result<Reply, DecodeError> {
+    Reply::parse_with_param(bytes, GenlHeader { cmd, version: 1 })
+}
+
+fn addresses() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(IpAddr::from),
+    ]
+}
+
+fn protocols() -> impl Strategy<Value = Protocol> {
+    prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp)]
+}
+
+fn modes() -> impl Strategy<Value = Mode> {
+    (1_u32..=5).prop_filter_map("a mode", Mode::from_number)
+}
+
+prop_compose! {
+    fn stats()(connections: u64, in_packets: u64, out_bytes: u64) -> Stats {
+        Stats { connections, in_packets, out_bytes, ..Stats::default() }
+    }
+}
+
+prop_compose! {
+    fn services()(
+        protocol in protocols(),
+        address in addresses(),
+        port: u16,
+        scheduler in of("[a-z]{1,15}"),
+        dests: Option<u32>,
+        active: Option<u32>,
+        inactive: Option<u32>,
+        stats in of(stats()),
+    ) -> ServiceInfo {
+        let id = ServiceId { protocol, address, port };
+        ServiceInfo { id, scheduler, dests, active, inactive, stats }
+    }
+}
+
+prop_compose! {
+    fn dests()(
+        address in addresses(),
+        port: u16,
+        mode in of(modes()),
+        weight: Option<u32>,
+        active: Option<u32>,
+        inactive: Option<u32>,
+        stats in of(stats()),
+    ) -> DestInfo {
+        let id = DestId { address, port };
+        DestInfo { id, mode, weight, active, inactive, stats }
+    }
+}
+
+prop_compose! {
+    fn conns()(
+        protocol in protocols(),
+        ends in [(addresses(), any::<u16>()), (addresses(), any::<u16>()), (addresses(), any::<u16>())],
+        mode in of(modes()),
+        state: u32,
+        expires_ms: Option<u32>,
+    ) -> Connection {
+        let [client, service, dest] = ends.map(SocketAddr::from);
+        Connection { protocol, client, service, dest, mode, state, expires_ms }
+    }
+}
+
+prop_compose! {
+    fn configs()(
+        seconds in proptest::collection::vec(of(any::<u32>()), 11),
+        udp_timeout: Option<u32>,
+        conn_max: Option<u64>,
+        expire_nodest: Option<bool>,
+    ) -> Config {
+        let mut tcp_timeouts = TcpTimeouts::default();
+        for (state, seconds) in TcpTimeouts::states().zip(seconds) {
+            assert!(seconds.is_none_or(|seconds| tcp_timeouts.set(state, seconds)));
+        }
+        Config { tcp_timeouts, udp_timeout, conn_max, expire_nodest }
+    }
+}
+
+prop_compose! {
+    fn replies()(
+        command: u8,
+        generation: Option<u32>,
+        service in of(services()),
+        dest in of(dests()),
+        conn in of(conns()),
+        stats in of(stats()),
+        config in of(configs()),
+        drops in of(any::<u64>()),
+    ) -> Reply {
+        let counters = drops.map(|drop_no_dest| Counters { drop_no_dest, ..Counters::default() });
+        Reply { command, generation, service, dest, conn, stats, counters, config }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(reply in replies()) {
+        let bytes = encode(&reply.attributes());
+        prop_assert_eq!(parse(&bytes, reply.command).unwrap(), reply);
+    }
+
+    #[test]
+    fn unknown_attributes_are_passed_over(reply in replies(), kind in 9_u16..0x3fff) {
+        let mut attributes = reply.attributes();
+        attributes.insert(0, Attr::nest(kind, vec![Attr::u8(kind, 1)]));
+        prop_assert_eq!(parse(&encode(&attributes), reply.command).unwrap(), reply);
+    }
+
+    #[test]
+    fn a_reply_cut_short_is_no_panic(reply in replies(), cut in 1_usize..100) {
+        let mut bytes = encode(&reply.attributes());
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        let _ = parse(&bytes, reply.command);
+    }
+
+    #[test]
+    fn any_bytes_are_a_reply_or_an_error(bytes: Vec<u8>) {
+        let _ = parse(&bytes, 1);
+    }
+}
+
+#[test]
+fn what_must_be_there() {
+    let nameless = Attr::nest(main::SERVICE, vec![Attr::text(4, "rr")]);
+    let error = parse(&encode(&[nameless]), 4).unwrap_err();
+    assert!(error.to_string().contains("service protocol"), "{error}");
+}

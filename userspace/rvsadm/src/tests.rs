@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands as they are typed, with a kernel in memory: what they print and what they change.
+
+use clap::Parser;
+use rvs_engine::spec::{Mode, Protocol};
+use rvs_netlink::generated::conn_state;
+use rvs_netlink::Connection;
+use serde_json::{json, Value};
+
+use crate::cli::Cli;
+use crate::dispatch;
+use crate::failure::{Failure, Refused};
+use crate::fake::FakeKernel;
+
+const WEB: &str = "\
+-A -t 203.0.113.10:80 -s rr
+-a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 1
+-a -t 203.0.113.10:80 -r 192.0.2.2:80 -g -w 10
+-A -u 203.0.113.10:53 -s wrr
+";
+
+/// What a command line prints; words are apart by one space.
+fn printed(kernel: &mut FakeKernel, line: &str) -> Result<String, Failure> {
+    let words = std::iter::once("rvsadm").chain(line.split(' '));
+    let cli = Cli::try_parse_from(words).unwrap();
+    kernel.run(cli.json, |context| dispatch(cli.command, context))
+}
+
+fn document(kernel: &mut FakeKernel, line: &str) -> Value {
+    let printed = printed(kernel, &format!("-j {line}")).unwrap();
+    assert_eq!(printed.lines().count(), 1, "one document on one line");
+    serde_json::from_str(&printed).unwrap()
+}
+
+fn refused(kernel: &mut FakeKernel, line: &str) -> Refused {
+    match printed(kernel, line) {
+        Err(Failure::Refused(refused)) => *refused,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn stats() -> Value {
+    json!({
+        "connections": 0, "in_packets": 0, "out_packets": 0, "in_bytes": 0, "out_bytes": 0,
+    })
+}
+
+#[test]
+fn services_as_a_table_and_as_json() {
+    let mut kernel = FakeKernel::with(WEB);
+    assert_eq!(
+        printed(&mut kernel, "service list").unwrap(),
+        "\
+SERVICE              SCHEDULER  DESTS  ACTIVE  INACTIVE
+tcp/203.0.113.10:80  rr             2       0         0
+udp/203.0.113.10:53  wrr            0       0         0
+"
+    );
+    let document = document(&mut kernel, "service list");
+    assert_eq!(
+        document["services"][0],
+        json!({
+            "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
+            "scheduler": "rr", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
+        })
+    );
+    assert!(document["generation"].is_u64());
+}
+
+#[test]
+fn dests_as_a_table_and_as_json() {
+    let mut kernel = FakeKernel::with(WEB);
+    assert_eq!(
+        printed(&mut kernel, "dest list tcp/203.0.113.10:80").unwrap(),
+        "\
+SERVICE              DEST          MODE  WEIGHT  ACTIVE  INACTIVE
+tcp/203.0.113.10:80  192.0.2.1:80  dr         1       0         0
+tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
+"
+    );
+    let dest = json!({
+        "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
+        "port": 80, "mode": "dr", "weight": 10, "active": 0, "inactive": 0, "stats": stats(),
+    });
+    let list = document(&mut kernel, "dest list");
+    assert_eq!(list["dests"][1], dest);
+    let shown = document(&mut kernel, "dest show tcp/203.0.113.10:80 192.0.2.2:80");
+    assert_eq!(shown, json!({ "dests": [dest] }));
+    let shown = document(&mut kernel, "service show tcp/203.0.113.10:80");
+    assert_eq!(shown["service"]["id"], "tcp/203.0.113.10:80");
+    assert_eq!(shown["dests"], list["dests"]);
+    let saved = document(&mut kernel, "save");
+    assert_eq!(saved["services"][0]["dests"], list["dests"]);
+    assert!(saved["config"]["tcp_timeouts"].is_object());
+}
+
+#[test]
+fn nothing_is_a_heading_and_an_empty_list() {
+    let mut kernel = FakeKernel::default();
+    let printed = printed(&mut kernel, "service list").unwrap();
+    assert_eq!(printed, "SERVICE  SCHEDULER  DESTS  ACTIVE  INACTIVE\n");
+    assert_eq!(document(&mut kernel, "service list")["services"], json!([]));
+    assert_eq!(document(&mut kernel, "dest list"), json!({ "dests": [] }));
+    assert_eq!(
+        document(&mut kernel, "conn list"),
+        json!({ "connections": [] })
+    );
+}
+
+#[test]
+fn changes_are_made_and_say_so_in_json_only() {
+    let mut kernel = FakeKernel::default();
+    let service = "tcp/203.0.113.10:80";
+    assert_eq!(
+        printed(&mut kernel, &format!("service add {service}")).unwrap(),
+        ""
+    );
+    for line in [
+        format!("dest add {service} 192.0.2.1:80"),
+        format!("dest add {service} 192.0.2.2:80 --mode dr --weight 0"),
+        format!("dest set {service} 192.0.2.1:80 --weight 9"),
+        format!("dest del {service} 192.0.2.2:80"),
+        format!("service set {service} --scheduler rr"),
+        "service add udp/203.0.113.10:53 -s rr".to_owned(),
+        "config set --udp-timeout 60".to_owned(),
+    ] {
+        assert_eq!(
+            document(&mut kernel, &line),
+            json!({ "ok": true }),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        printed(&mut kernel, "save").unwrap(),
+        "\
+-A -t 203.0.113.10:80 -s rr
+-a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 9
+-A -u 203.0.113.10:53 -s rr
+#rvsadm config --udp-timeout 60
+"
+    );
+    printed(&mut kernel, "service del udp/203.0.113.10:53").unwrap();
+    assert_eq!(kernel.services.len(), 1);
+    printed(&mut kernel, "service flush").unwrap();
+    assert!(kernel.services.is_empty());
+}
+
+#[test]
+fn the_kernels_refusals_have_a_hint() {
+    let mut kernel = FakeKernel::with(WEB);
+    let service = "tcp/203.0.113.10:80";
+    for (line, reason, hint) in [
+        (
+            format!("service add {service}"),
+            "exists already",
+            "service set",
+        ),
+        (
+            "service add tcp/203.0.113.11:80 -s nope".to_owned(),
+            "no scheduler is called \"nope\"",
+            "there are rr, wrr",
+        ),
+        (
+            "service del tcp/203.0.113.11:80".to_owned(),
+            "no service",
+            "service list",
+        ),
+        (
+            format!("dest add {service} 192.0.2.1:80"),
+            "exists already",
+            "dest set",
+        ),
+        (
+            format!("dest del {service} 192.0.2.3:80"),
+            "no dest",
+            "dest list",
+        ),
+        (
+            "dest add tcp/203.0.113.11:80 192.0.2.1:80".to_owned(),
+            "no service",
+            "service list",
+        ),
+    ] {
+        let refused = refused(&mut kernel, &line);
+        assert!(refused.reason.contains(reason), "{line}: {refused}");
+        let given = refused.hint.as_ref().unwrap();
+        assert!(given.contains(hint), "{line}: {refused}");
+        assert!(refused.errno.is_some(), "{line}");
+    }
+}
+
+#[test]
+fn connections_are_filtered() {
+    let mut kernel = FakeKernel::default();
+    for (client, state) in [(1, conn_state::ESTABLISHED), (2, conn_state::FIN_WAIT)] {
+        kernel.conns.push(Connection {
+            protocol: Protocol::Tcp,
+            client: ([198, 51, 100, client], 40_000).into(),
+            service: ([203, 0, 113, 10], 80).into(),
+            dest: ([192, 0, 2, client], 80).into(),
+            mode: Some(Mode::Dr),
+            state,
+            expires_ms: Some(899_950),
+        });
+    }
+    assert_eq!(
+        document(&mut kernel, "conn list --client 198.51.100.1"),
+        json!({ "connections": [{
+            "protocol": "tcp", "client": "198.51.100.1:40000", "service": "tcp/203.0.113.10:80",
+            "dest": "192.0.2.1:80", "mode": "dr", "state": "established", "expires_ms": 899_950,
+        }]})
+    );
+    for (filter, count) in [
+        ("", 2),
+        (" --state fin-wait", 1),
+        (" --dest 192.0.2.2", 1),
+        (" --dest 192.0.2.2 --state established", 0),
+    ] {
+        let counted = document(&mut kernel, &format!("conn list --count{filter}"));
+        assert_eq!(counted, json!({ "count": count }), "{filter}");
+        let printed = printed(&mut kernel, &format!("conn list{filter}")).unwrap();
+        assert_eq!(printed.lines().count(), count + 1, "{filter}");
+    }
+    let printed = printed(&mut kernel, "conn list").unwrap();
+    assert!(printed.contains("899.9 s"), "{printed}");
+}
+
+#[test]
+fn statistics_and_settings() {
+    let mut kernel = FakeKernel::default();
+    let shown = document(&mut kernel, "stats show --zero");
+    assert_eq!(shown["traffic"], stats());
+    assert_eq!(shown["counters"]["drop_no_dest"], 0);
+    let line = "config set --tcp-timeout established=60,fin-wait=5 --tcp-timeout close=1 \
+                --conn-max 0 --expire-nodest on";
+    printed(&mut kernel, line).unwrap();
+    assert_eq!(
+        document(&mut kernel, "config show"),
+        json!({
+            "tcp_timeouts": { "established": 60, "fin_wait": 5, "close": 1 },
+            "udp_timeout": null, "conn_max": 0, "expire_nodest": true,
+        })
+    );
+}
