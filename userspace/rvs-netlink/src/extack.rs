@@ -95,10 +95,14 @@ impl fmt::Display for Refusal {
         if let Some(missing) = &self.missing {
             return write!(f, " (missing: {missing})");
         }
+        // The texts of `rvs` name the value; those of the kernel's own policy checks do not.
+        let says = |value: &str| self.text.as_ref().is_some_and(|text| text.contains(value));
         match &self.blame {
-            // The kernel's text names the value; without a text the attribute has to do.
-            Some(blame) if self.text.is_none() => write!(f, " ({blame})"),
-            _ => Ok(()),
+            Some(blame) if blame.path.is_empty() => Ok(()),
+            Some(Blame { value: None, .. }) if self.text.is_some() => Ok(()),
+            Some(Blame { value: Some(v), .. }) if says(v) => Ok(()),
+            Some(blame) => write!(f, " ({blame})"),
+            None => Ok(()),
         }
     }
 }
@@ -245,6 +249,16 @@ mod tests {
         assert_eq!(
             refusal(&[text, offset]).to_string(),
             "weight 70000 is out of range"
+        );
+    }
+
+    #[test]
+    fn a_text_without_the_value_gets_it() {
+        let text = Attr::text(NLMSGERR_ATTR_MSG, "integer out of range");
+        let offset = Attr::u32(NLMSGERR_ATTR_OFFS, SECOND_WEIGHT);
+        assert_eq!(
+            refusal(&[text, offset]).to_string(),
+            "integer out of range (dest.weight = 70000)"
         );
     }
 

@@ -99,3 +99,16 @@ uint_set! {
         route_refreshes = ROUTE_REFRESHES,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_the_spec_is_there() {
+        let all = |set, max| (1..=max).map(move |kind| attribute_name(set, kind));
+        let names = |entries: Vec<(&'static str, u64)>| entries.into_iter().map(|(name, _)| name);
+        assert!(names(Stats::default().entries()).eq(all(Set::Stats, stats::MAX)));
+        assert!(names(Counters::default().entries()).eq(all(Set::Counters, counters::MAX)));
+    }
+}

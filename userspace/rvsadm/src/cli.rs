@@ -58,7 +58,7 @@ pub enum Command {
     Config(config::Command),
     /// Print the configuration as lines that `rvsadm restore` and ipvsadm-restore read
     #[command(after_help = save::AFTER_HELP)]
-    Save,
+    Save(save::Arguments),
     /// Make the running configuration that of a file, changing only what differs
     #[command(after_help = restore::AFTER_HELP)]
     Restore(restore::Arguments),

@@ -73,7 +73,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Conn(command) => conn::run(command, context),
         Command::Stats(command) => stats::run(command, context),
         Command::Config(command) => config::run(command, context),
-        Command::Save => save::run(context),
+        Command::Save(arguments) => save::run(&arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Monitor(arguments) => monitor::run(arguments, context),
         Command::Rs(command) => rs::run(command, context),

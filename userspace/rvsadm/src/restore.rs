@@ -26,7 +26,8 @@ Examples:
   ipvsadm-save -n | rvsadm restore --dry-run -
 
 Reads the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
-comment. What this version lacks (-m -i -b -p -f -x -y …) is refused, never dropped. The line
+comment (which ipvsadm-restore does not know). What this version lacks (-m -i -b -p -f -x -y …) is
+refused, never dropped. The line
   #rvsadm config OPTIONS
 sets what rvsadm config set OPTIONS would; without it settings stay as they are.
 

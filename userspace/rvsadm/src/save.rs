@@ -2,6 +2,7 @@
 
 //! `rvsadm save`.
 
+use clap::Args;
 use rvs_engine::spec::DestSpec;
 use rvs_netlink::{Config, Error};
 use serde::Serialize;
@@ -13,20 +14,32 @@ use crate::lines::{dest_line, service_line, settings_line};
 use crate::snapshot::Snapshot;
 use crate::views::{ConfigView, DestView, ServiceView, ServiceWithDests};
 
+/// What fails when it does.
+const WHAT: &str = "save the configuration";
+
 /// Help on the format.
 pub const AFTER_HELP: &str = "\
-Example:
+Examples:
   rvsadm save > /etc/rvs.conf
+  rvsadm save | ipvsadm-restore
 
-Services and dests are lines of ipvsadm-save -n:
+Prints services and dests as ipvsadm-save -n does, so that both tools read them:
   -A -t 203.0.113.10:443 -s wrr
   -a -t 203.0.113.10:443 -r 192.0.2.1:443 -g -w 2
-ipvsadm's lines have no place for the namespace's settings. They are a last line that is a comment
-to ipvsadm-restore, with the options of rvsadm config set:
+ipvsadm's lines have no place for the namespace's settings. With --settings a last line has them,
+with the options of rvsadm config set; rvsadm restore reads it, ipvsadm-restore does not:
   #rvsadm config --tcp-timeout established=900,… --udp-timeout 300 …
 
 JSON: {\"services\":[{\"service\":{…},\"dests\":[{…}]}],\"config\":{…}}, each as in the lists;
 restore reads the lines only";
+
+/// What to save.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Save the namespace's settings too (ipvsadm-restore does not read that line)
+    #[arg(long)]
+    settings: bool,
+}
 
 /// Everything as JSON.
 #[derive(Serialize)]
@@ -36,24 +49,30 @@ struct Document {
 }
 
 /// Does it.
-pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
-    let failed = |error| Failure::kernel("save the configuration", error);
+pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel(WHAT, error);
     let snapshot = Snapshot::read(context.kernel).map_err(failed)?;
-    let settings = config::read(context.kernel).map_err(failed)?;
     if context.json {
-        let document = document(&snapshot, &settings);
-        return context.print_json(&document);
+        let settings = config::read(context.kernel).map_err(failed)?;
+        return context.print_json(&document(&snapshot, &settings));
     }
     // Nothing is printed of a configuration that cannot be saved as a whole.
-    for line in lines(&snapshot, &settings)? {
+    let mut lines = lines(&snapshot)?;
+    if arguments.settings {
+        let settings = config::read(context.kernel).map_err(failed)?;
+        if !settings.is_empty() {
+            lines.push(settings_line(&settings));
+        }
+    }
+    for line in lines {
         writeln!(context.out, "{line}")?;
     }
     Ok(())
 }
 
-/// The lines of a configuration.
-pub fn lines(snapshot: &Snapshot, settings: &Config) -> Result<Vec<String>, Failure> {
-    let missing = |what| Failure::kernel("save the configuration", Error::Missing(what));
+/// The lines of services and dests.
+fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
+    let missing = |what| Failure::kernel(WHAT, Error::Missing(what));
     let mut lines = Vec::new();
     for running in &snapshot.services {
         let id = &running.service.id;
@@ -69,16 +88,13 @@ pub fn lines(snapshot: &Snapshot, settings: &Config) -> Result<Vec<String>, Fail
             };
             let line = dest_line(id, &dest.id, &spec).ok_or_else(|| {
                 Failure::new(
-                    "save the configuration",
+                    WHAT,
                     format!("dest {} has mode {}", dest.id, spec.mode.name()),
                     Some("ipvsadm's lines cannot say that mode"),
                 )
             })?;
             lines.push(line);
         }
-    }
-    if !settings.is_empty() {
-        lines.push(settings_line(settings));
     }
     Ok(lines)
 }

@@ -21,7 +21,7 @@ const WEB: &str = "\
 ";
 
 /// What a command line prints; words are apart by one space.
-fn printed(kernel: &mut FakeKernel, line: &str) -> Result<String, Failure> {
+pub fn printed(kernel: &mut FakeKernel, line: &str) -> Result<String, Failure> {
     let words = std::iter::once("rvsadm").chain(line.split(' '));
     let cli = Cli::try_parse_from(words).unwrap();
     kernel.run(cli.json, |context| dispatch(cli.command, context))
@@ -137,8 +137,12 @@ fn changes_are_made_and_say_so_in_json_only() {
 -A -t 203.0.113.10:80 -s rr
 -a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 9
 -A -u 203.0.113.10:53 -s rr
-#rvsadm config --udp-timeout 60
 "
+    );
+    let all = printed(&mut kernel, "save --settings").unwrap();
+    assert!(
+        all.ends_with("-s rr\n#rvsadm config --udp-timeout 60\n"),
+        "{all}"
     );
     printed(&mut kernel, "service del udp/203.0.113.10:53").unwrap();
     assert_eq!(kernel.services.len(), 1);

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fake::FakeKernel;
-use crate::save;
 
 const WEB: &str = "\
 -A -t 203.0.113.10:80 -s rr
@@ -24,7 +23,7 @@ fn restored(kernel: &mut FakeKernel, text: &str) -> Result<Summary, Failure> {
 }
 
 fn saved(kernel: &mut FakeKernel) -> String {
-    kernel.run(false, save::run).unwrap()
+    crate::tests::printed(kernel, "save --settings").unwrap()
 }
 
 fn steps(kernel: &FakeKernel) -> Vec<String> {
@@ -109,7 +108,7 @@ fn an_interrupted_list_is_read_again() {
     kernel.interruptions = 3;
     assert!(saved(&mut kernel).starts_with("-A"));
     kernel.interruptions = 1000;
-    assert!(kernel.run(false, save::run).is_err());
+    assert!(crate::tests::printed(&mut kernel, "save").is_err());
 }
 
 #[test]
