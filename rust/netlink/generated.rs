@@ -21,6 +21,9 @@ pub const FAMILY_VERSION: u8 = 1;
 /// Name of the multicast group `events`.
 pub const MCGRP_EVENTS: &str = "events";
 
+/// Whether listening to `events` needs `CAP_NET_ADMIN` in the namespace's user namespace.
+pub const MCGRP_EVENTS_UNS_ADMIN: bool = true;
+
 /// Values a number may have, both ends included, in host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {

@@ -31,9 +31,12 @@ pub(crate) use crate::kapi::genl::Registration;
 use crate::kapi::genl::{Family, Group, Op, Place, Request};
 use crate::table::Netns;
 use change::Single;
-use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, OPS};
+use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, MCGRP_EVENTS_UNS_ADMIN, OPS};
 
 static GROUPS: [Group; 1] = [Group::new(MCGRP_EVENTS)];
+
+// What `Group` always asks of a listener is what the spec says.
+const _: () = assert!(MCGRP_EVENTS_UNS_ADMIN);
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
