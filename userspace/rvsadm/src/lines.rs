@@ -5,6 +5,8 @@
 //! Our own lines start with `#rvsadm`. Comments are ours too: ipvsadm-restore 1.31 ends at one with
 //! an error, so that what both tools are to read has none.
 
+mod options;
+
 use rvs_engine::change::{ChangeError, SchedulerName};
 use rvs_engine::sched;
 use rvs_engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
@@ -15,6 +17,7 @@ use crate::endpoint::{self, EndpointError};
 use crate::hints;
 use crate::ports::Ports;
 use crate::values;
+use options::{unsupported, Command, Options};
 
 /// What a line of settings starts with.
 const SETTINGS: &str = "#rvsadm config ";
@@ -127,180 +130,7 @@ fn parse_settings(text: &str) -> Result<Line, Problem> {
     }
 }
 
-/// What a line adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
-    AddService,
-    AddDest,
-}
-
-/// What an option is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Means {
-    Command(Command),
-    Service(Protocol),
-    Scheduler,
-    RealServer,
-    Mode(Mode),
-    Weight,
-    /// An upper or lower threshold; 0 is none, and that is what there is.
-    Threshold,
-    /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, flags of a scheduler otherwise.
-    FullNatOrFlags,
-    /// Something that this version lacks.
-    Unsupported(&'static str),
-    /// A command that a saved file does not have.
-    NotSaved,
-}
-
-/// Options by letter and name, as in ipvsadm 1.31; the flag says whether a value follows.
-const OPTIONS: &[(&str, &str, bool, Means)] = &[
-    (
-        "-A",
-        "--add-service",
-        false,
-        Means::Command(Command::AddService),
-    ),
-    (
-        "-a",
-        "--add-server",
-        false,
-        Means::Command(Command::AddDest),
-    ),
-    ("-t", "--tcp-service", true, Means::Service(Protocol::Tcp)),
-    ("-u", "--udp-service", true, Means::Service(Protocol::Udp)),
-    ("-s", "--scheduler", true, Means::Scheduler),
-    ("-r", "--real-server", true, Means::RealServer),
-    ("-g", "--gatewaying", false, Means::Mode(Mode::Dr)),
-    ("-m", "--masquerading", false, Means::Mode(Mode::Nat)),
-    ("-i", "--ipip", false, Means::Mode(Mode::Tun)),
-    ("-w", "--weight", true, Means::Weight),
-    ("-x", "--u-threshold", true, Means::Threshold),
-    ("-y", "--l-threshold", true, Means::Threshold),
-    ("-b", "--sched-flags", false, Means::FullNatOrFlags),
-    ("", "--fullnat", false, Means::Mode(Mode::FullNat)),
-    ("", "--sctp-service", true, Means::Unsupported("SCTP")),
-    (
-        "-f",
-        "--fwmark-service",
-        true,
-        Means::Unsupported("a service by firewall mark"),
-    ),
-    (
-        "-6",
-        "--ipv6",
-        false,
-        Means::Unsupported("a service by firewall mark"),
-    ),
-    (
-        "-p",
-        "--persistent",
-        false,
-        Means::Unsupported("persistence"),
-    ),
-    ("-M", "--netmask", true, Means::Unsupported("persistence")),
-    (
-        "-o",
-        "--ops",
-        false,
-        Means::Unsupported("one-packet scheduling"),
-    ),
-    ("-O", "", false, Means::Unsupported("one-packet scheduling")),
-    ("", "--pe", true, Means::Unsupported("a persistence engine")),
-    ("", "--tun-type", true, Means::Unsupported("tunnelling")),
-    ("", "--tun-port", true, Means::Unsupported("tunnelling")),
-    ("", "--tun-nocsum", false, Means::Unsupported("tunnelling")),
-    ("", "--tun-csum", false, Means::Unsupported("tunnelling")),
-    ("", "--tun-remcsum", false, Means::Unsupported("tunnelling")),
-    ("-E", "--edit-service", false, Means::NotSaved),
-    ("-D", "--delete-service", false, Means::NotSaved),
-    ("-C", "--clear", false, Means::NotSaved),
-    ("-e", "--edit-server", false, Means::NotSaved),
-    ("-d", "--delete-server", false, Means::NotSaved),
-    ("-Z", "--zero", false, Means::NotSaved),
-    ("", "--set", false, Means::NotSaved),
-    ("", "--start-daemon", false, Means::NotSaved),
-    ("", "--stop-daemon", false, Means::NotSaved),
-];
-
-/// Options of a line, not yet checked against each other.
-#[derive(Default)]
-struct Options<'a> {
-    command: Option<Command>,
-    service: Option<(Protocol, &'a str)>,
-    scheduler: Option<&'a str>,
-    real_server: Option<&'a str>,
-    mode: Option<Mode>,
-    weight: Option<&'a str>,
-    full_nat_or_flags: bool,
-}
-
-impl<'a> Options<'a> {
-    fn parse(words: &[&'a str]) -> Result<Self, Problem> {
-        let mut options = Self::default();
-        let mut words = words.iter().copied();
-        while let Some(word) = words.next() {
-            let (name, joined) = split_option(word);
-            let known = OPTIONS
-                .iter()
-                .find(|(short, long, ..)| name == *short || name == *long);
-            let Some((_, _, takes_value, means)) = known.filter(|_| name.len() > 1) else {
-                return Err(Problem::new(
-                    format!("{word:?} is not an option of ipvsadm-save's lines"),
-                    "each option starts with - and a value belongs to the option before it",
-                ));
-            };
-            let value = match (takes_value, joined) {
-                (false, Some(_)) if name.starts_with("--") => {
-                    return Err(Problem::new(
-                        format!("{name} takes no value"),
-                        "take it away",
-                    ));
-                }
-                (true, None) => words.next().ok_or_else(|| {
-                    Problem::new(format!("{name} has no value"), "something must follow it")
-                })?,
-                (true, Some(value)) => value,
-                (false, _) => "",
-            };
-            options.take(name, value, *means)?;
-        }
-        Ok(options)
-    }
-
-    fn take(&mut self, name: &str, value: &'a str, means: Means) -> Result<(), Problem> {
-        let twice = match means {
-            Means::Command(command) => self.command.replace(command).is_some(),
-            Means::Service(protocol) => self.service.replace((protocol, value)).is_some(),
-            Means::Scheduler => self.scheduler.replace(value).is_some(),
-            Means::RealServer => self.real_server.replace(value).is_some(),
-            Means::Mode(mode) => self.mode.replace(mode).is_some(),
-            Means::Weight => self.weight.replace(value).is_some(),
-            Means::FullNatOrFlags => std::mem::replace(&mut self.full_nat_or_flags, true),
-            Means::Threshold if value == "0" => false,
-            Means::Threshold => return Err(unsupported(name, "a threshold of connections")),
-            Means::Unsupported(what) => return Err(unsupported(name, what)),
-            Means::NotSaved => {
-                return Err(Problem::new(
-                    format!("{name} has no place in a saved configuration"),
-                    "keep -A and -a lines only: restore makes the running configuration that of \
-                     the file, whatever was there",
-                ));
-            }
-        };
-        if twice {
-            return Err(Problem::new(
-                format!("{name} says again what the line has said already"),
-                "give one service, one real server and one mode a line",
-            ));
-        }
-        // From here on nothing else can be done with the flags of a scheduler.
-        if self.full_nat_or_flags && self.command == Some(Command::AddService) {
-            return Err(unsupported("-b", "a flag of a scheduler"));
-        }
-        Ok(())
-    }
-
+impl Options<'_> {
     /// The service that the line is about.
     fn service_id(&self, ports: &Ports) -> Result<ServiceId, Problem> {
         let Some((protocol, text)) = self.service else {
@@ -388,30 +218,6 @@ impl<'a> Options<'a> {
         let spec = DestSpec { mode, weight };
         spec.validate(&id, &service).map_err(Problem::of_spec)?;
         Ok(Line::Dest(service, id, spec))
-    }
-}
-
-fn unsupported(option: &str, what: &str) -> Problem {
-    Problem::new(
-        format!("{option}: {what} is not supported by this version"),
-        "take it out of the line to do without",
-    )
-}
-
-/// Takes `-w1` and `--weight=1` apart.
-fn split_option(word: &str) -> (&str, Option<&str>) {
-    if word.starts_with("--") {
-        return match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word, None),
-        };
-    }
-    match word.char_indices().nth(2) {
-        Some((at, _)) if word.starts_with('-') => {
-            let (name, value) = word.split_at(at);
-            (name, Some(value))
-        }
-        _ => (word, None),
     }
 }
 

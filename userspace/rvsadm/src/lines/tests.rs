@@ -115,6 +115,8 @@ fn refused_with_a_reason() {
         ("-w -1", "\"-1\""),
         ("-s rr", "scheduler"),
         ("-g -g", "again"),
+        ("-gm", "-g takes no value"),
+        ("--gatewaying=yes", "--gatewaying takes no value"),
     ] {
         let problem = read(&format!("{dest} {options}")).expect_err(options);
         assert!(problem.reason.contains(reason), "{options}: {problem:?}");

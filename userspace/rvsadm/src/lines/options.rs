@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options of ipvsadm's lines.
+
+use rvs_engine::spec::{Mode, Protocol};
+
+use super::Problem;
+
+/// What a line adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    AddService,
+    AddDest,
+}
+
+/// What an option is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Command(Command),
+    Service(Protocol),
+    Scheduler,
+    RealServer,
+    Mode(Mode),
+    Weight,
+    /// An upper or lower threshold; 0 is none, and that is what there is.
+    Threshold,
+    /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, flags of a scheduler otherwise.
+    FullNatOrFlags,
+    /// Something that this version lacks.
+    Unsupported(&'static str),
+    /// A command that a saved file does not have.
+    NotSaved,
+}
+
+/// An option.
+struct Known {
+    letter: &'static str,
+    name: &'static str,
+    takes_value: bool,
+    means: Means,
+}
+
+/// An option without a value.
+const fn flag(letter: &'static str, name: &'static str, means: Means) -> Known {
+    Known {
+        letter,
+        name,
+        takes_value: false,
+        means,
+    }
+}
+
+/// An option that a value follows.
+const fn valued(letter: &'static str, name: &'static str, means: Means) -> Known {
+    Known {
+        takes_value: true,
+        ..flag(letter, name, means)
+    }
+}
+
+/// What this version lacks.
+const FWMARK: Means = Means::Unsupported("a service by firewall mark");
+const ONE_PACKET: Means = Means::Unsupported("one-packet scheduling");
+const PERSISTENCE: Means = Means::Unsupported("persistence");
+const TUNNELLING: Means = Means::Unsupported("tunnelling");
+
+/// Options by letter and name, as in ipvsadm 1.31.
+const OPTIONS: &[Known] = &[
+    flag("-A", "--add-service", Means::Command(Command::AddService)),
+    flag("-a", "--add-server", Means::Command(Command::AddDest)),
+    valued("-t", "--tcp-service", Means::Service(Protocol::Tcp)),
+    valued("-u", "--udp-service", Means::Service(Protocol::Udp)),
+    valued("-s", "--scheduler", Means::Scheduler),
+    valued("-r", "--real-server", Means::RealServer),
+    flag("-g", "--gatewaying", Means::Mode(Mode::Dr)),
+    flag("-m", "--masquerading", Means::Mode(Mode::Nat)),
+    flag("-i", "--ipip", Means::Mode(Mode::Tun)),
+    valued("-w", "--weight", Means::Weight),
+    valued("-x", "--u-threshold", Means::Threshold),
+    valued("-y", "--l-threshold", Means::Threshold),
+    flag("-b", "--sched-flags", Means::FullNatOrFlags),
+    flag("", "--fullnat", Means::Mode(Mode::FullNat)),
+    valued("", "--sctp-service", Means::Unsupported("SCTP")),
+    valued("-f", "--fwmark-service", FWMARK),
+    flag("-6", "--ipv6", FWMARK),
+    flag("-p", "--persistent", PERSISTENCE),
+    valued("-M", "--netmask", PERSISTENCE),
+    flag("-o", "--ops", ONE_PACKET),
+    flag("-O", "", ONE_PACKET),
+    valued("", "--pe", Means::Unsupported("a persistence engine")),
+    valued("", "--tun-type", TUNNELLING),
+    valued("", "--tun-port", TUNNELLING),
+    flag("", "--tun-nocsum", TUNNELLING),
+    flag("", "--tun-csum", TUNNELLING),
+    flag("", "--tun-remcsum", TUNNELLING),
+    flag("-E", "--edit-service", Means::NotSaved),
+    flag("-D", "--delete-service", Means::NotSaved),
+    flag("-C", "--clear", Means::NotSaved),
+    flag("-e", "--edit-server", Means::NotSaved),
+    flag("-d", "--delete-server", Means::NotSaved),
+    flag("-Z", "--zero", Means::NotSaved),
+    flag("", "--set", Means::NotSaved),
+    flag("", "--start-daemon", Means::NotSaved),
+    flag("", "--stop-daemon", Means::NotSaved),
+];
+
+/// Options of a line, not yet checked against each other.
+#[derive(Default)]
+pub(super) struct Options<'a> {
+    pub(super) command: Option<Command>,
+    pub(super) service: Option<(Protocol, &'a str)>,
+    pub(super) scheduler: Option<&'a str>,
+    pub(super) real_server: Option<&'a str>,
+    pub(super) mode: Option<Mode>,
+    pub(super) weight: Option<&'a str>,
+    pub(super) full_nat_or_flags: bool,
+}
+
+impl<'a> Options<'a> {
+    /// Reads the words of a line.
+    pub(super) fn parse(words: &[&'a str]) -> Result<Self, Problem> {
+        let mut options = Self::default();
+        let mut words = words.iter().copied();
+        while let Some(word) = words.next() {
+            let (name, joined) = split_option(word);
+            let mut known = OPTIONS.iter().filter(|_| name.len() > 1);
+            let Some(known) = known.find(|known| name == known.letter || name == known.name) else {
+                return Err(Problem::new(
+                    format!("{word:?} is not an option of ipvsadm-save's lines"),
+                    "each option starts with - and a value belongs to the option before it",
+                ));
+            };
+            let value = match joined {
+                Some(value) if known.takes_value => value,
+                // Whatever its value, it is refused for what it is.
+                Some(_) if matches!(known.means, Means::Unsupported(_)) => "",
+                Some(value) => {
+                    return Err(Problem::new(
+                        format!("{name} takes no value, and {value:?} follows it"),
+                        "write each option on its own",
+                    ));
+                }
+                None if known.takes_value => words.next().ok_or_else(|| {
+                    Problem::new(format!("{name} has no value"), "something must follow it")
+                })?,
+                None => "",
+            };
+            options.take(name, value, known.means)?;
+        }
+        Ok(options)
+    }
+
+    fn take(&mut self, name: &str, value: &'a str, means: Means) -> Result<(), Problem> {
+        let twice = match means {
+            Means::Command(command) => self.command.replace(command).is_some(),
+            Means::Service(protocol) => self.service.replace((protocol, value)).is_some(),
+            Means::Scheduler => self.scheduler.replace(value).is_some(),
+            Means::RealServer => self.real_server.replace(value).is_some(),
+            Means::Mode(mode) => self.mode.replace(mode).is_some(),
+            Means::Weight => self.weight.replace(value).is_some(),
+            Means::FullNatOrFlags => std::mem::replace(&mut self.full_nat_or_flags, true),
+            Means::Threshold if value == "0" => false,
+            Means::Threshold => return Err(unsupported(name, "a threshold of connections")),
+            Means::Unsupported(what) => return Err(unsupported(name, what)),
+            Means::NotSaved => {
+                return Err(Problem::new(
+                    format!("{name} has no place in a saved configuration"),
+                    "keep -A and -a lines only: restore makes the running configuration that of \
+                     the file, whatever was there",
+                ));
+            }
+        };
+        if twice {
+            return Err(Problem::new(
+                format!("{name} says again what the line has said already"),
+                "give one service, one real server and one mode a line",
+            ));
+        }
+        // From here on nothing else can be done with the flags of a scheduler.
+        if self.full_nat_or_flags && self.command == Some(Command::AddService) {
+            return Err(unsupported("-b", "a flag of a scheduler"));
+        }
+        Ok(())
+    }
+}
+
+/// The problem of something that this version lacks.
+pub(super) fn unsupported(option: &str, what: &str) -> Problem {
+    Problem::new(
+        format!("{option}: {what} is not supported by this version"),
+        "take it out of the line to do without",
+    )
+}
+
+/// Takes `-w1` and `--weight=1` apart.
+fn split_option(word: &str) -> (&str, Option<&str>) {
+    if word.starts_with("--") {
+        return match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+    }
+    match word.char_indices().nth(2) {
+        Some((at, _)) if word.starts_with('-') => {
+            let (name, value) = word.split_at(at);
+            (name, Some(value))
+        }
+        _ => (word, None),
+    }
+}
