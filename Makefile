@@ -2,10 +2,10 @@
 # What a developer types. Each target is one script; `make help` lists them.
 
 RVS_CACHE ?= $(HOME)/.cache/rvs
-export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE
+export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm check bench demo clean
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 
 test: modules tools ## everything: check, host tests, guest tests
 	@scripts/test check host vm
+
+debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
+	@scripts/debug-kernel
+
+test-debug: debug-kernel tools ## guest tests on the debug kernel, two CPUs (T=name selects)
+	@scripts/test-debug $(T)
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
 	@scripts/bench $(CASES)

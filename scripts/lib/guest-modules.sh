@@ -4,10 +4,9 @@
 # ours under extra/. A tree of its own for each checkout; depmod replaces
 # index files instead of writing into them, so the stock tree stays as it is.
 
-# guest_modules RELEASE: brings the tree up to date and prints its path.
+# guest_modules RELEASE STOCK: brings the tree up to date and prints its path.
 guest_modules() {
-    local release=$1
-    local stock=$RVS_ROOT/usr/lib/modules/$release tree=$RVS_WORK/modules/$release
+    local release=$1 stock=$2 tree=$RVS_WORK/modules/$1
     local built=$RVS_REPO/build/kbuild/$release ko changed=no
     mkdir -p "$RVS_WORK/modules"
     exec 8>"$RVS_WORK/modules/lock"
