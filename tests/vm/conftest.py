@@ -11,12 +11,13 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 # pylint: disable=wrong-import-position
+from lab import debug, shell  # noqa: E402
 from lab import director as directors  # noqa: E402
-from lab import shell  # noqa: E402
 from lab.kernel_log import KernelLog  # noqa: E402
 from lab.topology import Lab  # noqa: E402
 
-TEST_SECONDS = 120
+DEBUG_KERNEL = debug.is_debug_kernel()
+TEST_SECONDS = 480 if DEBUG_KERNEL else 120
 
 
 @pytest.fixture(name="lab")
@@ -52,7 +53,7 @@ class TooLong(AssertionError):
 
 
 def _too_long(_signal, _frame):
-    raise TooLong(f"test still running after {TEST_SECONDS} s")
+    raise TooLong("the test took longer than it may")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -60,7 +61,8 @@ def pytest_runtest_protocol(item, nextitem):
     """Starts the clock and the log of one test, set-up and teardown included."""
     item.kernel_log = KernelLog()
     signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(TEST_SECONDS)
+    mark = item.get_closest_marker("seconds")
+    signal.alarm(mark.args[0] if mark else TEST_SECONDS)
     try:
         return (yield)
     finally:
@@ -93,9 +95,33 @@ def pytest_runtest_logreport(report):
     OUTCOMES[report.nodeid] = max(old, report.outcome, key=rank.get)
 
 
+def pytest_sessionstart():
+    """Only what the tests lose counts."""
+    if DEBUG_KERNEL:
+        debug.forget_leaks()
+
+
+def _last_checks():
+    """What the debug kernel knows only at the end: problems by name."""
+    stopped = "it has stopped: it has complained, maybe before the first test"
+    yield "lockdep", "" if debug.lockdep_is_on() else stopped
+    log = KernelLog()
+    for state in ("loaded", "unloaded"):
+        if state == "unloaded":
+            shell.rmmod("rvs", "toa")
+        yield f"kmemleak, modules {state}", "".join(debug.leaks())
+    yield "kernel log at the end", "\n".join(log.complaints())
+    log.close()
+
+
 def pytest_sessionfinish(session):
-    """The totals for `make test`, where a share is there to take them."""
-    del session
+    """The last checks, and the totals for `make test` where a share is there to take them."""
+    if DEBUG_KERNEL and OUTCOMES:
+        for name, problem in _last_checks():
+            OUTCOMES[name] = "failed" if problem else "passed"
+            print(f"\n{name}: {problem or 'ok'}", flush=True)
+            if problem:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
     path = os.environ.get("RVS_TOTALS")
     if path:
         counts = {k: list(OUTCOMES.values()).count(k) for k in ("passed", "failed", "skipped")}
