@@ -148,7 +148,8 @@ impl Conn {
         if seen == now {
             return true;
         }
-        if now.wrapping_sub(seen) > settings.timeout(self.state()) {
+        let silent = now.wrapping_sub(seen);
+        if silent > settings.timeout(self.state()) && !is_ahead(silent) {
             return false;
         }
         self.seen.store(now, Ordering::Relaxed);
@@ -159,15 +160,22 @@ impl Conn {
     #[inline(always)]
     pub(super) fn is_expired(&self, now: u32, settings: &LiveSettings) -> bool {
         let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
-        // A packet on another CPU may have come after `now` was read.
-        silent > settings.timeout(self.state()) && silent < u32::MAX / 2
+        silent > settings.timeout(self.state()) && !is_ahead(silent)
     }
 
     /// Milliseconds until it expires when no packet comes.
     pub(super) fn expires(&self, settings: &LiveSettings) -> u32 {
         let silent = time::now().wrapping_sub(self.seen.load(Ordering::Relaxed));
+        let silent = if is_ahead(silent) { 0 } else { silent };
         time::to_millis(settings.timeout(self.state()).saturating_sub(silent))
     }
+}
+
+/// Whether a packet came after the present tick was read: on another CPU, while this one was held
+/// up between the two reads.
+#[inline]
+const fn is_ahead(silent: u32) -> bool {
+    silent > u32::MAX - time::seconds(600)
 }
 
 /// A new connection from the slab; none when there is no memory.
