@@ -11,7 +11,10 @@ use core::{
 };
 
 use kernel::{
-    error::{code::EHOSTUNREACH, from_err_ptr},
+    error::{
+        code::{EHOSTUNREACH, ENOBUFS},
+        from_err_ptr,
+    },
     prelude::*,
 };
 
@@ -49,7 +52,7 @@ impl NextHop {
     /// # Errors
     ///
     /// What the routing table says (`ENETUNREACH` …); `EHOSTUNREACH` for broadcast and multicast
-    /// routes and when there is no room for a neighbour.
+    /// routes; `ENOBUFS` when there is no memory or no room for a neighbour.
     pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr) -> Result<Self> {
         let address_be = u32::from_ne_bytes(address.octets());
         // SAFETY: The namespace is alive.
@@ -70,11 +73,10 @@ impl NextHop {
             return Err(EHOSTUNREACH);
         }
         // SAFETY: We hold the route.
-        let neighbour = unsafe {
-            bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(address_be).cast())
-        };
+        let neighbour =
+            unsafe { bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(address_be).cast()) };
         // INVARIANT: The look-up took the reference.
-        hop.neighbour = Some(NonNull::new(neighbour).ok_or(EHOSTUNREACH)?);
+        hop.neighbour = Some(NonNull::new(neighbour).ok_or(ENOBUFS)?);
         // SAFETY: The route holds its device.
         hop.headroom = unsafe { bindings::rvs_ll_reserved_space(hop.device().0.cast()) };
         // SAFETY: We hold the route.
@@ -99,7 +101,8 @@ impl NextHop {
     pub(crate) fn device(&self) -> Device {
         // SAFETY: Both members of the union are the same pointer; the kernel may exchange it for
         // the blackhole device at any time, hence one whole read.
-        let device = unsafe { ptr::read_volatile(ptr::addr_of!((*self.dst()).__bindgen_anon_1.dev)) };
+        let device =
+            unsafe { ptr::read_volatile(ptr::addr_of!((*self.dst()).__bindgen_anon_1.dev)) };
         Device(device.cast())
     }
 

@@ -446,8 +446,14 @@ impl<'a> ConfigGuard<'a> {
             return Err(ChangeError::DestExists(id));
         }
         match id.address {
-            IpAddr::V4(address) if dest::is_routable(net, address) => {}
-            _ => return Err(ChangeError::NoRoute(id.address)),
+            IpAddr::V4(address) => dest::check_routable(net, address).map_err(|error| {
+                if error == ENOMEM || error == ENOBUFS {
+                    ChangeError::NoMemory
+                } else {
+                    ChangeError::NoRoute(id.address)
+                }
+            })?,
+            IpAddr::V6(_) => return Err(ChangeError::NoRoute(id.address)),
         }
         let dest = Dest::new(service, id, spec).map_err(|_| ChangeError::NoMemory)?;
         let member = Member {

@@ -173,19 +173,25 @@ impl Dest {
         }
     }
 
-    /// Forgets the way to it where it leads through `device`, or at all.
+    /// Forgets the way to it where it leads through `device`, or at all. A way that is no longer
+    /// good is forgotten too: its route may name another device by now, but its neighbour holds on
+    /// to the old one.
     pub(super) fn forget_way(&self, device: Option<Device>) {
         let guard = kernel::sync::rcu::read_lock();
         let Some(way) = self.way.get(Rcu::of(&guard)) else {
             return;
         };
-        if device.is_none_or(|device| way.device() == device) {
+        if device.is_none_or(|device| way.device() == device) || !way.is_good() {
             self.way.replace(None);
         }
     }
 }
 
 /// Whether there is a route to a real server now.
-pub(super) fn is_routable(net: &'static Net, address: Ipv4Addr) -> bool {
-    NextHop::lookup(net, address).is_ok()
+///
+/// # Errors
+///
+/// Those of [`NextHop::lookup`].
+pub(super) fn check_routable(net: &'static Net, address: Ipv4Addr) -> Result {
+    NextHop::lookup(net, address).map(drop)
 }

@@ -2,6 +2,8 @@
 
 //! Direct routing: addresses and ports stay, only the frame's destination changes.
 
+use kernel::prelude::*;
+
 use super::super::hook::refuse;
 use crate::{
     engine::wire::Ipv4,
@@ -28,8 +30,8 @@ pub(in crate::datapath) fn dr<'a>(
     let way = match dest.way(rcu) {
         Some(way) => way,
         None => match find_way(netns, dest, rcu) {
-            Some(way) => way,
-            None => return refuse(skb, Answer::HostUnreachable),
+            Ok(way) => way,
+            Err(error) => return no_way(netns, skb, error),
         },
     };
     if way.is_local() {
@@ -61,13 +63,22 @@ pub(in crate::datapath) fn dr<'a>(
 }
 
 #[cold]
-fn find_way<'a>(netns: &'a Netns, dest: &'a Dest, rcu: Rcu<'a>) -> Option<&'a NextHop> {
+fn find_way<'a>(netns: &'a Netns, dest: &'a Dest, rcu: Rcu<'a>) -> Result<&'a NextHop> {
     netns.counters.count(Counter::RouteRefreshes);
-    let way = dest.find_way(netns.net(), rcu);
-    if way.is_err() {
-        netns.counters.count(Counter::DropNoRoute);
+    dest.find_way(netns.net(), rcu)
+}
+
+/// A packet for a dest to which no way was found.
+///
+/// On lack of memory the sender is told nothing: it would give up, and its next try may succeed.
+#[cold]
+fn no_way<'a>(netns: &'a Netns, skb: Skb<'a>, error: Error) -> Verdict<'a> {
+    if error == ENOMEM || error == ENOBUFS {
+        netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
     }
-    way.ok()
+    netns.counters.count(Counter::DropNoRoute);
+    refuse(skb, Answer::HostUnreachable)
 }
 
 /// Whether a packet over the MTU is one that will be cut into segments under it.
