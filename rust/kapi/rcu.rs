@@ -104,6 +104,24 @@ impl<T: Send + Sync + 'static> Drop for RcuSlot<T> {
     }
 }
 
+/// A moment, to be asked later whether its readers are gone.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(usize);
+
+impl Moment {
+    /// This one.
+    pub(crate) fn now() -> Self {
+        // SAFETY: No requirements.
+        Self(unsafe { bindings::start_poll_synchronize_rcu() })
+    }
+
+    /// Whether everyone who was reading then has finished.
+    pub(crate) fn has_no_readers(self) -> bool {
+        // SAFETY: No requirements; the number is of the function above.
+        unsafe { bindings::poll_state_synchronize_rcu(self.0) }
+    }
+}
+
 /// Waits until all readers that run now are gone. May sleep.
 pub(crate) fn synchronize() {
     // SAFETY: No requirements but a context that may sleep, which callers have by contract.

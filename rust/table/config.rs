@@ -29,7 +29,7 @@ use crate::{
     },
     kapi::{
         netfilter::Hooks,
-        rcu::{Rcu, RcuBox, RcuSlot},
+        rcu::{Moment, Rcu, RcuBox, RcuSlot},
     },
 };
 
@@ -72,6 +72,8 @@ struct Removed {
     dest: Arc<Dest>,
     /// What it had carried when it was removed.
     carried: Traffic,
+    /// Those who were reading then may still give it connections.
+    at: Moment,
 }
 
 /// A refused change: which one of those given, and why.
@@ -541,23 +543,27 @@ impl<'a> ConfigGuard<'a> {
         }
     }
 
-    /// Keeps a removed dest while it has connections; there is room for it.
+    /// Keeps a removed dest while it has connections; there is room for it. Packets no longer see
+    /// it, but for those that are on their way.
     fn retire_dest(&mut self, dest: Arc<Dest>, carried: Traffic) {
         dest.set_gone();
-        let _ = self
-            .config
-            .removed
-            .push_within_capacity(Removed { dest, carried });
+        let at = Moment::now();
+        let removed = Removed { dest, carried, at };
+        let _ = self.config.removed.push_within_capacity(removed);
+        self.netns.expect_work();
     }
 
-    /// Forgets removed dests that have no connections any more. True when some still have.
+    /// Forgets removed dests that have no connections any more and get none. True when some still
+    /// have.
     pub(super) fn bury_removed(&mut self) -> bool {
         let config = &mut *self.config;
         let before = config.removed.len();
         let mut retired = config.retired;
         config.removed.retain(|removed| {
             let dest = &removed.dest;
-            let lives = dest.active() > 0 || dest.inactive() > 0;
+            // In this order: what the last readers began is counted.
+            let may_grow = !removed.at.has_no_readers();
+            let lives = may_grow || dest.active() > 0 || dest.inactive() > 0;
             if !lives {
                 retired = retired.plus(dest.carried().since(removed.carried));
                 dest.forget_way(None);
@@ -568,6 +574,11 @@ impl<'a> ConfigGuard<'a> {
         if config.removed.len() != before {
             self.update_filter();
         }
+        !self.config.removed.is_empty()
+    }
+
+    /// Whether there are removed dests that are not forgotten yet.
+    pub(super) fn has_removed(&self) -> bool {
         !self.config.removed.is_empty()
     }
 

@@ -139,10 +139,7 @@ impl Netns {
     }
 
     /// Registers hooks that get this state; what activations do. They are gone before it is.
-    pub(crate) fn hook(
-        &self,
-        hooks: impl IntoIterator<Item = Description<Self>>,
-    ) -> Result<Hooks> {
+    pub(crate) fn hook(&self, hooks: impl IntoIterator<Item = Description<Self>>) -> Result<Hooks> {
         // SAFETY: `pre_exit` drops them and waits.
         unsafe { Hooks::register(self.net, self, hooks) }
     }
@@ -216,6 +213,11 @@ impl Netns {
         }
     }
 
+    /// There is something to clear up before long.
+    pub(super) fn expect_work(&self) {
+        self.wake(TICK);
+    }
+
     /// Shows connections to `visit`; see [`Connections::list`]. May sleep.
     ///
     /// The second part counts the table's resizes: when it differs between two calls, connections
@@ -242,7 +244,9 @@ impl Netns {
 
     /// Lets go of ways to dests through `device`, or of all.
     fn forget_ways(&self, device: Option<Device>) {
-        self.config.lock().for_each_dest(|dest| dest.forget_way(device));
+        self.config
+            .lock()
+            .for_each_dest(|dest| dest.forget_way(device));
     }
 }
 
@@ -261,8 +265,9 @@ impl Work for Netns {
             return Some(TICK);
         }
         self.idle.store(true, Ordering::SeqCst);
-        // Whoever added a connection before seeing us idle relies on this look.
-        if self.is_busy() && self.idle.swap(false, Ordering::SeqCst) {
+        // Whoever added a connection or removed a dest before seeing us idle relies on this look.
+        let busy = self.is_busy() || self.config().has_removed();
+        if busy && self.idle.swap(false, Ordering::SeqCst) {
             return Some(TICK);
         }
         None
