@@ -25,8 +25,10 @@ class Capture:
             *self.expression.split(), stdout=self._out, stderr=subprocess.PIPE, text=True,
         )
         # It says so once it listens; packets before that would be missed.
-        assert "listening" in self._process.stderr.readline() + self._process.stderr.readline()
-        return self
+        for line in self._process.stderr:
+            if "listening on" in line:
+                return self
+        raise AssertionError(f"tcpdump does not start: status {self._process.wait()}")
 
     def __exit__(self, *_):
         # Everything sent is in the socket by now; give tcpdump time to print it.
@@ -40,5 +42,5 @@ class Capture:
         self._process.wait(timeout=10)
         self._process.stderr.close()
         self._out.seek(0)
-        self.lines = self._out.read().splitlines()
+        self.lines = [line for line in self._out.read().splitlines() if line]
         self._out.close()

@@ -80,3 +80,13 @@ class Rvs:
     def flush(self):
         """Removes all services."""
         self.adm("service", "flush")
+
+    def restore(self, *services):
+        """Makes these services the whole configuration, with one program start."""
+        lines = []
+        for service in services:
+            which = f"-{service.protocol[0]} {service.vip}:{service.port}"
+            lines.append(f"-A {which} -s {service.scheduler}")
+            for address, weight in service.dests:
+                lines.append(f"-a {which} -r {address}:{service.port} -g -w {weight}")
+        return self.adm("restore", "-", stdin="\n".join(lines) + "\n")

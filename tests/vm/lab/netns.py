@@ -91,7 +91,7 @@ def wire(a, b, name_a, name_b):
     b.ip(f"link set {name_b} up")
 
 
-def wait_until(condition, what, seconds=10, step=0.05):
+def wait_until(condition, what, seconds=30, step=0.05):
     """Waits until CONDITION() is true and returns its value; fails naming WHAT."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

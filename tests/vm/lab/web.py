@@ -54,7 +54,7 @@ class WebServer:
         return [line.split() for line in text.splitlines()]
 
 
-def get(host, address, port=80, path="/", source_port=0, timeout=10):
+def get(host, address, port=80, path="/", source="", source_port=0, timeout=20):
     """One HTTP request on a connection of its own, from HOST; returns the answer's text.
 
     From this process and not by curl: a program start costs 0.1 s under emulation.
@@ -64,8 +64,8 @@ def get(host, address, port=80, path="/", source_port=0, timeout=10):
     with s:
         s.settimeout(timeout)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if source_port:
-            s.bind(("", source_port))
+        if source or source_port:
+            s.bind((source, source_port))
         s.connect((address, port))
         s.sendall(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
         answer = b""
