@@ -87,7 +87,7 @@ fn balance<'a>(netns: &'a Netns, mut skb: Skb<'a>, place: Place, rcu: Rcu<'a>) -
     };
     let hash = netns.connections.hash(&packet.tuple);
     if let Some(conn) = netns.connections.lookup(&packet.tuple, hash, rcu) {
-        if is_usable(netns, conn) {
+        if is_usable(netns, conn) && !begins_anew(netns, conn, &packet) {
             return forward(netns, conn, skb, &packet, place, rcu);
         }
         return new_flow::replace(netns, conn, skb, &packet, hash, place, rcu);
@@ -100,6 +100,12 @@ fn balance<'a>(netns: &'a Netns, mut skb: Skb<'a>, place: Place, rcu: Rcu<'a>) -
 fn is_usable(netns: &Netns, conn: &Conn) -> bool {
     conn.touch(&netns.settings) && !conn.dest().is_gone()
         || new_flow::may_stay(netns, conn)
+}
+
+/// Whether a client uses the port of a connection again that has ended.
+#[inline(always)]
+fn begins_anew(netns: &Netns, conn: &Conn, packet: &PacketV4) -> bool {
+    packet.segment.flags.opens() && new_flow::is_over(netns, conn)
 }
 
 /// A packet of an established connection.

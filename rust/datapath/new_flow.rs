@@ -72,6 +72,15 @@ pub(super) fn may_stay(netns: &Netns, conn: &Conn) -> bool {
         && conn.touch(&netns.settings)
 }
 
+/// Whether a SYN finds a connection that it shall not revive but have scheduled anew, as `ip_vs`
+/// has it by default (`conn_reuse_mode` 1): one that has ended, or, where connections are to leave
+/// dests at once, one whose dest takes no more.
+#[cold]
+pub(super) fn is_over(netns: &Netns, conn: &Conn) -> bool {
+    matches!(conn.state(), State::TimeWait | State::Close)
+        || netns.settings.expire_nodest() && conn.dest().spec().weight == 0
+}
+
 /// A packet of a connection that cannot stay.
 ///
 /// As in `ip_vs`, a TCP packet whose dest is gone is dropped with the connection; the client's
