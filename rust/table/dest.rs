@@ -109,9 +109,13 @@ impl Dest {
         self.traffic.sum()
     }
 
+    /// Counts a connection that was scheduled here.
+    pub(super) fn connection(&self) {
+        self.traffic.connection();
+    }
+
     /// Counts a connection in `state` that begins.
     pub(super) fn connection_begins(&self, state: State) {
-        self.traffic.connection();
         self.of(state).fetch_add(1, Ordering::Relaxed);
     }
 

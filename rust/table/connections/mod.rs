@@ -142,6 +142,8 @@ impl Connections {
         newest.push(NonNull::from(&new.node));
         self.count.fetch_add(1, Ordering::Relaxed);
         drop(guard);
+        // Not before: two CPUs may have made one of the same flow.
+        new.dest().connection();
         Some(Inserted::New(new))
     }
 
