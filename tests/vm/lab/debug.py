@@ -60,13 +60,17 @@ def text_of(module):
     return min(code), max(code) + 4096
 
 
-@contextlib.contextmanager
 def failing(module, **settings):
-    """Lets allocations fail that are made by code of MODULE or below it, as failslab is told.
+    """Lets allocations fail that are made by code of MODULE or below it; see failing_in."""
+    return failing_in(*text_of(module), **settings)
 
-    Without settings only those of tasks whose fail-nth is set.
+
+@contextlib.contextmanager
+def failing_in(start, end, **settings):
+    """Lets allocations fail that are made by code from START to END or below it.
+
+    SETTINGS are those of failslab; without any, only allocations of tasks whose fail-nth is set.
     """
-    start, end = text_of(module)
     values = {
         # The point is that callers do without a word what they have to.
         "verbose": 0,
@@ -86,4 +90,3 @@ def failing(module, **settings):
         yield
     finally:
         _write(f"{FAILSLAB}/probability", 0)
-        _write(f"{FAILSLAB}/times", 0)
