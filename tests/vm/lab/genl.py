@@ -10,6 +10,7 @@ import functools
 import ipaddress
 import os
 import pathlib
+import select
 import socket
 import struct
 
@@ -68,12 +69,15 @@ class Spec:
             for each in spec["attribute-sets"]
         }
 
+        self._numbered = {
+            (of, kind.number): (name, kind)
+            for of, kinds in self.sets.items()
+            for name, kind in kinds.items()
+        }
+
     def find(self, of, number):
         """Name and kind of an attribute; `?N` for what the spec lacks."""
-        for name, kind in self.sets.get(of, {}).items():
-            if kind.number == number:
-                return name, kind
-        return f"?{number}", Kind(number, "binary")
+        return self._numbered.get((of, number), (f"?{number}", Kind(number, "binary")))
 
 
 @functools.cache
@@ -175,6 +179,9 @@ class Refused(Exception):
     errno: str
     text: str = ""
     where: str = ""
+
+    def __str__(self):
+        return f"{self.errno} {self.text!r} ({self.where or 'no attribute'})"
 
 
 @dataclasses.dataclass
@@ -304,6 +311,10 @@ class Client:
         (reply,) = self.do(command, **attrs)
         return reply.content
 
+    def shrink(self, size):
+        """Lets at most about SIZE bytes wait to be read."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
     def listen(self):
         """Joins the group of events."""
         self._socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, self._groups["events"])
@@ -311,15 +322,13 @@ class Client:
     def events(self):
         """Events that have come: (name, content), in order. A change's are there with its ack."""
         found = []
-        while True:
-            try:
-                data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return found
+        while select.select([self._socket], [], [], 0)[0]:
+            data = self._socket.recv(1 << 16)
             while data:
                 (length,) = struct.unpack_from("I", data)
                 body, data = data[16:length], data[(length + 3) & ~3 :]
                 found.append((spec().names[body[0]], decode(body[4:])))
+        return found
 
 
 def _group(entry):

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Listeners learn of every change, in order, with what it changed."""
+
+import json
+import subprocess
+
+import pytest
+from lab.genl import Refused
+from lab.lone import DEST, ID, SERVICE, batch, host_fixture, nl_fixture, step
+
+__all__ = ["host_fixture", "nl_fixture"]
+
+ADD = [step("service-add", scheduler="rr"), step("dest-add", to=DEST, mode=1, weight=1)]
+
+
+@pytest.fixture(name="listener")
+def _listener(nl, host):
+    """A second socket, which hears events."""
+    del nl
+    with host.client() as client:
+        client.listen()
+        yield client
+
+
+def names(listener):
+    return [name.removesuffix("-ntf") for name, _ in listener.events()]
+
+
+def monitor(host, *args):
+    """A running `rvsadm monitor` that listens already."""
+    child = host.start(
+        "rvsadm", "monitor", "--timeout", 60, *args,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    assert child.stderr.readline() == "rvsadm: listening for events\n"
+    return child
+
+
+def life(nl):
+    """A service's life; seven events."""
+    nl.do("service-add", service=dict(SERVICE, scheduler="rr"))
+    nl.do("dest-add", service=SERVICE, dest=dict(DEST, mode=1, weight=1))
+    nl.do("dest-set", service=SERVICE, dest=dict(DEST, weight=5))
+    nl.do("service-set", service=dict(SERVICE, scheduler="wrr"))
+    nl.do("config-set", config={"udp-timeout": 33})
+    nl.do("dest-del", service=SERVICE, dest=DEST)
+    nl.do("service-del", service=SERVICE)
+
+
+LIFE = ["service-add", "dest-add", "dest-set", "service-set", "config", "dest-del", "service-del"]
+
+
+def test_a_life_in_order_with_rising_generations(nl, listener):
+    life(nl)
+    events = listener.events()
+    assert [name.removesuffix("-ntf") for name, _ in events] == LIFE
+    generations = [content["generation"] for _, content in events]
+    assert generations == list(range(generations[0], generations[0] + len(LIFE)))
+
+
+def test_event_has_what_get_gives(nl, listener):
+    nl.do("service-add", service=dict(SERVICE, scheduler="rr"))
+    assert listener.events() == [("service-add-ntf", nl.one("service-get", service=SERVICE))]
+    nl.do("dest-add", service=SERVICE, dest=dict(DEST, mode=1, weight=3))
+    assert listener.events() == [("dest-add-ntf", nl.one("dest-get", service=SERVICE, dest=DEST))]
+    nl.do("dest-set", service=SERVICE, dest=dict(DEST, weight=4))
+    assert listener.events() == [("dest-set-ntf", nl.one("dest-get", service=SERVICE, dest=DEST))]
+    nl.do("config-set", config={"udp-timeout": 34})
+    assert listener.events() == [("config-ntf", nl.one("config-get"))]
+
+
+def test_removal_tells_what_was_there(nl, listener):
+    batch(nl, ADD)
+    was_dest = nl.one("dest-get", service=SERVICE, dest=DEST)
+    listener.events()
+    nl.do("dest-del", service=SERVICE, dest=DEST)
+    ((name, content),) = listener.events()
+    assert (name, content["dest"]) == ("dest-del-ntf", was_dest["dest"])
+    was_service = nl.one("service-get", service=SERVICE)
+    nl.do("service-del", service=SERVICE)
+    ((name, content),) = listener.events()
+    assert (name, content["service"]) == ("service-del-ntf", was_service["service"])
+
+
+def test_removed_service_is_one_event(nl, listener):
+    batch(nl, ADD)
+    listener.events()
+    nl.do("service-del", service=SERVICE)
+    assert names(listener) == ["service-del"]
+
+
+def test_flush_is_an_event_a_service(nl, listener):
+    batch(nl, [*ADD, step("service-add", dict(SERVICE, port=81), scheduler="rr")])
+    listener.events()
+    nl.do("service-flush")
+    events = listener.events()
+    assert [(name, content["service"]["port"]) for name, content in events] == [
+        ("service-del-ntf", 80), ("service-del-ntf", 81),
+    ]
+
+
+def test_flush_of_nothing_is_no_event(nl, listener):
+    nl.do("service-flush")
+    assert names(listener) == []
+
+
+def test_batch_tells_of_the_whole(nl, listener):
+    passing = dict(SERVICE, port=82)
+    batch(nl, [
+        *ADD, step("dest-set", to=DEST, weight=9), step("service-add", passing, scheduler="rr"),
+        step("service-del", passing),
+    ])
+    events = listener.events()
+    assert [name for name, _ in events] == ["service-add-ntf", "dest-add-ntf", "dest-set-ntf"]
+    # Nobody ever saw it with weight 1.
+    assert [content["dest"]["weight"] for _, content in events[1:]] == [9, 9]
+    assert len({content["generation"] for _, content in events}) == 1
+
+
+def test_refused_change_is_no_event(nl, listener):
+    for steps in ([step("service-del")], [*ADD, step("dest-set", to=DEST, weight=70000)]):
+        with pytest.raises(Refused):
+            batch(nl, steps)
+    with pytest.raises(Refused):
+        nl.do("config-set", config={"udp-timeout": 0})
+    assert names(listener) == []
+
+
+def test_reading_and_zeroing_are_no_events(nl, listener):
+    batch(nl, ADD)
+    listener.events()
+    nl.dump("dest-get")
+    nl.do("stats-zero")
+    nl.do("conn-flush")
+    assert names(listener) == []
+
+
+def test_every_listener_hears_it(nl, listener, host):
+    with host.client() as second:
+        second.listen()
+        batch(nl, ADD)
+        assert names(second) == names(listener) == ["service-add", "dest-add"]
+
+
+def test_listener_that_is_too_slow_learns_that_it_missed_some(nl, host):
+    with host.client() as slow:
+        slow.shrink(4096)
+        slow.listen()
+        batch(nl, ADD)
+        with pytest.raises(OSError, match="No buffer space"):
+            for weight in range(100):
+                nl.do("dest-set", service=SERVICE, dest=dict(DEST, weight=weight))
+            slow.events()
+
+
+def test_monitor_prints_a_life(nl, host):
+    child = monitor(host, "--count", len(LIFE))
+    life(nl)
+    out, err = child.communicate(timeout=60)
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == LIFE
+    assert lines[0] == f"service-add {ID} scheduler rr"
+    assert lines[1] == f"dest-add {ID} 10.1.1.1:80 mode dr weight 1"
+    assert lines[2] == f"dest-set {ID} 10.1.1.1:80 mode dr weight 5"
+    assert lines[3] == f"service-set {ID} scheduler wrr"
+    assert lines[4].startswith("config ") and "--udp-timeout 33" in lines[4]
+    assert lines[5] == f"dest-del {ID} 10.1.1.1:80 mode dr weight 5"
+    assert lines[6] == f"service-del {ID} scheduler wrr"
+    assert (child.returncode, err) == (0, "")
+
+
+def test_monitor_prints_a_document_an_event(nl, host):
+    child = monitor(host, "--count", len(LIFE), "-j")
+    life(nl)
+    out, _ = child.communicate(timeout=60)
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events] == LIFE
+    assert events[0]["service"]["id"] == ID
+    assert (events[1]["dest"]["id"], events[1]["dest"]["weight"]) == ("10.1.1.1:80", 1)
+    assert events[2]["dest"]["weight"] == 5
+    assert events[3]["service"]["scheduler"] == "wrr"
+    assert events[4]["config"]["udp_timeout"] == 33
+    assert events[5]["dest"]["service"] == ID
+    generations = [event["generation"] for event in events]
+    assert generations == sorted(set(generations))
+
+
+def test_monitor_of_a_reader_that_leaves_is_no_error(nl, host):
+    child = monitor(host)
+    child.stdout.close()
+    batch(nl, ADD)
+    assert child.wait(timeout=60) == 0
+    assert child.stderr.read() == ""
+
+
+def test_monitor_says_when_less_came_than_asked_for(nl, host):
+    del nl
+    done = host.adm("monitor", "--count", 1, "--timeout", 1, check=False)
+    assert done.returncode == 1
+    assert "0 of 1 came before the timeout" in done.stderr
