@@ -12,6 +12,7 @@ import time
 import pytest
 
 from . import director as directors
+from . import shell
 from .flood import Pktgen
 from .netns import wait_until
 from .packets import Tap, icmp, mac_bytes
@@ -68,9 +69,10 @@ class Wire:
         for tap in (self.tap, *self.real.values()):
             tap.drain()
 
-    def flood(self, *options, destination=VIP, port=53, cpu=0):
-        """A pktgen that floods the director."""
-        return Pktgen(self.lab.router, "to-director", self.director_mac, destination, port,
+    def flood(self, *options, destination=VIP, port=53, cpu=0, host=None):
+        """A pktgen that floods the director, from the router's port or from a real server."""
+        device = "eth0" if host else "to-director"
+        return Pktgen(host or self.lab.router, device, self.director_mac, destination, port,
                       *options, cpu=cpu)
 
     def close(self):
@@ -81,6 +83,16 @@ class Wire:
 
 class Observed(directors.Rvs):
     """RVS with what tests ask of it."""
+
+    def __init__(self, host):
+        super().__init__(host)
+        self._configured = True
+
+    def adm(self, *args, **kwargs):
+        """As in Rvs; without a program start for nsenter, as tests spend their time on those."""
+        self._configured |= args[:2] == ("config", "set")
+        with self.host.inside():
+            return shell.run("rvsadm", *args, **kwargs)
 
     def counters(self):
         """The namespace's counters."""
@@ -103,7 +115,9 @@ class Observed(directors.Rvs):
         """No services, no connections, settings as at the start, statistics zero."""
         self.flush()
         self.adm("conn", "flush")
-        self.adm("config", "set", *DEFAULT_CONFIG)
+        if self._configured:
+            self.adm("config", "set", *DEFAULT_CONFIG)
+            self._configured = False
         self.adm("stats", "zero")
 
 
@@ -122,13 +136,16 @@ def _wire(lab):
     made.close()
 
 
+@pytest.fixture(name="director_rvs", scope="module")
+def _director_rvs(lab):
+    return Observed(lab.director)
+
+
 @pytest.fixture(name="rvs")
-def _rvs(lab):
+def _rvs(director_rvs):
     """RVS on the director, as new at the start of each test."""
-    made = Observed(lab.director)
-    made.reset()
-    yield made
-    made.reset()
+    director_rvs.reset()
+    return director_rvs
 
 
 @pytest.fixture(name="ipvs")
