@@ -20,13 +20,14 @@ CASES = [
     ("weight out of range", f"dest add {ID} 192.168.56.102:80 --mode dr --weight 70000", 1, "70000"),
     ("other port with dr", f"dest add {ID} 192.168.56.102:81 --mode dr", 1, "port"),
     ("no such mode", f"dest add {ID} 192.168.56.102:80 --mode odd", 2, "odd"),
-    ("no route", f"dest add {ID} 240.0.0.1:80 --mode dr", 1, "240.0.0.1"),
+    ("no route", f"dest add {ID} 198.18.0.1:80 --mode dr", 1, "198.18.0.1"),
 ]
 
 
 def test_refusals(lab, rvs):
     """All in one lab: each leaves the configuration as it was."""
     rvs.add(Service([(lab.addresses["rs1"], 1)]))
+    lab.director.ip("route add unreachable 198.18.0.0/15")
     before = rvs.adm("save").stdout
     wrong = []
     for name, command, status, words in CASES:

@@ -167,7 +167,7 @@ def test_each_allocation_of_a_change(host, nl, name, listening):
             failed += 1
             now = configured(nl)
             if refused:
-                assert (refused.errno, refused.text) == ("ENOMEM", "out of memory"), number
+                assert refused.errno == "ENOMEM" and "memory" in refused.text, (number, refused)
                 assert now == before, f"allocation {number} failed and left something behind"
             else:
                 assert now == after, f"allocation {number} failed and something is missing"

@@ -30,7 +30,7 @@ def test_fifty_loads_and_unloads(lab, unloaded):
     assert get(lab.client, VIP) == "rs1"
 
 
-def test_unload_with_connections_in_the_table(lab, rvs, unloaded):
+def test_unload_with_connections_in_the_table(lab, rvs):
     lab.prepare_dr()
     rvs.add(udp(lab))
     with flood(lab, VIP, flows=5000) as sent:

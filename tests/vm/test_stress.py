@@ -12,7 +12,7 @@ import time
 import pytest
 from lab import debug, shell
 from lab.director import Rvs, Service
-from lab.flood import Flood
+from lab.flood import Pktgen
 from lab.genl import Client, Refused, spec
 from lab.netns import Host, wait_until
 from lab.topology import ROUTER, VIP
@@ -23,28 +23,15 @@ TCP, UDP = 6, 17
 DESTS = [f"192.168.56.{n}" for n in (101, 102, 103, 104, 118)]
 
 
-class Torrent(Flood):
-    """A flood on a CPU of its own, each packet of a random flow."""
-
-    def __init__(self, *args, cpu=0, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._thread = f"kpktgend_{cpu}"
-        self._options += ["flag UDPSRC_RND"]
-
-    def _write(self, file, line):
-        super()._write(file.replace("kpktgend_0", self._thread), line)
-
-
 def torrents(lab):
-    """From the client through the router, and from a real server next to the director."""
-    last = os.cpu_count() - 1
+    """Each packet of a random flow: from the client through the router on one CPU, on the other
+    from a real server next to the director."""
+    flows = ["flag UDPSRC_RND", "udp_src_min 1024", "udp_src_max 41024"]
     stack = contextlib.ExitStack()
-    stack.enter_context(Torrent(
-        lab.client, "eth0", lab.router.mac("wan"), "198.51.100.2", VIP, flows=40000
-    ))
-    stack.enter_context(Torrent(
-        lab.real["rs3"], "eth0", lab.director.mac("eth0"), "192.168.56.103", VIP,
-        flows=40000, cpu=last,
+    stack.enter_context(Pktgen(lab.client, "eth0", lab.router.mac("wan"), VIP, 80, *flows))
+    stack.enter_context(Pktgen(
+        lab.real["rs3"], "eth0", lab.director.mac("eth0"), VIP, 80, *flows,
+        "src_min 192.168.56.103", "src_max 192.168.56.103", cpu=os.cpu_count() - 1,
     ))
     return stack
 
@@ -175,7 +162,8 @@ class Chaos:
                 nl.do("service-add", service=dict(service, scheduler="rr"))
                 dest = {"address": "10.1.1.1", "port": 80, "mode": 1, "weight": 1}
                 nl.do("dest-add", service=service, dest=dest)
-            brief.run("bash", "-c", f"for i in 1 2 3; do echo >/dev/udp/{VIP}/80; done", check=False)
+            packets = f"for i in 1 2 3; do echo >/dev/udp/{VIP}/80; done"
+            brief.run("bash", "-c", packets, check=False)
             if self.random.random() < 0.5:
                 brief.ip("link del d0")
         finally:

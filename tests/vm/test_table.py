@@ -50,11 +50,11 @@ def test_weight_zero_drains(lab, rvs):
 def test_connections_expire(lab, rvs):
     lab.prepare_dr()
     rvs.add(everyone(lab, protocol="udp"))
-    rvs.adm("config", "set", "--udp-timeout", 2)
     with flood(lab, VIP, flows=500) as sent:
         while sent.seen() < 3000:
             pass
     assert counters(rvs)["conns_now"] > 400
+    rvs.adm("config", "set", "--udp-timeout", 1)
     wait_until(lambda: counters(rvs)["conns_now"] == 0, "all expired", seconds=30, step=0.5)
     assert counters(rvs)["conns_expired"] > 400
 

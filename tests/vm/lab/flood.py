@@ -48,6 +48,8 @@ class Pktgen:
                                       encoding="ascii") as f:
             return int(re.search(r"pkts-sofar: (\d+)", f.read()).group(1))
 
+    seen = sent
+
     def __enter__(self):
         """Floods, no more than a minute's worth, until the context ends."""
         self._prepare(20_000_000)
@@ -59,3 +61,12 @@ class Pktgen:
         self._write("pgctrl", "stop")
         self._running.join(timeout=20)
         assert not self._running.is_alive(), "pktgen did not stop"
+
+
+def flood(lab, destination, port=80, flows=1, delay=0):
+    """From the lab's client, by way of the router; one source port after the other."""
+    return Pktgen(
+        lab.client, "eth0", lab.router.mac("wan"), destination, port,
+        # The last port is not used.
+        f"delay {delay}", "udp_src_min 1024", f"udp_src_max {1024 + flows}",
+    )

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0
+"""rvsadm rs: a host becomes a real server, and what it was before."""
+
+import json
+
+import pytest
+from lab.netns import Host, wire
+
+VIP, OTHER = "203.0.113.10", "203.0.113.11"
+SETUP = {
+    "conf/all/arp_ignore": "1", "conf/lo/arp_ignore": "1",
+    "conf/all/arp_announce": "2", "conf/lo/arp_announce": "2",
+}
+
+
+class Server(Host):
+    """A host with an interface, lo still down."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.ip("link set lo down")
+
+    def rs(self, *args, check=True):
+        """Runs rvsadm rs here."""
+        return self.run("rvsadm", "rs", *args, check=check)
+
+    def changes(self, *args):
+        """Names of what it says it changed, by state."""
+        found = json.loads(self.rs(*args, "-j").stdout)["changes"]
+        return [(change["what"], change["state"]) for change in found]
+
+    def addresses(self):
+        """Addresses of lo."""
+        out = self.run("ip", "-j", "-4", "address", "show", "dev", "lo").stdout
+        (lo,) = json.loads(out)
+        return [(a["local"], a["prefixlen"]) for a in lo["addr_info"]]
+
+    def all(self):
+        """Everything that a set-up may touch."""
+        flags = json.loads(self.run("ip", "-j", "link", "show", "dev", "lo").stdout)[0]["flags"]
+        names = [f"conf/{i}/{f}" for i in ("all", "default", "lo", "eth0")
+                 for f in ("arp_ignore", "arp_announce")]
+        return {"up": "UP" in flags, "lo": self.addresses(), **{n: self.get(n) for n in names}}
+
+    def get(self, name):
+        """A sysctl below net.ipv4."""
+        with self.inside(), open(f"/proc/sys/net/ipv4/{name}", encoding="ascii") as f:
+            return f.read().strip()
+
+    def put(self, name, value):
+        """Sets a sysctl below net.ipv4."""
+        with self.inside(), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as f:
+            f.write(value)
+
+
+@pytest.fixture(name="server")
+def _server():
+    server, peer = Server("server"), Host("peer")
+    wire(server, peer, "eth0", "eth0")
+    yield server
+    server.rs("undo")
+    server.close()
+    peer.close()
+
+
+def test_setup_makes_a_real_server(server):
+    server.rs("setup", "--mode", "dr", "--vip", VIP)
+    now = server.all()
+    assert {name: now[name] for name in SETUP} == SETUP
+    assert now["up"] and (VIP, 32) in now["lo"]
+
+
+def test_undo_restores_everything(server):
+    before = server.all()
+    server.rs("setup", "--vip", VIP, OTHER)
+    assert server.all() != before
+    server.rs("undo")
+    assert server.all() == before
+
+
+def test_undo_restores_values_that_were_not_the_defaults(server):
+    server.put("conf/lo/arp_announce", "1")
+    server.put("conf/eth0/arp_ignore", "3")
+    server.ip("link set lo up", f"addr add {OTHER}/32 dev lo")
+    before = server.all()
+    server.rs("setup", "--vip", VIP, OTHER)
+    assert server.get("conf/eth0/arp_ignore") == "1"
+    server.rs("undo")
+    assert server.all() == before
+
+
+def test_second_setup_changes_nothing(server):
+    server.rs("setup", "--vip", VIP)
+    before = server.all()
+    assert server.rs("setup", "--vip", VIP).stdout == "nothing to change: it is set up\n"
+    assert server.changes("setup", "--vip", VIP) == []
+    assert server.all() == before
+
+
+def test_second_undo_changes_nothing(server):
+    server.rs("setup", "--vip", VIP)
+    server.rs("undo")
+    before = server.all()
+    assert server.rs("undo").stdout == "nothing to put back\n"
+    assert server.all() == before
+
+
+def test_undo_after_two_setups_goes_back_to_the_first(server):
+    before = server.all()
+    server.rs("setup", "--vip", VIP)
+    server.rs("setup", "--vip", OTHER)
+    server.rs("undo")
+    assert server.all() == before
+
+
+def test_undo_of_one_address_leaves_the_other(server):
+    before = server.all()
+    server.rs("setup", "--vip", VIP, OTHER)
+    server.rs("undo", "--vip", VIP)
+    assert (VIP, 32) not in server.addresses() and (OTHER, 32) in server.addresses()
+    assert server.get("conf/all/arp_ignore") == "1"
+    server.rs("undo", "--vip", OTHER)
+    assert server.all() == before
+
+
+def test_stricter_values_stay(server):
+    server.put("conf/all/arp_ignore", "2")
+    changed = [what for what, _ in server.changes("setup", "--vip", VIP)]
+    assert "net.ipv4.conf.all.arp_ignore" not in changed
+    assert server.get("conf/all/arp_ignore") == "2"
+
+
+def test_what_someone_changed_since_is_left(server):
+    server.rs("setup", "--vip", VIP)
+    server.put("conf/all/arp_ignore", "8")
+    assert ("net.ipv4.conf.all.arp_ignore", "left") in server.changes("undo")
+    assert server.get("conf/all/arp_ignore") == "8"
+
+
+def test_address_on_the_network_is_refused(server):
+    server.ip(f"addr add {VIP}/24 dev eth0")
+    before = server.all()
+    done = server.rs("setup", "--vip", VIP, check=False)
+    assert done.returncode == 1
+    assert f"{VIP} is on eth0 already" in done.stderr
+    assert f"ip address del {VIP} dev eth0" in done.stderr
+    assert server.all() == before
+
+
+def test_show_tells_what_is_and_what_was(server):
+    server.rs("setup", "--vip", VIP)
+    rows = [line.split() for line in server.rs("show").stdout.splitlines()]
+    assert ["net.ipv4.conf.all.arp_ignore", "1", "0"] in rows
+    assert ["net.ipv4.conf.eth0.arp_ignore", "0", "-"] in rows
+    assert ["lo", "address", f"{VIP}/32", "present", "absent"] in rows
+    shown = json.loads(server.rs("show", "-j").stdout)
+    values = {setting["what"]: setting["value"] for setting in shown["settings"]}
+    assert values["net.ipv4.conf.all.arp_announce"] == "2"
+    assert len(shown["changes"]) == 6
+
+
+def test_hosts_do_not_undo_each_other(server):
+    second = Server("second")
+    server.rs("setup", "--vip", VIP)
+    second.rs("setup", "--vip", VIP)
+    second.rs("undo")
+    assert (VIP, 32) in server.addresses()
+    assert (VIP, 32) not in second.addresses()
+    second.close()
+
+
+@pytest.mark.parametrize("args, words", [
+    (["--vip", "224.0.0.1"], "224.0.0.1 cannot be a virtual address"),
+    (["--vip", "2001:db8::1"], "2001:db8::1: IPv6 is not supported yet"),
+    (["--vip", VIP, "--mode", "tun"], "mode tun is not supported"),
+])
+def test_refused(server, args, words):
+    before = server.all()
+    done = server.rs("setup", *args, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr and "hint: " in done.stderr
+    assert server.all() == before
