@@ -233,13 +233,17 @@ impl<'a> Skb<'a> {
     /// `None` when this was not the last one: the packet is kept until the others come. The
     /// network header of what comes back is at its start.
     pub(crate) fn defragment(self, net: &super::netns::Net) -> Result<Self, Consumed> {
-        // SAFETY: By the invariant; the queue owns the packet unless 0 is returned.
+        // SAFETY: By the invariant; the queue owns the packet unless 0 is returned. Its locks are
+        // also taken in softirqs, which a local sender's process has not turned off.
         let error = unsafe {
-            bindings::ip_defrag(
+            bindings::local_bh_disable();
+            let error = bindings::ip_defrag(
                 net.as_raw(),
                 self.as_raw(),
                 bindings::ip_defrag_users_IP_DEFRAG_VS_IN,
-            )
+            );
+            bindings::local_bh_enable();
+            error
         };
         if error == 0 {
             Ok(self)
