@@ -18,13 +18,13 @@ from lab.topology import Lab  # noqa: E402
 
 DEBUG_KERNEL = debug.is_debug_kernel()
 TEST_SECONDS = 300  # more with @pytest.mark.seconds(N)
+# The debug kernel's tests take several times as long.
+SLOWNESS = 4 if DEBUG_KERNEL else 1
 
 
 def pytest_configure(config):
     """Marks of our own."""
     config.addinivalue_line("markers", "seconds(n): may take so long")
-# The debug kernel's tests take several times as long.
-SLOWNESS = 4 if DEBUG_KERNEL else 1
 
 
 @pytest.fixture(name="lab")

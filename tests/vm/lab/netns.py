@@ -12,12 +12,13 @@ from . import shell
 class Host:
     """One namespace. `run` runs a program there; `inside` moves this process there for a while."""
 
-    def __init__(self, name):
+    def __init__(self, name, made=False):
         self.name = name
         self.path = f"/run/netns/{name}"
         self._children = []
-        shell.run("ip", "netns", "add", name)
-        self.ip("link set lo up")
+        if not made:
+            shell.run("ip", "netns", "add", name)
+            self.ip("link set lo up")
 
     def _argv(self, args):
         argv = args[0].split() if len(args) == 1 else [str(a) for a in args]
@@ -75,18 +76,48 @@ class Host:
             child.wait(timeout=10)
         self._children.remove(child)
 
-    def close(self):
-        """Ends the programs and removes the namespace."""
+    def stop_all(self):
+        """Ends every program started here."""
+        for child in self._children:
+            child.terminate()
         for child in list(self._children):
             self.stop(child)
+
+    def close(self):
+        """Ends the programs and removes the namespace."""
+        self.stop_all()
         shell.run("ip", "netns", "del", self.name)
+
+
+def _batch(lines):
+    shell.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
+
+
+def make_hosts(names):
+    """Hosts with their loopback still down, with one program start."""
+    _batch([f"netns add {name}" for name in names])
+    return [Host(name, made=True) for name in names]
+
+
+def close_hosts(hosts):
+    """Ends the programs of hosts and removes them, with one program start."""
+    for host in hosts:
+        host.stop_all()
+    if hosts:
+        _batch([f"netns del {host.name}" for host in hosts])
+
+
+def make_wires(wires):
+    """A veth pair, its ends still down, for each (host, host, device, device)."""
+    _batch([
+        f"link add {name_a} netns {a.name} type veth peer name {name_b} netns {b.name}"
+        for a, b, name_a, name_b in wires
+    ])
 
 
 def wire(a, b, name_a, name_b):
     """A veth pair between two hosts, both ends up."""
-    shell.run(
-        f"ip link add {name_a} netns {a.name} type veth peer name {name_b} netns {b.name}"
-    )
+    make_wires([(a, b, name_a, name_b)])
     a.ip(f"link set {name_a} up")
     b.ip(f"link set {name_b} up")
 

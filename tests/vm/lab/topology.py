@@ -5,7 +5,7 @@
                                 (203.0.113.10 via the director)    +-- rs1..3   192.168.56.101-103
 """
 
-from .netns import Host, wire
+from .netns import close_hosts, make_hosts, make_wires
 from .web import WebServer
 
 VIP = "203.0.113.10"
@@ -19,12 +19,10 @@ class Lab:
     """All hosts of the lab. `close` removes them."""
 
     def __init__(self, real_servers=3, web=True):
-        self.hosts = []
-        self.router = self._host("router")
-        self.client = self._host("client")
-        self.director = self._host("director")
         names = list(REAL_SERVERS)[:real_servers]
-        self.real = {name: self._host(name) for name in names}
+        self.hosts = make_hosts(["router", "client", "director", *names])
+        self.router, self.client, self.director = self.hosts[:3]
+        self.real = dict(zip(names, self.hosts[3:]))
         self.addresses = {name: REAL_SERVERS[name] for name in names}
         self._connect()
         self.web = {}
@@ -34,12 +32,8 @@ class Lab:
             for server in self.web.values():
                 server.wait()
 
-    def _host(self, name):
-        host = Host(name)
-        self.hosts.append(host)
-        return host
-
     def _connect(self):
+        """One `ip` for all links and one for each host: starting it is what takes time."""
         self.router.sysctl(ipv4__ip_forward=1)
         self.director.sysctl(
             ipv4__ip_forward=1,
@@ -47,23 +41,29 @@ class Lab:
             ipv4__conf__all__send_redirects=0,
             ipv4__conf__default__send_redirects=0,
         )
+        on_lan = {self.director: DIRECTOR}
+        on_lan.update((self.real[name], address) for name, address in self.addresses.items())
+        wires = [(self.client, self.router, "eth0", "wan")]
+        wires += [(host, self.router, "eth0", f"to-{host.name}") for host in on_lan]
+        make_wires(wires)
         # The bridge learns nothing worth a delay: forward at once.
         self.router.ip(
+            "link set lo up", "link set wan up",
             "link add lan type bridge forward_delay 0", f"addr add {ROUTER}/24 dev lan",
-            "link set lan up",
+            "link set lan up", "addr add 198.51.100.1/24 dev wan",
+            *(f"link set to-{host.name} up master lan" for host in on_lan),
+            f"route add {VIP}/32 via {DIRECTOR}",
         )
-        wire(self.client, self.router, "eth0", "wan")
-        self.client.ip(f"addr add {CLIENT}/24 dev eth0", "route add default via 198.51.100.1")
-        self.router.ip("addr add 198.51.100.1/24 dev wan")
-        for host, address in [
-            (self.director, DIRECTOR),
-            *((host, self.addresses[name]) for name, host in self.real.items()),
-        ]:
-            wire(host, self.router, "eth0", f"to-{host.name}")
-            self.router.ip(f"link set to-{host.name} master lan")
-            host.ip(f"addr add {address}/24 dev eth0", f"route add default via {ROUTER}")
-        self.director.ip(f"addr add {VIP}/32 dev lo")
-        self.router.ip(f"route add {VIP}/32 via {DIRECTOR}")
+        self.client.ip(
+            "link set lo up", "link set eth0 up", f"addr add {CLIENT}/24 dev eth0",
+            "route add default via 198.51.100.1",
+        )
+        for host, address in on_lan.items():
+            host.ip(
+                "link set lo up", "link set eth0 up", f"addr add {address}/24 dev eth0",
+                f"route add default via {ROUTER}",
+                *([f"addr add {VIP}/32 dev lo"] if host is self.director else []),
+            )
 
     def prepare_dr(self):
         """Gives every real server the VIP without answering ARP for it."""
@@ -72,7 +72,6 @@ class Lab:
             host.ip(f"addr add {VIP}/32 dev lo")
 
     def close(self):
-        """Removes every host, the last made first."""
-        for host in reversed(self.hosts):
-            host.close()
+        """Removes every host."""
+        close_hosts(self.hosts)
         self.hosts = []
