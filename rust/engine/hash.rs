@@ -114,6 +114,12 @@ pub fn word(key: &Key, value: u64) -> u64 {
     sip::<1, 3>(key, &[value], 8 << 56)
 }
 
+/// The kernel's `hsiphash_1u32` on 64-bit machines.
+#[inline(always)]
+pub fn word32(key: &Key, value: u32) -> u32 {
+    sip::<1, 3>(key, &[], u64::from(value) | (4 << 56)) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +193,7 @@ mod tests {
         );
         assert_eq!(hash, reference::<1, 3>(37));
         assert_eq!(word(&key, word64(0)), reference::<1, 3>(8));
+        let word = word32(&key, u32::from_le_bytes([0, 1, 2, 3]));
+        assert_eq!(word, reference::<1, 3>(4) as u32);
     }
 }

@@ -19,6 +19,14 @@ pub(crate) fn now() -> u32 {
     (unsafe { ptr::read_volatile(ptr::addr_of!(bindings::jiffies)) }) as u32
 }
 
+/// Seconds since about the boot. Does not wrap.
+#[inline]
+pub(crate) fn uptime() -> u32 {
+    // SAFETY: As in `now`.
+    let jiffies = unsafe { ptr::read_volatile(ptr::addr_of!(bindings::jiffies)) };
+    (jiffies as u64 / u64::from(HZ)) as u32
+}
+
 /// Seconds as ticks; saturates.
 pub(crate) const fn seconds(seconds: u32) -> u32 {
     seconds.saturating_mul(HZ)

@@ -15,9 +15,9 @@ use kernel::{
 use super::{
     counters::{Counter, Counters, EventSums, Traffic},
     dest::{self, Dest},
-    index::{Index, Published},
+    index::Index,
     netns::Netns,
-    schedule::Schedule,
+    schedule::{self, Publication, Schedule},
     settings::Settings,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     },
     kapi::{
         netfilter::Hooks,
-        rcu::{Moment, Rcu, RcuBox, RcuSlot},
+        rcu::{Moment, Rcu, RcuBox},
     },
 };
 
@@ -53,7 +53,7 @@ pub(crate) struct Service {
     id: ServiceId,
     scheduler: &'static dyn Scheduler,
     dests: KVVec<Member>,
-    published: Published,
+    published: Publication,
     /// What removed dests have carried.
     retired: Traffic,
     zero: Traffic,
@@ -421,7 +421,7 @@ impl<'a> ConfigGuard<'a> {
         if self.config.find(&id).is_some() {
             return Err(ChangeError::ServiceExists(id));
         }
-        let published = Arc::new(RcuSlot::empty(), GFP_KERNEL);
+        let published = Publication::new();
         let service = Service {
             id,
             scheduler,
@@ -457,7 +457,8 @@ impl<'a> ConfigGuard<'a> {
             })?,
             IpAddr::V6(_) => return Err(ChangeError::NoRoute(id.address)),
         }
-        let dest = Dest::new(service, id, spec).map_err(|_| ChangeError::NoMemory)?;
+        let dest = Dest::new(service, id, spec, place.published.clone())
+            .map_err(|_| ChangeError::NoMemory)?;
         let member = Member {
             dest,
             zero: Traffic::default(),
@@ -508,7 +509,7 @@ impl<'a> ConfigGuard<'a> {
         }
         let services = self.config.services.iter();
         let index = Index::new(
-            services.map(|s| (s.key(), &s.published)),
+            services.map(|s| (s.key(), &*s.published)),
             self.config.services.len(),
             netns.service_key,
         )?;
@@ -520,7 +521,7 @@ impl<'a> ConfigGuard<'a> {
         }
         // Nothing fails from here on.
         for (published, schedule) in schedules {
-            published.replace(Some(schedule));
+            schedule::publish(&published, schedule);
         }
         netns.index.replace(Some(index));
         while let Some(step) = undo.pop() {

@@ -9,10 +9,14 @@ use core::{
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::counters::{Traffic, TrafficCounters};
+use super::{
+    counters::{Traffic, TrafficCounters},
+    index::Published,
+};
 use crate::{
     engine::{
         proto::State,
+        sched::Identity,
         spec::{DestId, DestSpec, Mode, ServiceId},
     },
     kapi::{
@@ -23,6 +27,9 @@ use crate::{
     },
 };
 
+/// No place in a schedule that follows counts.
+const NOWHERE: u32 = u32::MAX;
+
 /// A real server of a service. Connections hold a reference, so it may outlive its place in the
 /// service.
 pub(crate) struct Dest {
@@ -31,6 +38,11 @@ pub(crate) struct Dest {
     active: AtomicU32,
     inactive: AtomicU32,
     weight: AtomicU32,
+    /// The last weight published that was not 0.
+    last_weight: AtomicU32,
+    /// Where it is in its service's schedule, if that follows its counts.
+    place: AtomicU32,
+    schedule: Published,
     mode: AtomicU32,
     gone: AtomicBool,
     id: DestId,
@@ -38,7 +50,13 @@ pub(crate) struct Dest {
 }
 
 impl Dest {
-    pub(super) fn new(service: ServiceId, id: DestId, spec: DestSpec) -> Result<Arc<Self>> {
+    /// A dest of the service whose schedules are published in `schedule`.
+    pub(super) fn new(
+        service: ServiceId,
+        id: DestId,
+        spec: DestSpec,
+        schedule: Published,
+    ) -> Result<Arc<Self>> {
         Ok(Arc::new(
             Self {
                 way: RcuSlot::empty(),
@@ -46,6 +64,9 @@ impl Dest {
                 active: AtomicU32::new(0),
                 inactive: AtomicU32::new(0),
                 weight: AtomicU32::new(spec.weight),
+                last_weight: AtomicU32::new(0),
+                place: AtomicU32::new(NOWHERE),
+                schedule,
                 mode: AtomicU32::new(spec.mode.number()),
                 gone: AtomicBool::new(false),
                 id,
@@ -96,6 +117,58 @@ impl Dest {
 
     pub(super) fn set_gone(&self) {
         self.gone.store(true, Ordering::Relaxed);
+        self.set_place(None);
+    }
+
+    /// What hashes know it by.
+    pub(super) fn identity(&self) -> Identity {
+        let last_weight = match self.weight.load(Ordering::Relaxed) {
+            0 => self.last_weight.load(Ordering::Relaxed),
+            weight => weight,
+        };
+        Identity {
+            address: match self.id.address {
+                IpAddr::V4(address) => u32::from(address),
+                IpAddr::V6(address) => {
+                    let bits = address.to_bits();
+                    (bits >> 96 ^ bits >> 64 ^ bits >> 32 ^ bits) as u32
+                }
+            },
+            port: self.id.port,
+            last_weight,
+        }
+    }
+
+    /// Remembers the weight, which was published.
+    pub(super) fn keep_weight(&self) {
+        let weight = self.weight.load(Ordering::Relaxed);
+        if weight > 0 {
+            self.last_weight.store(weight, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets where its service's published schedule has it, if that is to be told of its counts.
+    pub(super) fn set_place(&self, place: Option<u32>) {
+        // Before the schedule looks at the counts: whoever changes one and does not see the new
+        // place yet has changed it before that.
+        self.place.swap(place.unwrap_or(NOWHERE), Ordering::SeqCst);
+    }
+
+    /// Tells the schedule that the counts have changed.
+    #[inline]
+    fn counts_changed(&self) {
+        let place = self.place.load(Ordering::SeqCst);
+        if place != NOWHERE {
+            self.tell(place);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, place: u32) {
+        let guard = kernel::sync::rcu::read_lock();
+        if let Some(schedule) = self.schedule.get(Rcu::of(&guard)) {
+            schedule.changed(place, self);
+        }
     }
 
     /// Counts a packet toward it; `bytes` from the IP header on.
@@ -116,21 +189,24 @@ impl Dest {
 
     /// Counts a connection in `state` that begins.
     pub(super) fn connection_begins(&self, state: State) {
-        self.of(state).fetch_add(1, Ordering::Relaxed);
+        self.of(state).fetch_add(1, Ordering::SeqCst);
+        self.counts_changed();
     }
 
     /// Counts a connection that goes from one state to another.
     #[inline]
     pub(super) fn connection_moves(&self, from: State, to: State) {
         if from.is_active() != to.is_active() {
-            self.of(from).fetch_sub(1, Ordering::Relaxed);
-            self.of(to).fetch_add(1, Ordering::Relaxed);
+            self.of(from).fetch_sub(1, Ordering::SeqCst);
+            self.of(to).fetch_add(1, Ordering::SeqCst);
+            self.counts_changed();
         }
     }
 
     /// Counts a connection out that was in `state`.
     pub(super) fn connection_ends(&self, state: State) {
-        self.of(state).fetch_sub(1, Ordering::Relaxed);
+        self.of(state).fetch_sub(1, Ordering::SeqCst);
+        self.counts_changed();
     }
 
     fn of(&self, state: State) -> &AtomicU32 {

@@ -2,21 +2,74 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::sync::atomic::AtomicU64;
+use core::{ops::Deref, ptr, sync::atomic::AtomicU64};
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::dest::Dest;
-use crate::engine::sched::{Dests, Flow, Scheduler, View, GONE, STATE_WORDS};
+use super::{dest::Dest, index::Published};
+use crate::{
+    engine::sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
+    kapi::{
+        random,
+        rcu::{Rcu, RcuBox, RcuSlot},
+        time,
+    },
+};
+
+/// How schedulers are set up: every service has one address.
+const OPTIONS: Options = Options {
+    addresses: 1,
+    ..Options::DEFAULT
+};
+
+/// A service's hold on its schedule.
+///
+/// Dests know where their service's schedule is published and schedules hold their dests, so when
+/// the service goes it takes the schedule out.
+pub(super) struct Publication(Published);
+
+impl Publication {
+    /// Nothing is published yet.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(Arc::new(RcuSlot::empty(), GFP_KERNEL)?))
+    }
+}
+
+impl Deref for Publication {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        &self.0
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        self.0.replace(None);
+    }
+}
+
+/// Shows a schedule to packets in place of the one before. The configuration mutex is held.
+///
+/// From its making until its dests know their places in it, changes of their counts go past it, so
+/// it looks at all of them once more at the end.
+pub(super) fn publish(slot: &Published, schedule: KBox<RcuBox<Schedule>>) {
+    slot.replace(Some(schedule));
+    let guard = kernel::sync::rcu::read_lock();
+    if let Some(schedule) = slot.get(Rcu::of(&guard)) {
+        schedule.settle();
+    }
+}
 
 /// A snapshot of a service's dests, newest first as `ip_vs` lists them. Never changed once it is
 /// published, but for the scheduler's state.
 pub(crate) struct Schedule {
     scheduler: &'static dyn Scheduler,
+    options: Options,
     dests: KVVec<Arc<Dest>>,
     weights: KVVec<u32>,
     table: KVVec<u32>,
-    state: [AtomicU64; STATE_WORDS],
+    state: KVVec<AtomicU64>,
 }
 
 impl Schedule {
@@ -25,19 +78,33 @@ impl Schedule {
         scheduler: &'static dyn Scheduler,
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
     ) -> Result<Self> {
-        let len = dests.len();
+        let (len, options) = (dests.len(), OPTIONS);
+        let needs = scheduler.needs(len, &options);
         let mut new = Self {
             scheduler,
+            options,
             dests: KVVec::with_capacity(len, GFP_KERNEL)?,
             weights: KVVec::with_capacity(len, GFP_KERNEL)?,
-            table: KVVec::from_elem(0, scheduler.table_len(len), GFP_KERNEL)?,
-            state: [const { AtomicU64::new(0) }; STATE_WORDS],
+            table: KVVec::from_elem(0, needs.table, GFP_KERNEL)?,
+            state: KVVec::with_capacity(needs.state, GFP_KERNEL)?,
         };
+        for _ in 0..needs.state {
+            new.state.push(AtomicU64::new(0), GFP_KERNEL)?;
+        }
+        let mut identities = KVVec::with_capacity(len, GFP_KERNEL)?;
         for dest in dests.rev() {
             new.dests.push(dest.clone(), GFP_KERNEL)?;
             new.weights.push(dest.spec().weight, GFP_KERNEL)?;
+            identities.push(dest.identity(), GFP_KERNEL)?;
         }
-        scheduler.build(&new.weights, &mut new.table);
+        let mut scratch = KVVec::from_elem(0, needs.scratch, GFP_KERNEL)?;
+        let plan = Plan {
+            weights: &new.weights,
+            identities: &identities,
+            options: &options,
+        };
+        scheduler.build(&plan, &mut new.table, &mut scratch);
+        new.scheduler.start(&new.view());
         Ok(new)
     }
 
@@ -71,12 +138,34 @@ impl Schedule {
         self.scheduler.carry(&old.view(), map, &self.view());
     }
 
+    /// Lets the dests tell this snapshot of changes, and looks at them once.
+    fn settle(&self) {
+        let follows = self.scheduler.follows_counts();
+        for (index, dest) in (0u32..).zip(self.dests.iter()) {
+            dest.keep_weight();
+            dest.set_place(follows.then_some(index));
+            if follows {
+                self.scheduler.changed(&self.view(), index);
+            }
+        }
+    }
+
+    /// A dest that was told to be at `place` has other counts than before.
+    pub(super) fn changed(&self, place: u32, dest: &Dest) {
+        let there = self.dests.get(place as usize);
+        // Places are told after the snapshot is published: it may be another's.
+        if there.is_some_and(|there| ptr::eq(&**there, dest)) {
+            self.scheduler.changed(&self.view(), place);
+        }
+    }
+
     fn view(&self) -> View<'_> {
         View {
             weights: &self.weights,
             table: &self.table,
             state: &self.state,
-            dests: self,
+            live: self,
+            options: &self.options,
             thresholds: false,
         }
     }
@@ -88,7 +177,7 @@ impl Schedule {
     }
 }
 
-impl Dests for Schedule {
+impl Live for Schedule {
     fn active(&self, index: u32) -> u32 {
         self.dests.get(index as usize).map_or(0, |d| d.active())
     }
@@ -99,5 +188,13 @@ impl Dests for Schedule {
 
     fn is_overloaded(&self, _index: u32) -> bool {
         false
+    }
+
+    fn now(&self) -> u32 {
+        time::uptime()
+    }
+
+    fn random(&self) -> u64 {
+        random::u64()
     }
 }

@@ -5,11 +5,8 @@
 //! State word 0 is the index after the dest picked last, 0 at the start. The table has, for each
 //! index and for the one past the end, the next dest of weight above 0 from there on, going round.
 
-use super::{Flow, Scheduler, View, GONE};
+use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE, NONE};
 use core::sync::atomic::Ordering::Relaxed;
-
-/// In the table: no dest has weight.
-const NONE: u32 = u32::MAX;
 
 /// The scheduler `rr`.
 pub(super) struct RoundRobin;
@@ -19,11 +16,16 @@ impl Scheduler for RoundRobin {
         "rr"
     }
 
-    fn table_len(&self, dests: usize) -> usize {
-        dests.saturating_add(1)
+    fn needs(&self, dests: usize, _options: &Options) -> Needs {
+        Needs {
+            table: dests.saturating_add(1),
+            state: 1,
+            scratch: 0,
+        }
     }
 
-    fn build(&self, weights: &[u32], table: &mut [u32]) {
+    fn build(&self, plan: &Plan<'_>, table: &mut [u32], _scratch: &mut [u32]) {
+        let weights = plan.weights;
         let first = weights.iter().position(|&weight| weight > 0);
         let mut next = first.map_or(NONE, |index| index as u32);
         // Backwards from the entry past the end, which goes round to the first.
@@ -36,8 +38,9 @@ impl Scheduler for RoundRobin {
     }
 
     fn carry(&self, old: &View<'_>, map: &[u32], new: &View<'_>) {
-        let [from, ..] = old.state;
-        let [to, ..] = new.state;
+        let (Some(from), Some(to)) = (old.state.first(), new.state.first()) else {
+            return;
+        };
         // A cursor whose dest is gone steps back to the one before it, so that the next pick is
         // still the dest after it.
         let passed = map.get(..from.load(Relaxed) as usize).unwrap_or(map);
@@ -49,7 +52,7 @@ impl Scheduler for RoundRobin {
     }
 
     fn pick(&self, view: &View<'_>, _flow: &Flow) -> Option<u32> {
-        let [cursor, ..] = view.state;
+        let cursor = view.state.first()?;
         let mut seen = cursor.load(Relaxed);
         loop {
             let picked = next_usable(view, seen)?;

@@ -13,7 +13,7 @@
 //! children `2i` and `2i + 1`, and from node `leaves` on the nodes are the weights themselves.
 //! "Next dest from here on with at least that weight" is a way up and a way down.
 
-use super::{Flow, Scheduler, View};
+use super::{Flow, Needs, Options, Plan, Scheduler, View};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The scheduler `wrr`.
@@ -24,11 +24,16 @@ impl Scheduler for WeightedRoundRobin {
         "wrr"
     }
 
-    fn table_len(&self, dests: usize) -> usize {
-        leaves(dests)
+    fn needs(&self, dests: usize, _options: &Options) -> Needs {
+        Needs {
+            table: leaves(dests),
+            state: 1,
+            scratch: 0,
+        }
     }
 
-    fn build(&self, weights: &[u32], table: &mut [u32]) {
+    fn build(&self, plan: &Plan<'_>, table: &mut [u32], _scratch: &mut [u32]) {
+        let weights = plan.weights;
         let leaves = leaves(weights.len());
         for node in (1..leaves).rev() {
             let left = node.wrapping_mul(2);
@@ -48,8 +53,9 @@ impl Scheduler for WeightedRoundRobin {
     }
 
     fn carry(&self, old: &View<'_>, _map: &[u32], new: &View<'_>) {
-        let [from, ..] = old.state;
-        let [to, ..] = new.state;
+        let (Some(from), Some(to)) = (old.state.first(), new.state.first()) else {
+            return;
+        };
         // `ip_vs_wrr_dest_changed`: on with the level, from the head of the list.
         let Cycle { step, top } = Cycle::of(new);
         let level = Position::unpack(from.load(Relaxed)).level;
@@ -67,7 +73,7 @@ impl Scheduler for WeightedRoundRobin {
     }
 
     fn pick(&self, view: &View<'_>, _flow: &Flow) -> Option<u32> {
-        let [word, ..] = view.state;
+        let word = view.state.first()?;
         let cycle = Cycle::of(view);
         if cycle.top == 0 {
             return None;
@@ -280,7 +286,7 @@ fn value(weights: &[u32], table: &[u32], leaves: usize, node: usize) -> u32 {
 }
 
 /// Greatest common divisor; 0 divides nothing and is divided by all.
-fn gcd(mut a: u32, mut b: u32) -> u32 {
+pub(super) fn gcd(mut a: u32, mut b: u32) -> u32 {
     while let Some(rest) = a.checked_rem(b) {
         (a, b) = (b, rest);
     }

@@ -7,12 +7,12 @@
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use rvs_engine::hash::{tuple_v4, Key};
 use rvs_engine::proto::{tcp, State};
-use rvs_engine::sched::{by_name, Dests, Flow, View, NAMES, STATE_WORDS};
+use rvs_engine::sched::{by_name, Flow, Identity, Live, Options, Plan, Scheduler, View, NAMES};
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::{PacketV4, TcpFlags};
 
@@ -25,17 +25,98 @@ const PACKET: [u8; 40] = [
     1, 0xbb, 0, 0, 3, 0xe8, 0, 0, 0, 77, 0x50, 0x10, 0xfa, 0xf0, 0, 0, 0, 0,
 ];
 
-struct NoLoad;
+/// A service of dests that get connections.
+struct Service {
+    scheduler: &'static dyn Scheduler,
+    weights: Vec<u32>,
+    table: Vec<u32>,
+    state: Vec<AtomicU64>,
+    active: Vec<AtomicU32>,
+    seed: AtomicU64,
+}
 
-impl Dests for NoLoad {
-    fn active(&self, _: u32) -> u32 {
-        0
+impl Live for Service {
+    fn active(&self, index: u32) -> u32 {
+        let count = self.active.get(index as usize);
+        count.map_or(0, |count| count.load(Relaxed))
     }
     fn inactive(&self, _: u32) -> u32 {
         0
     }
     fn is_overloaded(&self, _: u32) -> bool {
         false
+    }
+    fn now(&self) -> u32 {
+        0
+    }
+    fn random(&self) -> u64 {
+        let step = self.seed.load(Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.store(step, Relaxed);
+        step.wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    }
+}
+
+/// As in the kernel: a service has one address.
+const OPTIONS: Options = Options {
+    addresses: 1,
+    ..Options::DEFAULT
+};
+
+impl Service {
+    fn new(scheduler: &'static dyn Scheduler, dests: u32) -> Self {
+        let weights: Vec<u32> = (0..dests).map(|i| i * 7_919 % 100 + 1).collect();
+        let identities: Vec<Identity> = weights
+            .iter()
+            .zip(0..)
+            .map(|(&last_weight, address)| Identity {
+                address,
+                port: 80,
+                last_weight,
+            })
+            .collect();
+        let needs = scheduler.needs(weights.len(), &OPTIONS);
+        let (mut table, mut scratch) = (vec![0; needs.table], vec![0; needs.scratch]);
+        let plan = Plan {
+            weights: &weights,
+            identities: &identities,
+            options: &OPTIONS,
+        };
+        scheduler.build(&plan, &mut table, &mut scratch);
+        let service = Self {
+            scheduler,
+            table,
+            state: (0..needs.state).map(|_| AtomicU64::new(0)).collect(),
+            active: weights.iter().map(|_| AtomicU32::new(0)).collect(),
+            weights,
+            seed: AtomicU64::new(0),
+        };
+        scheduler.start(&service.view());
+        service
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            weights: &self.weights,
+            table: &self.table,
+            state: &self.state,
+            live: self,
+            options: &OPTIONS,
+            thresholds: false,
+        }
+    }
+
+    /// What a new flow asks of the scheduler: a pick, and a connection that begins.
+    fn new_flow(&self, flow: &Flow) {
+        let view = black_box(self.view());
+        let Some(index) = self.scheduler.pick(&view, flow) else {
+            return;
+        };
+        if let Some(active) = self.active.get(index as usize) {
+            active.fetch_add(1, Relaxed);
+        }
+        if self.scheduler.follows_counts() {
+            self.scheduler.changed(&view, index);
+        }
     }
 }
 
@@ -78,21 +159,11 @@ fn main() {
         let Some(scheduler) = by_name(name) else {
             continue;
         };
-        for dests in [2, 256, 1_000, 10_000] {
-            let weights: Vec<u32> = (0..dests).map(|i| i * 7_919 % 100 + 1).collect();
-            let mut table = vec![0; scheduler.table_len(weights.len())];
-            scheduler.build(&weights, &mut table);
-            let state: [AtomicU64; STATE_WORDS] = Default::default();
-            let view = View {
-                weights: &weights,
-                table: &table,
-                state: &state,
-                dests: &NoLoad,
-                thresholds: false,
-            };
+        for dests in [2, 16, 256, 1_000, 10_000] {
+            let service = Service::new(scheduler, dests);
             let flow = Flow { tuple };
-            measure(&format!("pick {name} {dests}"), || {
-                black_box(scheduler.pick(black_box(&view), &flow));
+            measure(&format!("new flow {name} {dests}"), || {
+                service.new_flow(black_box(&flow))
             });
         }
     }
