@@ -71,22 +71,26 @@ def failing_in(start, end, **settings):
 
     SETTINGS are those of failslab; without any, only allocations of tasks whose fail-nth is set.
     """
+    where = {
+        "stacktrace-depth": 32, "require-start": hex(start), "require-end": hex(end),
+    }
     values = {
         # The point is that callers do without a word what they have to.
         "verbose": 0,
         "ignore-gfp-wait": "N",
-        "stacktrace-depth": 32,
-        "require-start": hex(start),
-        "require-end": hex(end),
         "task-filter": "N",
         "interval": 1,
         "times": -1,
         "probability": 0,
+        **where,
         **{key.replace("_", "-"): value for key, value in settings.items()},
     }
     try:
         for key, value in values.items():
             _write(f"{FAILSLAB}/{key}", value)
+        # fail-nth counts pages as well.
+        for key, value in where.items():
+            _write(f"{DEBUGFS}/fail_page_alloc/{key}", value)
         yield
     finally:
         _write(f"{FAILSLAB}/probability", 0)
