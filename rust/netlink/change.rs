@@ -10,7 +10,7 @@ use super::{event, namespace, policy, refusal};
 use crate::engine::change::{Blame, Change};
 use crate::engine::spec::{DestSpec, Field};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
-use crate::table::Refused;
+use crate::table::{ConfigGuard, Refused};
 
 /// service-add, service-set, service-del, dest-add, dest-set or dest-del.
 pub(super) struct Single<const CMD: u8>;
@@ -29,20 +29,23 @@ impl<const CMD: u8> Doit for Single<CMD> {
             dest: (main::DEST, attrs.get(main::DEST)),
         };
         let change = step.decode(&decoder)?;
-        apply(request, &[change])?.map_err(|refused| step.refuse(&decoder, &change, &refused))
+        let mut config = namespace(request)?.config();
+        apply(request, &mut config, &[change])
+            .map_err(|refused| step.refuse(&decoder, &change, &refused))
     }
 }
 
 /// Applies changes, all or none, and sends their events.
-pub(super) fn apply(request: &Request<'_>, changes: &[Change]) -> Result<Result<(), Refused>> {
-    let mut config = namespace(request)?.config();
-    let events = event::Changes::before(request, &config, changes);
-    if let Err(refused) = config.apply(changes) {
-        return Ok(Err(refused));
-    }
+pub(super) fn apply(
+    request: &Request<'_>,
+    config: &mut ConfigGuard<'_>,
+    changes: &[Change],
+) -> Result<(), Refused> {
+    let events = event::Changes::before(request, config, changes);
+    config.apply(changes)?;
     // The lock is still held: events come in the order of the changes.
-    events.send(request, &config, changes);
-    Ok(Ok(()))
+    events.send(request, config, changes);
+    Ok(())
 }
 
 /// The attributes of one change.

@@ -10,7 +10,7 @@ use super::{encode, event, namespace, policy, refusal};
 use crate::engine::proto::State;
 use crate::engine::spec::validate_timeout;
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
-use crate::table::Settings;
+use crate::table::{ConfigGuard, Settings};
 
 /// config-get.
 pub(super) struct Get;
@@ -40,17 +40,31 @@ impl Doit for Set {
         let nest = decoder.require(&attrs, None, main::CONFIG, "config")?;
         let mut config = namespace(request)?.config();
         let settings = decode(&decoder, nest, config.settings())?;
-        config.set_settings(settings).map_err(|error| {
-            let place = Place::Attr(nest);
-            decoder.refuse(refusal::spec_errno(&error), place, format_args!("{error}"))
-        })?;
-        event::settings(request, &config);
-        Ok(())
+        set(request, &mut config, nest, settings)
     }
 }
 
+/// Sets the settings that [`decode`] gave for `nest`, and sends their event.
+pub(super) fn set<'a>(
+    request: &Request<'a>,
+    config: &mut ConfigGuard<'_>,
+    nest: Attr<'a>,
+    settings: Settings,
+) -> Result {
+    config.set_settings(settings).map_err(|error| {
+        let (errno, place) = (refusal::spec_errno(&error), Place::Attr(nest));
+        Decoder::new(request).refuse(errno, place, format_args!("{error}"))
+    })?;
+    event::settings(request, config);
+    Ok(())
+}
+
 /// `settings` with what is in the nest in place of what was.
-fn decode<'a>(decoder: &Decoder<'a>, nest: Attr<'a>, mut settings: Settings) -> Result<Settings> {
+pub(super) fn decode<'a>(
+    decoder: &Decoder<'a>,
+    nest: Attr<'a>,
+    mut settings: Settings,
+) -> Result<Settings> {
     let attrs = decoder.table::<{ config::POLICY.len() }>(nest.nested())?;
     if let Some(nest) = attrs.get(config::TCP_TIMEOUTS) {
         let timeouts = decoder.table::<{ tcp_timeouts::POLICY.len() }>(nest.nested())?;

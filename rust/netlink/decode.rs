@@ -74,13 +74,16 @@ impl<'a> Decoder<'a> {
 
     /// Sorts attributes by number.
     pub(super) fn table<const N: usize>(&self, attrs: AttrIter<'a>) -> Result<Attrs<'a, N>> {
-        Attrs::new(attrs).map_err(|second| {
-            self.refuse(
-                EINVAL,
-                Place::Attr(second),
-                format_args!("this attribute is there twice"),
-            )
-        })
+        Attrs::new(attrs).map_err(|second| self.twice(second))
+    }
+
+    /// Refuses the second of two attributes that exclude each other.
+    pub(super) fn twice(&self, second: Attr<'a>) -> Error {
+        self.refuse(
+            EINVAL,
+            Place::Attr(second),
+            format_args!("this attribute is there twice"),
+        )
     }
 
     /// An attribute that has to be there.

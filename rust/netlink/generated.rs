@@ -190,7 +190,8 @@ pub mod cmd {
     pub const CONFIG_GET: u8 = 14;
     /// Change settings; what is not given stays.
     pub const CONFIG_SET: u8 = 15;
-    /// Apply many changes of services and dests in order; when one is refused, none is applied.
+    /// Apply many changes of services and dests in order, and settings; when one is refused,
+    /// nothing is applied.
     pub const BATCH: u8 = 16;
     /// A service was added.
     pub const SERVICE_ADD_NTF: u8 = 17;
@@ -869,7 +870,7 @@ pub const OPS: [Op; 16] = [
         cmd: cmd::BATCH,
         name: "batch",
         uns_admin: true,
-        do_request: Some(&[main::CHANGE]),
+        do_request: Some(&[main::CHANGE, main::CONFIG]),
         dump_request: None,
     },
 ];

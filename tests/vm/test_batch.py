@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from lab.genl import Refused
-from lab.lone import DEST, SERVICE, batch, dest, host_fixture, nl_fixture, services, state, step
+from lab.lone import DEST, SERVICE, batch, changes, dest, host_fixture, nl_fixture, services, state, step
 
 __all__ = ["host_fixture", "nl_fixture"]
 
@@ -86,6 +86,19 @@ def test_what_a_batch_adds_and_removes_was_never_there(nl):
     assert nl.dump("service-get") == []
 
 
+def test_batch_may_have_settings_too(nl):
+    settings = ("config", {"udp-timeout": 71, "tcp-timeouts": {"close": 72}})
+    nl.do("batch", [settings, *changes([step("service-add", scheduler="rr")])])
+    config = nl.one("config-get")["config"]
+    assert (config["udp-timeout"], config["tcp-timeouts"]["close"]) == (71, 72)
+    assert len(nl.dump("service-get")) == 1
+
+
+def test_batch_may_have_settings_only(nl):
+    nl.do("batch", config={"udp-timeout": 71})
+    assert nl.one("config-get")["config"]["udp-timeout"] == 71
+
+
 def test_batch_is_one_change_of_the_generation(nl):
     before = nl.one("stats-get")["generation"]
     batch(nl, full(SERVICE, 10))
@@ -100,14 +113,14 @@ def test_refused_change_is_no_change_of_the_generation(nl):
 
 
 def test_dump_without_a_change_is_whole_and_in_order(nl):
-    batch(nl, full(SERVICE, 2000))
+    batch(nl, full(SERVICE, 1000))
     found = nl.dump("dest-get", service=SERVICE)
     assert not found.interrupted
-    assert [m.content["dest"]["address"] for m in found] == [dest(i)["address"] for i in range(2000)]
+    assert [m.content["dest"]["address"] for m in found] == [dest(i)["address"] for i in range(1000)]
 
 
 def test_dump_says_that_a_change_came_between(nl, host):
-    batch(nl, full(SERVICE, 2000))
+    batch(nl, full(SERVICE, 1000))
     with host.client() as other:
         nl.start_dump("dest-get")
         first, last = nl.receive_some()
@@ -126,14 +139,14 @@ def test_dump_of_services_says_that_a_change_came_between(nl, host):
 
 
 def test_dump_ends_when_its_service_goes_under_it(nl, host):
-    batch(nl, full(SERVICE, 2000))
+    batch(nl, full(SERVICE, 1000))
     with host.client() as other:
         nl.start_dump("dest-get", service=SERVICE)
         nl.receive_some()
         other.do("service-flush")
         rest = nl.receive()
     assert rest.interrupted
-    assert len(rest) < 2000
+    assert len(rest) < 1000
 
 
 class Changer(threading.Thread):
@@ -170,7 +183,7 @@ def test_rvsadm_lists_one_moment_while_everything_changes(nl, host):
 
 
 def test_reader_that_never_reads_does_not_hold_up_changes(nl, host):
-    batch(nl, full(SERVICE, 2000))
+    batch(nl, full(SERVICE, 1000))
     with host.client() as other:
         other.start_dump("dest-get")
         nl.do("dest-set", service=SERVICE, dest=dict(dest(0), weight=2))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from lab.genl import Refused
-from lab.lone import DEST, ID, SERVICE, batch, host_fixture, nl_fixture, step
+from lab.lone import DEST, ID, SERVICE, batch, changes, host_fixture, nl_fixture, step
 
 __all__ = ["host_fixture", "nl_fixture"]
 
@@ -123,6 +123,8 @@ def test_refused_change_is_no_event(nl, listener):
             batch(nl, steps)
     with pytest.raises(Refused):
         nl.do("config-set", config={"udp-timeout": 0})
+    with pytest.raises(Refused):
+        nl.do("batch", [("config", {"udp-timeout": 9}), *changes([step("service-del")])])
     assert names(listener) == []
 
 

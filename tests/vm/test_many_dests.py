@@ -98,8 +98,8 @@ def test_delete_under_the_cursor_of_a_dump(many, host, limit):
         rest = reader.receive()
     assert rest.interrupted
     assert dests_now(nl) == COUNT - 4
-    addresses = [message.content["dest"]["address"] for message in nl.dump("dest-get")]
-    assert len(set(addresses)) == COUNT - 4
+    # Another dump has each once. Bytes will do, and decoding takes its time.
+    assert len({message.attrs for message in nl.dump("dest-get")}) == COUNT - 4
 
 
 def test_flush(many, limit):

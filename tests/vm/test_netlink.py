@@ -382,6 +382,20 @@ BATCHES = {
     "service beside the changes": (
         [*changes([add(81)]), ("service", SERVICE)], "EINVAL", UNSUPPORTED, "service",
     ),
+    "settings twice": (
+        [*changes([add(81)]), *[("config", {"udp-timeout": 5})] * 2], "EINVAL", TWICE, "config",
+    ),
+    "setting out of range behind good changes": (
+        [*changes([add(81)]), ("config", {"udp-timeout": 0})], "ERANGE",
+        "timeout 0 s is out of range, 1 to 2678400", "config.udp-timeout",
+    ),
+    "settings only for replies": (
+        [*changes([add(81)]), ("stats", {})], "EINVAL", UNSUPPORTED, "stats",
+    ),
+    "bad change behind good settings": (
+        [("config", {"udp-timeout": 5}), *changes([add(80)])], "EEXIST",
+        "change 1: service tcp/203.0.113.10:80 exists already", "change[0].service",
+    ),
     "longest text": (
         changes([add(81), step("service-set", dict(SERVICE, address="2001:db8:" + "1111:" * 5 + "1"))]),
         "ESRCH", "change 2: no service tcp/[2001:db8:1111:1111:1111:1111:1111:1]:80",

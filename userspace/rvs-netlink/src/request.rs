@@ -16,8 +16,8 @@ use crate::{dest, service as service_wire, Config};
 pub enum Request {
     /// One change of services or dests.
     Change(Change),
-    /// Many changes, in order, all or none.
-    Batch(Vec<Change>),
+    /// Many changes, in order, and settings, all or nothing.
+    Batch(Vec<Change>, Config),
     /// One service.
     ServiceGet(ServiceId),
     /// All services.
@@ -47,7 +47,7 @@ impl Request {
     pub fn command(&self) -> u8 {
         match self {
             Self::Change(change) => change_command(change),
-            Self::Batch(_) => cmd::BATCH,
+            Self::Batch(..) => cmd::BATCH,
             Self::ServiceGet(_) | Self::ServiceList => cmd::SERVICE_GET,
             Self::ServiceFlush => cmd::SERVICE_FLUSH,
             Self::DestGet(..) | Self::DestList(_) => cmd::DEST_GET,
@@ -72,7 +72,10 @@ impl Request {
     pub fn attributes(&self) -> Vec<Attr> {
         match self {
             Self::Change(change) => change_attributes(change, main::SERVICE, main::DEST),
-            Self::Batch(changes) => changes.iter().map(batch_step).collect(),
+            Self::Batch(changes, config) => {
+                let settings = (!config.is_empty()).then(|| settings(config));
+                changes.iter().map(batch_step).chain(settings).collect()
+            }
             Self::ServiceGet(id) => vec![service_id(id)],
             Self::DestGet(service, id) => vec![
                 service_id(service),
@@ -82,7 +85,7 @@ impl Request {
                 id.iter().map(service_id).collect()
             }
             Self::ServiceList | Self::ServiceFlush | Self::StatsGet | Self::ConfigGet => Vec::new(),
-            Self::ConfigSet(config) => vec![Attr::nest(main::CONFIG, config.attributes())],
+            Self::ConfigSet(config) => vec![settings(config)],
         }
     }
 
@@ -124,6 +127,10 @@ impl Emitable for RequestMessage {
     fn emit(&self, buffer: &mut [u8]) {
         self.attributes.as_slice().emit(buffer);
     }
+}
+
+fn settings(config: &Config) -> Attr {
+    Attr::nest(main::CONFIG, config.attributes())
 }
 
 fn service_id(id: &ServiceId) -> Attr {

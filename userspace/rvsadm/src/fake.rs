@@ -137,7 +137,17 @@ impl FakeKernel {
         Ok(())
     }
 
-    fn batch(&mut self, changes: &[Change]) -> Result<(), Error> {
+    fn set(&mut self, config: &Config) {
+        for (state, seconds) in config.tcp_timeouts.iter() {
+            assert!(self.config.tcp_timeouts.set(state, seconds));
+        }
+        let now = &mut self.config;
+        now.udp_timeout = config.udp_timeout.or(now.udp_timeout);
+        now.conn_max = config.conn_max.or(now.conn_max);
+        now.expire_nodest = config.expire_nodest.or(now.expire_nodest);
+    }
+
+    fn batch(&mut self, changes: &[Change], config: &Config) -> Result<(), Error> {
         let before = self.services.clone();
         for (index, change) in changes.iter().enumerate() {
             if let Err(error) = self.apply(change) {
@@ -145,6 +155,7 @@ impl FakeKernel {
                 return Err(refusal(change, error, Some(index)));
             }
         }
+        self.set(config);
         self.batches.push(changes.to_vec());
         Ok(())
     }
@@ -229,19 +240,13 @@ impl Transport for FakeKernel {
                     .apply(change)
                     .map_err(|error| refusal(change, error, None));
             }
-            Request::Batch(changes) => return self.batch(changes),
+            Request::Batch(changes, config) => return self.batch(changes, config),
             Request::ServiceFlush => {
                 self.services.clear();
                 return Ok(());
             }
             Request::ConfigSet(config) => {
-                for (state, seconds) in config.tcp_timeouts.iter() {
-                    assert!(self.config.tcp_timeouts.set(state, seconds));
-                }
-                let now = &mut self.config;
-                now.udp_timeout = config.udp_timeout.or(now.udp_timeout);
-                now.conn_max = config.conn_max.or(now.conn_max);
-                now.expire_nodest = config.expire_nodest.or(now.expire_nodest);
+                self.set(config);
                 return Ok(());
             }
             Request::ServiceList if self.interruptions > 0 => {

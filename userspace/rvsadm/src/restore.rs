@@ -123,86 +123,61 @@ fn restore(
     let running = Snapshot::read(kernel).map_err(failed)?;
     let plan = Plan::new(document, &running);
     let settings = match &document.settings {
-        Some(wanted) => Some(Settings::new(wanted, config::read(kernel).map_err(failed)?)),
-        None => None,
+        Some(wanted) => changed(wanted, &config::read(kernel).map_err(failed)?),
+        None => Config::default(),
     };
-    let settings = settings.filter(|settings| !settings.wanted.is_empty());
+    let settings_changed = !settings.is_empty();
     let changes = dry_run.then(|| {
         let steps = plan.steps.iter().map(|step| describe(&step.change));
-        let settings = settings.iter();
-        let settings = settings.map(|s| format!("set {}", config::line_of(&s.wanted)));
-        settings.chain(steps).collect()
+        let settings = settings_changed.then(|| format!("set {}", config::line_of(&settings)));
+        settings.into_iter().chain(steps).collect()
     });
     if !dry_run {
-        apply(what, &plan, settings.as_ref(), kernel)?;
+        apply(what, &plan, settings, kernel)?;
     }
     Ok(Summary {
         applied: !dry_run,
         services: plan.services,
         dests: plan.dests,
-        settings_changed: settings.is_some(),
+        settings_changed,
         changes,
     })
 }
 
-/// Settings to change, and what they are.
-struct Settings {
-    wanted: Config,
-    running: Config,
-}
-
-impl Settings {
-    /// Keeps of `wanted` what is not so already.
-    fn new(wanted: &Config, running: Config) -> Self {
-        let mut changed = Config {
-            udp_timeout: wanted
-                .udp_timeout
-                .filter(|n| Some(*n) != running.udp_timeout),
-            conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
-            expire_nodest: wanted
-                .expire_nodest
-                .filter(|on| Some(*on) != running.expire_nodest),
-            ..Config::default()
-        };
-        for (state, seconds) in wanted.tcp_timeouts.iter() {
-            if !running.tcp_timeouts.iter().any(|is| is == (state, seconds)) {
-                // The name comes from the same list.
-                let _ = changed.tcp_timeouts.set(state, seconds);
-            }
-        }
-        Self {
-            wanted: changed,
-            running,
+/// Of `wanted`, what is not so already.
+fn changed(wanted: &Config, running: &Config) -> Config {
+    let mut changed = Config {
+        udp_timeout: wanted
+            .udp_timeout
+            .filter(|n| Some(*n) != running.udp_timeout),
+        conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
+        expire_nodest: wanted
+            .expire_nodest
+            .filter(|on| Some(*on) != running.expire_nodest),
+        ..Config::default()
+    };
+    for (state, seconds) in wanted.tcp_timeouts.iter() {
+        if !running.tcp_timeouts.iter().any(|is| is == (state, seconds)) {
+            // The name comes from the same list.
+            let _ = changed.tcp_timeouts.set(state, seconds);
         }
     }
+    changed
 }
 
-/// Applies everything or nothing: settings first, which are put back when the batch is refused.
+/// Applies everything or nothing, in one request.
 fn apply(
     what: &str,
     plan: &Plan,
-    settings: Option<&Settings>,
+    settings: Config,
     kernel: &mut dyn Transport,
 ) -> Result<(), Failure> {
-    if let Some(settings) = settings {
-        let set = kernel.execute(&Request::ConfigSet(settings.wanted.clone()));
-        set.map_err(|error| Failure::kernel(what, error))?;
-    }
-    if plan.steps.is_empty() {
+    if plan.steps.is_empty() && settings.is_empty() {
         return Ok(());
     }
     let changes: Vec<Change> = plan.steps.iter().map(|step| step.change).collect();
-    let Err(error) = kernel.execute(&Request::Batch(changes)) else {
-        return Ok(());
-    };
-    let failure = refused(what, plan, error);
-    if let Some(settings) = settings {
-        let back = kernel.execute(&Request::ConfigSet(settings.running.clone()));
-        if let Err(error) = back {
-            eprintln!("rvsadm: the settings are changed and cannot be put back: {error}");
-        }
-    }
-    Err(failure)
+    let applied = kernel.execute(&Request::Batch(changes, settings));
+    applied.map_err(|error| refused(what, plan, error))
 }
 
 /// The failure of a batch, with the line that the kernel blames.

@@ -59,7 +59,8 @@ fn requests() -> Vec<Request> {
     };
     let mut requests: Vec<_> = changes().into_iter().map(Request::Change).collect();
     requests.extend([
-        Request::Batch(changes()),
+        Request::Batch(changes(), Config::default()),
+        Request::Batch(changes(), config.clone()),
         Request::ServiceGet(service),
         Request::ServiceList,
         Request::ServiceFlush,
@@ -135,7 +136,7 @@ fn requests_are_as_the_spec_has_them() {
 
 #[test]
 fn steps_of_a_batch_are_the_changes() {
-    let bytes = encode(&Request::Batch(changes()).attributes());
+    let bytes = encode(&Request::Batch(changes(), Config::default()).attributes());
     let steps: Vec<_> = received(&bytes).map(Result::unwrap).collect();
     assert_eq!(steps.len(), changes().len());
     for (step, change) in steps.iter().zip(changes()) {

@@ -125,7 +125,7 @@ fn a_thousand_services_are_fast() {
     let plan = Plan::new(&document, &Snapshot::default());
     assert_eq!((plan.services.added, plan.dests.added), (1000, 10_000));
     let changes: Vec<Change> = plan.steps.iter().map(|step| step.change).collect();
-    let attributes = Request::Batch(changes).attributes();
+    let attributes = Request::Batch(changes, Config::default()).attributes();
     assert_eq!(attributes.len(), 11_000);
 }
 
