@@ -67,7 +67,7 @@ class Case:
     name: str
     setup: typing.Callable
     destination: str = VIP
-    options: tuple = ()
+    new_flows: bool = False
 
 
 CASES = [
@@ -78,4 +78,6 @@ CASES = [
     Case("stranger/ip_vs", other_service(ipvs_big_table), SINK),
     Case("rvs/dr", balanced(Rvs)),
     Case("stranger/rvs", other_service(Rvs), SINK),
+    Case("ip_vs/new-flow/rr", balanced(ipvs_big_table), new_flows=True),
+    Case("rvs/new-flow/rr", balanced(Rvs), new_flows=True),
 ]

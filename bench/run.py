@@ -32,7 +32,7 @@ def measure(case):
     path = Path()
     try:
         case.setup(path)
-        generator = Pktgen(path, case.destination, case.options)
+        generator = Pktgen(path, case.destination, case.new_flows)
         generator.send(WARM_UP)
         return [generator.send(PACKETS) for _ in range(REPEATS)]
     finally:
@@ -50,7 +50,7 @@ def main():
     # No index lists it: it is of no use outside this bench.
     shell.run("insmod", os.environ["RVS_BENCH_MODULE"])
 
-    print("instructions a delivered packet, 64-byte UDP, one flow, bursts of 32")
+    print("instructions a delivered packet, 64-byte UDP, bursts of 32, one flow unless new-flow")
     print(f"{'case':<24}{'total':>9}{'above floor':>14}{'spread':>9}", flush=True)
     base, results, failed = None, {}, 0
     for case in CASES:
