@@ -33,7 +33,7 @@ struct Rvs {
 
 /// What has to outlive everything that was given to a grace period.
 struct Memory {
-    _connections: kapi::slab::CacheHandle<table::Conn>,
+    _connections: table::Caches,
 }
 
 impl Drop for Memory {
@@ -50,7 +50,7 @@ impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory {
-            _connections: table::create_cache()?,
+            _connections: table::create_caches()?,
         };
         let namespaces = table::Netns::register(datapath::activate)?;
         let devices = kapi::netdev::watch::<table::Devices>()?;

@@ -16,7 +16,7 @@ use crate::{
         rcu::Rcu,
         skb::Skb,
     },
-    table::{Conn, Counter, Netns},
+    table::{Conn, Counter, Netns, Side},
 };
 
 /// Ahead of the raw table (-300) and of connection tracking (-200), behind the defragmentation that
@@ -35,10 +35,13 @@ impl Hook<Netns> for FromNetwork {
 
     #[inline(always)]
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        if is_stranger(netns, &skb) || !skb.is_for_this_host() {
+        let Some(ours) = admit(netns, &skb) else {
+            return Verdict::Accept(skb);
+        };
+        if !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
-        balance(netns, skb, Place::PreRouting, rcu)
+        balance(netns, skb, ours, Place::PreRouting, rcu)
     }
 }
 
@@ -48,10 +51,10 @@ impl Hook<Netns> for FromHost {
 
     #[inline(always)]
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        if is_stranger(netns, &skb) {
+        let Some(ours) = admit(netns, &skb) else {
             return Verdict::Accept(skb);
-        }
-        balance(netns, skb, Place::LocalOut, rcu)
+        };
+        balance(netns, skb, ours, Place::LocalOut, rcu)
     }
 }
 
@@ -63,20 +66,40 @@ pub(crate) fn activate(netns: &Netns) -> Result<Hooks> {
     ])
 }
 
-/// The cheap test that most packets end at: no virtual address has this destination.
-#[inline(always)]
-fn is_stranger(netns: &Netns, skb: &Skb<'_>) -> bool {
-    match skb.head().get(16..).and_then(<[u8]>::first_chunk::<4>) {
-        Some(address) => !netns.filter.may_contain(u32::from_ne_bytes(*address)),
-        None => true,
-    }
+/// Why a packet is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ours {
+    /// It is to a virtual address: for us to balance, answer or drop.
+    ByDestination,
+    /// It is from a dest whose packets we translate, but may be any of that host's traffic.
+    BySource,
 }
 
-/// A packet that is perhaps for a service.
-fn balance<'a>(netns: &'a Netns, mut skb: Skb<'a>, place: Place, rcu: Rcu<'a>) -> Verdict<'a> {
+/// The cheap test that strangers do not pass.
+#[inline(always)]
+fn admit(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
+    let [s0, s1, s2, s3, d @ ..] = *skb.head().get(12..)?.first_chunk::<8>()?;
+    if netns.virtual_addresses.may_contain(u32::from_ne_bytes(d)) {
+        return Some(Ours::ByDestination);
+    }
+    let source = u32::from_ne_bytes([s0, s1, s2, s3]);
+    netns
+        .translated_dests
+        .may_contain(source)
+        .then_some(Ours::BySource)
+}
+
+/// A packet that is perhaps of a service.
+fn balance<'a>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    ours: Ours,
+    place: Place,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
     let packet = match PacketV4::parse(skb.head(), skb.len() as usize) {
         Ok(packet) => packet,
-        Err(error) => match mend(netns, skb, error) {
+        Err(error) => match mend(netns, skb, ours, error) {
             Mended::Packet(whole, packet) => {
                 skb = whole;
                 packet
@@ -86,44 +109,75 @@ fn balance<'a>(netns: &'a Netns, mut skb: Skb<'a>, place: Place, rcu: Rcu<'a>) -
         },
     };
     let hash = netns.connections.hash(&packet.tuple);
-    if let Some(conn) = netns.connections.lookup(&packet.tuple, hash, rcu) {
-        if is_usable(netns, conn) && !begins_anew(netns, conn, &packet) {
-            return forward(netns, conn, skb, &packet, place, rcu);
+    match netns.connections.lookup(&packet.tuple, hash, rcu) {
+        Some((conn, side)) if is_usable(netns, conn, side, &packet) => {
+            forward(netns, conn, side, skb, &packet, place, rcu)
         }
-        return new_flow::replace(netns, conn, skb, &packet, hash, place, rcu);
+        Some((conn, Side::Dest)) => {
+            netns.disconnect(conn, rcu);
+            Verdict::Accept(skb)
+        }
+        Some((conn, Side::Client)) => {
+            new_flow::replace(netns, conn, skb, &packet, hash, place, rcu)
+        }
+        None => new_flow::begin(netns, skb, &packet, hash, place, rcu),
     }
-    new_flow::begin(netns, skb, &packet, hash, place, rcu)
 }
 
-/// Whether a connection takes another packet: it has neither expired nor lost its dest.
+/// Whether a connection takes another packet: it has neither expired nor lost its dest, and the
+/// client does not begin a new one with the same ports.
 #[inline(always)]
-fn is_usable(netns: &Netns, conn: &Conn) -> bool {
-    conn.touch(&netns.settings) && !conn.dest().is_gone()
-        || new_flow::may_stay(netns, conn)
-}
-
-/// Whether a client uses the port of a connection again that has ended.
-#[inline(always)]
-fn begins_anew(netns: &Netns, conn: &Conn, packet: &PacketV4) -> bool {
-    packet.segment.flags.opens() && new_flow::is_over(netns, conn)
+fn is_usable(netns: &Netns, conn: &Conn, side: Side, packet: &PacketV4) -> bool {
+    let begins_anew = packet.segment.flags.opens() && new_flow::begins_anew(netns, conn, side);
+    if begins_anew || !conn.touch(&netns.settings) {
+        return false;
+    }
+    !conn.dest().is_gone() || new_flow::may_stay(netns, conn, side)
 }
 
 /// A packet of an established connection.
 #[inline(always)]
-pub(super) fn forward<'a>(
+fn forward<'a>(
     netns: &'a Netns,
     conn: &'a Conn,
+    side: Side,
     skb: Skb<'a>,
     packet: &PacketV4,
     place: Place,
     rcu: Rcu<'a>,
 ) -> Verdict<'a> {
+    let nat = conn.nat();
     if packet.ip.protocol == TCP {
-        conn.step(|state| tcp::next(Table::InOnly, packet.segment.flags, state));
+        let table = match (nat, side) {
+            (None, _) => Table::InOnly,
+            (Some(_), Side::Client) => Table::In,
+            (Some(_), Side::Dest) => Table::Out,
+        };
+        conn.step(|state| tcp::next(table, packet.segment.flags, state));
     }
+    send(netns, conn, side, skb, packet, place, rcu)
+}
+
+/// Counts a packet of `side` and sends it the way its connection goes.
+#[inline(always)]
+pub(super) fn send<'a>(
+    netns: &'a Netns,
+    conn: &'a Conn,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &PacketV4,
+    place: Place,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
     let dest = conn.dest();
-    dest.packet_in(skb.len());
-    xmit::dr(netns, dest, skb, &packet.ip, place, rcu)
+    match side {
+        Side::Client => dest.packet_in(skb.len()),
+        Side::Dest => dest.packet_out(skb.len()),
+    }
+    match conn.nat() {
+        None => xmit::dr(netns, dest, skb, &packet.ip, place, rcu),
+        Some(nat) => xmit::nat(netns, conn, nat, side, skb, packet, place, rcu),
+    }
 }
 
 /// What comes of a packet that could not be parsed as it was.
@@ -135,7 +189,12 @@ enum Mended<'a> {
 
 /// Tries again with a packet whose headers are not linear or that comes in fragments.
 #[cold]
-fn mend<'a>(netns: &'a Netns, mut skb: Skb<'a>, mut error: Error) -> Mended<'a> {
+fn mend<'a>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    ours: Ours,
+    mut error: Error,
+) -> Mended<'a> {
     // Each header may have to be made linear, once before and once after defragmentation.
     for _ in 0..6 {
         match error {
@@ -162,7 +221,10 @@ fn mend<'a>(netns: &'a Netns, mut skb: Skb<'a>, mut error: Error) -> Mended<'a> 
             Err(next) => error = next,
         }
     }
-    Mended::Verdict(drop_malformed(netns, skb))
+    Mended::Verdict(match ours {
+        Ours::ByDestination => drop_malformed(netns, skb),
+        Ours::BySource => Verdict::Accept(skb),
+    })
 }
 
 /// A packet to a virtual address whose headers are short or lie.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP messages to a virtual address.
+//! ICMP messages to a virtual address, or from a dest.
 
 use super::{hook, xmit};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         rcu::Rcu,
         skb::Skb,
     },
-    table::{Counter, Netns},
+    table::{Counter, Netns, Side},
 };
 
 /// An ICMP message: errors about a connection's packets go to its dest, others to this host.
@@ -34,15 +34,26 @@ pub(super) fn receive<'a>(
         Err(error) if error.is_malformed() => return hook::drop_malformed(netns, skb),
         Err(_) => return Verdict::Accept(skb),
     };
-    // The inner packet went from the virtual address to the client.
+    // The inner packet is one that the error's sender, or a host behind it, received.
     let tuple = error.tuple.reversed();
     let hash = netns.connections.hash(&tuple);
-    let Some(conn) = netns.connections.lookup(&tuple, hash, rcu) else {
+    let Some((conn, side)) = netns.connections.lookup(&tuple, hash, rcu) else {
         return Verdict::Accept(skb);
     };
     let dest = conn.dest();
-    dest.packet_in(skb.len());
-    xmit::dr(netns, dest, skb, &ip, place, rcu)
+    match side {
+        Side::Client => dest.packet_in(skb.len()),
+        Side::Dest => dest.packet_out(skb.len()),
+    }
+    let Some(nat) = conn.nat() else {
+        return xmit::dr(netns, dest, skb, &ip, place, rcu);
+    };
+    // Its checksum covers all of it.
+    if !skb.pull(ip.total_len) {
+        netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    xmit::icmp_error(netns, conn, nat, side, skb, &ip, &error, place, rcu)
 }
 
 /// Reads the message, making as much of it linear as that takes.

@@ -2,7 +2,7 @@
 
 //! The first packet of a flow, and flows whose connection is of no more use.
 
-use super::{hook, xmit};
+use super::hook;
 use crate::{
     engine::{
         proto::{
@@ -18,7 +18,7 @@ use crate::{
         rcu::Rcu,
         skb::Skb,
     },
-    table::{Conn, Counter, Netns},
+    table::{Conn, Counter, Netns, Side},
 };
 
 /// A packet that no connection is known for.
@@ -39,6 +39,7 @@ pub(super) fn begin<'a>(
             netns.counters.count(Counter::NotSyn);
             return Verdict::Accept(skb);
         }
+        // The tables for connections with and without replies agree on the first packet.
         TCP => tcp::next(Table::InOnly, packet.segment.flags, State::None),
         _ => State::Udp,
     };
@@ -57,28 +58,27 @@ pub(super) fn begin<'a>(
         netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     };
+    hook::send(netns, conn, Side::Client, skb, packet, place, rcu)
+}
+
+/// Whether a client's SYN finds a connection that it shall not revive but have scheduled anew: one
+/// that has ended, as `ip_vs` has it by default (`conn_reuse_mode` 1), one whose dest was removed,
+/// or, where connections are to leave dests at once, one whose dest takes no more.
+#[cold]
+pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let dest = conn.dest();
-    dest.packet_in(skb.len());
-    xmit::dr(netns, dest, skb, &packet.ip, place, rcu)
+    let is_over = matches!(conn.state(), State::TimeWait | State::Close)
+        || dest.is_gone()
+        || (netns.settings.expire_nodest() && dest.spec().weight == 0);
+    side == Side::Client && is_over
 }
 
-/// Whether a connection that has expired or lost its dest takes another packet all the same: TCP
-/// connections of a removed dest go on until they end, unless the operator wants otherwise.
+/// Whether a connection that has lost its dest takes another packet all the same: TCP connections
+/// of a removed dest go on until they end, unless the operator wants otherwise.
 #[cold]
-pub(super) fn may_stay(netns: &Netns, conn: &Conn) -> bool {
-    conn.tuple().protocol() == TCP
-        && conn.dest().is_gone()
-        && !netns.settings.expire_nodest()
-        && conn.touch(&netns.settings)
-}
-
-/// Whether a SYN finds a connection that it shall not revive but have scheduled anew, as `ip_vs`
-/// has it by default (`conn_reuse_mode` 1): one that has ended, or, where connections are to leave
-/// dests at once, one whose dest takes no more.
-#[cold]
-pub(super) fn is_over(netns: &Netns, conn: &Conn) -> bool {
-    matches!(conn.state(), State::TimeWait | State::Close)
-        || netns.settings.expire_nodest() && conn.dest().spec().weight == 0
+pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
+    let is_tcp = conn.tuple().protocol() == TCP;
+    is_tcp && (side == Side::Dest || !netns.settings.expire_nodest())
 }
 
 /// A packet of a connection that cannot stay.

@@ -7,8 +7,10 @@
 //! randomness and memory come in as arguments.
 
 pub mod change;
+pub mod csum;
 pub mod hash;
 pub mod proto;
+pub mod rewrite;
 pub mod sched;
 pub mod spec;
 pub mod tuple;

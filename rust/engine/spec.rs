@@ -96,7 +96,7 @@ impl Mode {
 
     /// Whether this version forwards that way.
     pub const fn is_supported(self) -> bool {
-        matches!(self, Self::Dr)
+        matches!(self, Self::Dr | Self::Nat)
     }
 }
 

@@ -63,14 +63,16 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
 }
 
 /*
- * The route to a real server. KNOWN_NH makes ip_output() ask for the real server's neighbour
- * although the packet's destination is the virtual address.
+ * The route to a real server or a client. KNOWN_NH makes ip_output() ask for the real server's
+ * neighbour although the packet's destination is the virtual address; ANYSRC allows a virtual
+ * address that is not on this host as source.
  */
-struct rtable *rvs_route_output(struct net *net, __be32 daddr)
+struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 saddr)
 {
 	struct flowi4 fl4 = {
 		.daddr = daddr,
-		.flowi4_flags = FLOWI_FLAG_KNOWN_NH,
+		.saddr = saddr,
+		.flowi4_flags = FLOWI_FLAG_KNOWN_NH | FLOWI_FLAG_ANYSRC,
 	};
 
 	return ip_route_output_key(net, &fl4);

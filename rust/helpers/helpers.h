@@ -39,7 +39,7 @@ void rvs_spin_unlock_bh(spinlock_t *lock);
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 
 /* net/route.h */
-struct rtable *rvs_route_output(struct net *net, __be32 daddr);
+struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 saddr);
 bool rvs_route_input(struct sk_buff *skb);
 
 #endif

@@ -24,8 +24,7 @@ pub(crate) enum Answer {
 ///
 /// The kernel needs the packet's route to answer; without one there is no answer.
 pub(crate) fn answer(skb: &mut Skb<'_>, answer: Answer) {
-    // SAFETY: The packet is live and ours, hooks run under RCU.
-    if !unsafe { bindings::rvs_route_input(skb.as_raw()) } {
+    if !skb.route_input() {
         return;
     }
     let (kind, code, info) = match answer {

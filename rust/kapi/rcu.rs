@@ -88,6 +88,18 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
         unsafe { ptr.as_ref() }.map(|node| &node.value)
     }
 
+    /// Puts `new` in place, and gives it back as readers see it.
+    pub(crate) fn publish<'a>(&self, new: KBox<RcuBox<T>>, _rcu: Rcu<'a>) -> &'a T {
+        let new = KBox::into_raw(new);
+        let old = self.0.swap(new, Ordering::AcqRel);
+        if !old.is_null() {
+            RcuBox::free_later(old);
+        }
+        // SAFETY: Whoever takes it out again frees it a grace period later, and the read lock is
+        // held for `'a`.
+        unsafe { &(*new).value }
+    }
+
     /// Puts `new` in place; what was there is dropped after a grace period.
     pub(crate) fn replace(&self, new: Option<KBox<RcuBox<T>>>) {
         let new = new.map_or(ptr::null_mut(), KBox::into_raw);

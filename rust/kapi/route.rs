@@ -47,16 +47,18 @@ unsafe impl Send for NextHop {}
 unsafe impl Sync for NextHop {}
 
 impl NextHop {
-    /// Looks up the way to `address`. From any context that does not hold the neighbour's lock.
+    /// Looks up the way to `address` for packets from `source`, unspecified for any. From any
+    /// context that does not hold the neighbour's lock.
     ///
     /// # Errors
     ///
     /// What the routing table says (`ENETUNREACH` …); `EHOSTUNREACH` for broadcast and multicast
     /// routes; `ENOBUFS` when there is no memory or no room for a neighbour.
-    pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr) -> Result<Self> {
+    pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
         let address_be = u32::from_ne_bytes(address.octets());
+        let source_be = u32::from_ne_bytes(source.octets());
         // SAFETY: The namespace is alive.
-        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be) };
+        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, source_be) };
         let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
         // INVARIANT: The look-up took the reference.
         let mut hop = Self {
@@ -94,6 +96,18 @@ impl NextHop {
     fn dst(&self) -> *mut bindings::dst_entry {
         // The first field.
         self.route.as_ptr().cast()
+    }
+
+    /// A hash of the neighbour.
+    pub(crate) fn neighbour_hash(&self) -> u32 {
+        let address = self.neighbour.map_or(0, |n| n.as_ptr() as usize);
+        // Neighbours are some hundred bytes apart.
+        ((address >> 8) as u32).wrapping_mul(0x9e37_79b1) >> 16
+    }
+
+    /// Whether this way is good and leads where `other` does.
+    pub(crate) fn is_as_good_as(&self, other: &Self) -> bool {
+        self.is_good() && self.neighbour == other.neighbour && self.device() == other.device()
     }
 
     /// The device it leaves by.

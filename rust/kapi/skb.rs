@@ -12,6 +12,8 @@ use crate::bindings;
 const PACKET_HOST: u8 = bindings::PACKET_HOST as u8;
 /// `skb->ip_summed` of a packet whose whole payload the device has summed.
 const CHECKSUM_COMPLETE: u8 = bindings::CHECKSUM_COMPLETE as u8;
+/// `skb->ip_summed` of a packet whose device adds the payload's sum.
+const CHECKSUM_PARTIAL: u8 = bindings::CHECKSUM_PARTIAL as u8;
 /// `skb->ip_summed` of a packet that nobody has summed.
 const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
 /// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
@@ -106,6 +108,15 @@ impl<'a> Skb<'a> {
         unsafe { slice::from_raw_parts(skb.data, skb.len.wrapping_sub(skb.data_len) as usize) }
     }
 
+    /// The linear part from the network header on, for writing. It must have been made writable.
+    #[inline]
+    pub(crate) fn head_mut(&mut self) -> &mut [u8] {
+        let skb = self.get_mut();
+        let len = skb.len.wrapping_sub(skb.data_len) as usize;
+        // SAFETY: As in `head`, and the packet is ours alone.
+        unsafe { slice::from_raw_parts_mut(skb.data, len) }
+    }
+
     /// Makes at least `len` bytes linear. False when the packet has fewer, or on lack of memory.
     pub(crate) fn pull(&mut self, len: usize) -> bool {
         let Ok(len) = u32::try_from(len) else {
@@ -145,25 +156,54 @@ impl<'a> Skb<'a> {
         skb.cloned() == 0 && room >= headroom as usize
     }
 
-    /// Makes it so that the header may be written and `headroom` bytes be put in front of it.
-    /// False on lack of memory.
+    /// Makes it so that the first `len` bytes, which are linear, may be written and `headroom`
+    /// bytes be put in front of them. False on lack of memory.
     #[inline]
-    pub(crate) fn make_header_private(&mut self, headroom: u32) -> bool {
-        if self.is_header_private(headroom) {
-            return true;
-        }
-        // SAFETY: By the invariant.
-        unsafe { bindings::skb_cow_head(self.as_raw(), headroom) == 0 }
+    pub(crate) fn make_writable(&mut self, len: usize, headroom: u32) -> bool {
+        self.is_header_private(headroom) || self.make_private(len, headroom)
     }
 
-    /// Takes one off the time to live and mends the header's checksum. The header must be private.
+    #[cold]
+    fn make_private(&mut self, len: usize, headroom: u32) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: By the invariant.
+        unsafe {
+            bindings::skb_cow_head(self.as_raw(), headroom) == 0
+                && bindings::skb_ensure_writable(self.as_raw(), len) == 0
+        }
+    }
+
+    /// Whether a device will add the payload's sum to the transport checksum.
+    #[inline]
+    pub(crate) fn is_checksum_partial(&self) -> bool {
+        self.headers().ip_summed() == CHECKSUM_PARTIAL
+    }
+
+    /// Forgets the device's sum of the payload, which writing to it makes wrong.
+    #[inline]
+    pub(crate) fn forget_checksum(&mut self) {
+        let headers = self.headers_mut();
+        if headers.ip_summed() == CHECKSUM_COMPLETE {
+            headers.set_ip_summed(CHECKSUM_NONE);
+        }
+    }
+
+    /// Routes a received packet by its present addresses. False when that fails.
+    pub(crate) fn route_input(&mut self) -> bool {
+        // SAFETY: The packet is live and ours; hooks run under RCU.
+        unsafe { bindings::rvs_route_input(self.as_raw()) }
+    }
+
+    /// Takes one off the time to live and mends the header's checksum. The header must be writable.
     #[inline]
     pub(crate) fn decrease_ttl(&mut self) {
         let skb = self.get_mut();
         if skb.len.wrapping_sub(skb.data_len) < 20 {
             return;
         }
-        // SAFETY: The linear part holds an IP header, and it is private, says the caller.
+        // SAFETY: The linear part holds an IP header, and it is writable, says the caller.
         let header = unsafe { &mut *skb.data.cast::<[u8; 20]>() };
         let [.., ttl, _, c0, c1, _, _, _, _, _, _, _, _] = header;
         *ttl = ttl.wrapping_sub(1);
@@ -179,13 +219,9 @@ impl<'a> Skb<'a> {
             // SAFETY: By the invariant.
             unsafe { bindings::nf_reset_ct(self.as_raw()) };
         }
-        let headers = self.headers_mut();
-        // The device's sum covers bytes that a sender has to sum anew.
-        if headers.ip_summed() == CHECKSUM_COMPLETE {
-            headers.set_ip_summed(CHECKSUM_NONE);
-        }
+        self.forget_checksum();
         // A time of arrival would be taken for a time of departure.
-        if headers.tstamp_type() == 0 {
+        if self.headers().tstamp_type() == 0 {
             self.get_mut().__bindgen_anon_2.tstamp = 0;
         }
     }

@@ -531,7 +531,7 @@ impl<'a> ConfigGuard<'a> {
                 _ => {}
             }
         }
-        self.update_filter();
+        self.update_filters();
         netns.next_generation();
         Ok(())
     }
@@ -573,7 +573,7 @@ impl<'a> ConfigGuard<'a> {
         });
         config.retired = retired;
         if config.removed.len() != before {
-            self.update_filter();
+            self.update_filters();
         }
         !self.config.removed.is_empty()
     }
@@ -583,15 +583,32 @@ impl<'a> ConfigGuard<'a> {
         !self.config.removed.is_empty()
     }
 
-    /// Lets the datapath see exactly the virtual addresses that have services or connections.
-    fn update_filter(&self) {
-        let services = self.config.services.iter().map(|s| s.id.address);
-        let removed = self.config.removed.iter().map(|r| r.dest.service().address);
-        let addresses = Iterator::chain(services, removed).filter_map(|address| match address {
-            IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
-            IpAddr::V6(_) => None,
-        });
-        self.netns.filter.set(addresses);
+    /// Lets exactly those packets in that services and connections are there for.
+    fn update_filters(&self) {
+        let config = &*self.config;
+        let services = config.services.iter().map(|s| s.id.address);
+        let removed = config.removed.iter().map(|r| r.dest.service().address);
+        let addresses = Iterator::chain(services, removed);
+        self.netns
+            .virtual_addresses
+            .set(addresses.filter_map(header_word));
+        let members = config.services.iter().flat_map(|s| s.dests.iter());
+        let dests = Iterator::chain(
+            members.map(|member| &member.dest),
+            config.removed.iter().map(|removed| &removed.dest),
+        );
+        let translated = dests.filter(|dest| dest.is_translated());
+        self.netns
+            .translated_dests
+            .set(translated.filter_map(|dest| header_word(dest.id().address)));
+    }
+}
+
+/// An address as it stands in the IPv4 header, read in native order.
+fn header_word(address: IpAddr) -> Option<u32> {
+    match address {
+        IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
+        IpAddr::V6(_) => None,
     }
 }
 

@@ -63,6 +63,12 @@ impl TrafficCounters {
         self.0.add::<IN_BYTES>(u64::from(bytes));
     }
 
+    #[inline(always)]
+    pub(super) fn packet_out(&self, bytes: u32) {
+        self.0.add::<OUT_PACKETS>(1);
+        self.0.add::<OUT_BYTES>(u64::from(bytes));
+    }
+
     pub(super) fn connection(&self) {
         self.0.add::<CONNECTIONS>(1);
     }

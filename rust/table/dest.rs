@@ -45,6 +45,8 @@ pub(crate) struct Dest {
     schedule: Published,
     mode: AtomicU32,
     gone: AtomicBool,
+    /// It has or had connections whose packets get other addresses.
+    translated: AtomicBool,
     id: DestId,
     service: ServiceId,
 }
@@ -69,6 +71,7 @@ impl Dest {
                 schedule,
                 mode: AtomicU32::new(spec.mode.number()),
                 gone: AtomicBool::new(false),
+                translated: AtomicBool::new(spec.mode == Mode::Nat),
                 id,
                 service,
             },
@@ -96,7 +99,15 @@ impl Dest {
 
     pub(super) fn set_spec(&self, spec: DestSpec) {
         self.mode.store(spec.mode.number(), Ordering::Relaxed);
+        if spec.mode == Mode::Nat {
+            self.translated.store(true, Ordering::Relaxed);
+        }
         self.weight.store(spec.weight, Ordering::Relaxed);
+    }
+
+    /// Whether its packets may be replies that get other addresses.
+    pub(super) fn is_translated(&self) -> bool {
+        self.translated.load(Ordering::Relaxed)
     }
 
     /// Active connections now.
@@ -177,6 +188,12 @@ impl Dest {
         self.traffic.packet_in(bytes);
     }
 
+    /// Counts a packet from it; `bytes` from the IP header on.
+    #[inline(always)]
+    pub(crate) fn packet_out(&self, bytes: u32) {
+        self.traffic.packet_out(bytes);
+    }
+
     /// What it has carried since it was added.
     pub(super) fn carried(&self) -> Traffic {
         self.traffic.sum()
@@ -234,10 +251,7 @@ impl Dest {
             .look_up(net)
             .and_then(|way| RcuBox::new(way, GFP_ATOMIC | __GFP_NOWARN));
         match found {
-            Ok(way) => {
-                self.way.replace(Some(way));
-                self.way.get(rcu).ok_or(EHOSTUNREACH)
-            }
+            Ok(way) => Ok(self.way.publish(way, rcu)),
             Err(error) => {
                 // A way that is no longer good would hold on to its device.
                 self.way.replace(None);
@@ -248,7 +262,7 @@ impl Dest {
 
     fn look_up(&self, net: &'static Net) -> Result<NextHop> {
         match self.id.address {
-            IpAddr::V4(address) => NextHop::lookup(net, address),
+            IpAddr::V4(address) => NextHop::lookup(net, address, Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => Err(EAFNOSUPPORT),
         }
     }
@@ -273,5 +287,5 @@ impl Dest {
 ///
 /// Those of [`NextHop::lookup`].
 pub(super) fn check_routable(net: &'static Net, address: Ipv4Addr) -> Result {
-    NextHop::lookup(net, address).map(drop)
+    NextHop::lookup(net, address, Ipv4Addr::UNSPECIFIED).map(drop)
 }

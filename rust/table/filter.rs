@@ -4,17 +4,17 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of the filter: 512 bytes, so that even with 200 virtual addresses under 5 % of strangers
-/// go on to the look-up of connections (where they are turned away as well).
+/// Bits of a filter: 512 bytes, so that even with 200 addresses under 5 % of strangers go on to the
+/// look-up of connections (where they are turned away as well).
 const BITS: u32 = 4096;
 const WORDS: usize = (BITS / 64) as usize;
 
-/// A set of virtual addresses that may say yes to one that is not in it, never no to one that is.
-pub(crate) struct VipFilter {
+/// A set of addresses that may say yes to one that is not in it, never no to one that is.
+pub(crate) struct AddressFilter {
     words: [AtomicU64; WORDS],
 }
 
-impl VipFilter {
+impl AddressFilter {
     /// The empty set.
     pub(super) fn new() -> Self {
         Self {

@@ -11,9 +11,10 @@ mod index;
 mod netns;
 mod schedule;
 mod settings;
+mod ways;
 
 pub(crate) use config::{ConfigGuard, Refused, Service};
-pub(crate) use connections::{create_cache, Conn, ConnCursor, ConnView};
+pub(crate) use connections::{create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side};
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
 pub(crate) use netns::{Devices, Netns};

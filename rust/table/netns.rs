@@ -3,6 +3,7 @@
 //! What a network namespace has.
 
 use core::{
+    net::{IpAddr, SocketAddrV4},
     ops::ControlFlow,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
@@ -15,16 +16,22 @@ use kernel::{
 
 use super::{
     config::{Config, ConfigGuard},
-    connections::{self, Conn, ConnCursor, ConnView, Connections, Inserted},
+    connections::{self, Conn, ConnCursor, ConnView, Connections, Inserted, Keys},
     counters::{Counter, EventCounters},
     dest::Dest,
-    filter::VipFilter,
+    filter::AddressFilter,
     index::Index,
     schedule::Schedule,
     settings::{LiveSettings, Settings},
+    ways::Ways,
 };
 use crate::{
-    engine::{hash::Key, proto::State, spec::ServiceId, tuple::TupleV4},
+    engine::{
+        hash::Key,
+        proto::State,
+        spec::{Mode, ServiceId},
+        tuple::TupleV4,
+    },
     kapi::{
         netdev::{self, Device, DeviceWatcher},
         netfilter::{Description, Hooks},
@@ -48,8 +55,12 @@ static ACTIVATION: SetOnce<Activation> = SetOnce::new();
 /// State of one network namespace.
 #[pin_data]
 pub(crate) struct Netns {
-    /// Turns strangers away; first, as every packet asks it.
-    pub(crate) filter: VipFilter,
+    /// Lets packets to virtual addresses in; first, as every packet asks it.
+    pub(crate) virtual_addresses: AddressFilter,
+    /// Lets packets from dests in whose replies get other addresses.
+    pub(crate) translated_dests: AddressFilter,
+    /// Ways back to clients.
+    pub(crate) ways: Ways,
     /// The connections.
     pub(crate) connections: Connections,
     /// Settings as packets need them.
@@ -77,9 +88,12 @@ impl PerNet for Netns {
     fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
         let connections = Connections::new(random_key())?;
         let counters = EventCounters::new()?;
+        let ways = Ways::new()?;
         let netns = KBox::pin_init(
             pin_init!(Self {
-                filter: VipFilter::new(),
+                virtual_addresses: AddressFilter::new(),
+                translated_dests: AddressFilter::new(),
+                ways,
                 connections,
                 settings: LiveSettings::new(&Settings::DEFAULT),
                 counters,
@@ -185,7 +199,11 @@ impl Netns {
         dest: &Arc<Dest>,
         rcu: Rcu<'a>,
     ) -> Option<&'a Conn> {
-        let conn = connections::allocate(tuple, hash, state, dest.clone())?;
+        let keys = Keys {
+            client: (tuple, hash),
+            dest: self.dest_key(&tuple, dest),
+        };
+        let conn = connections::allocate(keys, state, dest.clone())?;
         match self.connections.insert(conn, rcu)? {
             Inserted::Existing(conn) => Some(conn),
             Inserted::New(conn) => {
@@ -197,6 +215,19 @@ impl Netns {
                 Some(conn)
             }
         }
+    }
+
+    /// What the dest's packets of a connection carry when they come back here, with its hash.
+    fn dest_key(&self, tuple: &TupleV4, dest: &Dest) -> Option<(TupleV4, u32)> {
+        if dest.spec().mode != Mode::Nat {
+            return None;
+        }
+        let IpAddr::V4(address) = dest.id().address else {
+            return None;
+        };
+        let dest_side = SocketAddrV4::new(address, dest.id().port);
+        let key = TupleV4::new(dest_side, tuple.source(), tuple.protocol());
+        Some((key, self.connections.hash(&key)))
     }
 
     /// Ends a connection.
@@ -247,6 +278,7 @@ impl Netns {
         self.config
             .lock()
             .for_each_dest(|dest| dest.forget_way(device));
+        self.ways.forget(device);
     }
 }
 

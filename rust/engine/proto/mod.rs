@@ -87,11 +87,11 @@ impl State {
     /// its first packet moves it.
     #[inline(always)]
     pub const fn is_active(self) -> bool {
-        const ACTIVE: u16 = 1 << State::Established as u16
-            | 1 << State::SynSent as u16
-            | 1 << State::SynRecv as u16
-            | 1 << State::SynAck as u16;
-        ACTIVE >> (self as u16) & 1 != 0
+        const ACTIVE: u16 = (1 << State::Established as u16)
+            | (1 << State::SynSent as u16)
+            | (1 << State::SynRecv as u16)
+            | (1 << State::SynAck as u16);
+        (ACTIVE >> (self as u16)) & 1 != 0
     }
 
     /// What going from this state to `next` adds to the dest's count of active connections: -1, 0

@@ -15,14 +15,14 @@ use core::{
 
 use kernel::prelude::*;
 
-use super::conn::{Conn, Node};
+use super::conn::{Conn, Node, Side};
 use crate::{engine::tuple::TupleV4, kapi::rcu::Rcu};
 
 /// The chains; a power of two of them.
 ///
 /// # Invariants
 ///
-/// Nodes in chains are first fields of live [`Conn`]s. `future`, once set, is live for as long as
+/// Nodes in chains are parts of live [`Conn`]s. `future`, once set, is live for as long as
 /// this is.
 pub(super) struct Buckets {
     slots: KVVec<AtomicPtr<Node>>,
@@ -72,30 +72,40 @@ impl Buckets {
         self.future.store(future.as_ptr(), Ordering::Release);
     }
 
-    /// The connection with that key.
+    /// The connection with that key, and whose key it is.
     #[inline(always)]
-    pub(super) fn find<'a>(&self, tuple: &TupleV4, hash: u32, _rcu: Rcu<'a>) -> Option<&'a Conn> {
-        let mut node = self.slot(hash).load(Ordering::Acquire);
+    pub(super) fn find<'a>(
+        &self,
+        tuple: &TupleV4,
+        hash: u32,
+        _rcu: Rcu<'a>,
+    ) -> Option<(&'a Conn, Side)> {
+        let mut node = NonNull::new(self.slot(hash).load(Ordering::Acquire))?;
         loop {
             // SAFETY: By the invariant, and connections are freed a grace period after they were
             // unlinked.
-            let this = unsafe { node.as_ref() }?;
+            let this = unsafe { node.as_ref() };
             if this.is(tuple, hash) {
-                // SAFETY: A node is the first field of its connection.
-                return Some(unsafe { &*node.cast::<Conn>() });
+                // SAFETY: As above.
+                return Some((unsafe { Node::conn(node) }, this.side()));
             }
-            node = this.next.load(Ordering::Acquire);
+            node = NonNull::new(this.next.load(Ordering::Acquire))?;
         }
     }
 
-    /// The connections in one chain; while the array is replaced also some of other chains.
+    /// The connections whose client's key is in one chain; while the array is replaced also some
+    /// of other chains.
     pub(super) fn bucket<'a>(&self, bucket: u32, _rcu: Rcu<'a>) -> impl Iterator<Item = &'a Conn> {
-        let mut node = self.slot(bucket).load(Ordering::Acquire);
-        core::iter::from_fn(move || {
+        let mut next = NonNull::new(self.slot(bucket).load(Ordering::Acquire));
+        core::iter::from_fn(move || loop {
+            let node = next?;
             // SAFETY: As in `find`.
-            let conn = unsafe { node.cast::<Conn>().as_ref() }?;
-            node = conn.node.next.load(Ordering::Acquire);
-            Some(conn)
+            let this = unsafe { node.as_ref() };
+            next = NonNull::new(this.next.load(Ordering::Acquire));
+            if this.side() == Side::Client {
+                // SAFETY: As in `find`.
+                return Some(unsafe { Node::conn(node) });
+            }
         })
     }
 

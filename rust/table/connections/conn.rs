@@ -3,6 +3,7 @@
 //! One connection.
 
 use core::{
+    mem::offset_of,
     ptr::{self, NonNull},
     sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering},
 };
@@ -11,7 +12,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::super::{dest::Dest, settings::LiveSettings};
 use crate::{
-    engine::{proto::State, tuple::TupleV4},
+    engine::{proto::State, rewrite::Deltas, tuple::TupleV4},
     kapi::{
         slab::{CacheHandle, StaticCache},
         time,
@@ -21,15 +22,42 @@ use crate::{
 /// Family of a node's key, in the tag from bit 32 on.
 const IPV4: u64 = 4;
 
+/// Which of a connection's nodes it is, in the tag from bit 48 on; not part of the key.
+const SIDE_SHIFT: u32 = 48;
+
+/// Bits of the tag that are part of the key.
+const KEY_BITS: u32 = SIDE_SHIFT;
+
 /// Number in [`Conn::state`] of a connection that was ended; no [`State`] has it.
 const ENDED: u8 = 0xff;
 
-/// Where connections live.
+/// Where connections with one key live.
 static CACHE: StaticCache<Conn> = StaticCache::new();
 
-/// Makes the slab of connections, for as long as the handle lives.
-pub(crate) fn create_cache() -> Result<CacheHandle<Conn>> {
-    CACHE.create(c"rvs_conn")
+/// Where connections with two keys live.
+static NAT_CACHE: StaticCache<NatConn> = StaticCache::new();
+
+/// The slabs of connections.
+pub(crate) struct Caches {
+    _one_key: CacheHandle<Conn>,
+    _two_keys: CacheHandle<NatConn>,
+}
+
+/// Makes the slabs of connections, for as long as the handle lives.
+pub(crate) fn create_caches() -> Result<Caches> {
+    Ok(Caches {
+        _one_key: CACHE.create(c"rvs_conn")?,
+        _two_keys: NAT_CACHE.create(c"rvs_conn_nat")?,
+    })
+}
+
+/// Who sent a packet of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The client.
+    Client = 0,
+    /// The dest.
+    Dest = 1,
 }
 
 /// A link in a chain: the next one, and the key it is found by. 32 bytes.
@@ -37,15 +65,16 @@ pub(crate) fn create_cache() -> Result<CacheHandle<Conn>> {
 pub(super) struct Node {
     pub(super) next: AtomicPtr<Node>,
     /// Hash in the low half, family of the key above: compared first, and right for every family.
+    /// Then, not compared, the side.
     tag: u64,
     tuple: TupleV4,
 }
 
 impl Node {
-    pub(super) fn new(tuple: TupleV4, hash: u32) -> Self {
+    fn new(tuple: TupleV4, hash: u32, side: Side) -> Self {
         Self {
             next: AtomicPtr::new(ptr::null_mut()),
-            tag: Self::tag(hash),
+            tag: Self::tag(hash) | ((side as u64) << SIDE_SHIFT),
             tuple,
         }
     }
@@ -66,12 +95,40 @@ impl Node {
 
     #[inline(always)]
     pub(super) fn is(&self, tuple: &TupleV4, hash: u32) -> bool {
-        self.tag == Self::tag(hash) && self.tuple == *tuple
+        (self.tag ^ Self::tag(hash)) << (u64::BITS - KEY_BITS) == 0 && self.tuple == *tuple
+    }
+
+    /// Whose packets it is found by.
+    #[inline(always)]
+    pub(super) fn side(&self) -> Side {
+        if self.tag >> SIDE_SHIFT == 0 {
+            Side::Client
+        } else {
+            Side::Dest
+        }
+    }
+
+    /// The connection it is part of.
+    ///
+    /// # Safety
+    ///
+    /// `this` is a node of a live connection.
+    #[inline(always)]
+    pub(super) unsafe fn conn<'a>(this: NonNull<Self>) -> &'a Conn {
+        // SAFETY: The caller vouches for it.
+        let side = unsafe { this.as_ref() }.side();
+        let offset = match side {
+            Side::Client => offset_of!(Conn, node),
+            Side::Dest => offset_of!(NatConn, dest_side),
+        };
+        // SAFETY: That is where in the connection the node of this side is, and a connection with
+        // two keys starts with what one with one key has.
+        unsafe { this.byte_sub(offset).cast::<Conn>().as_ref() }
     }
 }
 
-/// A connection through a dest to which packets go and from which none come back here (DR): one
-/// key, one cache line.
+/// A connection to a dest from which no packets come back here (DR, TUN): one key, one cache line.
+/// Also the first part of those with two.
 #[repr(C, align(64))]
 pub(crate) struct Conn {
     pub(super) node: Node,
@@ -79,11 +136,41 @@ pub(crate) struct Conn {
     /// Tick of the last packet.
     seen: AtomicU32,
     state: AtomicU8,
+    /// This is the first part of a [`NatConn`].
+    has_two_keys: bool,
     /// In the list of those to be freed.
     pub(super) next_dead: AtomicPtr<Conn>,
 }
 
-const _: () = assert!(size_of::<Conn>() == 64);
+/// A connection whose packets get other addresses, and come back from the dest: two keys.
+#[repr(C, align(64))]
+pub(crate) struct NatConn {
+    conn: Conn,
+    pub(super) dest_side: Node,
+    /// From the client's tuple to the one the dest sees.
+    deltas: Deltas,
+    /// See [`Ways`](super::super::ways::Ways).
+    way_back: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Conn>() == 64 && size_of::<NatConn>() == 128);
+
+impl NatConn {
+    /// What a packet that `side` sent becomes, and the change of its checksums.
+    #[inline(always)]
+    pub(crate) fn translation(&self, side: Side) -> (TupleV4, Deltas) {
+        match side {
+            Side::Client => (self.dest_side.tuple.reversed(), self.deltas),
+            Side::Dest => (self.conn.node.tuple.reversed(), self.deltas.reversed()),
+        }
+    }
+
+    /// Where packets to the client go.
+    #[inline(always)]
+    pub(crate) fn way_back(&self) -> &AtomicU32 {
+        &self.way_back
+    }
+}
 
 impl Conn {
     /// What its packets from the client carry.
@@ -96,6 +183,16 @@ impl Conn {
     #[inline(always)]
     pub(crate) fn dest(&self) -> &Dest {
         &self.dest
+    }
+
+    /// Its second part, if it has two keys.
+    #[inline(always)]
+    pub(crate) fn nat(&self) -> Option<&NatConn> {
+        if !self.has_two_keys {
+            return None;
+        }
+        // SAFETY: Set only in the first part, which is where this is.
+        Some(unsafe { &*ptr::from_ref(self).cast::<NatConn>() })
     }
 
     /// Its state; `Close` once it was ended.
@@ -178,17 +275,42 @@ const fn is_ahead(silent: u32) -> bool {
     silent > u32::MAX - time::seconds(600)
 }
 
-/// A new connection from the slab; none when there is no memory.
-pub(super) fn allocate(node: Node, state: State, dest: Arc<Dest>) -> Option<NonNull<Conn>> {
+/// The keys of a new connection, with their hashes.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys {
+    /// Tuple of the client's packets.
+    pub(crate) client: (TupleV4, u32),
+    /// Tuple of the dest's packets, where they come back here.
+    pub(crate) dest: Option<(TupleV4, u32)>,
+}
+
+/// A new connection from the slab, in no table yet; none when there is no memory.
+pub(in crate::table) fn allocate(keys: Keys, state: State, dest: Arc<Dest>) -> Option<NonNull<Conn>> {
     dest.connection_begins(state);
+    let (tuple, hash) = keys.client;
     let conn = Conn {
-        node,
+        node: Node::new(tuple, hash, Side::Client),
         dest,
         seen: AtomicU32::new(time::now()),
         state: AtomicU8::new(state.number()),
+        has_two_keys: keys.dest.is_some(),
         next_dead: AtomicPtr::new(ptr::null_mut()),
     };
-    match CACHE.alloc(conn) {
+    let allocated = match keys.dest {
+        None => CACHE.alloc(conn),
+        Some((dest_tuple, dest_hash)) => {
+            let deltas = Deltas::new(&tuple, &dest_tuple.reversed());
+            let conn = NatConn {
+                conn,
+                dest_side: Node::new(dest_tuple, dest_hash, Side::Dest),
+                deltas,
+                way_back: AtomicU32::new(0),
+            };
+            let allocated = NAT_CACHE.alloc(conn);
+            allocated.map(NonNull::cast).map_err(|conn| conn.conn)
+        }
+    };
+    match allocated {
         Ok(conn) => Some(conn),
         Err(conn) => {
             conn.dest.connection_ends(state);
@@ -204,7 +326,13 @@ pub(super) fn allocate(node: Node, state: State, dest: Arc<Dest>) -> Option<NonN
 /// It came from [`allocate`], is in no table and known to nobody else.
 pub(super) unsafe fn free(conn: NonNull<Conn>) {
     // SAFETY: Nobody else knows it, says the caller.
-    unsafe { conn.as_ref() }.end();
-    // SAFETY: As above.
-    unsafe { CACHE.free(conn) };
+    let this = unsafe { conn.as_ref() };
+    this.end();
+    if this.has_two_keys {
+        // SAFETY: As above, and it is the first part of one with two keys.
+        unsafe { NAT_CACHE.free(conn.cast()) };
+    } else {
+        // SAFETY: As above.
+        unsafe { CACHE.free(conn) };
+    }
 }

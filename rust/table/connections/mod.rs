@@ -23,7 +23,6 @@ use super::settings::LiveSettings;
 use crate::{
     engine::{
         hash::{self, Key},
-        proto::State,
         tuple::TupleV4,
     },
     kapi::{
@@ -33,8 +32,9 @@ use crate::{
     },
 };
 
+pub(super) use self::conn::allocate;
 pub(crate) use self::{
-    conn::{create_cache, Conn},
+    conn::{create_caches, Caches, Conn, Keys, NatConn, Side},
     view::{ConnCursor, ConnView},
 };
 
@@ -62,12 +62,13 @@ pub(super) enum Inserted<'a> {
 ///
 /// # Invariants
 ///
-/// `current` is a live [`Buckets`]; all nodes reachable from it are the first fields of [`Conn`]s
-/// from the slab, each in one chain, and freed only a grace period after being unlinked.
+/// `current` is a live [`Buckets`]; all nodes reachable from it are parts of [`Conn`]s from the slab, each in one chain, and freed only a grace period after being unlinked.
 pub(crate) struct Connections {
     current: AtomicPtr<Buckets>,
     key: Key,
     count: AtomicU32,
+    /// Keys in the table: one or two a connection.
+    nodes: AtomicU32,
     locks: StripedLock,
     /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
     dead: AtomicPtr<Conn>,
@@ -87,6 +88,7 @@ impl Connections {
             current: AtomicPtr::new(KBox::into_raw(buckets)),
             key,
             count: AtomicU32::new(0),
+            nodes: AtomicU32::new(0),
             locks,
             dead: AtomicPtr::new(ptr::null_mut()),
             resizes: AtomicU32::new(0),
@@ -112,39 +114,70 @@ impl Connections {
         tuple: &TupleV4,
         hash: u32,
         rcu: Rcu<'a>,
-    ) -> Option<&'a Conn> {
+    ) -> Option<(&'a Conn, Side)> {
         let mut table = self.current(rcu);
         loop {
-            if let Some(conn) = table.find(tuple, hash, rcu) {
-                return Some(conn);
+            if let Some(found) = table.find(tuple, hash, rcu) {
+                return Some(found);
             }
             // While the table is being resized the rest is in the next one.
             table = table.future(rcu)?;
         }
     }
 
-    /// Puts a connection in, unless one with its tuple is there.
+    /// Puts a connection in, unless one with a key of it is there.
     ///
-    /// `None` when the lock of its stripe does not exist, which cannot be.
+    /// None when its dest's key is taken by another connection; it is gone then.
     pub(super) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Option<Inserted<'a>> {
         // SAFETY: The caller made it; nobody else knows it yet.
         let new: &'a Conn = unsafe { conn.as_ref() };
-        let (hash, tuple) = (new.node.hash(), new.node.tuple());
-        let guard = self.locks.lock(hash)?;
-        if let Some(existing) = self.lookup(&tuple, hash, rcu) {
-            drop(guard);
+        let dest_side = new.nat().map(|nat| &nat.dest_side);
+        // The dest's key first: as soon as the client's is in, packets go to the dest.
+        if dest_side.is_some_and(|node| self.link(node, rcu).is_some()) {
             // SAFETY: It came from the slab and was never shared.
             unsafe { conn::free(conn) };
-            return Some(Inserted::Existing(existing));
+            return None;
+        }
+        let existing = self.link(&new.node, rcu);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let Some((existing, _)) = existing else {
+            // Not before: two CPUs may have made one of the same flow.
+            new.dest().connection();
+            return Some(Inserted::New(new));
+        };
+        // Another CPU was first. Readers may have seen this one by its other key.
+        self.remove(new, rcu);
+        Some(Inserted::Existing(existing))
+    }
+
+    /// Links a node in, unless its key is taken: then whose it is.
+    fn link<'a>(&self, node: &Node, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
+        let (hash, tuple) = (node.hash(), node.tuple());
+        let _guard = self.locks.lock(hash)?;
+        if let Some(taken) = self.lookup(&tuple, hash, rcu) {
+            return Some(taken);
         }
         let current = self.current(rcu);
         let newest = current.future(rcu).unwrap_or(current);
-        newest.push(NonNull::from(&new.node));
-        self.count.fetch_add(1, Ordering::Relaxed);
-        drop(guard);
-        // Not before: two CPUs may have made one of the same flow.
-        new.dest().connection();
-        Some(Inserted::New(new))
+        newest.push(NonNull::from(node));
+        self.nodes.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Takes a node out, if it is in.
+    fn unlink(&self, node: &Node, rcu: Rcu<'_>) {
+        let hash = node.hash();
+        let Some(_guard) = self.locks.lock(hash) else {
+            return;
+        };
+        let current = self.current(rcu);
+        let was_in = current.unlink(node, hash)
+            || current
+                .future(rcu)
+                .is_some_and(|future| future.unlink(node, hash));
+        if was_in {
+            self.nodes.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Ends a connection: counts it out of its dest and takes it from the table. False when that
@@ -153,15 +186,9 @@ impl Connections {
         if !conn.end() {
             return false;
         }
-        let hash = conn.node.hash();
-        if let Some(_guard) = self.locks.lock(hash) {
-            let node = ptr::from_ref(&conn.node);
-            let current = self.current(rcu);
-            if !current.unlink(node, hash) {
-                if let Some(future) = current.future(rcu) {
-                    future.unlink(node, hash);
-                }
-            }
+        self.unlink(&conn.node, rcu);
+        if let Some(nat) = conn.nat() {
+            self.unlink(&nat.dest_side, rcu);
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
         let dead = ptr::from_ref(conn).cast_mut();
@@ -184,6 +211,11 @@ impl Connections {
         self.count.load(Ordering::Relaxed)
     }
 
+    #[inline]
+    fn nodes(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed)
+    }
+
     /// Times the table was resized.
     pub(crate) fn resizes(&self) -> u32 {
         self.resizes.load(Ordering::Relaxed)
@@ -199,7 +231,7 @@ impl Connections {
     #[inline]
     pub(super) fn is_crowded(&self, rcu: Rcu<'_>) -> bool {
         let len = self.current(rcu).len();
-        self.count() > len && len < MAX_BUCKETS
+        self.nodes() > len && len < MAX_BUCKETS
     }
 
     /// Whether removed connections wait for [`Connections::reap`].
@@ -234,7 +266,7 @@ impl Connections {
             let guard = kernel::sync::rcu::read_lock();
             let len = self.current(Rcu::of(&guard)).len();
             drop(guard);
-            let wanted = wanted_buckets(self.count(), len);
+            let wanted = wanted_buckets(self.nodes(), len);
             if wanted == len || self.resize_to(wanted).is_err() {
                 return;
             }
@@ -312,7 +344,7 @@ impl Drop for Connections {
     }
 }
 
-/// Buckets that a table with `len` of them should have for `count` connections: at least one each,
+/// Buckets that a table with `len` of them should have for `count` keys: at least one each,
 /// and less only when three quarters are unused, so that it does not go back and forth.
 fn wanted_buckets(count: u32, len: u32) -> u32 {
     let fitting = count
@@ -332,14 +364,4 @@ fn breathe(batch: &mut u32) {
     if *batch % 64 == 0 {
         work::give_way();
     }
-}
-
-/// The tuple's connection begins in `state`: everything a new one needs.
-pub(super) fn allocate(
-    tuple: TupleV4,
-    hash: u32,
-    state: State,
-    dest: kernel::sync::Arc<super::Dest>,
-) -> Option<NonNull<Conn>> {
-    conn::allocate(Node::new(tuple, hash), state, dest)
 }

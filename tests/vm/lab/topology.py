@@ -71,6 +71,11 @@ class Lab:
             host.sysctl(ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2)
             host.ip(f"addr add {VIP}/32 dev lo")
 
+    def prepare_nat(self):
+        """Lets every real server answer through the director."""
+        for host in self.real.values():
+            host.ip(f"route replace default via {DIRECTOR}")
+
     def close(self):
         """Removes every host."""
         close_hosts(self.hosts)

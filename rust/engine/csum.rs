@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Internet checksum (RFC 1071) and how it changes with the words it covers (RFC 1624).
+//!
+//! Words are read from the packet as little-endian numbers: the ones' complement sum does not care,
+//! as long as all of them are read the same way.
+
+/// What exchanging words adds to the sum over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delta(u16);
+
+impl Delta {
+    /// Nothing changes.
+    pub const NONE: Self = Self(0);
+
+    /// `from` becomes `to`.
+    #[inline]
+    pub const fn of_u16(from: u16, to: u16) -> Self {
+        Self(fold((!from as u64).wrapping_add(to as u64)))
+    }
+
+    /// `from` becomes `to`.
+    #[inline]
+    pub const fn of_u32(from: u32, to: u32) -> Self {
+        Self(fold((!from as u64).wrapping_add(to as u64)))
+    }
+
+    /// `from` becomes `to`.
+    #[inline]
+    pub const fn of_u64(from: u64, to: u64) -> Self {
+        Self(fold(halves(!from).wrapping_add(halves(to))))
+    }
+
+    /// Both changes.
+    #[inline]
+    pub const fn and(self, other: Self) -> Self {
+        Self(fold((self.0 as u64).wrapping_add(other.0 as u64)))
+    }
+
+    /// The change back.
+    #[inline]
+    pub const fn reversed(self) -> Self {
+        Self(!self.0)
+    }
+
+    /// The checksum field after the change; `field` as read from the packet.
+    #[inline(always)]
+    pub const fn apply(self, field: u16) -> u16 {
+        !self.apply_to_sum(!field)
+    }
+
+    /// As [`Delta::apply`] for a sum that is not inverted, such as the pseudo header's that a
+    /// device is to complete.
+    #[inline(always)]
+    pub const fn apply_to_sum(self, sum: u16) -> u16 {
+        fold((sum as u64).wrapping_add(self.0 as u64))
+    }
+}
+
+/// The two halves of a word, added: less than 2^33.
+#[inline(always)]
+const fn halves(word: u64) -> u64 {
+    (word & 0xffff_ffff).wrapping_add(word >> 32)
+}
+
+/// A long sum as 16 bits, carries added in.
+#[inline(always)]
+const fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    sum as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The checksum of words, from RFC 1071's definition.
+    fn checksum(words: &[u16]) -> u16 {
+        let mut sum: u32 = words.iter().map(|&word| u32::from(word)).sum();
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        !(sum as u16)
+    }
+
+    fn words(value: u64) -> [u16; 4] {
+        [0, 16, 32, 48].map(|shift| (value >> shift) as u16)
+    }
+
+    #[test]
+    fn the_change_is_that_of_summing_anew() {
+        let values = [0, 1, 0xffff, 0x1_0000, 0xffff_ffff, 0xdead_beef_0123_4567, u64::MAX];
+        for from in values {
+            for to in values {
+                let rest = [0x4500u16, 0x1c46, 0xffff, 7];
+                let before = checksum(&[&rest[..], &words(from)].concat());
+                let after = checksum(&[&rest[..], &words(to)].concat());
+                let delta = Delta::of_u64(from, to);
+                // 0 and 0xffff are the same number in ones' complement.
+                assert_eq!(delta.apply(before) % 0xffff, after % 0xffff);
+                assert_eq!(delta.reversed().apply(after) % 0xffff, before % 0xffff);
+                assert_eq!(delta.apply_to_sum(!before) % 0xffff, !after % 0xffff);
+            }
+        }
+    }
+
+    #[test]
+    fn two_changes_are_one() {
+        let one = Delta::of_u32(0x0a00_0001, 0xc0a8_3865);
+        let two = Delta::of_u32(0x1f90_0050, 0x0050_1f90);
+        assert_eq!(one.and(two).apply(0x1234), two.apply(one.apply(0x1234)));
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving a packet another tuple: addresses, ports, and the checksums over them.
+
+use super::csum::Delta;
+use super::tuple::TupleV4;
+use super::wire::{IcmpError, Ipv4, TCP, UDP};
+
+/// Whose work a packet's transport checksum is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// The field covers the packet.
+    Whole,
+    /// The field holds the pseudo header's sum; a device adds the rest (`CHECKSUM_PARTIAL`).
+    PseudoHeader,
+}
+
+/// The change of checksums that comes with one tuple for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deltas {
+    addresses: Delta,
+    all: Delta,
+}
+
+impl Deltas {
+    /// `from` becomes `to`.
+    pub const fn new(from: &TupleV4, to: &TupleV4) -> Self {
+        let ((from_addresses, from_rest), (to_addresses, to_rest)) = (from.words(), to.words());
+        let addresses = Delta::of_u64(from_addresses, to_addresses);
+        let ports = Delta::of_u32(from_rest as u32, to_rest as u32);
+        Self {
+            addresses,
+            all: addresses.and(ports),
+        }
+    }
+
+    /// The way back.
+    #[inline(always)]
+    pub const fn reversed(self) -> Self {
+        Self {
+            addresses: self.addresses.reversed(),
+            all: self.all.reversed(),
+        }
+    }
+}
+
+/// Where things are in the IPv4 header.
+const IP_CHECKSUM: usize = 10;
+const IP_ADDRESSES: usize = 12;
+
+/// Where the checksum is in the ICMP header.
+const ICMP_CHECKSUM: usize = 2;
+
+/// Where the checksum is in the transport header.
+#[inline(always)]
+const fn checksum_offset(protocol: u8) -> Option<usize> {
+    match protocol {
+        TCP => Some(16),
+        UDP => Some(6),
+        _ => None,
+    }
+}
+
+/// How many bytes of a packet [`packet`] writes to, at most, counted from the IP header on.
+#[inline(always)]
+pub const fn writes(ip: &Ipv4) -> usize {
+    match checksum_offset(ip.protocol) {
+        Some(offset) => ip.header_len.wrapping_add(offset).wrapping_add(2),
+        None => ip.header_len.wrapping_add(4),
+    }
+}
+
+/// Gives the packet whose headers `head` holds the tuple `to`. `deltas` are those from its present
+/// tuple to that. `None`, and nothing is changed, when `head` does not hold [`writes`] bytes.
+#[inline(always)]
+pub fn packet(
+    head: &mut [u8],
+    ip: &Ipv4,
+    to: &TupleV4,
+    deltas: Deltas,
+    checksum: Checksum,
+) -> Option<()> {
+    let (ip_header, transport) = head.split_at_mut_checked(ip.header_len)?;
+    segment(transport, ip.protocol, to, deltas, checksum)?;
+    addresses(ip_header, to.words().0, deltas.addresses)
+}
+
+/// Gives a transport header other ports, and its checksum what other addresses and ports make of
+/// it.
+#[inline(always)]
+fn segment(
+    transport: &mut [u8],
+    protocol: u8,
+    to: &TupleV4,
+    deltas: Deltas,
+    checksum: Checksum,
+) -> Option<()> {
+    let field = field(transport, checksum_offset(protocol)?)?;
+    let old = u16::from_le_bytes(*field);
+    let new = match checksum {
+        Checksum::PseudoHeader => deltas.addresses.apply_to_sum(old),
+        // A UDP sender may leave its packet unsummed (RFC 768).
+        Checksum::Whole if protocol == UDP && old == 0 => 0,
+        Checksum::Whole => match deltas.all.apply(old) {
+            // Which is why a sum of 0 is sent as its other form.
+            0 if protocol == UDP => 0xffff,
+            new => new,
+        },
+    };
+    *field = new.to_le_bytes();
+    *transport.first_chunk_mut()? = (to.words().1 as u32).to_le_bytes();
+    Some(())
+}
+
+/// Gives an IPv4 header other addresses.
+#[inline(always)]
+fn addresses(header: &mut [u8], addresses: u64, delta: Delta) -> Option<()> {
+    let checksum = field(header, IP_CHECKSUM)?;
+    *checksum = delta
+        .apply(u16::from_le_bytes(*checksum))
+        .to_le_bytes();
+    *header.get_mut(IP_ADDRESSES..)?.first_chunk_mut()? = addresses.to_le_bytes();
+    Some(())
+}
+
+/// The two bytes at `offset`.
+#[inline(always)]
+fn field(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 2]> {
+    bytes.get_mut(offset..)?.first_chunk_mut()
+}
+
+/// Gives an ICMP error other addresses, `outer`, and the packet it is about the tuple `inner`.
+///
+/// The inner transport checksum is changed where the error carries it (RFC 1812 asks for as much
+/// of the packet as fits, RFC 792 only for eight bytes). `None` when `head`, the linear part from
+/// the outer IP header on, does not hold what `error` was read from.
+pub fn icmp_error(
+    head: &mut [u8],
+    ip: &Ipv4,
+    error: &IcmpError,
+    outer: u64,
+    inner: &TupleV4,
+) -> Option<()> {
+    let deltas = Deltas::new(&error.tuple, inner);
+    let message_len = ip.total_len.checked_sub(ip.header_len)?;
+    let (ip_header, message) = head.split_at_mut_checked(ip.header_len)?;
+    let message_len = message_len.min(message.len());
+    let message = message.get_mut(..message_len)?;
+    let before = sum(message);
+    let at = error.inner_offset.checked_sub(ip.header_len)?;
+    let (inner_header, transport) = message
+        .get_mut(at..)?
+        .split_at_mut_checked(error.inner.header_len)?;
+    addresses(inner_header, inner.words().0, deltas.addresses)?;
+    let protocol = error.inner.protocol;
+    if segment(transport, protocol, inner, deltas, Checksum::Whole).is_none() {
+        *transport.first_chunk_mut()? = (inner.words().1 as u32).to_le_bytes();
+    }
+    let changed = Delta::of_u16(before, sum(message));
+    let field = field(message, ICMP_CHECKSUM)?;
+    *field = changed.apply(u16::from_le_bytes(*field)).to_le_bytes();
+    addresses(ip_header, outer, Delta::of_u64(ip.addresses, outer))
+}
+
+/// The sum of `bytes`, not inverted.
+fn sum(bytes: &[u8]) -> u16 {
+    let mut words = bytes.chunks_exact(2);
+    let mut sum = Delta::NONE;
+    for word in &mut words {
+        if let Ok(word) = word.try_into() {
+            sum = sum.and(Delta::of_u16(0xffff, u16::from_le_bytes(word)));
+        }
+    }
+    match words.remainder() {
+        [last] => sum.apply_to_sum(u16::from(*last)),
+        _ => sum.apply_to_sum(0),
+    }
+}
