@@ -175,7 +175,7 @@ pub(super) fn send<'a>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     match conn.nat() {
-        None => xmit::dr(netns, dest, skb, &packet.ip, place, rcu),
+        None => xmit::whole(netns, dest, skb, &packet.ip, place, rcu),
         Some(nat) => xmit::nat(netns, conn, nat, side, skb, packet, place, rcu),
     }
 }

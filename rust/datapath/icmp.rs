@@ -46,7 +46,7 @@ pub(super) fn receive<'a>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     let Some(nat) = conn.nat() else {
-        return xmit::dr(netns, dest, skb, &ip, place, rcu);
+        return xmit::whole(netns, dest, skb, &ip, place, rcu);
     };
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len) {

@@ -57,6 +57,30 @@ impl Delta {
     }
 }
 
+/// The checksum of `bytes`; 0 when they hold the right one.
+#[inline]
+pub fn of(bytes: &[u8]) -> u16 {
+    !sum(bytes)
+}
+
+/// The sum of `bytes`, not inverted.
+#[inline]
+pub fn sum(bytes: &[u8]) -> u16 {
+    let mut words = bytes.chunks_exact(4);
+    let mut sum = 0u64;
+    for word in &mut words {
+        if let Ok(word) = word.try_into() {
+            // A packet has less than 2^16 bytes: no carry is lost.
+            sum = sum.wrapping_add(u64::from(u32::from_le_bytes(word)));
+        }
+    }
+    let mut rest = [0; 4];
+    for (to, from) in rest.iter_mut().zip(words.remainder()) {
+        *to = *from;
+    }
+    fold(sum.wrapping_add(u64::from(u32::from_le_bytes(rest))))
+}
+
 /// The two halves of a word, added: less than 2^33.
 #[inline(always)]
 const fn halves(word: u64) -> u64 {

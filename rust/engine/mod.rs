@@ -13,5 +13,6 @@ pub mod proto;
 pub mod rewrite;
 pub mod sched;
 pub mod spec;
+pub mod tunnel;
 pub mod tuple;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 //! Giving a packet another tuple: addresses, ports, and the checksums over them.
 
-use super::csum::Delta;
+use super::csum::{sum, Delta};
 use super::tuple::TupleV4;
 use super::wire::{IcmpError, Ipv4, TCP, UDP};
 
@@ -160,19 +160,4 @@ pub fn icmp_error(
     let field = field(message, ICMP_CHECKSUM)?;
     *field = changed.apply(u16::from_le_bytes(*field)).to_le_bytes();
     addresses(ip_header, outer, Delta::of_u64(ip.addresses, outer))
-}
-
-/// The sum of `bytes`, not inverted.
-fn sum(bytes: &[u8]) -> u16 {
-    let mut words = bytes.chunks_exact(2);
-    let mut sum = Delta::NONE;
-    for word in &mut words {
-        if let Ok(word) = word.try_into() {
-            sum = sum.and(Delta::of_u16(0xffff, u16::from_le_bytes(word)));
-        }
-    }
-    match words.remainder() {
-        [last] => sum.apply_to_sum(u16::from(*last)),
-        _ => sum.apply_to_sum(0),
-    }
 }

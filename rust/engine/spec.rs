@@ -94,9 +94,14 @@ impl Mode {
         }
     }
 
+    /// Whether a dest may listen on another port than its service.
+    pub const fn can_change_port(self) -> bool {
+        matches!(self, Self::Nat | Self::FullNat)
+    }
+
     /// Whether this version forwards that way.
     pub const fn is_supported(self) -> bool {
-        matches!(self, Self::Dr | Self::Nat)
+        matches!(self, Self::Dr | Self::Nat | Self::Tun)
     }
 }
 
@@ -175,8 +180,9 @@ impl DestSpec {
         if id.port == 0 {
             return Err(SpecError::DestPort);
         }
-        if self.mode == Mode::Dr && id.port != service.port {
-            return Err(SpecError::DrPort {
+        if !self.mode.can_change_port() && id.port != service.port {
+            return Err(SpecError::SamePort {
+                mode: self.mode,
                 dest: id.port,
                 service: service.port,
             });
@@ -213,8 +219,10 @@ pub enum SpecError {
     DestIsVirtualAddress(IpAddr),
     /// A dest needs a port.
     DestPort,
-    /// Direct routing leaves the port as it is.
-    DrPort {
+    /// The mode leaves the port as it is.
+    SamePort {
+        /// The mode.
+        mode: Mode,
         /// The dest's port.
         dest: u16,
         /// The service's port.
@@ -252,7 +260,7 @@ impl SpecError {
             | Self::DestAddress(_)
             | Self::DestFamily(_)
             | Self::DestIsVirtualAddress(_) => Field::Address,
-            Self::ServicePort | Self::DestPort | Self::DrPort { .. } => Field::Port,
+            Self::ServicePort | Self::DestPort | Self::SamePort { .. } => Field::Port,
             Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
@@ -270,9 +278,14 @@ impl fmt::Display for SpecError {
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
             Self::DestIsVirtualAddress(a) => write!(f, "{a} is the virtual address itself"),
             Self::DestPort => f.write_str("port 0: a dest needs a port, 1 to 65535"),
-            Self::DrPort { dest, service } => write!(
+            Self::SamePort {
+                mode,
+                dest,
+                service,
+            } => write!(
                 f,
-                "port {dest}: mode dr cannot change the port, use {service}"
+                "port {dest}: mode {} cannot change the port, use {service}",
+                mode.name()
             ),
             Self::ModeUnsupported(mode) => {
                 write!(f, "mode {} is not supported by this version", mode.name())

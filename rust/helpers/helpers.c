@@ -2,6 +2,7 @@
 #include <linux/ip.h>
 #include <net/flow.h>
 #include <net/ip.h>
+#include <net/ip_tunnels.h>
 
 #include "helpers.h"
 
@@ -62,20 +63,49 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
 	INIT_DELAYED_WORK(work, func);
 }
 
+/* Puts an outer IPv4 header in front of a packet that has the headroom for it. */
+bool rvs_push_ipip(struct sk_buff *skb, const void *header)
+{
+	if (iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4))
+		return false;
+	skb->transport_header = skb->network_header;
+	skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+	memcpy(skb_push(skb, sizeof(struct iphdr)), header, sizeof(struct iphdr));
+	skb_reset_network_header(skb);
+	memset(&IPCB(skb)->opt, 0, sizeof(IPCB(skb)->opt));
+	return true;
+}
+
+u16 rvs_select_ident(struct net *net, __be32 daddr, __be32 saddr)
+{
+	struct iphdr iph = {
+		.protocol = IPPROTO_IPIP,
+		.saddr = saddr,
+		.daddr = daddr,
+	};
+
+	__ip_select_ident(net, &iph, 1);
+	return ntohs(iph.id);
+}
+
 /*
- * The route to a real server or a client. KNOWN_NH makes ip_output() ask for the real server's
+ * The route to a real server or a client. `*saddr` is 0 for any source, and then becomes the one
+ * that the host would take. KNOWN_NH makes ip_output() ask for the real server's
  * neighbour although the packet's destination is the virtual address; ANYSRC allows a virtual
  * address that is not on this host as source.
  */
-struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 saddr)
+struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr)
 {
 	struct flowi4 fl4 = {
 		.daddr = daddr,
-		.saddr = saddr,
+		.saddr = *saddr,
 		.flowi4_flags = FLOWI_FLAG_KNOWN_NH | FLOWI_FLAG_ANYSRC,
 	};
 
-	return ip_route_output_key(net, &fl4);
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	*saddr = fl4.saddr;
+	return rt;
 }
 
 /*

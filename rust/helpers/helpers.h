@@ -38,8 +38,12 @@ void rvs_spin_unlock_bh(spinlock_t *lock);
 /* linux/workqueue.h */
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 
+/* net/ip_tunnels.h */
+bool rvs_push_ipip(struct sk_buff *skb, const void *header);
+u16 rvs_select_ident(struct net *net, __be32 daddr, __be32 saddr);
+
 /* net/route.h */
-struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 saddr);
+struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);
 bool rvs_route_input(struct sk_buff *skb);
 
 #endif

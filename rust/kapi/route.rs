@@ -36,6 +36,8 @@ pub(crate) struct NextHop {
     route: NonNull<bindings::rtable>,
     /// None when the real server is this host.
     neighbour: Option<NonNull<bindings::neighbour>>,
+    /// What this host's own packets that way have as source.
+    source: Ipv4Addr,
     /// Bytes that the device wants in front of the IP header.
     headroom: u32,
     mtu: u32,
@@ -56,15 +58,16 @@ impl NextHop {
     /// routes; `ENOBUFS` when there is no memory or no room for a neighbour.
     pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
         let address_be = u32::from_ne_bytes(address.octets());
-        let source_be = u32::from_ne_bytes(source.octets());
+        let mut source_be = u32::from_ne_bytes(source.octets());
         // SAFETY: The namespace is alive.
-        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, source_be) };
+        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, &mut source_be) };
         let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
         // INVARIANT: The look-up took the reference.
         let mut hop = Self {
             net,
             route,
             neighbour: None,
+            source: Ipv4Addr::from(source_be.to_ne_bytes()),
             headroom: 0,
             mtu: 0,
         };
@@ -124,6 +127,12 @@ impl NextHop {
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
         self.route().rt_flags & bindings::RTCF_LOCAL != 0
+    }
+
+    /// The source that this host's own packets take, such as a tunnel's.
+    #[inline]
+    pub(crate) fn source(&self) -> Ipv4Addr {
+        self.source
     }
 
     /// Largest packet that it takes whole, in bytes from the IP header on.
@@ -189,6 +198,14 @@ impl NextHop {
             Consumed::new()
         }
     }
+}
+
+/// An id for a packet between two addresses that may be fragmented on its way.
+pub(crate) fn fragment_id(net: &Net, source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
+    let [source, destination] =
+        [source, destination].map(|address| u32::from_ne_bytes(address.octets()));
+    // SAFETY: The namespace is alive.
+    unsafe { bindings::rvs_select_ident(net.as_raw(), destination, source) }
 }
 
 /// Frees a packet that cannot be sent.

@@ -212,6 +212,15 @@ impl<'a> Skb<'a> {
         [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
     }
 
+    /// Puts an IPv4 header in front of the packet, which has the headroom for it and is writable.
+    /// None on lack of memory, or for a packet that is in tunnels already whose segments nobody
+    /// could tell.
+    #[inline]
+    pub(crate) fn push_ipip(&mut self, header: &[u8; 20]) -> Option<()> {
+        // SAFETY: By the invariant; the header is of the right length.
+        unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
+    }
+
     /// Forgets what was found out about the packet on its way in, as forwarding does.
     #[inline]
     pub(crate) fn forget_input(&mut self) {

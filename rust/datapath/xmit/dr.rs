@@ -2,7 +2,7 @@
 
 //! Direct routing: addresses and ports stay, only the frame's destination changes.
 
-use super::{no_way, transmit, way_to};
+use super::{no_way, transmit, way_to, Edit};
 use crate::{
     engine::wire::Ipv4,
     kapi::{
@@ -15,7 +15,7 @@ use crate::{
 
 /// Sends a packet to a dest on a network of this host.
 #[inline(always)]
-pub(in crate::datapath) fn dr<'a>(
+pub(super) fn dr<'a>(
     netns: &'a Netns,
     dest: &'a Dest,
     skb: Skb<'a>,
@@ -30,5 +30,11 @@ pub(in crate::datapath) fn dr<'a>(
     if way.is_local() {
         return Verdict::Accept(skb);
     }
-    transmit(netns, way, skb, ip, place, rcu, ip.header_len, |_| Some(()))
+    let edit = Edit {
+        // The time to live.
+        writes: ip.header_len,
+        pushes: 0,
+        edit: |_: &mut Skb<'_>| Some(()),
+    };
+    transmit(netns, way, skb, ip, place, rcu, edit)
 }

@@ -4,15 +4,15 @@
 
 mod dr;
 mod nat;
+mod tun;
 
-pub(super) use dr::dr;
 pub(super) use nat::{icmp_error, nat};
 
 use kernel::prelude::*;
 
 use super::hook::refuse;
 use crate::{
-    engine::wire::Ipv4,
+    engine::{spec::Mode, wire::Ipv4},
     kapi::{
         icmp::Answer,
         netfilter::{Place, Verdict},
@@ -22,6 +22,22 @@ use crate::{
     },
     table::{Counter, Dest, Netns},
 };
+
+/// Sends a packet to a dest as it is, by the dest's mode.
+#[inline(always)]
+pub(super) fn whole<'a>(
+    netns: &'a Netns,
+    dest: &'a Dest,
+    skb: Skb<'a>,
+    ip: &Ipv4,
+    place: Place,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
+    if dest.spec().mode == Mode::Tun {
+        return tun::tun(netns, dest, skb, ip, place, rcu);
+    }
+    dr::dr(netns, dest, skb, ip, place, rcu)
+}
 
 /// The way to a dest, looked up when there is none or it is no longer good.
 #[inline(always)]
@@ -48,10 +64,19 @@ fn no_way<'a>(netns: &'a Netns, skb: Skb<'a>, error: Error) -> Verdict<'a> {
     refuse(skb, Answer::HostUnreachable)
 }
 
+/// What a mode does to a packet.
+struct Edit<F> {
+    /// It writes to this many bytes from the IP header on.
+    writes: usize,
+    /// It puts this many bytes in front.
+    pushes: u32,
+    edit: F,
+}
+
 /// Sends a packet on a way that leads to another host, as a router does: time to live, MTU.
 ///
-/// `edit` changes the first `len` bytes, which are linear; `None` from it is a packet whose headers
-/// are not what they were when they were read, and is dropped.
+/// `edit` changes the first `writes` bytes, which are linear, and puts `pushes` bytes in front;
+/// `None` from it is a packet that it cannot be done to, and that is dropped.
 #[inline(always)]
 fn transmit<'a>(
     netns: &'a Netns,
@@ -60,28 +85,32 @@ fn transmit<'a>(
     ip: &Ipv4,
     place: Place,
     rcu: Rcu<'a>,
-    len: usize,
-    edit: impl FnOnce(&mut Skb<'_>) -> Option<()>,
+    Edit {
+        writes,
+        pushes,
+        edit,
+    }: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
     let forwarded = place == Place::PreRouting;
     if forwarded && ip.ttl <= 1 {
         return refuse(skb, Answer::TimeExceeded);
     }
-    let fits = skb.len() <= way.mtu() || fits_in_segments(&skb, way.mtu());
+    let mtu = way.mtu().saturating_sub(pushes);
+    let fits = skb.len() <= mtu || fits_in_segments(&skb, mtu);
     if !fits && ip.dont_fragment() {
         netns.counters.count(Counter::DropTooBig);
-        return refuse(skb, Answer::FragmentationNeeded(way.mtu()));
+        return refuse(skb, Answer::FragmentationNeeded(mtu));
     }
-    if !skb.make_writable(len, way.headroom()) {
+    if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
         netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
-    }
-    if edit(&mut skb).is_none() {
-        netns.counters.count(Counter::DropMalformed);
         return Verdict::Drop(skb);
     }
     if forwarded {
         skb.decrease_ttl();
+    }
+    if edit(&mut skb).is_none() {
+        netns.counters.count(Counter::DropMalformed);
+        return Verdict::Drop(skb);
     }
     skb.forget_input();
     Verdict::Stolen(if fits {

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use kernel::prelude::*;
 
-use super::{no_way, transmit, way_to};
+use super::{no_way, transmit, way_to, Edit};
 use crate::{
     engine::{
         rewrite::{self, Checksum},
@@ -100,7 +100,12 @@ fn send<'a>(
         Err(error) => return no_way(netns, skb, error),
     };
     if !way.is_local() {
-        return transmit(netns, way, skb, ip, place, rcu, len, edit);
+        let edit = Edit {
+            writes: len,
+            pushes: 0,
+            edit,
+        };
+        return transmit(netns, way, skb, ip, place, rcu, edit);
     }
     // To a client on this host: routed by the dest's address, as the virtual one would be taken
     // for a spoofed packet where it is this host's own.

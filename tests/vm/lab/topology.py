@@ -5,6 +5,7 @@
                                 (203.0.113.10 via the director)    +-- rs1..3   192.168.56.101-103
 """
 
+from . import shell
 from .netns import close_hosts, make_hosts, make_wires
 from .web import WebServer
 
@@ -69,6 +70,17 @@ class Lab:
         """Gives every real server the VIP without answering ARP for it."""
         for host in self.real.values():
             host.sysctl(ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2)
+            host.ip(f"addr add {VIP}/32 dev lo")
+
+    def prepare_tun(self):
+        """Lets every real server take the VIP's packets out of IPIP tunnels."""
+        shell.modprobe("ipip")
+        for host in self.real.values():
+            host.ip("link set tunl0 up")
+            host.sysctl(
+                ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2,
+                ipv4__conf__all__rp_filter=0, ipv4__conf__tunl0__rp_filter=0,
+            )
             host.ip(f"addr add {VIP}/32 dev lo")
 
     def prepare_nat(self):
