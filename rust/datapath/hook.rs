@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 
-use super::{icmp, new_flow, xmit};
+use super::{context::Context, icmp, new_flow, xmit};
 use crate::{
     engine::{
         proto::tcp::{self, Table},
@@ -41,7 +41,8 @@ impl Hook<Netns> for FromNetwork {
         if !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
-        balance(netns, skb, ours, Place::PreRouting, rcu)
+        let place = Self::PLACE;
+        balance(Context { netns, place, rcu }, skb, ours)
     }
 }
 
@@ -54,7 +55,8 @@ impl Hook<Netns> for FromHost {
         let Some(ours) = admit(netns, &skb) else {
             return Verdict::Accept(skb);
         };
-        balance(netns, skb, ours, Place::LocalOut, rcu)
+        let place = Self::PLACE;
+        balance(Context { netns, place, rcu }, skb, ours)
     }
 }
 
@@ -90,37 +92,29 @@ fn admit(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
 }
 
 /// A packet that is perhaps of a service.
-fn balance<'a>(
-    netns: &'a Netns,
-    mut skb: Skb<'a>,
-    ours: Ours,
-    place: Place,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
+fn balance<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
     let packet = match PacketV4::parse(skb.head(), skb.len() as usize) {
         Ok(packet) => packet,
-        Err(error) => match mend(netns, skb, ours, error) {
+        Err(error) => match mend(cx, skb, ours, error) {
             Mended::Packet(whole, packet) => {
                 skb = whole;
                 packet
             }
-            Mended::Icmp(skb, ip) => return icmp::receive(netns, skb, &ip, place, rcu),
+            Mended::Icmp(skb, ip) => return icmp::receive(cx, skb, &ip),
             Mended::Verdict(verdict) => return verdict,
         },
     };
-    let hash = netns.connections.hash(&packet.tuple);
-    match netns.connections.lookup(&packet.tuple, hash, rcu) {
-        Some((conn, side)) if is_usable(netns, conn, side, &packet) => {
-            forward(netns, conn, side, skb, &packet, place, rcu)
+    let hash = cx.netns.connections.hash(&packet.tuple);
+    match cx.netns.connections.lookup(&packet.tuple, hash, cx.rcu) {
+        Some((conn, side)) if is_usable(cx.netns, conn, side, &packet) => {
+            forward(cx, conn, side, skb, &packet)
         }
         Some((conn, Side::Dest)) => {
-            netns.disconnect(conn, rcu);
+            cx.netns.disconnect(conn, cx.rcu);
             Verdict::Accept(skb)
         }
-        Some((conn, Side::Client)) => {
-            new_flow::replace(netns, conn, skb, &packet, hash, place, rcu)
-        }
-        None => new_flow::begin(netns, skb, &packet, hash, place, rcu),
+        Some((conn, Side::Client)) => new_flow::replace(cx, conn, skb, &packet, hash),
+        None => new_flow::begin(cx, skb, &packet, hash),
     }
 }
 
@@ -138,13 +132,11 @@ fn is_usable(netns: &Netns, conn: &Conn, side: Side, packet: &PacketV4) -> bool 
 /// A packet of an established connection.
 #[inline(always)]
 fn forward<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
     skb: Skb<'a>,
     packet: &PacketV4,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
     let nat = conn.nat();
     if packet.ip.protocol == TCP {
@@ -155,19 +147,17 @@ fn forward<'a>(
         };
         conn.step(|state| tcp::next(table, packet.segment.flags, state));
     }
-    send(netns, conn, side, skb, packet, place, rcu)
+    send(cx, conn, side, skb, packet)
 }
 
 /// Counts a packet of `side` and sends it the way its connection goes.
 #[inline(always)]
 pub(super) fn send<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
     skb: Skb<'a>,
     packet: &PacketV4,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
     let dest = conn.dest();
     match side {
@@ -175,8 +165,8 @@ pub(super) fn send<'a>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     match conn.nat() {
-        None => xmit::whole(netns, dest, skb, &packet.ip, place, rcu),
-        Some(nat) => xmit::nat(netns, conn, nat, side, skb, packet, place, rcu),
+        None => xmit::whole(cx, dest, skb, &packet.ip),
+        Some(nat) => xmit::nat(cx, conn, nat, side, skb, packet),
     }
 }
 
@@ -189,22 +179,17 @@ enum Mended<'a> {
 
 /// Tries again with a packet whose headers are not linear or that comes in fragments.
 #[cold]
-fn mend<'a>(
-    netns: &'a Netns,
-    mut skb: Skb<'a>,
-    ours: Ours,
-    mut error: Error,
-) -> Mended<'a> {
+fn mend<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours, mut error: Error) -> Mended<'a> {
     // Each header may have to be made linear, once before and once after defragmentation.
     for _ in 0..6 {
         match error {
             Error::NotLinear(len) => {
                 if !skb.pull(len) {
-                    netns.counters.count(Counter::DropNoMemory);
+                    cx.netns.counters.count(Counter::DropNoMemory);
                     return Mended::Verdict(Verdict::Drop(skb));
                 }
             }
-            Error::Fragment => match skb.defragment(netns.net()) {
+            Error::Fragment => match skb.defragment(cx.netns.net()) {
                 Ok(whole) => skb = whole,
                 Err(queued) => return Mended::Verdict(Verdict::Stolen(queued)),
             },
@@ -222,7 +207,7 @@ fn mend<'a>(
         }
     }
     Mended::Verdict(match ours {
-        Ours::ByDestination => drop_malformed(netns, skb),
+        Ours::ByDestination => drop_malformed(cx.netns, skb),
         Ours::BySource => Verdict::Accept(skb),
     })
 }

@@ -2,15 +2,11 @@
 
 //! ICMP messages to a virtual address, or from a dest.
 
-use super::{hook, xmit};
+use super::{context::Context, hook, xmit};
 use crate::{
     engine::wire::{Error, IcmpError, Ipv4},
-    kapi::{
-        netfilter::{Place, Verdict},
-        rcu::Rcu,
-        skb::Skb,
-    },
-    table::{Counter, Netns, Side},
+    kapi::{netfilter::Verdict, skb::Skb},
+    table::{Counter, Side},
 };
 
 /// An ICMP message: errors about a connection's packets go to its dest, others to this host.
@@ -18,26 +14,20 @@ use crate::{
 /// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
 /// unreachable clients.
 #[cold]
-pub(super) fn receive<'a>(
-    netns: &'a Netns,
-    mut skb: Skb<'a>,
-    ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
+pub(super) fn receive<'a>(cx: Context<'a>, mut skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
     let (ip, error) = match read(&mut skb, ip) {
         Ok(read) => read,
         Err(Error::NotLinear(_)) => {
-            netns.counters.count(Counter::DropNoMemory);
+            cx.netns.counters.count(Counter::DropNoMemory);
             return Verdict::Drop(skb);
         }
-        Err(error) if error.is_malformed() => return hook::drop_malformed(netns, skb),
+        Err(error) if error.is_malformed() => return hook::drop_malformed(cx.netns, skb),
         Err(_) => return Verdict::Accept(skb),
     };
     // The inner packet is one that the error's sender, or a host behind it, received.
     let tuple = error.tuple.reversed();
-    let hash = netns.connections.hash(&tuple);
-    let Some((conn, side)) = netns.connections.lookup(&tuple, hash, rcu) else {
+    let hash = cx.netns.connections.hash(&tuple);
+    let Some((conn, side)) = cx.netns.connections.lookup(&tuple, hash, cx.rcu) else {
         return Verdict::Accept(skb);
     };
     let dest = conn.dest();
@@ -46,14 +36,14 @@ pub(super) fn receive<'a>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     let Some(nat) = conn.nat() else {
-        return xmit::whole(netns, dest, skb, &ip, place, rcu);
+        return xmit::whole(cx, dest, skb, &ip);
     };
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len) {
-        netns.counters.count(Counter::DropNoMemory);
+        cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
-    xmit::icmp_error(netns, conn, nat, side, skb, &ip, &error, place, rcu)
+    xmit::icmp_error(cx, conn, nat, side, skb, &ip, &error)
 }
 
 /// Reads the message, making as much of it linear as that takes.

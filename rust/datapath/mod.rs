@@ -2,6 +2,7 @@
 
 //! The way of a packet: hook, look-up, schedule, transmit.
 
+mod context;
 mod hook;
 mod icmp;
 mod new_flow;

@@ -2,7 +2,7 @@
 
 //! The first packet of a flow, and flows whose connection is of no more use.
 
-use super::hook;
+use super::{context::Context, hook};
 use crate::{
     engine::{
         proto::{
@@ -12,26 +12,20 @@ use crate::{
         sched::Flow,
         wire::{PacketV4, TCP, UDP},
     },
-    kapi::{
-        icmp::Answer,
-        netfilter::{Place, Verdict},
-        rcu::Rcu,
-        skb::Skb,
-    },
+    kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, Netns, Side},
 };
 
 /// A packet that no connection is known for.
 #[cold]
 pub(super) fn begin<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     skb: Skb<'a>,
     packet: &PacketV4,
     hash: u32,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
-    let Some(schedule) = netns.schedule(&packet.tuple, rcu) else {
+    let netns = cx.netns;
+    let Some(schedule) = netns.schedule(&packet.tuple, cx.rcu) else {
         return Verdict::Accept(skb);
     };
     let state = match packet.ip.protocol {
@@ -54,11 +48,11 @@ pub(super) fn begin<'a>(
         netns.counters.count(Counter::DropConnMax);
         return Verdict::Drop(skb);
     }
-    let Some(conn) = netns.connect(packet.tuple, hash, state, dest, rcu) else {
+    let Some(conn) = netns.connect(packet.tuple, hash, state, dest, cx.rcu) else {
         netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     };
-    hook::send(netns, conn, Side::Client, skb, packet, place, rcu)
+    hook::send(cx, conn, Side::Client, skb, packet)
 }
 
 /// Whether a client's SYN finds a connection that it shall not revive but have scheduled anew: one
@@ -87,19 +81,17 @@ pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
 /// next attempt finds another dest. UDP goes to another at once.
 #[cold]
 pub(super) fn replace<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     skb: Skb<'a>,
     packet: &PacketV4,
     hash: u32,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
     let gone = conn.dest().is_gone();
-    netns.disconnect(conn, rcu);
+    cx.netns.disconnect(conn, cx.rcu);
     if gone && packet.ip.protocol != UDP && !packet.segment.flags.opens() {
-        netns.counters.count(Counter::DropDestGone);
+        cx.netns.counters.count(Counter::DropDestGone);
         return Verdict::Drop(skb);
     }
-    begin(netns, skb, packet, hash, place, rcu)
+    begin(cx, skb, packet, hash)
 }

@@ -116,7 +116,15 @@ mod tests {
 
     #[test]
     fn the_change_is_that_of_summing_anew() {
-        let values = [0, 1, 0xffff, 0x1_0000, 0xffff_ffff, 0xdead_beef_0123_4567, u64::MAX];
+        let values = [
+            0,
+            1,
+            0xffff,
+            0x1_0000,
+            0xffff_ffff,
+            0xdead_beef_0123_4567,
+            u64::MAX,
+        ];
         for from in values {
             for to in values {
                 let rest = [0x4500u16, 0x1c46, 0xffff, 7];

@@ -116,9 +116,7 @@ fn segment(
 #[inline(always)]
 fn addresses(header: &mut [u8], addresses: u64, delta: Delta) -> Option<()> {
     let checksum = field(header, IP_CHECKSUM)?;
-    *checksum = delta
-        .apply(u16::from_le_bytes(*checksum))
-        .to_le_bytes();
+    *checksum = delta.apply(u16::from_le_bytes(*checksum)).to_le_bytes();
     *header.get_mut(IP_ADDRESSES..)?.first_chunk_mut()? = addresses.to_le_bytes();
     Some(())
 }

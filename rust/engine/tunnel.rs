@@ -40,7 +40,9 @@ mod tests {
 
     #[test]
     fn the_outer_header_is_a_header() {
-        let mut packet = vec![0x45, 0xb9, 0, 40, 9, 9, 0x40, 0, 17, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let mut packet = vec![
+            0x45, 0xb9, 0, 40, 9, 9, 0x40, 0, 17, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ];
         packet.extend([0; 20]);
         let inner = Ipv4::parse(&packet, 40).unwrap();
         let addresses = u64::from_le_bytes([192, 0, 2, 1, 192, 0, 2, 9]);
@@ -48,7 +50,10 @@ mod tests {
         assert_eq!(csum::of(&outer), 0);
         outer.extend(&packet);
         let parsed = Ipv4::parse(&outer, 60).unwrap();
-        assert_eq!((parsed.total_len, parsed.protocol, parsed.tos, parsed.ttl), (60, 4, 0xb9, 16));
+        assert_eq!(
+            (parsed.total_len, parsed.protocol, parsed.tos, parsed.ttl),
+            (60, 4, 0xb9, 16)
+        );
         assert_eq!(parsed.addresses, addresses);
         assert!(parsed.dont_fragment());
         assert_eq!(outer[4..6], [0x12, 0x34]);

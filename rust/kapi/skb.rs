@@ -17,7 +17,7 @@ const CHECKSUM_PARTIAL: u8 = bindings::CHECKSUM_PARTIAL as u8;
 /// `skb->ip_summed` of a packet that nobody has summed.
 const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
 /// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
-const DST_NOREF: usize = bindings::SKB_DST_NOREF as usize;
+const DST_NOREF: usize = bindings::SKB_DST_NOREF;
 
 /// The part of `sk_buff` that is copied as a whole, where most fields are.
 type Headers = bindings::sk_buff__bindgen_ty_4__bindgen_ty_2;
@@ -270,7 +270,11 @@ impl<'a> Skb<'a> {
     /// `device` is alive for as long as the packet refers to it: under RCU until it is sent.
     #[inline]
     pub(super) unsafe fn set_device(&mut self, device: *mut bindings::net_device) {
-        self.get_mut().__bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1.dev = device.cast();
+        self.get_mut()
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .dev = device.cast();
     }
 
     /// Puts the packet's fragments together.

@@ -11,7 +11,11 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use kernel::{error::code::ENOMEM, prelude::*, str::CStr};
+use kernel::{
+    error::code::ENOMEM,
+    prelude::*,
+    str::{CStr, CStrExt},
+};
 
 use crate::bindings;
 
@@ -41,8 +45,7 @@ impl<T: Send> StaticCache<T> {
     pub(crate) fn create(&'static self, name: &'static CStr) -> Result<CacheHandle<T>> {
         let (size, align) = (mem::size_of::<T>() as u32, mem::align_of::<T>() as u32);
         // SAFETY: `name` is a C string that lives for ever.
-        let cache =
-            unsafe { bindings::rvs_kmem_cache_create(name.as_ptr().cast(), size, align) };
+        let cache = unsafe { bindings::rvs_kmem_cache_create(name.as_char_ptr(), size, align) };
         if cache.is_null() {
             return Err(ENOMEM);
         }

@@ -9,7 +9,7 @@ use core::ptr;
 use crate::bindings;
 
 /// Ticks a second.
-pub(crate) const HZ: u32 = bindings::HZ as u32;
+pub(crate) const HZ: u32 = bindings::HZ;
 
 /// The present tick, its low 32 bits; differences are right for half of their range (99 days at
 /// 250 Hz, 24 at 1000), which is why no timeout is longer than that.

@@ -131,8 +131,7 @@ def test_a_dest_on_the_director_itself(lab, nat):
 
 def test_the_server_learns_the_clients_path_mtu(lab, nat):
     """The router's error about a reply reaches the real server as one about its own packet."""
-    lab.client.ip("link set eth0 mtu 1280")
-    lab.router.ip("link set wan mtu 1280")
+    lab.router.ip(f"route add {CLIENT}/32 dev wan mtu lock 1280")
     nat.add(one(lab, 5000))
     both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE)
     cached = lab.real["rs1"].run("ip", "route", "get", CLIENT).stdout

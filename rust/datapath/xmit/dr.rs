@@ -4,28 +4,18 @@
 
 use super::{no_way, transmit, way_to, Edit};
 use crate::{
+    datapath::context::Context,
     engine::wire::Ipv4,
-    kapi::{
-        netfilter::{Place, Verdict},
-        rcu::Rcu,
-        skb::Skb,
-    },
-    table::{Dest, Netns},
+    kapi::{netfilter::Verdict, skb::Skb},
+    table::Dest,
 };
 
 /// Sends a packet to a dest on a network of this host.
 #[inline(always)]
-pub(super) fn dr<'a>(
-    netns: &'a Netns,
-    dest: &'a Dest,
-    skb: Skb<'a>,
-    ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
-    let way = match way_to(netns, dest, rcu) {
+pub(super) fn dr<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+    let way = match way_to(cx, dest) {
         Ok(way) => way,
-        Err(error) => return no_way(netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, error),
     };
     if way.is_local() {
         return Verdict::Accept(skb);
@@ -36,5 +26,5 @@ pub(super) fn dr<'a>(
         pushes: 0,
         edit: |_: &mut Skb<'_>| Some(()),
     };
-    transmit(netns, way, skb, ip, place, rcu, edit)
+    transmit(cx, way, skb, ip, edit)
 }

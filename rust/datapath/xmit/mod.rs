@@ -10,13 +10,12 @@ pub(super) use nat::{icmp_error, nat};
 
 use kernel::prelude::*;
 
-use super::hook::refuse;
+use super::{context::Context, hook::refuse};
 use crate::{
     engine::{spec::Mode, wire::Ipv4},
     kapi::{
         icmp::Answer,
         netfilter::{Place, Verdict},
-        rcu::Rcu,
         route::NextHop,
         skb::Skb,
     },
@@ -25,28 +24,21 @@ use crate::{
 
 /// Sends a packet to a dest as it is, by the dest's mode.
 #[inline(always)]
-pub(super) fn whole<'a>(
-    netns: &'a Netns,
-    dest: &'a Dest,
-    skb: Skb<'a>,
-    ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
+pub(super) fn whole<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
     if dest.spec().mode == Mode::Tun {
-        return tun::tun(netns, dest, skb, ip, place, rcu);
+        return tun::tun(cx, dest, skb, ip);
     }
-    dr::dr(netns, dest, skb, ip, place, rcu)
+    dr::dr(cx, dest, skb, ip)
 }
 
 /// The way to a dest, looked up when there is none or it is no longer good.
 #[inline(always)]
-fn way_to<'a>(netns: &'a Netns, dest: &'a Dest, rcu: Rcu<'a>) -> Result<&'a NextHop> {
-    match dest.way(rcu) {
+fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
+    match dest.way(cx.rcu) {
         Some(way) => Ok(way),
         None => {
-            netns.counters.count(Counter::RouteRefreshes);
-            dest.find_way(netns.net(), rcu)
+            cx.netns.counters.count(Counter::RouteRefreshes);
+            dest.find_way(cx.netns.net(), cx.rcu)
         }
     }
 }
@@ -79,19 +71,18 @@ struct Edit<F> {
 /// `None` from it is a packet that it cannot be done to, and that is dropped.
 #[inline(always)]
 fn transmit<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     way: &'a NextHop,
     mut skb: Skb<'a>,
     ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
     Edit {
         writes,
         pushes,
         edit,
     }: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
-    let forwarded = place == Place::PreRouting;
+    let netns = cx.netns;
+    let forwarded = cx.place == Place::PreRouting;
     if forwarded && ip.ttl <= 1 {
         return refuse(skb, Answer::TimeExceeded);
     }
@@ -114,10 +105,10 @@ fn transmit<'a>(
     }
     skb.forget_input();
     Verdict::Stolen(if fits {
-        way.send(skb, rcu)
+        way.send(skb, cx.rcu)
     } else {
         netns.counters.count(Counter::SlowXmit);
-        way.send_slowly(skb, rcu)
+        way.send_slowly(skb, cx.rcu)
     })
 }
 

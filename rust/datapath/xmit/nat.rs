@@ -8,30 +8,28 @@ use kernel::prelude::*;
 
 use super::{no_way, transmit, way_to, Edit};
 use crate::{
+    datapath::context::Context,
     engine::{
         rewrite::{self, Checksum},
         wire::{IcmpError, Ipv4, PacketV4},
     },
     kapi::{
         netfilter::{Place, Verdict},
-        rcu::Rcu,
         route::NextHop,
         skb::Skb,
     },
-    table::{Conn, Counter, NatConn, Netns, Side},
+    table::{Conn, Counter, NatConn, Side},
 };
 
 /// Sends a packet of `side` on to the other, translated.
 #[inline(always)]
 pub(in crate::datapath) fn nat<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn,
     side: Side,
     skb: Skb<'a>,
     packet: &PacketV4,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
     let edit = |skb: &mut Skb<'_>| {
         let (to, deltas) = nat.translation(side);
@@ -42,23 +40,25 @@ pub(in crate::datapath) fn nat<'a>(
         };
         rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas, checksum)
     };
-    let len = rewrite::writes(&packet.ip);
-    send(netns, conn, nat, side, skb, &packet.ip, place, rcu, len, edit)
+    let edit = Edit {
+        writes: rewrite::writes(&packet.ip),
+        pushes: 0,
+        edit,
+    };
+    send(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Sends an ICMP error of `side`, about a packet that it received, on to the other. The message is
 /// linear.
 #[cold]
 pub(in crate::datapath) fn icmp_error<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn,
     side: Side,
     skb: Skb<'a>,
     ip: &Ipv4,
     error: &IcmpError,
-    place: Place,
-    rcu: Rcu<'a>,
 ) -> Verdict<'a> {
     let (to, _) = nat.translation(side);
     let to_addresses = to.words().0;
@@ -67,51 +67,51 @@ pub(in crate::datapath) fn icmp_error<'a>(
         Side::Client => (ip.addresses & 0xffff_ffff) | (to_addresses >> 32 << 32),
         Side::Dest => to_addresses,
     };
-    let edit = |skb: &mut Skb<'_>| {
-        rewrite::icmp_error(skb.head_mut(), ip, error, outer, &to.reversed())
+    let edit =
+        |skb: &mut Skb<'_>| rewrite::icmp_error(skb.head_mut(), ip, error, outer, &to.reversed());
+    let edit = Edit {
+        writes: ip.total_len,
+        pushes: 0,
+        edit,
     };
-    send(netns, conn, nat, side, skb, ip, place, rcu, ip.total_len, edit)
+    send(cx, conn, nat, side, skb, ip, edit)
 }
 
 /// Edits a packet of `side` and sends it to the other.
 #[inline(always)]
 fn send<'a>(
-    netns: &'a Netns,
+    cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn,
     side: Side,
     mut skb: Skb<'a>,
     ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
-    len: usize,
-    edit: impl FnOnce(&mut Skb<'_>) -> Option<()>,
+    edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
-    let edit = |skb: &mut Skb<'_>| {
-        skb.forget_checksum();
-        edit(skb)
+    let edit = Edit {
+        writes: edit.writes,
+        pushes: edit.pushes,
+        edit: |skb: &mut Skb<'_>| {
+            skb.forget_checksum();
+            (edit.edit)(skb)
+        },
     };
     let way = match side {
-        Side::Client => way_to(netns, conn.dest(), rcu),
-        Side::Dest => way_back(netns, conn, nat, rcu),
+        Side::Client => way_to(cx, conn.dest()),
+        Side::Dest => way_back(cx, conn, nat),
     };
     let way = match way {
         Ok(way) => way,
-        Err(error) => return no_way(netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, error),
     };
     if !way.is_local() {
-        let edit = Edit {
-            writes: len,
-            pushes: 0,
-            edit,
-        };
-        return transmit(netns, way, skb, ip, place, rcu, edit);
+        return transmit(cx, way, skb, ip, edit);
     }
     // To a client on this host: routed by the dest's address, as the virtual one would be taken
     // for a spoofed packet where it is this host's own.
-    let routed = side == Side::Client || place == Place::LocalOut || skb.route_input();
-    if !routed || !skb.make_writable(len, 0) || edit(&mut skb).is_none() {
-        netns.counters.count(Counter::DropNoMemory);
+    let routed = side == Side::Client || cx.place == Place::LocalOut || skb.route_input();
+    if !routed || !skb.make_writable(edit.writes, 0) || (edit.edit)(&mut skb).is_none() {
+        cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
     Verdict::Accept(skb)
@@ -119,19 +119,15 @@ fn send<'a>(
 
 /// The way to a connection's client.
 #[inline(always)]
-fn way_back<'a>(
-    netns: &'a Netns,
-    conn: &'a Conn,
-    nat: &'a NatConn,
-    rcu: Rcu<'a>,
-) -> Result<&'a NextHop> {
+fn way_back<'a>(cx: Context<'a>, conn: &'a Conn, nat: &'a NatConn) -> Result<&'a NextHop> {
     let number = nat.way_back();
-    if let Some(way) = netns.ways.get(number.load(Ordering::Relaxed), rcu) {
+    if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
         return Ok(way);
     }
+    let netns = cx.netns;
     netns.counters.count(Counter::RouteRefreshes);
     let (client, virtual_address) = (conn.tuple().src(), conn.tuple().dst());
     netns
         .ways
-        .find(netns.net(), client, virtual_address, number, rcu)
+        .find(netns.net(), client, virtual_address, number, cx.rcu)
 }

@@ -6,13 +6,13 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::{no_way, transmit, way_to, Edit};
 use crate::{
+    datapath::context::Context,
     engine::{
         tunnel::{ipip, IPIP_OVERHEAD},
         wire::Ipv4,
     },
     kapi::{
         netfilter::{Place, Verdict},
-        rcu::Rcu,
         route::{fragment_id, NextHop},
         skb::Skb,
     },
@@ -21,31 +21,24 @@ use crate::{
 
 /// Sends a packet to a dest anywhere, in an IPIP tunnel.
 #[inline]
-pub(super) fn tun<'a>(
-    netns: &'a Netns,
-    dest: &'a Dest,
-    skb: Skb<'a>,
-    ip: &Ipv4,
-    place: Place,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
-    let way = match way_to(netns, dest, rcu) {
+pub(super) fn tun<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+    let way = match way_to(cx, dest) {
         Ok(way) => way,
-        Err(error) => return no_way(netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, error),
     };
     if way.is_local() {
         return Verdict::Accept(skb);
     }
-    let ttl = match place {
+    let ttl = match cx.place {
         Place::PreRouting => ip.ttl.wrapping_sub(1),
         Place::LocalOut => ip.ttl,
     };
     let edit = Edit {
         writes: ip.header_len,
         pushes: IPIP_OVERHEAD,
-        edit: |skb: &mut Skb<'_>| encapsulate(netns, way, dest, skb, ip, ttl),
+        edit: |skb: &mut Skb<'_>| encapsulate(cx.netns, way, dest, skb, ip, ttl),
     };
-    transmit(netns, way, skb, ip, place, rcu, edit)
+    transmit(cx, way, skb, ip, edit)
 }
 
 /// Puts the outer header in front of a packet.

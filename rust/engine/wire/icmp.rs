@@ -46,7 +46,7 @@ impl IcmpError {
     /// # Errors
     ///
     /// `Fragment` when it or the inner packet is a fragment without ports, `Protocol` when it is
-    /// not ICMP or not about TCP or UDP, `NotAnError` for other types; `NotLinear`, `Short`, and
+    /// not ICMP or not about TCP or UDP, `IcmpQuery` for other types; `NotLinear`, `Short`, and
     /// `Version` and `HeaderLength` of the inner header.
     #[inline]
     pub fn parse(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
@@ -60,7 +60,7 @@ impl IcmpError {
         let head = head.get(..len).unwrap_or(head);
         let &[kind, code, _, _, _, _, m0, m1] = chunk::<HEADER_LEN>(head, ip.header_len, len)?;
         if !matches!(kind, UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM) {
-            return Err(Error::NotAnError);
+            return Err(Error::IcmpQuery);
         }
         let inner_offset = ip.header_len.saturating_add(HEADER_LEN);
         let inner = Ipv4::parse_at(head, inner_offset, len)?;

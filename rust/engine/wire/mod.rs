@@ -47,7 +47,7 @@ pub enum Error {
     /// Neither TCP nor UDP.
     Protocol,
     /// ICMP, but not an error about a packet.
-    NotAnError,
+    IcmpQuery,
 }
 
 impl Error {

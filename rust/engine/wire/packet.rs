@@ -24,7 +24,7 @@ impl PacketV4 {
     ///
     /// # Errors
     ///
-    /// All but `NotAnError`; ICMP is `Protocol` here, see [`super::IcmpError`].
+    /// All but `IcmpQuery`; ICMP is `Protocol` here, see [`super::IcmpError`].
     #[inline(always)]
     pub fn parse(head: &[u8], len: usize) -> Result<Self, Error> {
         Self::from_ip(head, Ipv4::parse(head, len)?)

@@ -285,7 +285,11 @@ pub(crate) struct Keys {
 }
 
 /// A new connection from the slab, in no table yet; none when there is no memory.
-pub(in crate::table) fn allocate(keys: Keys, state: State, dest: Arc<Dest>) -> Option<NonNull<Conn>> {
+pub(in crate::table) fn allocate(
+    keys: Keys,
+    state: State,
+    dest: Arc<Dest>,
+) -> Option<NonNull<Conn>> {
     dest.connection_begins(state);
     let (tuple, hash) = keys.client;
     let conn = Conn {

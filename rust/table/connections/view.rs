@@ -2,10 +2,7 @@
 
 //! Listing connections.
 
-use core::{
-    net::SocketAddr,
-    ops::ControlFlow,
-};
+use core::{net::SocketAddr, ops::ControlFlow};
 
 use super::{conn::Conn, Connections};
 use crate::{
@@ -96,4 +93,3 @@ impl Connections {
         None
     }
 }
-

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What every step of a packet's way needs to know.
+
+use crate::{
+    kapi::{netfilter::Place, rcu::Rcu},
+    table::Netns,
+};
+
+/// Where a packet is.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    /// The namespace.
+    pub(super) netns: &'a Netns,
+    /// The hook that it came by.
+    pub(super) place: Place,
+    /// Evidence that what it meets lives until it has gone.
+    pub(super) rcu: Rcu<'a>,
+}
