@@ -193,7 +193,8 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::DestFamily(address),
         SpecError::DestIsVirtualAddress(address),
         SpecError::DestPort,
-        SpecError::DrPort {
+        SpecError::SamePort {
+            mode,
             dest: port,
             service: !port,
         },
@@ -210,7 +211,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::DestFamily(_)
             | SpecError::DestIsVirtualAddress(_)
             | SpecError::DestPort
-            | SpecError::DrPort { .. }
+            | SpecError::SamePort { .. }
             | SpecError::ModeUnsupported(_)
             | SpecError::Weight(_)
             | SpecError::Timeout(_) => {}

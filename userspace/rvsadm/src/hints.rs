@@ -39,10 +39,10 @@ pub fn of_spec(error: &SpecError) -> String {
             "name the real server by its own address; it has the virtual one on lo only".to_owned()
         }
         SpecError::DestPort => "name it like 192.0.2.1:80".to_owned(),
-        SpecError::DrPort { service, .. } => {
+        SpecError::SamePort { service, .. } => {
             format!("let the real server listen on port {service}, or balance that port")
         }
-        SpecError::ModeUnsupported(_) => "this version forwards with --mode dr".to_owned(),
+        SpecError::ModeUnsupported(_) => "this version forwards with --mode dr, nat or tun".to_owned(),
         SpecError::Weight(_) => {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
         }
