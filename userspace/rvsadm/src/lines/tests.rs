@@ -106,8 +106,6 @@ fn refused_with_a_reason() {
         assert!(problem.hint.is_some(), "{line}");
     }
     for (options, reason) in [
-        ("-m", "mode nat"),
-        ("-i", "mode tun"),
         ("-b", "mode fullnat"),
         ("-x 5", "-x: a threshold"),
         ("-y 5", "-y: a threshold"),
