@@ -42,7 +42,7 @@ def test_ten_megabytes_each_way(lab, tun, gro):
 def on_the_wire(lab, data):
     """The packet that reaches rs1 for a datagram of the client, byte for byte."""
     with (
-        contextlib.closing(UdpEcho(lab.real["rs1"], 5353)),
+        contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)),
         Capture(lab.real["rs1"], "eth0", "ip proto 4", options=("-x",)) as capture,
         lab.client.inside(),
     ):
@@ -79,7 +79,7 @@ def test_the_client_learns_the_mtu_of_the_tunnel(lab, tun):
 def test_a_datagram_that_may_be_fragmented_is(lab, tun):
     tun.add(one(lab, 5353, "udp"))
     data = bytes(range(250)) * 12
-    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353)):
+    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)):
         assert ask(lab.client, VIP, 5353, data) == b"rs1 " + data
 
 
