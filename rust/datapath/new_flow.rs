@@ -77,8 +77,9 @@ pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
 
 /// A packet of a connection that cannot stay.
 ///
-/// As in `ip_vs`, a TCP packet whose dest is gone is dropped with the connection; the client's
-/// next attempt finds another dest. UDP goes to another at once.
+/// A TCP packet whose dest is gone is dropped with the connection, where `ip_vs` lets it go on to
+/// this host, which resets it only if the virtual address is its own. The client's next attempt
+/// finds another dest. UDP goes to another at once.
 #[cold]
 pub(super) fn replace<'a>(
     cx: Context<'a>,
