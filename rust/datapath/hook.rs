@@ -70,7 +70,7 @@ pub(crate) fn activate(netns: &Netns) -> Result<Hooks> {
 
 /// Why a packet is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ours {
+pub(super) enum Ours {
     /// It is to a virtual address: for us to balance, answer or drop.
     ByDestination,
     /// It is from a dest whose packets we translate, but may be any of that host's traffic.
@@ -100,7 +100,7 @@ fn balance<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
                 skb = whole;
                 packet
             }
-            Mended::Icmp(skb, ip) => return icmp::receive(cx, skb, &ip),
+            Mended::Icmp(skb, ip) => return icmp::receive(cx, skb, &ip, ours),
             Mended::Verdict(verdict) => return verdict,
         },
     };
@@ -206,14 +206,14 @@ fn mend<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours, mut error: Error) -> 
             Err(next) => error = next,
         }
     }
-    Mended::Verdict(match ours {
-        Ours::ByDestination => drop_malformed(cx.netns, skb),
-        Ours::BySource => Verdict::Accept(skb),
-    })
+    Mended::Verdict(malformed(cx.netns, skb, ours))
 }
 
-/// A packet to a virtual address whose headers are short or lie.
-pub(super) fn drop_malformed<'a>(netns: &Netns, skb: Skb<'a>) -> Verdict<'a> {
+/// A packet whose headers are short or lie.
+pub(super) fn malformed<'a>(netns: &Netns, skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
+    if ours == Ours::BySource {
+        return Verdict::Accept(skb);
+    }
     netns.counters.count(Counter::DropMalformed);
     Verdict::Drop(skb)
 }

@@ -2,7 +2,11 @@
 
 //! ICMP messages to a virtual address, or from a dest.
 
-use super::{context::Context, hook, xmit};
+use super::{
+    context::Context,
+    hook::{self, Ours},
+    xmit,
+};
 use crate::{
     engine::wire::{Error, IcmpError, Ipv4},
     kapi::{netfilter::Verdict, skb::Skb},
@@ -14,14 +18,14 @@ use crate::{
 /// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
 /// unreachable clients.
 #[cold]
-pub(super) fn receive<'a>(cx: Context<'a>, mut skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+pub(super) fn receive<'a>(cx: Context<'a>, mut skb: Skb<'a>, ip: &Ipv4, ours: Ours) -> Verdict<'a> {
     let (ip, error) = match read(&mut skb, ip) {
         Ok(read) => read,
         Err(Error::NotLinear(_)) => {
             cx.netns.counters.count(Counter::DropNoMemory);
             return Verdict::Drop(skb);
         }
-        Err(error) if error.is_malformed() => return hook::drop_malformed(cx.netns, skb),
+        Err(error) if error.is_malformed() => return hook::malformed(cx.netns, skb, ours),
         Err(_) => return Verdict::Accept(skb),
     };
     // The inner packet is one that the error's sender, or a host behind it, received.
