@@ -57,26 +57,11 @@ impl NextHop {
     /// What the routing table says (`ENETUNREACH` …); `EHOSTUNREACH` for broadcast and multicast
     /// routes; `ENOBUFS` when there is no memory or no room for a neighbour.
     pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
-        let address_be = u32::from_ne_bytes(address.octets());
-        let mut source_be = u32::from_ne_bytes(source.octets());
-        // SAFETY: The namespace is alive.
-        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, &mut source_be) };
-        let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
-        // INVARIANT: The look-up took the reference.
-        let mut hop = Self {
-            net,
-            route,
-            neighbour: None,
-            source: Ipv4Addr::from(source_be.to_ne_bytes()),
-            headroom: 0,
-            mtu: 0,
-        };
+        let mut hop = Self::look_up_route(net, address, source)?;
         if hop.is_local() {
             return Ok(hop);
         }
-        if hop.route().rt_type != u16::from(bindings::RTN_UNICAST) {
-            return Err(EHOSTUNREACH);
-        }
+        let address_be = u32::from_ne_bytes(address.octets());
         // SAFETY: We hold the route.
         let neighbour =
             unsafe { bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(address_be).cast()) };
@@ -86,6 +71,38 @@ impl NextHop {
         hop.headroom = unsafe { bindings::rvs_ll_reserved_space(hop.device().0.cast()) };
         // SAFETY: We hold the route.
         hop.mtu = unsafe { bindings::dst_mtu(hop.dst()) };
+        Ok(hop)
+    }
+
+    /// Whether there is a way to `address`, without asking for the neighbour: there may be more
+    /// real servers than the neighbour table has room for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NextHop::lookup`] that the routing table has.
+    pub(crate) fn check(net: &'static Net, address: Ipv4Addr) -> Result {
+        Self::look_up_route(net, address, Ipv4Addr::UNSPECIFIED).map(drop)
+    }
+
+    /// A way whose neighbour is still to be found, unless it leads to this host.
+    fn look_up_route(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
+        let address_be = u32::from_ne_bytes(address.octets());
+        let mut source_be = u32::from_ne_bytes(source.octets());
+        // SAFETY: The namespace is alive.
+        let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, &mut source_be) };
+        let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
+        // INVARIANT: The look-up took the reference.
+        let hop = Self {
+            net,
+            route,
+            neighbour: None,
+            source: Ipv4Addr::from(source_be.to_ne_bytes()),
+            headroom: 0,
+            mtu: 0,
+        };
+        if !hop.is_local() && hop.route().rt_type != u16::from(bindings::RTN_UNICAST) {
+            return Err(EHOSTUNREACH);
+        }
         Ok(hop)
     }
 
@@ -126,7 +143,8 @@ impl NextHop {
     /// Whether the real server is this host.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        self.route().rt_flags & bindings::RTCF_LOCAL != 0
+        // Not by its flags: routes to a broadcast address are marked local too.
+        self.route().rt_type == u16::from(bindings::RTN_LOCAL)
     }
 
     /// The source that this host's own packets take, such as a tunnel's.

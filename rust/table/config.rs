@@ -14,7 +14,7 @@ use kernel::{
 
 use super::{
     counters::{Counter, Counters, EventSums, Traffic},
-    dest::{self, Dest},
+    dest::Dest,
     index::Index,
     netns::Netns,
     schedule::{self, Publication, Schedule},
@@ -30,6 +30,7 @@ use crate::{
     kapi::{
         netfilter::Hooks,
         rcu::{Moment, Rcu, RcuBox},
+        route::NextHop,
     },
 };
 
@@ -448,7 +449,7 @@ impl<'a> ConfigGuard<'a> {
             return Err(ChangeError::DestExists(id));
         }
         match id.address {
-            IpAddr::V4(address) => dest::check_routable(net, address).map_err(|error| {
+            IpAddr::V4(address) => NextHop::check(net, address).map_err(|error| {
                 if error == ENOMEM || error == ENOBUFS {
                     ChangeError::NoMemory
                 } else {

@@ -280,12 +280,3 @@ impl Dest {
         }
     }
 }
-
-/// Whether there is a route to a real server now.
-///
-/// # Errors
-///
-/// Those of [`NextHop::lookup`].
-pub(super) fn check_routable(net: &'static Net, address: Ipv4Addr) -> Result {
-    NextHop::lookup(net, address, Ipv4Addr::UNSPECIFIED).map(drop)
-}

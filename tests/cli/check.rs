@@ -62,7 +62,10 @@ fn every_broken_line_is_named_up_to_a_number() {
     lines[9] = "-a -t 203.0.113.10:80 -r 10.9.9.9:80 --fullnat".to_owned();
     lines[36] = "nonsense".to_owned();
     let err = check(&lines, false).code(1).err;
-    assert!(err.contains("line 10: mode fullnat is not supported"), "{err}");
+    assert!(
+        err.contains("line 10: mode fullnat is not supported"),
+        "{err}"
+    );
     assert!(err.contains("line 37: \"nonsense\""), "{err}");
 
     let lines = vec!["nonsense".to_owned(); 1000];

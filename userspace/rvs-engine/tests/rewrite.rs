@@ -176,11 +176,26 @@ proptest! {
 
 #[test]
 fn an_unsummed_udp_packet_stays_unsummed() {
-    let from = TupleV4::new("192.0.2.1:5".parse().unwrap(), "203.0.113.1:53".parse().unwrap(), UDP);
-    let to = TupleV4::new("192.0.2.1:5".parse().unwrap(), "10.0.0.1:53".parse().unwrap(), UDP);
+    let from = TupleV4::new(
+        "192.0.2.1:5".parse().unwrap(),
+        "203.0.113.1:53".parse().unwrap(),
+        UDP,
+    );
+    let to = TupleV4::new(
+        "192.0.2.1:5".parse().unwrap(),
+        "10.0.0.1:53".parse().unwrap(),
+        UDP,
+    );
     let mut head = packet(&from, UDP, b"abc", true);
     head[26..28].fill(0);
     let ip = Ipv4::parse(&head, head.len()).unwrap();
-    rewrite::packet(&mut head, &ip, &to, Deltas::new(&from, &to), Checksum::Whole).unwrap();
+    rewrite::packet(
+        &mut head,
+        &ip,
+        &to,
+        Deltas::new(&from, &to),
+        Checksum::Whole,
+    )
+    .unwrap();
     assert_eq!(head[26..28], [0, 0]);
 }

@@ -42,7 +42,9 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::SamePort { service, .. } => {
             format!("let the real server listen on port {service}, or balance that port")
         }
-        SpecError::ModeUnsupported(_) => "this version forwards with --mode dr, nat or tun".to_owned(),
+        SpecError::ModeUnsupported(_) => {
+            "this version forwards with --mode dr, nat or tun".to_owned()
+        }
         SpecError::Weight(_) => {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
         }
