@@ -8,9 +8,11 @@ import collections
 import contextlib
 import itertools
 import socket
+import threading
 
 import pytest
 from lab.director import Service
+from lab.netns import wait_until
 from lab.topology import DIRECTOR, Lab
 
 # A dest that ip_vs removed keeps its counts for the next service of the same address, so every test
@@ -38,6 +40,10 @@ CASES = [
     *((name, (2, 5, 3)) for name in ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf")),
     *((name, (1, 1, 1)) for name in ("lc", "wlc", "sed", "nq")),
 ]
+
+EVERY_SCHEDULER = (
+    "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
+)
 
 
 @pytest.fixture(name="lab", scope="module")
@@ -196,3 +202,42 @@ def test_another_scheduler_counts_the_connections_there_are(lab, rvs, vip):
         rvs.adm("service", "set", svc.id, "--scheduler", "lc")
         seen = collections.Counter(held.open() for _ in range(6))
         assert seen == {"rs1": 3, "rs2": 3}
+
+
+def loads(rvs, svc):
+    """Each dest's load as lc has it, once it stays the same; the newest dest first."""
+    def of_now():
+        dests = rvs.json("dest", "list", svc.id)["dests"]
+        return [(d["id"].split(":")[0], d["active"] * 257 + d["inactive"]) for d in reversed(dests)]
+
+    return wait_until(lambda: (now := of_now()) == of_now() and now, "counts stay the same")
+
+
+def test_schedulers_and_weights_change_while_connections_come_and_go(lab, rvs, vip):
+    svc = service(lab, vip, "wlc", (900, 500, 700))
+    names = {address: name for name, address in lab.addresses.items()}
+    done, seen = threading.Event(), []
+
+    def come_and_go(held):
+        while not done.is_set():
+            seen.append(held.open())
+            held.close(len(held.sockets) // 20)
+
+    with run_by(rvs, svc), clients(lab, svc) as held:
+        thread = threading.Thread(target=come_and_go, args=(held,))
+        thread.start()
+        try:
+            for number, name in enumerate(EVERY_SCHEDULER * 2):
+                rvs.adm("service", "set", svc.id, "--scheduler", name)
+                set_weight(rvs, svc, lab.addresses["rs2"], 100 + 200 * (number % 5))
+        finally:
+            done.set()
+            thread.join()
+        assert seen and None not in seen
+        rvs.adm("service", "set", svc.id, "--scheduler", "lc")
+        expected, load = [], dict(loads(rvs, svc))
+        for _ in range(9):
+            least = min(load, key=load.get)
+            load[least] += 257
+            expected.append(names[least])
+        assert [held.open() for _ in range(9)] == expected

@@ -168,6 +168,36 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 300, ..Default::default() })]
 
     #[test]
+    fn twos_finds_a_usable_dest_through_any_changes(
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut service = Service::with("twos", vec![], small(), true);
+        for (number, &step) in steps.iter().enumerate() {
+            let mut list = service.dests.clone();
+            match step {
+                Step::Add(weight) => {
+                    list.insert(0, Dest::new(number as u32, weight));
+                    service.change(list);
+                }
+                Step::Delete(i) if i < list.len() => {
+                    list.remove(i);
+                    service.change(list);
+                }
+                Step::Overload(i, on) if i < list.len() => service.set_overloaded(i, on),
+                Step::OverloadAll(on) => service.overload_all(on),
+                Step::Counts(i, active, inactive) if i < list.len() => {
+                    service.set_counts(i, active, inactive);
+                }
+                _ => {}
+            }
+            let usable = service.dests.iter().any(|d| d.weight > 0 && !d.overloaded);
+            for _ in 0..20 {
+                prop_assert_eq!(service.pick().is_some(), usable);
+            }
+        }
+    }
+
+    #[test]
     fn a_usable_dest_is_found_and_no_other(
         weights in prop::collection::vec(weight(), 1..60),
         overloaded in any::<u64>(),
