@@ -80,15 +80,14 @@ pub(super) enum Ours {
 /// The cheap test that strangers do not pass.
 #[inline(always)]
 fn admit(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
-    let [s0, s1, s2, s3, d @ ..] = *skb.head().get(12..)?.first_chunk::<8>()?;
-    if netns.virtual_addresses.may_contain(u32::from_ne_bytes(d)) {
-        return Some(Ours::ByDestination);
+    let (source, destination) = skb.ipv4_addresses();
+    if netns.virtual_addresses.may_contain(destination) {
+        Some(Ours::ByDestination)
+    } else if netns.translated_dests.may_contain(source) {
+        Some(Ours::BySource)
+    } else {
+        None
     }
-    let source = u32::from_ne_bytes([s0, s1, s2, s3]);
-    netns
-        .translated_dests
-        .may_contain(source)
-        .then_some(Ours::BySource)
 }
 
 /// A packet that is perhaps of a service.

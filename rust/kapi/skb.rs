@@ -108,6 +108,23 @@ impl<'a> Skb<'a> {
         unsafe { slice::from_raw_parts(skb.data, skb.len.wrapping_sub(skb.data_len) as usize) }
     }
 
+    /// Source and destination address of an IPv4 packet, as they stand in the header and in native
+    /// order, without a check of lengths: every packet of the host is asked.
+    #[inline(always)]
+    pub(crate) fn ipv4_addresses(&self) -> (u32, u32) {
+        const SOURCE: usize = 12;
+        // SAFETY: Netfilter's IPv4 hooks get packets whose IP header is whole and linear
+        // (`ip_rcv_core` sees to it for received ones); it has no alignment to rely on.
+        let [source, destination] = unsafe {
+            self.get()
+                .data
+                .add(SOURCE)
+                .cast::<[u32; 2]>()
+                .read_unaligned()
+        };
+        (source, destination)
+    }
+
     /// The linear part from the network header on, for writing. It must have been made writable.
     #[inline]
     pub(crate) fn head_mut(&mut self) -> &mut [u8] {

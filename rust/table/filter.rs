@@ -2,7 +2,7 @@
 
 //! The cheap test that turns strangers away.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bits of a filter: 512 bytes, so that even with 200 addresses under 5 % of strangers go on to the
 /// look-up of connections (where they are turned away as well).
@@ -12,6 +12,8 @@ const WORDS: usize = (BITS / 64) as usize;
 /// A set of addresses that may say yes to one that is not in it, never no to one that is.
 pub(crate) struct AddressFilter {
     words: [AtomicU64; WORDS],
+    /// Spares packets the look where there is nothing to find.
+    is_empty: AtomicBool,
 }
 
 impl AddressFilter {
@@ -19,12 +21,16 @@ impl AddressFilter {
     pub(super) fn new() -> Self {
         Self {
             words: [const { AtomicU64::new(0) }; WORDS],
+            is_empty: AtomicBool::new(true),
         }
     }
 
     /// Whether `address`, as it stands in the header read in native order, may be in the set.
     #[inline(always)]
     pub(crate) fn may_contain(&self, address: u32) -> bool {
+        if self.is_empty.load(Ordering::Relaxed) {
+            return false;
+        }
         let (word, bit) = place(address);
         match self.words.get(word) {
             Some(word) => word.load(Ordering::Relaxed) & bit != 0,
@@ -45,6 +51,8 @@ impl AddressFilter {
         for (word, new) in self.words.iter().zip(words) {
             word.store(new, Ordering::Relaxed);
         }
+        let is_empty = words.iter().all(|word| *word == 0);
+        self.is_empty.store(is_empty, Ordering::Relaxed);
     }
 }
 
