@@ -142,7 +142,7 @@ impl Dest {
                 IpAddr::V4(address) => u32::from(address),
                 IpAddr::V6(address) => {
                     let bits = address.to_bits();
-                    (bits >> 96 ^ bits >> 64 ^ bits >> 32 ^ bits) as u32
+                    ((bits >> 96) ^ (bits >> 64) ^ (bits >> 32) ^ bits) as u32
                 }
             },
             port: self.id.port,

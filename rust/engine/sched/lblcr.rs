@@ -70,7 +70,7 @@ impl<'a> Set<'a> {
             let halves = pair.iter().map(|index| index.wrapping_add(1));
             let joined = halves
                 .rev()
-                .fold(0, |word: u64, half| word << 32 | u64::from(half));
+                .fold(0, |word: u64, half| (word << 32) | u64::from(half));
             word.store(joined, Relaxed);
         }
         self.changed.store(u64::from(now), Relaxed);

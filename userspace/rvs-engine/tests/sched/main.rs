@@ -206,7 +206,7 @@ proptest! {
         let options = Options { fallback, ..small() };
         let mut dests = weighted(&weights);
         for (i, dest) in dests.iter_mut().enumerate() {
-            dest.overloaded = overloaded >> i & 1 == 1;
+            dest.overloaded = (overloaded >> i) & 1 == 1;
             dest.last_weight = dest.weight.max(1);
         }
         let usable = dests.iter().any(|d| d.weight > 0 && !d.overloaded);
@@ -312,7 +312,7 @@ fn state_that_makes_no_sense_is_survived() {
         for word in [
             u64::MAX,
             u64::from(u32::MAX),
-            3 << 32 | 7,
+            (3 << 32) | 7,
             99 << 32,
             5,
             1 << 41,
