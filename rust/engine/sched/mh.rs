@@ -20,7 +20,7 @@
 //! 2016), section 3.4.
 
 use super::sh::hashed;
-use super::{Flow, Needs, Options, Plan, Scheduler, View, MH_SIZES, NONE};
+use super::{Flow, Identity, Needs, Options, Plan, Scheduler, View, MH_SIZES, NONE};
 use crate::engine::hash::{word32, Key};
 
 /// Times that a flow is hashed again; of dests half of which take nothing, fewer than one flow in
@@ -47,7 +47,7 @@ impl Scheduler for Maglev {
                 .saturating_add(1)
                 .saturating_add(dests),
             state: 0,
-            scratch: dests,
+            scratch: dests.saturating_mul(2),
         }
     }
 
@@ -107,41 +107,46 @@ fn list(weights: &[u32], to: &mut [u32]) {
     }
 }
 
-/// Gives the slots to the dests. `next` has a word for each dest.
-fn populate(plan: &Plan<'_>, slots: &mut [u32], next: &mut [u32]) {
+/// Gives the slots to the dests. `scratch` has two words for each dest.
+fn populate(plan: &Plan<'_>, slots: &mut [u32], scratch: &mut [u32]) {
     let size = slots.len() as u32;
     let turns = Turns::of(plan, size);
-    if turns.gcd == 0 {
-        return;
-    }
-    let place = |key: &Key, identity: &super::Identity| {
-        word32(key, identity.address.wrapping_add(u32::from(identity.port)))
+    let place = |key: &Key, identity: &Identity| {
+        let value = identity.address.wrapping_add(u32::from(identity.port));
+        word32(key, value)
     };
-    for (next, identity) in next.iter_mut().zip(plan.identities) {
-        *next = modulo(place(&OFFSET, identity), size);
+    // Of each dest that gets slots its index, and the slot it looks at next.
+    let mut count = 0usize;
+    let entries = scratch.chunks_exact_mut(2);
+    let weighted = (0u32..).zip(plan.identities);
+    let weighted = weighted.filter(|(_, identity)| identity.last_weight > 0);
+    for ((index, identity), entry) in weighted.zip(entries) {
+        if let [at, next] = entry {
+            *at = index;
+            *next = modulo(place(&OFFSET, identity), size);
+            count = count.wrapping_add(1);
+        }
     }
-    let mut left = size;
-    loop {
-        let dests = (0u32..).zip(plan.identities.iter().zip(next.iter_mut()));
-        for (index, (identity, next)) in dests {
-            let count = turns.count(identity.last_weight);
-            if count == 0 {
-                continue;
-            }
+    let mut left = if count > 0 { size } else { 0 };
+    while left > 0 {
+        for entry in scratch.chunks_exact_mut(2).take(count) {
+            let [index, next] = entry else {
+                return;
+            };
+            let Some(identity) = plan.identities.get(*index as usize) else {
+                return;
+            };
             let step = modulo(place(&STEP, identity), size.wrapping_sub(1)).wrapping_add(1);
-            for _ in 0..count {
+            for _ in 0..turns.count(identity.last_weight).min(left) {
                 // Steps through a table of prime size come by every slot, and one is free.
                 while let Some(slot) = slots.get_mut(*next as usize) {
                     if *slot == NONE {
-                        *slot = index;
+                        *slot = *index;
                         break;
                     }
                     *next = modulo(next.wrapping_add(step), size);
                 }
                 left = left.wrapping_sub(1);
-                if left == 0 {
-                    return;
-                }
             }
         }
     }

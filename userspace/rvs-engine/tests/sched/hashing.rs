@@ -129,6 +129,11 @@ fn an_mh_table_is_as_large_as_its_dests_need() {
         assert!(slots.len() >= count && MH_SIZES.contains(&(slots.len() as u32)));
         assert!(slots.iter().all(|&index| (index as usize) < count));
     }
+    // One dest with weight among many that never had any takes all slots, and no time.
+    let mut weights = [0; 100_000];
+    weights[77_777] = 3;
+    let service = Service::with("mh", weighted(&weights), options, false);
+    assert_eq!(service.pick(), Some(77_777));
     // More dests than any table has slots.
     let service = Service::with("mh", weighted(&vec![1; 140_000]), options, false);
     assert!(service.pick().is_some());
