@@ -80,14 +80,16 @@ pub(super) enum Ours {
 /// The cheap test that strangers do not pass.
 #[inline(always)]
 fn admit(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
-    let (source, destination) = skb.ipv4_addresses();
-    if netns.virtual_addresses.may_contain(destination) {
-        Some(Ours::ByDestination)
-    } else if netns.translated_dests.may_contain(source) {
-        Some(Ours::BySource)
-    } else {
-        None
+    if netns.virtual_addresses.may_contain(skb.ipv4_destination()) {
+        return Some(Ours::ByDestination);
     }
+    if netns.translated_dests.is_empty() {
+        return None;
+    }
+    netns
+        .translated_dests
+        .may_contain(skb.ipv4_source())
+        .then_some(Ours::BySource)
 }
 
 /// A packet that is perhaps of a service.

@@ -108,21 +108,25 @@ impl<'a> Skb<'a> {
         unsafe { slice::from_raw_parts(skb.data, skb.len.wrapping_sub(skb.data_len) as usize) }
     }
 
-    /// Source and destination address of an IPv4 packet, as they stand in the header and in native
-    /// order, without a check of lengths: every packet of the host is asked.
+    /// Source address of an IPv4 packet, as it stands in the header, read in native order.
     #[inline(always)]
-    pub(crate) fn ipv4_addresses(&self) -> (u32, u32) {
-        const SOURCE: usize = 12;
+    pub(crate) fn ipv4_source(&self) -> u32 {
+        self.ipv4_word::<12>()
+    }
+
+    /// Destination address of an IPv4 packet, likewise.
+    #[inline(always)]
+    pub(crate) fn ipv4_destination(&self) -> u32 {
+        self.ipv4_word::<16>()
+    }
+
+    /// A word of the IPv4 header, without a check of lengths: every packet of the host is asked.
+    #[inline(always)]
+    fn ipv4_word<const OFFSET: usize>(&self) -> u32 {
+        const { assert!(OFFSET + 4 <= 20) };
         // SAFETY: Netfilter's IPv4 hooks get packets whose IP header is whole and linear
         // (`ip_rcv_core` sees to it for received ones); it has no alignment to rely on.
-        let [source, destination] = unsafe {
-            self.get()
-                .data
-                .add(SOURCE)
-                .cast::<[u32; 2]>()
-                .read_unaligned()
-        };
-        (source, destination)
+        unsafe { self.get().data.add(OFFSET).cast::<u32>().read_unaligned() }
     }
 
     /// The linear part from the network header on, for writing. It must have been made writable.
