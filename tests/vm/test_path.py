@@ -294,11 +294,13 @@ def test_a_port_without_a_service_is_not_balanced(rvs, wire):
     assert wire.took() == [] and rvs.connections() == []
 
 
-def test_frames_for_another_host_are_not_balanced(rvs, wire, lab):
+@pytest.mark.parametrize("mac", ["02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"],
+                         ids=["other", "broadcast", "multicast"])
+def test_frames_for_other_hosts_are_not_balanced(rvs, wire, lab, mac):
     rvs.add(dns())
     lab.director.ip("link set eth0 promisc on")
     wire.clear()
-    wire.tap.send(mac_bytes("02:00:00:00:00:99"), query())
+    wire.tap.send(mac_bytes(mac), query())
     wire.settle()
     lab.director.ip("link set eth0 promisc off")
     assert wire.took() == [] and rvs.connections() == []
