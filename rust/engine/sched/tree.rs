@@ -338,10 +338,9 @@ impl<'a, R: Rule> Least<'a, R> {
             load = now;
         }
         let fold = |children: &Family| self.fold(children);
-        self.tree.climb(index, fold, |before, after| {
-            // The node names another dest than the one that changed, and has before.
-            before == after && after != u64::from(index)
-        });
+        // Always to the root, also from a node that keeps its dest: whoever gave it that one may be
+        // held up before the nodes above, and until it goes on everybody would pick the old one.
+        self.tree.climb(index, fold, |_, _| false);
     }
 
     /// The least loaded dest; none when none takes anything.
