@@ -20,6 +20,7 @@ from lab.web import get
 
 SECONDS = 60 if debug.is_debug_kernel() else 20
 TCP, UDP = 6, 17
+SCHEDULERS = "rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split()
 DESTS = [f"192.168.56.{n}" for n in (101, 102, 103, 104, 118)]
 
 
@@ -80,7 +81,7 @@ class Chaos:
 
     def add_service(self):
         """The address may be new to the filter."""
-        scheduler = self.random.choice(["rr", "wrr"])
+        scheduler = self.random.choice(SCHEDULERS)
         self.nl.do("service-add", service=dict(self.service(), scheduler=scheduler))
 
     def del_service(self):
@@ -89,7 +90,7 @@ class Chaos:
 
     def set_scheduler(self):
         """The state of the old one is carried over or not."""
-        scheduler = self.random.choice(["rr", "wrr"])
+        scheduler = self.random.choice(SCHEDULERS)
         self.nl.do("service-set", service=dict(self.service(), scheduler=scheduler))
 
     def flush_connections(self):

@@ -12,7 +12,7 @@ COMPLAINT = re.compile(
     r"refcount_t:|list_(add|del) corruption|Objects remaining|still has objects|"
     r"sleeping function called|scheduling while atomic|soft lockup|hard LOCKUP|"
     r"Call Trace:|panicked at|stack-protector|leaked|ODEBUG|page allocation failure|"
-    r"lockdep is turned off|ref_tracker:|DEBUG_LOCKS_WARN_ON|double free"
+    r"lockdep is turned off|ref_tracker: (?!memory)|DEBUG_LOCKS_WARN_ON|double free"
 )
 
 
