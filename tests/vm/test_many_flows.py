@@ -87,7 +87,6 @@ def test_listing_while_the_table_grows(rvs, wire):
             if len(listings[-1]) > 8000:
                 break
     assert rvs.counters()["table_resizes"] > resizes
-    assert len(listings) >= 2
     for listing in listings:
         # Whole entries of flows that there are, whatever moved meanwhile.
         for client in set(listing) - first:

@@ -5,9 +5,9 @@ import contextlib
 import socket
 
 import pytest
-from lab import shell
 from lab.capture import Capture
 from lab.director import Service
+from lab.netns import wait_until
 from lab.topology import CLIENT, DIRECTOR, VIP
 from lab.transfer import UdpEcho, ask, both_ways
 from lab.web import get, sequence
@@ -82,10 +82,7 @@ def test_both_directions_are_counted(lab, nat):
 
 
 def test_states_follow_both_directions(lab, ipvs, nat):
-    """A held connection and a closed one are in the states ip_vs puts them in."""
-    def states(lines):
-        return sorted(lines)
-
+    """A held connection and a closed one end up in the states ip_vs puts them in."""
     def exchange(base):
         get(lab.client, VIP, source_port=base)
         with lab.client.inside():
@@ -94,18 +91,22 @@ def test_states_follow_both_directions(lab, ipvs, nat):
         held.connect((VIP, 80))
         return held
 
+    def of_ipvs():
+        listed = lab.director.run("ipvsadm", "-Lnc").stdout.splitlines()[2:]
+        return sorted(line.split()[2].lower().replace("_", "-") for line in listed)
+
+    def of_rvs():
+        return sorted(conn["state"] for conn in nat.json("conn", "list")["connections"])
+
+    expected = ["established", "time-wait"]
     ipvs.add(one(lab, 80))
     with exchange(43000):
-        listed = lab.director.run("ipvsadm", "-Lnc").stdout.splitlines()[2:]
-        expected = states(line.split()[2].lower().replace("_", "-") for line in listed)
+        # The last packets of the closed one may still be on their way.
+        wait_until(lambda: of_ipvs() == expected, "ip_vs has the states")
     ipvs.flush()
-    shell.rmmod("ip_vs_rr", "ip_vs")
     nat.add(one(lab, 80))
-    names = {"time-wait": "time-wait", "fin-wait": "fin-wait", "established": "established"}
     with exchange(44000):
-        listed = nat.json("conn", "list")["connections"]
-        found = states(names.get(conn["state"], conn["state"]) for conn in listed)
-    assert found == expected
+        wait_until(lambda: of_rvs() == expected, "RVS has the states")
 
 
 def test_what_is_not_a_reply_is_left_alone(lab, nat):

@@ -69,6 +69,18 @@ def _exact(host, *which):
     return rows
 
 
+def _settled_stats(host):
+    """ip_vs's statistics, which a thread of its own brings up to date every two seconds."""
+    last = None
+    for _ in range(8):
+        stats = _exact(host, "--stats", "--exact")
+        if stats == last and any(int(n) for row in stats.values() for n in row):
+            break
+        last = stats
+        time.sleep(2.5)
+    return last
+
+
 def _of_ipvs(lab):
     """Connections, counts and statistics as ip_vs has them."""
     conns = {}
@@ -83,7 +95,7 @@ def _of_ipvs(lab):
     counts = {k: tuple(int(n) for n in row[2:4]) for k, row in _exact(lab.director).items()
               if isinstance(k, tuple)}
     stats = {k: tuple(int(row[i]) for i in (0, 1, 3))
-             for k, row in _exact(lab.director, "--stats", "--exact").items()}
+             for k, row in _settled_stats(lab.director).items()}
     return conns, counts, stats
 
 

@@ -351,7 +351,7 @@ fn wanted_buckets(count: u32, len: u32) -> u32 {
         .clamp(MIN_BUCKETS, MAX_BUCKETS)
         .checked_next_power_of_two()
         .unwrap_or(MAX_BUCKETS);
-    if fitting > len || fitting <= len / 4 {
+    if fitting > len || count <= len / 4 {
         fitting
     } else {
         len
