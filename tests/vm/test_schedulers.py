@@ -6,6 +6,7 @@ Connections stay open here, so that the choice depends on what came before.
 
 import collections
 import contextlib
+import fractions
 import itertools
 import socket
 import threading
@@ -204,11 +205,14 @@ def test_another_scheduler_counts_the_connections_there_are(lab, rvs, vip):
         assert seen == {"rs1": 3, "rs2": 3}
 
 
-def loads(rvs, svc):
-    """Each dest's load as lc has it, once it stays the same; the newest dest first."""
+def active(rvs, svc):
+    """Each dest's weight and active connections, once they stay the same; the newest dest first.
+
+    Inactive ones expire all the time.
+    """
     def of_now():
         dests = rvs.json("dest", "list", svc.id)["dests"]
-        return [(d["id"].split(":")[0], d["active"] * 257 + d["inactive"]) for d in reversed(dests)]
+        return [(d["id"].split(":")[0], d["weight"], d["active"]) for d in reversed(dests)]
 
     return wait_until(lambda: (now := of_now()) == of_now() and now, "counts stay the same")
 
@@ -234,10 +238,12 @@ def test_schedulers_and_weights_change_while_connections_come_and_go(lab, rvs, v
             done.set()
             thread.join()
         assert seen and None not in seen
-        rvs.adm("service", "set", svc.id, "--scheduler", "lc")
-        expected, load = [], dict(loads(rvs, svc))
+        rvs.adm("service", "set", svc.id, "--scheduler", "sed")
+        expected, now = [], active(rvs, svc)
+        weights = {address: weight for address, weight, _ in now}
+        counts = {address: count for address, _, count in now}
         for _ in range(9):
-            least = min(load, key=load.get)
-            load[least] += 257
+            least = min(counts, key=lambda a: fractions.Fraction(counts[a] + 1, weights[a]))
+            counts[least] += 1
             expected.append(names[least])
         assert [held.open() for _ in range(9)] == expected
