@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's packet generator: floods, and many flows fast."""
 
+import errno
 import re
 import threading
 
 from . import shell
+from .netns import wait_until
 
 
 class Pktgen:
@@ -32,21 +34,43 @@ class Pktgen:
 
     def _prepare(self, count):
         self._write(self._thread, "rem_device_all")
-        self._write(self._thread, f"add_device {self.device}")
+        wait_until(self._add_device, f"pktgen takes {self.device}", seconds=20)
         for option in [*self._options, f"count {count}"]:
             self._write(self.device, option)
+
+    def _add_device(self):
+        # On a busy host it is still being removed.
+        try:
+            self._write(self._thread, f"add_device {self.device}")
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
 
     def send(self, count):
         """Sends COUNT packets; returns how many went out."""
         self._prepare(count)
         self._write("pgctrl", "start")
+        # On a busy host the line returns before pktgen's thread has begun.
+        wait_until(self._is_over, f"pktgen has sent {count} packets", seconds=100)
         return self.sent()
+
+    def _state(self):
+        with self.host.inside(), open(f"/proc/thread-self/net/pktgen/{self.device}",
+                                      encoding="ascii") as f:
+            return f.read()
+
+    def _is_over(self):
+        try:
+            return "Result: OK" in self._state()
+        except FileNotFoundError:
+            # The device has gone.
+            return True
 
     def sent(self):
         """Packets of the last run, finished or not."""
-        with self.host.inside(), open(f"/proc/thread-self/net/pktgen/{self.device}",
-                                      encoding="ascii") as f:
-            return int(re.search(r"pkts-sofar: (\d+)", f.read()).group(1))
+        return int(re.search(r"pkts-sofar: (\d+)", self._state()).group(1))
 
     seen = sent
 
@@ -58,9 +82,12 @@ class Pktgen:
         return self
 
     def __exit__(self, *_):
-        self._write("pgctrl", "stop")
-        self._running.join(timeout=20)
-        assert not self._running.is_alive(), "pktgen did not stop"
+        def stopped():
+            # Again and again: a stop ahead of the start is lost.
+            self._write("pgctrl", "stop")
+            self._running.join(timeout=1)
+            return not self._running.is_alive() and self._is_over()
+        wait_until(stopped, "pktgen stopped", seconds=60)
 
 
 def flood(lab, destination, port=80, flows=1, delay=0):
