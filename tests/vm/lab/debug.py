@@ -73,6 +73,7 @@ def failing_in(start, end, **settings):
     """
     where = {
         "stacktrace-depth": 32, "require-start": hex(start), "require-end": hex(end),
+        "reject-start": 0, "reject-end": 0,
     }
     values = {
         # The point is that callers do without a word what they have to.
