@@ -175,11 +175,7 @@ impl Options<'_> {
         let scheduler = scheduler.map_err(|reason| Problem::new(reason, &hints::schedulers()))?;
         if sched::by_name(name).is_none() {
             let reason = ChangeError::NoScheduler(scheduler).to_string();
-            let hint = match self.scheduler {
-                Some(_) => hints::schedulers(),
-                None => format!("a line without -s means -s wlc; {}", hints::schedulers()),
-            };
-            return Err(Problem::new(reason, &hint));
+            return Err(Problem::new(reason, &hints::schedulers()));
         }
         Ok(Line::Service(id, scheduler))
     }

@@ -31,6 +31,11 @@ fn ipvsadm_lines() {
     ] {
         assert_eq!(read(line), Ok(web()), "{line}");
     }
+    let wlc = values::scheduler("wlc").unwrap();
+    assert_eq!(
+        read("-A -t 192.0.2.10:80"),
+        Ok(Line::Service(service("tcp/192.0.2.10:80"), wlc))
+    );
     for line in [
         "-a -t 192.0.2.10:80 -r 198.51.100.1:80 -g -w 3",
         "-a -r 198.51.100.1 -w 3 -t 192.0.2.10:http -x 0 -y 0",
@@ -72,7 +77,6 @@ fn refused_with_a_reason() {
         ),
         ("-A -t 192.0.2.10:80 -s rr -O", "-O: one-packet"),
         ("-A -t 192.0.2.10:80 -s rr --ops", "--ops: one-packet"),
-        ("-A -t 192.0.2.10:80", "no scheduler is called \"wlc\""),
         (
             "-A -t 192.0.2.10:80 -s nope",
             "no scheduler is called \"nope\"",
