@@ -87,6 +87,21 @@ pub enum Change {
         /// The dest.
         id: DestId,
     },
+    /// Add an address that FullNAT puts in the client's place.
+    LocalAdd {
+        /// The service whose pool it is; none for the namespace's, which services without addresses
+        /// of their own use.
+        service: Option<ServiceId>,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Remove such an address. Connections that have it keep it.
+    LocalDel {
+        /// The service whose pool it is; none for the namespace's.
+        service: Option<ServiceId>,
+        /// The address.
+        address: IpAddr,
+    },
 }
 
 /// Why a [`Change`] is refused. `Display` gives the text for the user, at most 79 bytes.
@@ -106,6 +121,12 @@ pub enum ChangeError {
     NoDest(DestId),
     /// The director has no route to the real server.
     NoRoute(IpAddr),
+    /// The local address is in the pool already.
+    LocalExists(IpAddr),
+    /// No such local address in the pool.
+    NoLocal(IpAddr),
+    /// The director does not have the address.
+    NotOnThisHost(IpAddr),
     /// The kernel has no memory for it.
     NoMemory,
 }
@@ -125,6 +146,8 @@ pub enum Blame {
     Scheduler,
     /// The dest's nest, or the given part of it.
     Dest(Option<Field>),
+    /// The local address.
+    Local,
     /// Nothing in the message.
     Nothing,
 }
@@ -136,12 +159,15 @@ impl ChangeError {
             change,
             Change::DestAdd { .. } | Change::DestSet { .. } | Change::DestDel { .. }
         );
+        let of_local = matches!(change, Change::LocalAdd { .. } | Change::LocalDel { .. });
         match self {
+            Self::Spec(_) if of_local => Blame::Local,
             Self::Spec(error) if of_dest => Blame::Dest(Some(error.field())),
             Self::Spec(error) => Blame::Service(Some(error.field())),
             Self::NoScheduler(_) => Blame::Scheduler,
             Self::ServiceExists(_) | Self::NoService(_) => Blame::Service(None),
             Self::DestExists(_) | Self::NoDest(_) => Blame::Dest(None),
+            Self::LocalExists(_) | Self::NoLocal(_) | Self::NotOnThisHost(_) => Blame::Local,
             Self::NoRoute(_) => Blame::Dest(Some(Field::Address)),
             Self::NoMemory => Blame::Nothing,
         }
@@ -166,6 +192,9 @@ impl fmt::Display for ChangeError {
             Self::DestExists(id) => write!(f, "dest {id} exists already"),
             Self::NoDest(id) => write!(f, "no dest {id} in the service"),
             Self::NoRoute(a) => write!(f, "no route to {a}"),
+            Self::LocalExists(a) => write!(f, "local address {a} is in the pool already"),
+            Self::NoLocal(a) => write!(f, "no local address {a} in the pool"),
+            Self::NotOnThisHost(a) => write!(f, "{a} is not an address of this host"),
             Self::NoMemory => f.write_str("out of memory"),
         }
     }

@@ -194,6 +194,19 @@ impl DestSpec {
     }
 }
 
+/// Checks a local address that is to be added: what FullNAT puts in the client's place.
+pub fn validate_local(address: IpAddr) -> Result<(), SpecError> {
+    check_unicast(address, SpecError::LocalAddress)?;
+    if address.is_ipv6() {
+        return Err(SpecError::Ipv6(address));
+    }
+    // No real server could answer it.
+    if address.is_loopback() {
+        return Err(SpecError::LocalAddress(address));
+    }
+    Ok(())
+}
+
 /// Checks a timeout in seconds.
 pub fn validate_timeout(seconds: u32) -> Result<(), SpecError> {
     if seconds == 0 || seconds > TIMEOUT_MAX {
@@ -219,6 +232,8 @@ pub enum SpecError {
     DestIsVirtualAddress(IpAddr),
     /// A dest needs a port.
     DestPort,
+    /// Not an address that the director can send from.
+    LocalAddress(IpAddr),
     /// The mode leaves the port as it is.
     SamePort {
         /// The mode.
@@ -239,7 +254,7 @@ pub enum SpecError {
 /// The part of a description that an error is about; netlink maps it to the attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// Address of a service or dest.
+    /// Address of a service or dest, or a local address.
     Address,
     /// Port of a service or dest.
     Port,
@@ -259,7 +274,8 @@ impl SpecError {
             | Self::Ipv6(_)
             | Self::DestAddress(_)
             | Self::DestFamily(_)
-            | Self::DestIsVirtualAddress(_) => Field::Address,
+            | Self::DestIsVirtualAddress(_)
+            | Self::LocalAddress(_) => Field::Address,
             Self::ServicePort | Self::DestPort | Self::SamePort { .. } => Field::Port,
             Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
@@ -278,6 +294,7 @@ impl fmt::Display for SpecError {
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
             Self::DestIsVirtualAddress(a) => write!(f, "{a} is the virtual address itself"),
             Self::DestPort => f.write_str("port 0: a dest needs a port, 1 to 65535"),
+            Self::LocalAddress(a) => write!(f, "{a} cannot be a local address"),
             Self::SamePort {
                 mode,
                 dest,

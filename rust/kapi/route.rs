@@ -218,6 +218,15 @@ impl NextHop {
     }
 }
 
+/// Whether this host takes packets to `address` as its own: an address of a device that is up, or
+/// one of a local route. May sleep.
+pub(crate) fn is_of_this_host(net: &Net, address: Ipv4Addr) -> bool {
+    let address_be = u32::from_ne_bytes(address.octets());
+    // SAFETY: The namespace is alive.
+    let kind = unsafe { bindings::inet_addr_type(net.as_raw(), address_be) };
+    kind == u32::from(bindings::RTN_LOCAL)
+}
+
 /// An id for a packet between two addresses that may be fragmented on its way.
 pub(crate) fn fragment_id(net: &Net, source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
     let [source, destination] =

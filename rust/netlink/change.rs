@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changes of services and dests: one a request, and what a batch has in common with that.
+//! Changes of services, dests and local addresses: one a request, and what a batch has in common with that.
 
 use kernel::error::{code::EINVAL, Result};
 
 use super::decode::{Decoder, MainAttrs};
-use super::generated::{change, cmd, dest, main, service};
+use super::generated::{change, cmd, dest, laddr, main, service};
 use super::{event, namespace, policy, refusal};
 use crate::engine::change::{Blame, Change};
 use crate::engine::spec::{DestSpec, Field};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::{ConfigGuard, Refused};
 
-/// service-add, service-set, service-del, dest-add, dest-set or dest-del.
+/// service-add, service-set, service-del, dest-add, dest-set, dest-del, laddr-add or laddr-del.
 pub(super) struct Single<const CMD: u8>;
 
 impl<const CMD: u8> Doit for Single<CMD> {
@@ -27,6 +27,7 @@ impl<const CMD: u8> Doit for Single<CMD> {
             parent: None,
             service: (main::SERVICE, attrs.get(main::SERVICE)),
             dest: (main::DEST, attrs.get(main::DEST)),
+            laddr: (main::LADDR, attrs.get(main::LADDR)),
         };
         let change = step.decode(&decoder)?;
         let mut config = namespace(request)?.config();
@@ -58,6 +59,8 @@ pub(super) struct Step<'a> {
     service: (u16, Option<Attr<'a>>),
     /// Number of the dest's nest there, and the nest.
     dest: (u16, Option<Attr<'a>>),
+    /// Number of the local address's nest there, and the nest.
+    laddr: (u16, Option<Attr<'a>>),
 }
 
 impl<'a> Step<'a> {
@@ -70,12 +73,13 @@ impl<'a> Step<'a> {
             parent: Some(nest),
             service: (change::SERVICE, attrs.get(change::SERVICE)),
             dest: (change::DEST, attrs.get(change::DEST)),
+            laddr: (change::LADDR, attrs.get(change::LADDR)),
         };
-        if !step.is_of_service() && !step.is_of_dest() {
+        if !step.is_of_service() && !step.is_of_dest() && !step.is_of_laddr() {
             return Err(decoder.refuse(
                 EINVAL,
                 Place::Attr(op),
-                format_args!("op {} does not change a service or dest", step.cmd),
+                format_args!("op {} does not change a service, dest or laddr", step.cmd),
             ));
         }
         Ok(step)
@@ -83,17 +87,16 @@ impl<'a> Step<'a> {
 
     /// Reads it.
     pub(super) fn decode(&self, decoder: &Decoder<'a>) -> Result<Change> {
+        if !self.is_of_dest() {
+            self.refuse_nest(decoder, self.dest.1, "dest")?;
+        }
+        if self.is_of_laddr() {
+            return self.decode_laddr(decoder);
+        }
+        self.refuse_nest(decoder, self.laddr.1, "laddr")?;
         let nest = self.required(decoder, self.service, "service")?;
         let service = decoder.service(nest)?;
-        if self.is_of_service() {
-            if let Some(nest) = self.dest.1 {
-                return Err(decoder.refuse(
-                    EINVAL,
-                    Place::Attr(nest),
-                    format_args!("a change of a service takes no dest"),
-                ));
-            }
-        } else {
+        if !self.is_of_service() {
             decoder.only_id(&service)?;
         }
         let id = service.id;
@@ -141,9 +144,43 @@ impl<'a> Step<'a> {
                 decoder.only_dest_id(&dest)?;
                 Ok(Change::DestDel { service, id })
             }
-            // Only the six commands get here.
+            // Only the three commands get here.
             _ => Err(EINVAL),
         }
+    }
+
+    fn decode_laddr(&self, decoder: &Decoder<'a>) -> Result<Change> {
+        let service = match self.service.1 {
+            Some(nest) => {
+                let service = decoder.service(nest)?;
+                decoder.only_id(&service)?;
+                Some(service.id)
+            }
+            None => None,
+        };
+        let nest = self.required(decoder, self.laddr, "laddr")?;
+        let address = decoder.laddr(nest)?;
+        match self.command() {
+            Some(cmd::LADDR_ADD) => Ok(Change::LocalAdd { service, address }),
+            _ => Ok(Change::LocalDel { service, address }),
+        }
+    }
+
+    /// Refuses a nest that is not part of such a change.
+    fn refuse_nest(&self, decoder: &Decoder<'a>, nest: Option<Attr<'a>>, name: &str) -> Result {
+        let Some(nest) = nest else { return Ok(()) };
+        let whose = if self.is_of_service() {
+            "service"
+        } else if self.is_of_dest() {
+            "dest"
+        } else {
+            "local address"
+        };
+        Err(decoder.refuse(
+            EINVAL,
+            Place::Attr(nest),
+            format_args!("a change of a {whose} takes no {name}"),
+        ))
     }
 
     /// Says why `change`, which it was read to, is refused.
@@ -163,6 +200,7 @@ impl<'a> Step<'a> {
             Blame::Service(field) => (self.service.1, field.and_then(service_kind)),
             Blame::Scheduler => (self.service.1, Some(service::SCHEDULER)),
             Blame::Dest(field) => (self.dest.1, field.and_then(dest_kind)),
+            Blame::Local => (self.laddr.1, Some(laddr::ADDRESS)),
             Blame::Nothing => (None, None),
         };
         let part = nest.zip(kind).and_then(|(nest, kind)| {
@@ -200,6 +238,10 @@ impl<'a> Step<'a> {
             self.command(),
             Some(cmd::DEST_ADD | cmd::DEST_SET | cmd::DEST_DEL)
         )
+    }
+
+    fn is_of_laddr(&self) -> bool {
+        matches!(self.command(), Some(cmd::LADDR_ADD | cmd::LADDR_DEL))
     }
 }
 

@@ -3,11 +3,11 @@
 //! From attributes to descriptions. What is missing, doubled or of the wrong shape is refused
 //! here, with a text and the attribute; what a description may say is up to `engine::spec`.
 
-use core::fmt;
+use core::{fmt, net::IpAddr};
 
 use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Error, Result};
 
-use super::generated::{dest, main, service};
+use super::generated::{dest, laddr, main, service};
 use crate::engine::change::SchedulerName;
 use crate::engine::spec::{DestId, Mode, Protocol, ServiceId};
 use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX};
@@ -161,6 +161,13 @@ impl<'a> Decoder<'a> {
         Ok(DestIn { nest, attrs, id })
     }
 
+    /// A local address's nest.
+    pub(super) fn laddr(&self, nest: Attr<'a>) -> Result<IpAddr> {
+        let attrs = self.table::<{ laddr::POLICY.len() }>(nest.nested())?;
+        let address = self.require(&attrs, Some(nest), laddr::ADDRESS, "local address")?;
+        self.address(address, "local address")
+    }
+
     /// The service that a request may name.
     pub(super) fn optional_service(&self, request: &Request<'a>) -> Result<Option<ServiceIn<'a>>> {
         let attrs: MainAttrs<'a> = self.table(request.attrs())?;
@@ -240,7 +247,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn address(&self, attr: Attr<'a>, name: &str) -> Result<core::net::IpAddr> {
+    fn address(&self, attr: Attr<'a>, name: &str) -> Result<IpAddr> {
         attr.address().ok_or_else(|| {
             self.refuse(
                 EINVAL,

@@ -4,8 +4,8 @@
 
 use core::net::IpAddr;
 
-use super::generated::{config, conn, counters, dest, main, service, stats, tcp_timeouts};
-use super::view::{DestView, ServiceView};
+use super::generated::{config, conn, counters, dest, laddr, main, service, stats, tcp_timeouts};
+use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::SCHEDULER_NAME_MAX;
 use crate::engine::proto::State;
 use crate::engine::spec::ServiceId;
@@ -28,6 +28,9 @@ pub(super) const SERVICE_SIZE: usize =
 
 /// Room that [`dest`] takes at most, in bytes.
 pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 4 * U32 + TRAFFIC);
+
+/// Room that [`local`] takes at most, in bytes.
+pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
 
 /// Room that [`statistics`] take at most, in bytes.
 pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MAX as usize * UINT);
@@ -77,6 +80,15 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
         w.u32(dest::INACTIVE, view.inactive)?;
         w.nest(dest::STATS, |w| traffic(w, &view.traffic))
     })
+}
+
+/// One message of the reply of laddr-get.
+pub(super) fn local(w: &mut Writer<'_>, generation: u32, view: &LocalView) -> Result {
+    w.u32(main::GENERATION, generation)?;
+    if let Some(id) = &view.service {
+        w.nest(main::SERVICE, |w| service_id(w, id))?;
+    }
+    w.nest(main::LADDR, |w| address(w, laddr::ADDRESS, view.address))
 }
 
 /// One message of the reply of conn-get.

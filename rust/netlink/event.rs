@@ -5,16 +5,18 @@
 //! An event has the content of the reply that get gives: after the change, or before it for what
 //! is removed. The changes of a batch are one transaction, so its events show the state before
 //! and after the whole; an object that neither had has no event. Removing a service is one event,
-//! its dests have none of their own.
+//! its dests and local addresses have none of their own.
 //!
 //! Without listeners nothing is built. An event that cannot be built fails no change: listeners
 //! learn from their socket that they missed something.
+
+use core::net::IpAddr;
 
 use kernel::alloc::{flags::GFP_KERNEL, KVVec};
 
 use super::encode;
 use super::generated::cmd;
-use super::view::{DestView, ServiceView};
+use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::Change;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::Request;
@@ -27,6 +29,7 @@ const EVENTS: u32 = 0;
 enum Gone {
     Service(ServiceView),
     Dest(DestView),
+    Local(LocalView),
 }
 
 /// The events of changes that are to be made.
@@ -64,6 +67,7 @@ impl Changes {
                     service(request, cmd::SERVICE_DEL_NTF, generation, &was);
                 }
                 Some(Gone::Dest(was)) => dest(request, cmd::DEST_DEL_NTF, generation, &was),
+                Some(Gone::Local(was)) => local(request, cmd::LADDR_DEL_NTF, generation, &was),
                 None => after(request, config, change),
             }
         }
@@ -119,8 +123,13 @@ fn after(request: &Request<'_>, config: &ConfigGuard<'_>, change: &Change) {
         Change::DestSet { service, id, .. } => {
             dest_now(request, cmd::DEST_SET_NTF, config, service, id);
         }
+        Change::LocalAdd { service, address } => {
+            if let Some(view) = find_local(config, *service, *address) {
+                local(request, cmd::LADDR_ADD_NTF, config.generation(), &view);
+            }
+        }
         // Added by the same batch.
-        Change::ServiceDel { .. } | Change::DestDel { .. } => (),
+        Change::ServiceDel { .. } | Change::DestDel { .. } | Change::LocalDel { .. } => (),
     }
 }
 
@@ -149,6 +158,25 @@ fn dest(request: &Request<'_>, cmd: u8, generation: u32, view: &DestView) {
     });
 }
 
+fn local(request: &Request<'_>, cmd: u8, generation: u32, view: &LocalView) {
+    request.event(EVENTS, cmd, encode::LOCAL_SIZE, |w| {
+        encode::local(w, generation, view)
+    });
+}
+
+fn find_local(
+    config: &ConfigGuard<'_>,
+    service: Option<ServiceId>,
+    address: IpAddr,
+) -> Option<LocalView> {
+    let pool = match service {
+        Some(id) => config.service(&id)?.locals(),
+        None => config.locals(),
+    };
+    let view = LocalView { service, address };
+    pool.contains(address).then_some(view)
+}
+
 fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gone>>> {
     let mut kept = KVVec::with_capacity(changes.len(), GFP_KERNEL).ok()?;
     for change in changes {
@@ -159,6 +187,9 @@ fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gon
             Change::DestDel { service, id } => {
                 let found = config.dest(service, id).ok();
                 found.map(|found| Gone::Dest(DestView::new(found.dest(), found.traffic())))
+            }
+            Change::LocalDel { service, address } => {
+                find_local(config, *service, *address).map(Gone::Local)
             }
             _ => None,
         };

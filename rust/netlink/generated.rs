@@ -110,11 +110,15 @@ pub enum Set {
     TcpTimeouts,
     /// `change`.
     Change,
+    /// A local address: an address of this host that mode fullnat puts in the client's place. In a
+    /// message with a service it is one of the service's own, without one it is for all services
+    /// that have none of their own.
+    Laddr,
 }
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Main,
         Self::Service,
         Self::Dest,
@@ -124,6 +128,7 @@ impl Set {
         Self::Config,
         Self::TcpTimeouts,
         Self::Change,
+        Self::Laddr,
     ];
 
     /// Name in the spec.
@@ -138,6 +143,7 @@ impl Set {
             Self::Config => "config",
             Self::TcpTimeouts => "tcp-timeouts",
             Self::Change => "change",
+            Self::Laddr => "laddr",
         }
     }
 
@@ -153,6 +159,7 @@ impl Set {
             Self::Config => &config::POLICY,
             Self::TcpTimeouts => &tcp_timeouts::POLICY,
             Self::Change => &change::POLICY,
+            Self::Laddr => &laddr::POLICY,
         }
     }
 }
@@ -190,8 +197,8 @@ pub mod cmd {
     pub const CONFIG_GET: u8 = 14;
     /// Change settings; what is not given stays.
     pub const CONFIG_SET: u8 = 15;
-    /// Apply many changes of services and dests in order, and settings; when one is refused,
-    /// nothing is applied.
+    /// Apply many changes of services, dests and local addresses in order, and settings; when one
+    /// is refused, nothing is applied.
     pub const BATCH: u8 = 16;
     /// A service was added.
     pub const SERVICE_ADD_NTF: u8 = 17;
@@ -207,8 +214,19 @@ pub mod cmd {
     pub const DEST_DEL_NTF: u8 = 22;
     /// A setting was changed.
     pub const CONFIG_NTF: u8 = 23;
+    /// Add a local address to a service, or to those of the namespace.
+    pub const LADDR_ADD: u8 = 24;
+    /// Remove a local address; connections that have it keep it.
+    pub const LADDR_DEL: u8 = 25;
+    /// The local addresses of the namespace, then those of every service, or those of one service
+    /// alone, in the order they were added.
+    pub const LADDR_GET: u8 = 26;
+    /// A local address was added.
+    pub const LADDR_ADD_NTF: u8 = 27;
+    /// A local address was removed; those of a removed service have no event.
+    pub const LADDR_DEL_NTF: u8 = 28;
     /// Highest number in use.
-    pub const MAX: u8 = 23;
+    pub const MAX: u8 = 28;
 }
 
 /// How packets travel to a dest.
@@ -328,8 +346,12 @@ pub mod main {
     ///
     /// Type: nest of `change`, may come many times.
     pub const CHANGE: u16 = 8;
+    /// `laddr`.
+    ///
+    /// Type: nest of `laddr`.
+    pub const LADDR: u16 = 9;
     /// Highest number in use.
-    pub const MAX: u16 = 8;
+    pub const MAX: u16 = 9;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -342,6 +364,7 @@ pub mod main {
         Policy::Nested(Set::Config),
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Change),
+        Policy::Nested(Set::Laddr),
     ];
 }
 
@@ -735,7 +758,8 @@ pub mod tcp_timeouts {
 pub mod change {
     use super::{Policy, Range, Set};
 
-    /// Command number of service-add, service-set, service-del, dest-add, dest-set or dest-del.
+    /// Command number of service-add, service-set, service-del, dest-add, dest-set, dest-del,
+    /// laddr-add or laddr-del.
     ///
     /// Type: u32.
     pub const OP: u16 = 1;
@@ -747,8 +771,12 @@ pub mod change {
     ///
     /// Type: nest of `dest`.
     pub const DEST: u16 = 3;
+    /// `laddr`.
+    ///
+    /// Type: nest of `laddr`.
+    pub const LADDR: u16 = 4;
     /// Highest number in use.
-    pub const MAX: u16 = 3;
+    pub const MAX: u16 = 4;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -756,11 +784,29 @@ pub mod change {
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Service),
         Policy::Nested(Set::Dest),
+        Policy::Nested(Set::Laddr),
     ];
 }
 
+/// A local address: an address of this host that mode fullnat puts in the client's place. In a
+/// message with a service it is one of the service's own, without one it is for all services that
+/// have none of their own.
+pub mod laddr {
+    use super::Policy;
+
+    /// 4 bytes (IPv4) or 16 (IPv6), network order.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 1;
+    /// Highest number in use.
+    pub const MAX: u16 = 1;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [Policy::Unspec, Policy::Binary { max_len: 16 }];
+}
+
 /// Requests, by rising command number.
-pub const OPS: [Op; 16] = [
+pub const OPS: [Op; 19] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -872,5 +918,26 @@ pub const OPS: [Op; 16] = [
         uns_admin: true,
         do_request: Some(&[main::CHANGE, main::CONFIG]),
         dump_request: None,
+    },
+    Op {
+        cmd: cmd::LADDR_ADD,
+        name: "laddr-add",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::LADDR]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::LADDR_DEL,
+        name: "laddr-del",
+        uns_admin: true,
+        do_request: Some(&[main::SERVICE, main::LADDR]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::LADDR_GET,
+        name: "laddr-get",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[main::SERVICE]),
     },
 ];

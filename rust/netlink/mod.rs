@@ -17,6 +17,7 @@ mod event;
 // Its items are `pub` for the userspace crate that includes the same file.
 #[allow(unreachable_pub)]
 mod generated;
+mod laddr;
 mod lookup;
 mod policy;
 mod refusal;
@@ -40,7 +41,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 18] = as_in_spec([
+static HANDLERS: [Op; 21] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -59,11 +60,14 @@ static HANDLERS: [Op; 18] = as_in_spec([
     Op::doit::<config::Get>(),
     Op::doit::<config::Set>(),
     Op::doit::<batch::Batch>(),
+    Op::doit::<Single<{ cmd::LADDR_ADD }>>(),
+    Op::doit::<Single<{ cmd::LADDR_DEL }>>(),
+    Op::dumpit::<laddr::Get>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 18]) -> [Op; 18] {
+const fn as_in_spec(handlers: [Op; 21]) -> [Op; 21] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {

@@ -5,7 +5,9 @@
 //! A request may carry what its operation lists in the spec; of nests, what is not only for
 //! replies. Everything else is refused by the core.
 
-use super::generated::{change, config, dest, main, service, tcp_timeouts, Policy, Range, OPS};
+use super::generated::{
+    change, config, dest, laddr, main, service, tcp_timeouts, Policy, Range, OPS,
+};
 use crate::kapi::genl::AttrPolicy;
 
 /// What stands for an attribute that the request may not carry.
@@ -27,6 +29,8 @@ static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
     &[dest::ADDRESS, dest::PORT, dest::MODE, dest::WEIGHT],
     &[],
 );
+
+static LADDR: [AttrPolicy; laddr::POLICY.len()] = accept(&laddr::POLICY, &[laddr::ADDRESS], &[]);
 
 static TCP_TIMEOUTS: [AttrPolicy; tcp_timeouts::POLICY.len()] = accept(
     &tcp_timeouts::POLICY,
@@ -59,8 +63,12 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
 
 static CHANGE: [AttrPolicy; change::POLICY.len()] = accept(
     &change::POLICY,
-    &[change::OP, change::SERVICE, change::DEST],
-    &[(change::SERVICE, &SERVICE), (change::DEST, &DEST)],
+    &[change::OP, change::SERVICE, change::DEST, change::LADDR],
+    &[
+        (change::SERVICE, &SERVICE),
+        (change::DEST, &DEST),
+        (change::LADDR, &LADDR),
+    ],
 );
 
 /// What a policy table of the top level looks like.
@@ -99,6 +107,7 @@ const fn top_level(accepted: &[u16]) -> MainPolicy {
             (main::DEST, &DEST),
             (main::CONFIG, &CONFIG),
             (main::CHANGE, &CHANGE),
+            (main::LADDR, &LADDR),
         ],
     )
 }

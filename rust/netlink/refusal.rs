@@ -11,10 +11,13 @@ use crate::engine::spec::SpecError;
 pub(super) fn errno(error: &ChangeError) -> Error {
     match error {
         ChangeError::Spec(error) => spec_errno(error),
-        ChangeError::NoScheduler(_) | ChangeError::NoDest(_) => ENOENT,
-        ChangeError::ServiceExists(_) | ChangeError::DestExists(_) => EEXIST,
+        ChangeError::NoScheduler(_) | ChangeError::NoDest(_) | ChangeError::NoLocal(_) => ENOENT,
+        ChangeError::ServiceExists(_)
+        | ChangeError::DestExists(_)
+        | ChangeError::LocalExists(_) => EEXIST,
         ChangeError::NoService(_) => ESRCH,
         ChangeError::NoRoute(_) => ENETUNREACH,
+        ChangeError::NotOnThisHost(_) => EADDRNOTAVAIL,
         ChangeError::NoMemory => ENOMEM,
     }
 }

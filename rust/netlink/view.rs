@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services and dests as a message shows them: taken from the table at one moment, so that an
+//! Services, dests and local addresses as a message shows them: taken from the table at one moment, so that an
 //! event can tell of what has been removed since.
+
+use core::net::IpAddr;
 
 use crate::engine::spec::{DestId, DestSpec, ServiceId};
 use crate::table::{Dest, Service, Traffic};
@@ -59,4 +61,12 @@ impl DestView {
             traffic,
         }
     }
+}
+
+/// A local address.
+#[derive(Clone, Copy)]
+pub(super) struct LocalView {
+    /// The service it is of; none for one of the namespace.
+    pub(super) service: Option<ServiceId>,
+    pub(super) address: IpAddr,
 }

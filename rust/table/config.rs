@@ -5,7 +5,7 @@
 //! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
 //! publishes by RCU at its end: all of a batch or nothing.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use kernel::{
     prelude::*,
@@ -16,6 +16,7 @@ use super::{
     counters::{Counter, Counters, EventSums, Traffic},
     dest::Dest,
     index::Index,
+    local::{Left, Pool},
     netns::Netns,
     schedule::{self, Publication, Schedule},
     settings::Settings,
@@ -39,6 +40,9 @@ pub(crate) struct Config {
     services: KVVec<Service>,
     removed: KVVec<Removed>,
     settings: Settings,
+    /// Local addresses of services that have none of their own.
+    locals: Pool,
+    left_locals: Left,
     hooks: Option<Hooks>,
     /// What removed services and dests have carried.
     retired: Traffic,
@@ -54,6 +58,8 @@ pub(crate) struct Service {
     id: ServiceId,
     scheduler: &'static dyn Scheduler,
     dests: KVVec<Member>,
+    /// Its own local addresses.
+    locals: Pool,
     published: Publication,
     /// What removed dests have carried.
     retired: Traffic,
@@ -92,6 +98,10 @@ enum Undo {
     DestSet(Arc<Dest>, DestSpec),
     /// Positions of service and dest, and what the dest had carried.
     DestDel(usize, usize, Member, Traffic),
+    /// Position of the service, none for the namespace's pool.
+    LocalAdd(Option<usize>),
+    /// As above, and the address and its place in the pool.
+    LocalDel(Option<usize>, usize, Ipv4Addr),
 }
 
 impl Service {
@@ -108,6 +118,11 @@ impl Service {
     /// Its dests, in the order they were added.
     pub(crate) fn dests(&self) -> &[Member] {
         &self.dests
+    }
+
+    /// Its own local addresses.
+    pub(crate) fn locals(&self) -> &Pool {
+        &self.locals
     }
 
     /// Its traffic since it was added or set to zero.
@@ -130,9 +145,11 @@ impl Service {
     }
 
     /// A schedule of its dests as they are now, which goes on where the published one stands.
-    fn schedule(&self) -> Result<Schedule> {
+    /// `default` are the local addresses it has when it has none of its own.
+    fn schedule(&self, default: &Pool) -> Result<Schedule> {
         let dests = self.dests.iter().map(|member| &member.dest);
-        let schedule = Schedule::new(self.scheduler, dests)?;
+        let locals = self.locals.or_default(default)?;
+        let schedule = Schedule::new(self.scheduler, dests, locals)?;
         // The configuration mutex is held, so what is published stays the same.
         let guard = kernel::sync::rcu::read_lock();
         let len = self.published.get(Rcu::of(&guard)).map_or(0, Schedule::len);
@@ -180,6 +197,8 @@ impl Config {
             services: KVVec::new(),
             removed: KVVec::new(),
             settings: Settings::DEFAULT,
+            locals: Pool::new(),
+            left_locals: Left::new(),
             hooks: None,
             retired: Traffic::default(),
             zero: Traffic::default(),
@@ -213,6 +232,30 @@ impl Config {
         let position = self.find(id).ok_or(missing)?;
         let service = self.services.get_mut(position).ok_or(missing)?;
         Ok((position, service))
+    }
+
+    /// The local addresses of a service, or those of the namespace, to be changed.
+    fn pool_mut(
+        &mut self,
+        service: Option<&ServiceId>,
+    ) -> Result<(Option<usize>, &mut Pool), ChangeError> {
+        if let Some(id) = service {
+            let (position, service) = self.service_mut(id)?;
+            service.changed = true;
+            return Ok((Some(position), &mut service.locals));
+        }
+        for service in self.services.iter_mut() {
+            service.changed |= service.locals.is_empty();
+        }
+        Ok((None, &mut self.locals))
+    }
+
+    /// The pool of the service at `position`, or the namespace's.
+    fn pool_at(&mut self, position: Option<usize>) -> Option<&mut Pool> {
+        match position {
+            Some(position) => Some(&mut self.services.get_mut(position)?.locals),
+            None => Some(&mut self.locals),
+        }
     }
 
     fn carried(&self) -> Traffic {
@@ -262,6 +305,11 @@ impl<'a> ConfigGuard<'a> {
             .iter()
             .find(|member| member.dest.id() == *id)
             .ok_or(ChangeError::NoDest(*id))
+    }
+
+    /// The namespace's local addresses, for services that have none of their own.
+    pub(crate) fn locals(&self) -> &Pool {
+        &self.config.locals
     }
 
     /// The settings.
@@ -413,6 +461,16 @@ impl<'a> ConfigGuard<'a> {
                 place.changed = true;
                 Ok(Undo::DestDel(at, position, member, carried))
             }
+            Change::LocalAdd { service, address } => {
+                let (position, pool) = self.config.pool_mut(service.as_ref())?;
+                pool.add(self.netns.net(), address)?;
+                Ok(Undo::LocalAdd(position))
+            }
+            Change::LocalDel { service, address } => {
+                let (position, pool) = self.config.pool_mut(service.as_ref())?;
+                let (at, address) = pool.remove(address)?;
+                Ok(Undo::LocalDel(position, at, address))
+            }
         }
     }
 
@@ -427,6 +485,7 @@ impl<'a> ConfigGuard<'a> {
             id,
             scheduler,
             dests: KVVec::new(),
+            locals: Pool::new(),
             published: published.map_err(|_| ChangeError::NoMemory)?,
             retired: Traffic::default(),
             zero: Traffic::default(),
@@ -495,6 +554,16 @@ impl<'a> ConfigGuard<'a> {
                     let _ = service.dests.insert_within_capacity(at, member);
                 }
             }
+            Undo::LocalAdd(position) => {
+                if let Some(pool) = self.config.pool_at(position) {
+                    pool.take_back_add();
+                }
+            }
+            Undo::LocalDel(position, at, address) => {
+                if let Some(pool) = self.config.pool_at(position) {
+                    pool.take_back_remove(at, address);
+                }
+            }
         }
     }
 
@@ -505,7 +574,7 @@ impl<'a> ConfigGuard<'a> {
         let netns = self.netns;
         let mut schedules = KVVec::new();
         for service in self.config.services.iter().filter(|s| s.changed) {
-            let schedule = RcuBox::new(service.schedule()?, GFP_KERNEL)?;
+            let schedule = RcuBox::new(service.schedule(&self.config.locals)?, GFP_KERNEL)?;
             schedules.push((service.published.clone(), schedule), GFP_KERNEL)?;
         }
         let services = self.config.services.iter();
@@ -517,6 +586,8 @@ impl<'a> ConfigGuard<'a> {
         let index = RcuBox::new(index, GFP_KERNEL)?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
         self.config.removed.reserve(leaving, GFP_KERNEL)?;
+        let leaving = undo.iter().map(Undo::locals_removed).sum();
+        self.config.left_locals.reserve(leaving)?;
         if self.config.hooks.is_none() && !self.config.services.is_empty() {
             self.config.hooks = Some(netns.activate()?);
         }
@@ -529,6 +600,7 @@ impl<'a> ConfigGuard<'a> {
             match step {
                 Undo::ServiceDel(_, service) => self.retire_service(service),
                 Undo::DestDel(_, _, member, carried) => self.retire_dest(member.dest, carried),
+                Undo::LocalDel(_, _, address) => self.retire_locals(&[address]),
                 _ => {}
             }
         }
@@ -539,6 +611,7 @@ impl<'a> ConfigGuard<'a> {
 
     fn retire_service(&mut self, service: Service) {
         self.config.retired = self.config.retired.plus(service.carried());
+        self.retire_locals(service.locals.addresses());
         for member in service.dests {
             let carried = member.dest.carried();
             self.retire_dest(member.dest, carried);
@@ -555,9 +628,17 @@ impl<'a> ConfigGuard<'a> {
         self.netns.expect_work();
     }
 
-    /// Forgets removed dests that have no connections any more and get none. True when some still
-    /// have.
+    /// Lets packets to local addresses in that have left their pools, while connections may have
+    /// them; there is room for them.
+    fn retire_locals(&mut self, addresses: &[Ipv4Addr]) {
+        self.config.left_locals.keep(addresses);
+        self.netns.expect_work();
+    }
+
+    /// Forgets what was removed, dests and local addresses, and has no connections any more and
+    /// gets none. True when some still has.
     pub(super) fn bury_removed(&mut self) -> bool {
+        let connections = &self.netns.connections;
         let config = &mut *self.config;
         let before = config.removed.len();
         let mut retired = config.retired;
@@ -573,15 +654,16 @@ impl<'a> ConfigGuard<'a> {
             lives
         });
         config.retired = retired;
-        if config.removed.len() != before {
+        let forgot_locals = config.left_locals.forget(|| connections.count());
+        if config.removed.len() != before || forgot_locals {
             self.update_filters();
         }
-        !self.config.removed.is_empty()
+        self.has_removed()
     }
 
-    /// Whether there are removed dests that are not forgotten yet.
+    /// Whether there are removed dests or local addresses that are not forgotten yet.
     pub(super) fn has_removed(&self) -> bool {
-        !self.config.removed.is_empty()
+        !self.config.removed.is_empty() || !self.config.left_locals.is_empty()
     }
 
     /// Lets exactly those packets in that services and connections are there for.
@@ -590,6 +672,7 @@ impl<'a> ConfigGuard<'a> {
         let services = config.services.iter().map(|s| s.id.address);
         let removed = config.removed.iter().map(|r| r.dest.service().address);
         let addresses = Iterator::chain(services, removed);
+        let addresses = Iterator::chain(addresses, self.locals_in_use());
         self.netns
             .virtual_addresses
             .set(addresses.filter_map(header_word));
@@ -602,6 +685,18 @@ impl<'a> ConfigGuard<'a> {
         self.netns
             .translated_dests
             .set(translated.filter_map(|dest| header_word(dest.id().address)));
+    }
+}
+
+impl ConfigGuard<'_> {
+    /// Addresses that dests may answer to: those of all pools, and those that have left them.
+    fn locals_in_use(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let config = &*self.config;
+        let services = config.services.iter();
+        let of_services = services.flat_map(|service| service.locals.addresses());
+        let pools = Iterator::chain(of_services, config.locals.addresses());
+        let all = Iterator::chain(pools, config.left_locals.addresses());
+        all.copied().map(IpAddr::V4)
     }
 }
 
@@ -619,6 +714,15 @@ impl Undo {
         match self {
             Self::ServiceDel(_, service) => service.dests.len(),
             Self::DestDel(..) => 1,
+            _ => 0,
+        }
+    }
+
+    /// How many local addresses leave their pools for good when the change stands.
+    fn locals_removed(&self) -> usize {
+        match self {
+            Self::ServiceDel(_, service) => service.locals.addresses().len(),
+            Self::LocalDel(..) => 1,
             _ => 0,
         }
     }

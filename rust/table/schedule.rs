@@ -2,7 +2,7 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::{ops::Deref, ptr, sync::atomic::AtomicU64};
+use core::{net::Ipv4Addr, ops::Deref, ptr, sync::atomic::AtomicU64};
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -70,13 +70,16 @@ pub(crate) struct Schedule {
     weights: KVVec<u32>,
     table: KVVec<u32>,
     state: KVVec<AtomicU64>,
+    locals: KVVec<Ipv4Addr>,
 }
 
 impl Schedule {
-    /// A snapshot of `dests`, which come in the order they were added.
+    /// A snapshot of `dests`, which come in the order they were added, with the local addresses
+    /// that FullNAT uses.
     pub(super) fn new<'a>(
         scheduler: &'static dyn Scheduler,
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
+        locals: KVVec<Ipv4Addr>,
     ) -> Result<Self> {
         let (len, options) = (dests.len(), OPTIONS);
         let needs = scheduler.needs(len, &options);
@@ -87,6 +90,7 @@ impl Schedule {
             weights: KVVec::with_capacity(len, GFP_KERNEL)?,
             table: KVVec::from_elem(0, needs.table, GFP_KERNEL)?,
             state: KVVec::with_capacity(needs.state, GFP_KERNEL)?,
+            locals,
         };
         for _ in 0..needs.state {
             new.state.push(AtomicU64::new(0), GFP_KERNEL)?;
@@ -106,6 +110,13 @@ impl Schedule {
         scheduler.build(&plan, &mut new.table, &mut scratch);
         new.scheduler.start(&new.view());
         Ok(new)
+    }
+
+    /// The local addresses that FullNAT has for this service, in the order they were added.
+    // Until the datapath of FullNAT uses it.
+    #[allow(dead_code)]
+    pub(crate) fn locals(&self) -> &[Ipv4Addr] {
+        &self.locals
     }
 
     /// How many dests there are.

@@ -341,7 +341,7 @@ BATCHES = {
     **{
         f"op {op}": (
             [("change", {"op": op, "service": SERVICE})], "EINVAL",
-            f"change 1: op {op} does not change a service or dest", "change[0].op",
+            f"change 1: op {op} does not change a service, dest or laddr", "change[0].op",
         )
         for op in (0, 9, 16, 257)
     },

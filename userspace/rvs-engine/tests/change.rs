@@ -38,6 +38,9 @@ fn every_error(name: SchedulerName) -> Vec<ChangeError> {
         ChangeError::DestExists(DEST),
         ChangeError::NoDest(DEST),
         ChangeError::NoRoute(LONGEST),
+        ChangeError::LocalExists(LONGEST),
+        ChangeError::NoLocal(LONGEST),
+        ChangeError::NotOnThisHost(LONGEST),
         ChangeError::NoMemory,
     ];
     for error in &all {
@@ -49,6 +52,9 @@ fn every_error(name: SchedulerName) -> Vec<ChangeError> {
             | ChangeError::DestExists(_)
             | ChangeError::NoDest(_)
             | ChangeError::NoRoute(_)
+            | ChangeError::LocalExists(_)
+            | ChangeError::NoLocal(_)
+            | ChangeError::NotOnThisHost(_)
             | ChangeError::NoMemory => {}
         }
     }
@@ -103,6 +109,20 @@ fn the_part_that_is_to_blame() {
     );
     assert_eq!(ChangeError::DestExists(DEST).blame(&add), Blame::Dest(None));
     assert_eq!(ChangeError::NoMemory.blame(&add), Blame::Nothing);
+    let local = Change::LocalAdd {
+        service: Some(SERVICE),
+        address: LONGEST,
+    };
+    let loopback = ChangeError::from(SpecError::LocalAddress(LONGEST));
+    assert_eq!(loopback.blame(&local), Blame::Local);
+    assert_eq!(
+        ChangeError::NotOnThisHost(LONGEST).blame(&local),
+        Blame::Local
+    );
+    assert_eq!(
+        ChangeError::NoService(SERVICE).blame(&local),
+        Blame::Service(None)
+    );
 }
 
 proptest! {

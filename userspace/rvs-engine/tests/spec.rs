@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 use rvs_engine::spec::{
-    validate_timeout, DestId, DestSpec, Field, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX,
-    WEIGHT_MAX,
+    validate_local, validate_timeout, DestId, DestSpec, Field, Mode, Protocol, ServiceId,
+    SpecError, TIMEOUT_MAX, WEIGHT_MAX,
 };
 
 /// What an extended ack holds (`NETLINK_MAX_FMTMSG_LEN` less its zero byte).
@@ -288,4 +288,22 @@ proptest! {
             prop_assert!(weight <= WEIGHT_MAX);
         }
     }
+}
+
+#[test]
+fn local_addresses_are_refused_with_the_reason() {
+    let check = |address: &str| validate_local(address.parse().unwrap());
+    assert_eq!(check("192.0.2.200"), Ok(()));
+    for address in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
+        let text = format!("{address} cannot be a local address");
+        assert_eq!(refusal(check(address)), (text, Field::Address));
+    }
+    let text = "2001:db8::1: IPv6 is not supported yet".to_owned();
+    assert_eq!(refusal(check("2001:db8::1")), (text, Field::Address));
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Local addresses: what FullNAT puts in the client's place, so that dests answer to this host.
+//!
+//! A service has a pool of its own, and the namespace has one for services whose own is empty.
+//! Packets see a pool as part of its service's schedule.
+//!
+//! Dests go on answering to an address that has left its pool as long as connections use it. Which
+//! do is known to none but the connections, so [`Left`] keeps all such addresses until the
+//! namespace has no connection at all. An address too many costs those packets to it that belong
+//! to nothing a look-up that misses.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use kernel::prelude::*;
+
+use crate::{
+    engine::{change::ChangeError, spec},
+    kapi::{netns::Net, rcu::Moment, route},
+};
+
+/// Local addresses in the order they were added, each once.
+pub(crate) struct Pool(KVVec<Ipv4Addr>);
+
+impl Pool {
+    /// One without addresses.
+    pub(super) const fn new() -> Self {
+        Self(KVVec::new())
+    }
+
+    /// Its addresses.
+    pub(crate) fn addresses(&self) -> &[Ipv4Addr] {
+        &self.0
+    }
+
+    /// Whether it has no addresses.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it has this address.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.position(address).is_some()
+    }
+
+    fn position(&self, address: IpAddr) -> Option<usize> {
+        self.0.iter().position(|there| *there == address)
+    }
+
+    /// Adds an address of this host at the end.
+    pub(super) fn add(&mut self, net: &Net, address: IpAddr) -> Result<(), ChangeError> {
+        spec::validate_local(address)?;
+        if self.contains(address) {
+            return Err(ChangeError::LocalExists(address));
+        }
+        match address {
+            IpAddr::V4(v4) if route::is_of_this_host(net, v4) => {
+                let pushed = self.0.push(v4, GFP_KERNEL);
+                pushed.map_err(|_| ChangeError::NoMemory)
+            }
+            _ => Err(ChangeError::NotOnThisHost(address)),
+        }
+    }
+
+    /// Takes back the last [`Pool::add`].
+    pub(super) fn take_back_add(&mut self) {
+        self.0.pop();
+    }
+
+    /// Removes an address; tells where it was.
+    pub(super) fn remove(&mut self, address: IpAddr) -> Result<(usize, Ipv4Addr), ChangeError> {
+        let missing = ChangeError::NoLocal(address);
+        let position = self.position(address).ok_or(missing)?;
+        let address = self.0.remove(position).map_err(|_| missing)?;
+        Ok((position, address))
+    }
+
+    /// Takes back a [`Pool::remove`].
+    pub(super) fn take_back_remove(&mut self, position: usize, address: Ipv4Addr) {
+        // There is room where it was taken from.
+        let _ = self.0.insert_within_capacity(position, address);
+    }
+
+    /// The addresses that a service with this pool uses: these, or `default`'s.
+    pub(super) fn or_default(&self, default: &Self) -> Result<KVVec<Ipv4Addr>> {
+        let pool = if self.is_empty() { default } else { self };
+        let mut copy = KVVec::with_capacity(pool.0.len(), GFP_KERNEL)?;
+        copy.extend_from_slice(&pool.0, GFP_KERNEL)?;
+        Ok(copy)
+    }
+}
+
+/// Addresses that have left their pools, while connections may have them.
+pub(super) struct Left {
+    addresses: KVVec<Ipv4Addr>,
+    /// When the last of them left: those who were reading then may still give it to a connection.
+    at: Option<Moment>,
+}
+
+impl Left {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self {
+            addresses: KVVec::new(),
+            at: None,
+        }
+    }
+
+    /// The addresses.
+    pub(super) fn addresses(&self) -> &[Ipv4Addr] {
+        &self.addresses
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// Makes room for `more` addresses.
+    pub(super) fn reserve(&mut self, more: usize) -> Result {
+        Ok(self.addresses.reserve(more, GFP_KERNEL)?)
+    }
+
+    /// Keeps addresses that packets no longer see, but for those that are on their way; there is
+    /// room for them.
+    pub(super) fn keep(&mut self, addresses: &[Ipv4Addr]) {
+        for address in addresses {
+            if !self.addresses.contains(address) {
+                let _ = self.addresses.push_within_capacity(*address);
+            }
+            self.at = Some(Moment::now());
+        }
+    }
+
+    /// Forgets them when the namespace has no connections and those get none that begin now; true
+    /// when it did. `connections` is asked last, so that it counts what the last readers began.
+    pub(super) fn forget(&mut self, connections: impl FnOnce() -> u32) -> bool {
+        let is_over = self.at.is_some_and(Moment::has_no_readers) && connections() == 0;
+        if is_over {
+            *self = Self::new();
+        }
+        is_over
+    }
+}
