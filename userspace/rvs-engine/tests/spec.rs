@@ -193,6 +193,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::DestFamily(address),
         SpecError::DestIsVirtualAddress(address),
         SpecError::DestPort,
+        SpecError::LocalAddress(address),
         SpecError::SamePort {
             mode,
             dest: port,
@@ -211,6 +212,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::DestFamily(_)
             | SpecError::DestIsVirtualAddress(_)
             | SpecError::DestPort
+            | SpecError::LocalAddress(_)
             | SpecError::SamePort { .. }
             | SpecError::ModeUnsupported(_)
             | SpecError::Weight(_)

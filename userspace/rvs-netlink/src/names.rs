@@ -16,6 +16,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "config",
             "generation",
             "change",
+            "laddr",
         ],
         Set::Service => &[
             "protocol",
@@ -79,7 +80,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "listen",
             "synack",
         ],
-        Set::Change => &["op", "service", "dest"],
+        Set::Change => &["op", "service", "dest", "laddr"],
+        Set::Laddr => &["address"],
     }
 }
 

@@ -2,11 +2,14 @@
 
 //! What the kernel answers and tells of its own accord.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::{DecodeError, Parseable, ParseableParametrized};
 use netlink_packet_generic::GenlHeader;
 
-use crate::attr::{received, Attr};
-use crate::generated::main;
+use crate::attr::{received, required, Attr};
+use crate::generated::{laddr, main};
+use crate::request::local_address;
 use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 
 /// One message of the kernel; which parts it has follows from its command.
@@ -16,10 +19,12 @@ pub struct Reply {
     pub command: u8,
     /// Number of changes that the namespace's configuration has had.
     pub generation: Option<u32>,
-    /// A service, or the service of the dest.
+    /// A service, or the service of the dest or local address.
     pub service: Option<ServiceInfo>,
     /// A dest.
     pub dest: Option<DestInfo>,
+    /// A local address; of the service, or without one of the namespace.
+    pub laddr: Option<IpAddr>,
     /// A connection.
     pub conn: Option<Connection>,
     /// Traffic of the namespace.
@@ -45,6 +50,10 @@ impl Reply {
         let counters = self.counters.as_ref();
         nest(main::COUNTERS, counters.map(|c| c.attributes()));
         nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
+        let laddr = self
+            .laddr
+            .map(|address| local_address(main::LADDR, address));
+        nests.extend(laddr);
         nests
     }
 }
@@ -65,12 +74,25 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::STATS => reply.stats = Some(Stats::parse(content)?),
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),
                 main::CONFIG => reply.config = Some(Config::parse(content)?),
+                main::LADDR => reply.laddr = Some(parse_local_address(content)?),
                 main::GENERATION => reply.generation = Some(attribute.u32("generation")?),
                 _ => {}
             }
         }
         Ok(reply)
     }
+}
+
+/// The address in the nest of a local address.
+fn parse_local_address(bytes: &[u8]) -> Result<IpAddr, DecodeError> {
+    let mut address = None;
+    for attribute in received(bytes) {
+        let attribute = attribute?;
+        if attribute.kind() == laddr::ADDRESS {
+            address = Some(attribute.address("local address")?);
+        }
+    }
+    required(address, "local address")
 }
 
 #[cfg(test)]

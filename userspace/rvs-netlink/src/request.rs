@@ -2,19 +2,21 @@
 
 //! What a program asks of the kernel.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 use rvs_engine::change::Change;
 use rvs_engine::spec::{DestId, ServiceId};
 
 use crate::attr::Attr;
-use crate::generated::{change, cmd, main, service, FAMILY_NAME, FAMILY_VERSION};
+use crate::generated::{change, cmd, laddr, main, service, FAMILY_NAME, FAMILY_VERSION};
 use crate::{dest, service as service_wire, Config};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// One change of services or dests.
+    /// One change of services, dests or local addresses.
     Change(Change),
     /// Many changes, in order, and settings, all or nothing.
     Batch(Vec<Change>, Config),
@@ -28,6 +30,8 @@ pub enum Request {
     DestGet(ServiceId, DestId),
     /// All dests, or those of one service.
     DestList(Option<ServiceId>),
+    /// All local addresses, the namespace's first, or those of one service.
+    LocalList(Option<ServiceId>),
     /// All connections, or those of one service.
     ConnList(Option<ServiceId>),
     /// End all connections, or those of one service.
@@ -51,6 +55,7 @@ impl Request {
             Self::ServiceGet(_) | Self::ServiceList => cmd::SERVICE_GET,
             Self::ServiceFlush => cmd::SERVICE_FLUSH,
             Self::DestGet(..) | Self::DestList(_) => cmd::DEST_GET,
+            Self::LocalList(_) => cmd::LADDR_GET,
             Self::ConnList(_) => cmd::CONN_GET,
             Self::ConnFlush(_) => cmd::CONN_FLUSH,
             Self::StatsGet => cmd::STATS_GET,
@@ -64,14 +69,14 @@ impl Request {
     pub fn is_dump(&self) -> bool {
         matches!(
             self,
-            Self::ServiceList | Self::DestList(_) | Self::ConnList(_)
+            Self::ServiceList | Self::DestList(_) | Self::LocalList(_) | Self::ConnList(_)
         )
     }
 
     /// Its attributes.
     pub fn attributes(&self) -> Vec<Attr> {
         match self {
-            Self::Change(change) => change_attributes(change, main::SERVICE, main::DEST),
+            Self::Change(change) => change_attributes(change, &ALONE),
             Self::Batch(changes, config) => {
                 let settings = (!config.is_empty()).then(|| settings(config));
                 changes.iter().map(batch_step).chain(settings).collect()
@@ -81,9 +86,11 @@ impl Request {
                 service_id(service),
                 Attr::nest(main::DEST, dest::id_attributes(id)),
             ],
-            Self::DestList(id) | Self::ConnList(id) | Self::ConnFlush(id) | Self::StatsZero(id) => {
-                id.iter().map(service_id).collect()
-            }
+            Self::DestList(id)
+            | Self::LocalList(id)
+            | Self::ConnList(id)
+            | Self::ConnFlush(id)
+            | Self::StatsZero(id) => id.iter().map(service_id).collect(),
             Self::ServiceList | Self::ServiceFlush | Self::StatsGet | Self::ConfigGet => Vec::new(),
             Self::ConfigSet(config) => vec![settings(config)],
         }
@@ -146,17 +153,40 @@ fn change_command(change: &Change) -> u8 {
         Change::DestAdd { .. } => cmd::DEST_ADD,
         Change::DestSet { .. } => cmd::DEST_SET,
         Change::DestDel { .. } => cmd::DEST_DEL,
+        Change::LocalAdd { .. } => cmd::LADDR_ADD,
+        Change::LocalDel { .. } => cmd::LADDR_DEL,
     }
 }
 
 fn batch_step(step: &Change) -> Attr {
     let mut attributes = vec![Attr::u32(change::OP, change_command(step).into())];
-    attributes.extend(change_attributes(step, change::SERVICE, change::DEST));
+    attributes.extend(change_attributes(step, &IN_BATCH));
     Attr::nest(main::CHANGE, attributes)
 }
 
-/// The nests of `change`, under the numbers that the place it goes to gives them.
-fn change_attributes(change: &Change, service_kind: u16, dest_kind: u16) -> Vec<Attr> {
+/// Numbers that a change's nests have where it goes.
+struct Kinds {
+    service: u16,
+    dest: u16,
+    laddr: u16,
+}
+
+/// Of a request that is one change.
+const ALONE: Kinds = Kinds {
+    service: main::SERVICE,
+    dest: main::DEST,
+    laddr: main::LADDR,
+};
+
+/// Of a step of a batch.
+const IN_BATCH: Kinds = Kinds {
+    service: change::SERVICE,
+    dest: change::DEST,
+    laddr: change::LADDR,
+};
+
+/// The nests of `change`.
+fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
     let (id, scheduler, dest) = match change {
         Change::ServiceAdd { id, scheduler } => (id, Some(scheduler), None),
         Change::ServiceSet { id, scheduler } => (id, scheduler.as_ref(), None),
@@ -172,12 +202,24 @@ fn change_attributes(change: &Change, service_kind: u16, dest_kind: u16) -> Vec<
             weight,
         } => (service, None, Some(dest::attributes(id, *mode, *weight))),
         Change::DestDel { service, id } => (service, None, Some(dest::id_attributes(id))),
+        Change::LocalAdd { service, address } | Change::LocalDel { service, address } => {
+            let service = service.iter().map(service_wire::id_attributes);
+            let nests = service.map(|nest| Attr::nest(kinds.service, nest));
+            return nests
+                .chain([local_address(kinds.laddr, *address)])
+                .collect();
+        }
     };
     let mut nest = service_wire::id_attributes(id);
     nest.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name.as_str())));
-    let mut attributes = vec![Attr::nest(service_kind, nest)];
-    attributes.extend(dest.map(|dest| Attr::nest(dest_kind, dest)));
+    let mut attributes = vec![Attr::nest(kinds.service, nest)];
+    attributes.extend(dest.map(|dest| Attr::nest(kinds.dest, dest)));
     attributes
+}
+
+/// The nest of a local address.
+pub(crate) fn local_address(kind: u16, address: IpAddr) -> Attr {
+    Attr::nest(kind, vec![Attr::address(laddr::ADDRESS, address)])
 }
 
 #[cfg(test)]

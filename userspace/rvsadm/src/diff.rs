@@ -198,5 +198,16 @@ pub fn describe(change: &Change) -> String {
             format!("change dest {id} of {service}{mode}{weight}")
         }
         Change::DestDel { service, id } => format!("remove dest {id} of {service}"),
+        Change::LocalAdd { service, address } => {
+            format!("add local address {address} to {}", pool_name(service))
+        }
+        Change::LocalDel { service, address } => {
+            format!("remove local address {address} of {}", pool_name(service))
+        }
     }
+}
+
+/// Whose local addresses: a service's, or those for all that have none.
+pub fn pool_name(service: &Option<ServiceId>) -> String {
+    service.map_or("the default".to_owned(), |id| id.to_string())
 }

@@ -2,9 +2,11 @@
 
 //! A kernel in memory: what tests talk to instead of the module.
 
+use std::net::IpAddr;
+
 use rvs_engine::change::{Blame as Part, Change, ChangeError, SchedulerName};
 use rvs_engine::sched;
-use rvs_engine::spec::{DestId, DestSpec, ServiceId};
+use rvs_engine::spec::{validate_local, DestId, DestSpec, ServiceId};
 use rvs_netlink::{
     Blame, Config, Connection, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo,
     Stats, Transport,
@@ -19,17 +21,22 @@ pub struct FakeService {
     pub id: ServiceId,
     pub scheduler: SchedulerName,
     pub dests: Vec<(DestId, DestSpec)>,
+    pub locals: Vec<IpAddr>,
 }
 
 /// Applies changes by the engine's rules, all or none.
 #[derive(Default)]
 pub struct FakeKernel {
     pub services: Vec<FakeService>,
+    /// Local addresses of services that have none.
+    pub locals: Vec<IpAddr>,
     pub config: Config,
     /// Every batch, as it came.
     pub batches: Vec<Vec<Change>>,
     /// A dest that has no route.
-    pub unroutable: Option<std::net::IpAddr>,
+    pub unroutable: Option<IpAddr>,
+    /// A local address that it does not have.
+    pub foreign: Option<IpAddr>,
     /// Its connections, all of every service.
     pub conns: Vec<Connection>,
     generation: u32,
@@ -70,6 +77,13 @@ impl FakeKernel {
         found.ok_or(ChangeError::NoService(*id))
     }
 
+    fn pool(&mut self, service: Option<ServiceId>) -> Result<&mut Vec<IpAddr>, ChangeError> {
+        match service {
+            Some(id) => Ok(&mut self.find(&id)?.locals),
+            None => Ok(&mut self.locals),
+        }
+    }
+
     fn apply(&mut self, change: &Change) -> Result<(), ChangeError> {
         let known = |name: SchedulerName| match sched::by_name(name.as_str()) {
             Some(_) => Ok(name),
@@ -85,6 +99,7 @@ impl FakeKernel {
                     id,
                     scheduler: known(scheduler)?,
                     dests: Vec::new(),
+                    locals: Vec::new(),
                 });
             }
             Change::ServiceSet { id, scheduler } => {
@@ -132,6 +147,23 @@ impl FakeKernel {
                     return Err(ChangeError::NoDest(id));
                 }
             }
+            Change::LocalAdd { service, address } => {
+                let foreign = self.foreign == Some(address);
+                let pool = self.pool(service)?;
+                validate_local(address)?;
+                if pool.contains(&address) {
+                    return Err(ChangeError::LocalExists(address));
+                }
+                if foreign {
+                    return Err(ChangeError::NotOnThisHost(address));
+                }
+                pool.push(address);
+            }
+            Change::LocalDel { service, address } => {
+                let pool = self.pool(service)?;
+                let there = pool.iter().position(|other| *other == address);
+                pool.remove(there.ok_or(ChangeError::NoLocal(address))?);
+            }
         }
         self.generation += 1;
         Ok(())
@@ -148,10 +180,10 @@ impl FakeKernel {
     }
 
     fn batch(&mut self, changes: &[Change], config: &Config) -> Result<(), Error> {
-        let before = self.services.clone();
+        let before = (self.services.clone(), self.locals.clone());
         for (index, change) in changes.iter().enumerate() {
             if let Err(error) = self.apply(change) {
-                self.services = before;
+                (self.services, self.locals) = before;
                 return Err(refusal(change, error, Some(index)));
             }
         }
@@ -196,19 +228,43 @@ impl FakeKernel {
     }
 }
 
+impl FakeKernel {
+    fn local_replies(&self, of: Option<ServiceId>) -> Vec<Reply> {
+        let services = self.services.iter();
+        let services = services.filter(|service| of.is_none_or(|id| id == service.id));
+        let of_services = services.flat_map(|service| {
+            let addresses = service.locals.iter();
+            addresses.map(|address| (Some(ServiceInfo::new(service.id)), *address))
+        });
+        let default = self.locals.iter().filter(|_| of.is_none());
+        let all = default.map(|address| (None, *address)).chain(of_services);
+        let replies = all.map(|(service, address)| Reply {
+            generation: Some(self.generation),
+            service,
+            laddr: Some(address),
+            ..Reply::default()
+        });
+        replies.collect()
+    }
+}
+
 /// The refusal that the module would answer with.
 fn refusal(change: &Change, error: ChangeError, step: Option<usize>) -> Error {
     let path = match error.blame(change) {
         Part::Service(_) => "service",
         Part::Scheduler => "service.scheduler",
         Part::Dest(_) => "dest",
+        Part::Local => "laddr.address",
         Part::Nothing => "",
     };
     let errno = match error {
-        ChangeError::ServiceExists(_) | ChangeError::DestExists(_) => 17,
+        ChangeError::ServiceExists(_)
+        | ChangeError::DestExists(_)
+        | ChangeError::LocalExists(_) => 17,
         ChangeError::NoService(_) => 3,
-        ChangeError::NoDest(_) | ChangeError::NoScheduler(_) => 2,
+        ChangeError::NoDest(_) | ChangeError::NoScheduler(_) | ChangeError::NoLocal(_) => 2,
         ChangeError::NoRoute(_) => 101,
+        ChangeError::NotOnThisHost(_) => 99,
         _ => 22,
     };
     // As the module does it.
@@ -265,6 +321,7 @@ impl Transport for FakeKernel {
                 let error = || refusal(&change, ChangeError::NoService(*id), None);
                 vec![self.service_reply(found.ok_or_else(error)?)]
             }
+            Request::LocalList(of) => self.local_replies(*of),
             Request::DestList(of) => self.dest_replies(*of)?,
             Request::DestGet(service, id) => {
                 let mut dests = self.dest_replies(Some(*service))?;

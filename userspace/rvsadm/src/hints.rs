@@ -38,6 +38,11 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::DestIsVirtualAddress(_) => {
             "name the real server by its own address; it has the virtual one on lo only".to_owned()
         }
+        SpecError::LocalAddress(_) => {
+            "a local address is one of this host's that real servers can \
+                                        answer to: not loopback, not multicast"
+                .to_owned()
+        }
         SpecError::DestPort => "name it like 192.0.2.1:80".to_owned(),
         SpecError::SamePort { service, .. } => {
             format!("let the real server listen on port {service}, or balance that port")

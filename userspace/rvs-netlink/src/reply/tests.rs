@@ -103,10 +103,11 @@ prop_compose! {
         conn in of(conns()),
         stats in of(stats()),
         config in of(configs()),
+        laddr in of(addresses()),
         drops in of(any::<u64>()),
     ) -> Reply {
         let counters = drops.map(|drop_no_dest| Counters { drop_no_dest, ..Counters::default() });
-        Reply { command, generation, service, dest, conn, stats, counters, config }
+        Reply { command, generation, service, dest, laddr, conn, stats, counters, config }
     }
 }
 
@@ -118,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn unknown_attributes_are_passed_over(reply in replies(), kind in 9_u16..0x3fff) {
+    fn unknown_attributes_are_passed_over(reply in replies(), kind in 10_u16..0x3fff) {
         let mut attributes = reply.attributes();
         attributes.insert(0, Attr::nest(kind, vec![Attr::u8(kind, 1)]));
         prop_assert_eq!(parse(&encode(&attributes), reply.command).unwrap(), reply);

@@ -18,6 +18,7 @@ fn changes() -> Vec<Change> {
         address: [192, 0, 2, 1].into(),
         port: 53,
     };
+    let address = [192, 0, 2, 200].into();
     let scheduler = SchedulerName::new("fifteen-letters").unwrap();
     let spec = DestSpec {
         mode: Mode::Dr,
@@ -40,6 +41,14 @@ fn changes() -> Vec<Change> {
             weight: Some(7),
         },
         Change::DestDel { service, id },
+        Change::LocalAdd {
+            service: Some(service),
+            address,
+        },
+        Change::LocalDel {
+            service: None,
+            address,
+        },
         Change::ServiceDel { id: service },
     ]
 }
@@ -67,6 +76,8 @@ fn requests() -> Vec<Request> {
         Request::DestGet(service, dest),
         Request::DestList(None),
         Request::DestList(Some(service)),
+        Request::LocalList(None),
+        Request::LocalList(Some(service)),
         Request::ConnList(None),
         Request::ConnList(Some(service)),
         Request::ConnFlush(None),
@@ -150,6 +161,7 @@ fn steps_of_a_batch_are_the_changes() {
         for (part, alone) in parts.by_ref().zip(&alone) {
             let number = match alone.kind() {
                 main::SERVICE => change::SERVICE,
+                main::LADDR => change::LADDR,
                 _ => change::DEST,
             };
             assert_eq!((part.kind(), part.bytes()), (number, alone.bytes()));
