@@ -42,6 +42,8 @@ def add(port, **values):
     return step("service-add", dict(SERVICE, port=port), scheduler="rr", **values)
 
 
+LOCAL = {"address": "10.0.0.1"}
+
 NEW = new()["service"]
 NEW_BYTES = encode("service", NEW)
 OTHER = service(port=82)
@@ -285,6 +287,56 @@ DESTS = {
     ),
 }
 
+LOCALS = {
+    "no laddr": ("laddr-add", service(), "EINVAL", "laddr is missing", "missing laddr"),
+    "no address": (
+        "laddr-add", {"laddr": {}}, "EINVAL", "local address is missing", "missing laddr.address",
+    ),
+    "address of 5 bytes": (
+        "laddr-add", {"laddr": {"address": b"12345"}}, "EINVAL",
+        "local address of 5 bytes, it takes 4 (IPv4) or 16 (IPv6)", "laddr.address",
+    ),
+    "IPv6 address": (
+        "laddr-add", {"laddr": {"address": "2001:db8::1"}}, "EOPNOTSUPP",
+        "2001:db8::1: IPv6 is not supported yet", "laddr.address",
+    ),
+    **{
+        f"address {address}": (
+            "laddr-add", {**service(), "laddr": {"address": address}}, "EINVAL",
+            f"{address} cannot be a local address", "laddr.address",
+        )
+        for address in ("0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255")
+    },
+    **{
+        f"of another host, {address}": (
+            "laddr-add", {**service(), "laddr": {"address": address}}, "EADDRNOTAVAIL",
+            f"{address} is not an address of this host", "laddr.address",
+        )
+        # On the LAN, its broadcast address, and nowhere.
+        for address in ("10.1.1.1", "10.255.255.255", "192.0.2.7")
+    },
+    "no such service": (
+        "laddr-add", {**OTHER, "laddr": LOCAL}, "ESRCH", NO_OTHER, "service",
+    ),
+    "service with a scheduler": (
+        "laddr-add", {**service(scheduler="rr"), "laddr": LOCAL}, "EINVAL",
+        "scheduler is not part of this request", "service.scheduler",
+    ),
+    "a dest too": (
+        "laddr-add", {"laddr": LOCAL, "dest": DEST}, "EINVAL", UNSUPPORTED, "dest",
+    ),
+    "not there": (
+        "laddr-del", {**service(), "laddr": LOCAL}, "ENOENT",
+        "no local address 10.0.0.1 in the pool", "laddr.address",
+    ),
+    "not there by default": (
+        "laddr-del", {"laddr": LOCAL}, "ENOENT", "no local address 10.0.0.1 in the pool",
+        "laddr.address",
+    ),
+    "dump of no such service": ("dump laddr-get", OTHER, "ESRCH", NO_OTHER, "service"),
+    "get as do": ("laddr-get", {}, "EOPNOTSUPP", "", ""),
+}
+
 REST = {
     "conn-get: no such service": ("dump conn-get", OTHER, "ESRCH", NO_OTHER, "service"),
     "conn-flush: no such service": ("conn-flush", OTHER, "ESRCH", NO_OTHER, "service"),
@@ -375,6 +427,18 @@ BATCHES = {
         changes([add(81), add(81)]), "EEXIST",
         "change 2: service tcp/203.0.113.10:81 exists already", "change[1].service",
     ),
+    "dest with a laddr": (
+        changes([("dest-del", {"service": SERVICE, "dest": DEST, "laddr": LOCAL})]), "EINVAL",
+        "change 1: a change of a dest takes no laddr", "change[0].laddr",
+    ),
+    "laddr with a dest": (
+        changes([("laddr-add", {"dest": DEST, "laddr": LOCAL})]), "EINVAL",
+        "change 1: a change of a local address takes no dest", "change[0].dest",
+    ),
+    "adds one laddr twice": (
+        changes([("laddr-add", {"service": SERVICE, "laddr": LOCAL})] * 2), "EEXIST",
+        "change 2: local address 10.0.0.1 is in the pool already", "change[1].laddr.address",
+    ),
     "two services in a change": (
         [("change", [("op", 3), ("service", SERVICE), ("service", SERVICE)])], "EINVAL",
         f"change 1: {TWICE}", "change[0].service",
@@ -406,6 +470,7 @@ BATCHES = {
 ALL = {
     **{f"service, {name}": case for name, case in SERVICES.items()},
     **{f"dest, {name}": case for name, case in DESTS.items()},
+    **{f"laddr, {name}": case for name, case in LOCALS.items()},
     **REST,
     **{f"batch, {name}": ("batch", *case) for name, case in BATCHES.items()},
 }
@@ -432,6 +497,7 @@ WHOLE = {
     "dest-add": dest(),
     "dest-set": dest(address="10.1.1.1", mode=None, weight=2),
     "config-set": config(tcp_timeouts={"close": 99}, udp_timeout=33, conn_max=1 << 40),
+    "laddr-add": {"service": SERVICE, "laddr": LOCAL},
     "batch": changes([step("dest-add", to={**DEST, "address": "10.1.1.2"}, mode=1, weight=1)]),
 }
 
@@ -469,7 +535,7 @@ def test_message_without_a_whole_header_is_refused(web, length):
 # What may come of any bytes; ENOMEM, a warning or a hang may not.
 ERRORS = {
     "EINVAL", "ERANGE", "ENOENT", "EEXIST", "ESRCH", "EOPNOTSUPP", "EPROTONOSUPPORT",
-    "ENETUNREACH", "EHOSTUNREACH",
+    "ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL",
 }
 
 
@@ -487,7 +553,7 @@ def test_random_messages(web, seed):
         if dice.random() < 0.3:
             del message[dice.randrange(len(message)) :]
         if dice.random() < 0.4:
-            command = dice.randrange(26)
+            command = dice.randrange(30)
         try:
             dice.choice([web.do, web.do, web.dump])(command, Raw(message))
             answered += 1

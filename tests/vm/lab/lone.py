@@ -77,7 +77,8 @@ def changes(steps):
 
 def state(client):
     """Everything that is configured, byte for byte."""
-    parts = [client.dump("service-get"), client.dump("dest-get"), client.do("config-get")]
+    dumps = ("service-get", "dest-get", "laddr-get")
+    parts = [*map(client.dump, dumps), client.do("config-get")]
     return [message.attrs for part in parts for message in part]
 
 
@@ -97,6 +98,8 @@ def nl_fixture(host):
         yield client
     with host.client() as client:
         client.do("service-flush")
+        for message in client.dump("laddr-get"):
+            client.do("laddr-del", laddr=message.content["laddr"])
         client.do("stats-zero")
         client.do("config-set", config=host.defaults)
 
