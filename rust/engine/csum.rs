@@ -43,6 +43,12 @@ impl Delta {
         Self(!self.0)
     }
 
+    /// The same change of words that lie across two words of the sum.
+    #[inline]
+    pub const fn at_odd_offset(self) -> Self {
+        Self(self.0.swap_bytes())
+    }
+
     /// The checksum field after the change; `field` as read from the packet.
     #[inline(always)]
     pub const fn apply(self, field: u16) -> u16 {

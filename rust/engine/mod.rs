@@ -9,9 +9,11 @@
 pub mod change;
 pub mod csum;
 pub mod hash;
+pub mod portpool;
 pub mod proto;
 pub mod rewrite;
 pub mod sched;
+pub mod shift;
 pub mod spec;
 pub mod tunnel;
 pub mod tuple;

@@ -34,6 +34,15 @@ impl Deltas {
         }
     }
 
+    /// With a change of what is behind the ports.
+    #[inline(always)]
+    pub const fn and(self, more: Delta) -> Self {
+        Self {
+            all: self.all.and(more),
+            ..self
+        }
+    }
+
     /// The way back.
     #[inline(always)]
     pub const fn reversed(self) -> Self {
@@ -130,7 +139,9 @@ fn field(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 2]> {
 /// Gives an ICMP error other addresses, `outer`, and the packet it is about the tuple `inner`.
 ///
 /// The inner transport checksum is changed where the error carries it (RFC 1812 asks for as much
-/// of the packet as fits, RFC 792 only for eight bytes). `None` when `head`, the linear part from
+/// of the packet as fits, RFC 792 only for eight bytes). `quoted` changes what else differs in the
+/// transport header, as far as the error has it, and says what that adds to its checksum. `None`
+/// when `head`, the linear part from
 /// the outer IP header on, does not hold what `error` was read from.
 pub fn icmp_error(
     head: &mut [u8],
@@ -138,6 +149,7 @@ pub fn icmp_error(
     error: &IcmpError,
     outer: u64,
     inner: &TupleV4,
+    quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
 ) -> Option<()> {
     let deltas = Deltas::new(&error.tuple, inner);
     let message_len = ip.total_len.checked_sub(ip.header_len)?;
@@ -151,6 +163,7 @@ pub fn icmp_error(
         .split_at_mut_checked(error.inner.header_len)?;
     addresses(inner_header, inner.words().0, deltas.addresses)?;
     let protocol = error.inner.protocol;
+    let deltas = deltas.and(quoted(transport)?);
     if segment(transport, protocol, inner, deltas, Checksum::Whole).is_none() {
         *transport.first_chunk_mut()? = (inner.words().1 as u32).to_le_bytes();
     }

@@ -9,6 +9,7 @@
 
 pub mod icmp;
 pub mod ipv4;
+pub mod options;
 pub mod packet;
 pub mod transport;
 
