@@ -2,6 +2,8 @@
 
 //! The first packet of a flow, and flows whose connection is of no more use.
 
+use kernel::prelude::*;
+
 use super::{context::Context, hook};
 use crate::{
     engine::{
@@ -10,17 +12,19 @@ use crate::{
             State,
         },
         sched::Flow,
+        shift::Opening,
+        spec::Mode,
         wire::{PacketV4, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
-    table::{Conn, Counter, Netns, Side},
+    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, Side},
 };
 
 /// A packet that no connection is known for.
 #[cold]
 pub(super) fn begin<'a>(
     cx: Context<'a>,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     packet: &PacketV4,
     hash: u32,
 ) -> Verdict<'a> {
@@ -48,11 +52,44 @@ pub(super) fn begin<'a>(
         netns.counters.count(Counter::DropConnMax);
         return Verdict::Drop(skb);
     }
-    let Some(conn) = netns.connect(packet.tuple, hash, state, dest, cx.rcu) else {
+    let Ok(opening) = opening(&mut skb, packet, dest) else {
         netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     };
+    let flow = NewFlow {
+        tuple: packet.tuple,
+        hash,
+        state,
+        dest,
+        schedule,
+        opening,
+    };
+    let conn = match netns.connect(&flow, cx.rcu) {
+        Ok(conn) => conn,
+        Err(NoConnection::Memory) => {
+            netns.counters.count(Counter::DropNoMemory);
+            return Verdict::Drop(skb);
+        }
+        Err(NoConnection::Port) => {
+            netns.counters.count(Counter::DropNoPort);
+            return hook::refuse(skb, Answer::PortUnreachable);
+        }
+    };
     hook::send(cx, conn, Side::Client, skb, packet)
+}
+
+/// What a connection opens with, where its dest is to see other sequence numbers. An error when
+/// there is no memory.
+fn opening(skb: &mut Skb<'_>, packet: &PacketV4, dest: &Dest) -> Result<Option<Opening>> {
+    if packet.ip.protocol != TCP || dest.spec().mode != Mode::FullNat {
+        return Ok(None);
+    }
+    let end = packet.headers_len();
+    if skb.head().len() < end && !skb.pull(end) {
+        return Err(ENOMEM);
+    }
+    let header = skb.head().get(packet.ip.header_len..end).ok_or(EINVAL)?;
+    Ok(Opening::read(header))
 }
 
 /// Whether a client's SYN finds a connection that it shall not revive but have scheduled anew: one

@@ -101,7 +101,7 @@ impl Mode {
 
     /// Whether this version forwards that way.
     pub const fn is_supported(self) -> bool {
-        matches!(self, Self::Dr | Self::Nat | Self::Tun)
+        matches!(self, Self::Dr | Self::Nat | Self::Tun | Self::FullNat)
     }
 }
 

@@ -27,6 +27,12 @@ pub(crate) fn uptime() -> u32 {
     (jiffies as u64 / u64::from(HZ)) as u32
 }
 
+/// Nanoseconds since the boot, for what no tick is fine enough.
+pub(crate) fn nanoseconds() -> u64 {
+    // SAFETY: No requirements.
+    unsafe { bindings::ktime_get() as u64 }
+}
+
 /// Seconds as ticks; saturates.
 pub(crate) const fn seconds(seconds: u32) -> u32 {
     seconds.saturating_mul(HZ)

@@ -165,5 +165,6 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::DROP_TOO_BIG, counters.drop_too_big)?;
     w.uint(counters::NOT_SYN, counters.not_syn)?;
     w.uint(counters::SLOW_XMIT, counters.slow_xmit)?;
-    w.uint(counters::ROUTE_REFRESHES, counters.route_refreshes)
+    w.uint(counters::ROUTE_REFRESHES, counters.route_refreshes)?;
+    w.uint(counters::DROP_NO_PORT, counters.drop_no_port)
 }

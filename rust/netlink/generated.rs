@@ -622,7 +622,7 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const NOT_SYN: u16 = 12;
-    /// Packets sent through the slower exit (neighbour not resolved yet, fragmentation, XFRM).
+    /// Packets sent through the slower exit, because they are to be fragmented.
     ///
     /// Type: uint.
     pub const SLOW_XMIT: u16 = 13;
@@ -630,12 +630,19 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const ROUTE_REFRESHES: u16 = 14;
+    /// New flows for which no local address had a port free toward the dest (fullnat), or whose
+    /// port at the dest is taken by the same client's connection to another service (nat); answered
+    /// with port unreachable.
+    ///
+    /// Type: uint.
+    pub const DROP_NO_PORT: u16 = 15;
     /// Highest number in use.
-    pub const MAX: u16 = 14;
+    pub const MAX: u16 = 15;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),

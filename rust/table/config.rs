@@ -343,6 +343,7 @@ impl<'a> ConfigGuard<'a> {
             drop_malformed: sums.get(Counter::DropMalformed),
             drop_no_dest: sums.get(Counter::DropNoDest),
             drop_no_memory: sums.get(Counter::DropNoMemory),
+            drop_no_port: sums.get(Counter::DropNoPort),
             drop_conn_max: sums.get(Counter::DropConnMax),
             drop_no_route: sums.get(Counter::DropNoRoute),
             drop_dest_gone: sums.get(Counter::DropDestGone),

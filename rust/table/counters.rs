@@ -97,6 +97,8 @@ pub(crate) enum Counter {
     DropNoDest,
     /// No memory for a connection or a packet.
     DropNoMemory,
+    /// No local address had a port free toward the dest.
+    DropNoPort,
     /// `conn_max` was reached.
     DropConnMax,
     /// The dest had no route or no device.
@@ -168,6 +170,7 @@ pub(crate) struct Counters {
     pub(crate) drop_malformed: u64,
     pub(crate) drop_no_dest: u64,
     pub(crate) drop_no_memory: u64,
+    pub(crate) drop_no_port: u64,
     pub(crate) drop_conn_max: u64,
     pub(crate) drop_no_route: u64,
     pub(crate) drop_dest_gone: u64,

@@ -3,6 +3,7 @@
 //! What a namespace knows: its services and dests, connections, settings and counts.
 
 mod config;
+mod connect;
 mod connections;
 mod counters;
 mod dest;
@@ -15,6 +16,7 @@ mod settings;
 mod ways;
 
 pub(crate) use config::{ConfigGuard, Refused, Service};
+pub(crate) use connect::{NewFlow, NoConnection};
 pub(crate) use connections::{create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side};
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;

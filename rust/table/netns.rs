@@ -3,7 +3,6 @@
 //! What a network namespace has.
 
 use core::{
-    net::{IpAddr, SocketAddrV4},
     ops::ControlFlow,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
@@ -11,14 +10,13 @@ use core::{
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{Arc, Mutex, SetOnce},
+    sync::{Mutex, SetOnce},
 };
 
 use super::{
     config::{Config, ConfigGuard},
-    connections::{self, Conn, ConnCursor, ConnView, Connections, Inserted, Keys},
+    connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
-    dest::Dest,
     filter::AddressFilter,
     index::Index,
     schedule::Schedule,
@@ -28,8 +26,7 @@ use super::{
 use crate::{
     engine::{
         hash::Key,
-        proto::State,
-        spec::{Mode, ServiceId},
+        spec::ServiceId,
         tuple::TupleV4,
     },
     kapi::{
@@ -44,7 +41,7 @@ use crate::{
 };
 
 /// Ticks between two runs of the worker.
-const TICK: u32 = time::HZ / 4;
+pub(super) const TICK: u32 = time::HZ / 4;
 
 /// Puts the datapath's hooks into a namespace that gets its first service.
 pub(crate) type Activation = fn(&Netns) -> Result<Hooks>;
@@ -69,6 +66,8 @@ pub(crate) struct Netns {
     pub(crate) counters: EventCounters,
     pub(super) index: RcuSlot<Index>,
     pub(super) service_key: Key,
+    /// For the sequence numbers of FullNAT connections, which other hosts see.
+    pub(super) sequence_key: Key,
     net: &'static Net,
     idle: AtomicBool,
     generation: AtomicU32,
@@ -99,6 +98,7 @@ impl PerNet for Netns {
                 counters,
                 index: RcuSlot::empty(),
                 service_key: random_key(),
+                sequence_key: random_key(),
                 net,
                 idle: AtomicBool::new(true),
                 generation: AtomicU32::new(1),
@@ -188,48 +188,6 @@ impl Netns {
         max != 0 && u64::from(self.connections.count()) >= max
     }
 
-    /// Makes a connection of `tuple` to `dest`, or finds the one that another CPU has made.
-    ///
-    /// None when there is no memory.
-    pub(crate) fn connect<'a>(
-        &self,
-        tuple: TupleV4,
-        hash: u32,
-        state: State,
-        dest: &Arc<Dest>,
-        rcu: Rcu<'a>,
-    ) -> Option<&'a Conn> {
-        let keys = Keys {
-            client: (tuple, hash),
-            dest: self.dest_key(&tuple, dest),
-        };
-        let conn = connections::allocate(keys, state, dest.clone())?;
-        match self.connections.insert(conn, rcu)? {
-            Inserted::Existing(conn) => Some(conn),
-            Inserted::New(conn) => {
-                if self.connections.is_crowded(rcu) {
-                    self.wake(0);
-                } else {
-                    self.wake(TICK);
-                }
-                Some(conn)
-            }
-        }
-    }
-
-    /// What the dest's packets of a connection carry when they come back here, with its hash.
-    fn dest_key(&self, tuple: &TupleV4, dest: &Dest) -> Option<(TupleV4, u32)> {
-        if dest.spec().mode != Mode::Nat {
-            return None;
-        }
-        let IpAddr::V4(address) = dest.id().address else {
-            return None;
-        };
-        let dest_side = SocketAddrV4::new(address, dest.id().port);
-        let key = TupleV4::new(dest_side, tuple.source(), tuple.protocol());
-        Some((key, self.connections.hash(&key)))
-    }
-
     /// Ends a connection.
     pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
         self.connections.remove(conn, rcu);
@@ -237,7 +195,7 @@ impl Netns {
     }
 
     /// Sees to it that the worker runs: at once, or within `ticks` unless it is awake anyway.
-    fn wake(&self, ticks: u32) {
+    pub(super) fn wake(&self, ticks: u32) {
         let asleep = self.idle.load(Ordering::Relaxed);
         if (asleep && self.idle.swap(false, Ordering::Relaxed)) || ticks == 0 {
             self.worker.kick(ticks);

@@ -181,6 +181,10 @@ impl Schedule {
         }
     }
 
+    pub(crate) fn locals(&self) -> &[core::net::Ipv4Addr] {
+        &[]
+    }
+
     /// The dest for a new flow; none when no dest takes one.
     pub(crate) fn pick(&self, flow: &Flow) -> Option<&Arc<Dest>> {
         let index = self.scheduler.pick(&self.view(), flow)?;

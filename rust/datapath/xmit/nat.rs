@@ -10,7 +10,9 @@ use super::{no_way, transmit, way_to, Edit};
 use crate::{
     datapath::context::Context,
     engine::{
+        csum::Delta,
         rewrite::{self, Checksum},
+        shift::Shift,
         wire::{IcmpError, Ipv4, PacketV4},
     },
     kapi::{
@@ -31,17 +33,63 @@ pub(in crate::datapath) fn nat<'a>(
     skb: Skb<'a>,
     packet: &PacketV4,
 ) -> Verdict<'a> {
-    let edit = |skb: &mut Skb<'_>| {
-        let (to, deltas) = nat.translation(side);
-        let checksum = if skb.is_checksum_partial() {
-            Checksum::PseudoHeader
-        } else {
-            Checksum::Whole
-        };
-        rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas, checksum)
-    };
+    let shift = nat.shift();
+    if !shift.is_none() {
+        return shifted(cx, conn, nat, side, skb, packet);
+    }
+    let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
     let edit = Edit {
         writes: rewrite::writes(&packet.ip),
+        pushes: 0,
+        edit,
+    };
+    send(cx, conn, nat, side, skb, &packet.ip, edit)
+}
+
+/// Gives a packet of `side` the tuple that the other knows. `more` is what else was changed behind
+/// its ports.
+#[inline(always)]
+fn translate(
+    skb: &mut Skb<'_>,
+    nat: &NatConn,
+    side: Side,
+    packet: &PacketV4,
+    more: Delta,
+) -> Option<()> {
+    let (to, deltas) = nat.translation(side);
+    let checksum = if skb.is_checksum_partial() {
+        Checksum::PseudoHeader
+    } else {
+        Checksum::Whole
+    };
+    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+}
+
+/// As [`nat`], for a TCP connection whose sequence numbers are moved.
+#[inline]
+fn shifted<'a>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn,
+    side: Side,
+    mut skb: Skb<'a>,
+    packet: &PacketV4,
+) -> Verdict<'a> {
+    let writes = packet.headers_len();
+    if skb.head().len() < writes && !skb.pull(writes) {
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    let edit = |skb: &mut Skb<'_>| {
+        let header = skb.head_mut().get_mut(packet.ip.header_len..writes)?;
+        let moved = match side {
+            Side::Client => nat.shift().toward_dest(header),
+            Side::Dest => nat.shift().toward_client(header),
+        };
+        translate(skb, nat, side, packet, moved?)
+    };
+    let edit = Edit {
+        writes,
         pushes: 0,
         edit,
     };
@@ -67,8 +115,17 @@ pub(in crate::datapath) fn icmp_error<'a>(
         Side::Client => (ip.addresses & 0xffff_ffff) | (to_addresses >> 32 << 32),
         Side::Dest => to_addresses,
     };
-    let edit =
-        |skb: &mut Skb<'_>| rewrite::icmp_error(skb.head_mut(), ip, error, outer, &to.reversed());
+    let quoted = |quote: &mut [u8]| {
+        // What this side received, the other has sent.
+        let of_client = side == Side::Dest;
+        match nat.shift() {
+            Shift::NONE => Some(Delta::NONE),
+            shift => shift.quoted(quote, of_client),
+        }
+    };
+    let edit = |skb: &mut Skb<'_>| {
+        rewrite::icmp_error(skb.head_mut(), ip, error, outer, &to.reversed(), quoted)
+    };
     let edit = Edit {
         writes: ip.total_len,
         pushes: 0,

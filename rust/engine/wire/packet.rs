@@ -44,4 +44,10 @@ impl PacketV4 {
             segment,
         })
     }
+
+    /// Bytes of all its headers, from the IP header on.
+    #[inline(always)]
+    pub const fn headers_len(&self) -> usize {
+        self.ip.header_len.saturating_add(self.segment.header_len)
+    }
 }

@@ -12,7 +12,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::super::{dest::Dest, settings::LiveSettings};
 use crate::{
-    engine::{proto::State, rewrite::Deltas, tuple::TupleV4},
+    engine::{proto::State, rewrite::Deltas, shift::Shift, tuple::TupleV4},
     kapi::{
         slab::{CacheHandle, StaticCache},
         time,
@@ -151,6 +151,8 @@ pub(crate) struct NatConn {
     deltas: Deltas,
     /// See [`Ways`](super::super::ways::Ways).
     way_back: AtomicU32,
+    /// What the dest sees of the client's sequence numbers.
+    shift: Shift,
 }
 
 const _: () = assert!(size_of::<Conn>() == 64 && size_of::<NatConn>() == 128);
@@ -163,6 +165,12 @@ impl NatConn {
             Side::Client => (self.dest_side.tuple.reversed(), self.deltas),
             Side::Dest => (self.conn.node.tuple.reversed(), self.deltas.reversed()),
         }
+    }
+
+    /// What is added to the client's sequence numbers toward the dest.
+    #[inline(always)]
+    pub(crate) fn shift(&self) -> Shift {
+        self.shift
     }
 
     /// Where packets to the client go.
@@ -282,6 +290,8 @@ pub(crate) struct Keys {
     pub(crate) client: (TupleV4, u32),
     /// Tuple of the dest's packets, where they come back here.
     pub(crate) dest: Option<(TupleV4, u32)>,
+    /// What is added to the client's sequence numbers toward the dest.
+    pub(crate) shift: Shift,
 }
 
 /// A new connection from the slab, in no table yet; none when there is no memory.
@@ -309,6 +319,7 @@ pub(in crate::table) fn allocate(
                 dest_side: Node::new(dest_tuple, dest_hash, Side::Dest),
                 deltas,
                 way_back: AtomicU32::new(0),
+                shift: keys.shift,
             };
             let allocated = NAT_CACHE.alloc(conn);
             allocated.map(NonNull::cast).map_err(|conn| conn.conn)

@@ -107,6 +107,11 @@ impl Connections {
         hash::tuple_v4(&self.key, tuple) as u32
     }
 
+    /// Hash of a tuple in this table, all of it: half of it is enough to know a bucket.
+    pub(super) fn long_hash(&self, tuple: &TupleV4) -> u64 {
+        hash::tuple_v4(&self.key, tuple)
+    }
+
     /// The connection that a packet with that tuple belongs to.
     #[inline(always)]
     pub(crate) fn lookup<'a>(

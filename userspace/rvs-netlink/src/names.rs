@@ -65,6 +65,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "not-syn",
             "slow-xmit",
             "route-refreshes",
+            "drop-no-port",
         ],
         Set::Config => &["tcp-timeouts", "udp-timeout", "conn-max", "expire-nodest"],
         Set::TcpTimeouts => &[

@@ -97,6 +97,8 @@ uint_set! {
         slow_xmit = SLOW_XMIT,
         /// Times a dest's cached route was looked up again.
         route_refreshes = ROUTE_REFRESHES,
+        /// New flows for which no local address had a port free.
+        drop_no_port = DROP_NO_PORT,
     }
 }
 
