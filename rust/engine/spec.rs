@@ -6,6 +6,7 @@
 //! receives, so both refuse with the same words. A text fits an extended ack
 //! (`NETLINK_MAX_FMTMSG_LEN`, 80 bytes with the terminating zero).
 
+use super::portpool::PortRange;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -215,6 +216,14 @@ pub fn validate_timeout(seconds: u32) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// Checks the ports that local addresses are used with.
+pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
+    if ports.first == 0 || ports.first > ports.last {
+        return Err(SpecError::LocalPorts(ports));
+    }
+    Ok(())
+}
+
 /// Why a description is refused. `Display` gives the text for the user, at most 79 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecError {
@@ -249,6 +258,8 @@ pub enum SpecError {
     Weight(u32),
     /// Timeout outside 1 to [`TIMEOUT_MAX`].
     Timeout(u32),
+    /// Local ports that are none.
+    LocalPorts(PortRange),
 }
 
 /// The part of a description that an error is about; netlink maps it to the attribute.
@@ -264,6 +275,8 @@ pub enum Field {
     Weight,
     /// A timeout.
     Timeout,
+    /// Ports of local addresses.
+    LocalPorts,
 }
 
 impl SpecError {
@@ -280,6 +293,7 @@ impl SpecError {
             Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
+            Self::LocalPorts(_) => Field::LocalPorts,
         }
     }
 }
@@ -309,6 +323,9 @@ impl fmt::Display for SpecError {
             }
             Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
             Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
+            Self::LocalPorts(PortRange { first, last }) => {
+                write!(f, "local ports {first}-{last}: from 1 up, the lower first")
+            }
         }
     }
 }

@@ -680,8 +680,16 @@ pub mod config {
     ///
     /// Type: u8, max 1.
     pub const EXPIRE_NODEST: u16 = 4;
+    /// Lowest port that local addresses are used with (fullnat), not 0.
+    ///
+    /// Type: u16, big-endian.
+    pub const LOCAL_PORT_MIN: u16 = 5;
+    /// Highest port that local addresses are used with (fullnat).
+    ///
+    /// Type: u16, big-endian.
+    pub const LOCAL_PORT_MAX: u16 = 6;
     /// Highest number in use.
-    pub const MAX: u16 = 4;
+    pub const MAX: u16 = 6;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -690,6 +698,8 @@ pub mod config {
         Policy::U32(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U16Be(Range::ANY),
+        Policy::U16Be(Range::ANY),
     ];
 }
 

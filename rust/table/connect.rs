@@ -15,7 +15,7 @@ use super::{
 use crate::{
     engine::{
         hash,
-        portpool::{Candidates, PortRange},
+        portpool::Candidates,
         proto::State,
         shift::{Opening, Shift},
         spec::Mode,
@@ -85,8 +85,9 @@ impl Netns {
             &self.sequence_key,
             self.connections.long_hash(&flow.tuple) ^ u64::from(real_server.ip().to_bits()),
         );
+        let ports = self.settings.local_ports();
         let mut races = 0;
-        for (number, port) in Candidates::new(order, locals.len(), PortRange::DEFAULT) {
+        for (number, port) in Candidates::new(order, locals.len(), ports) {
             let Some(local) = locals.get(number) else {
                 break;
             };

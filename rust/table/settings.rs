@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::{
     engine::{
         proto::{State, Timeouts, STATES},
-        spec::{validate_timeout, SpecError},
+        portpool::PortRange,
+        spec::{validate_local_ports, validate_timeout, SpecError},
     },
     kapi::time,
 };
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) conn_max: u64,
     /// Whether connections of a removed dest end at their next packet.
     pub(crate) expire_nodest: bool,
+    /// Ports that local addresses are used with.
+    pub(crate) local_ports: PortRange,
 }
 
 impl Settings {
@@ -29,10 +32,12 @@ impl Settings {
         timeouts: Timeouts::DEFAULT,
         conn_max: 0,
         expire_nodest: false,
+        local_ports: PortRange::DEFAULT,
     };
 
     /// Checks them.
     pub(crate) fn validate(&self) -> Result<(), SpecError> {
+        validate_local_ports(self.local_ports)?;
         State::all().try_for_each(|state| validate_timeout(self.timeouts.get(state)))
     }
 }
@@ -43,6 +48,8 @@ pub(crate) struct LiveSettings {
     timeouts: [AtomicU32; 16],
     conn_max: AtomicU64,
     expire_nodest: AtomicBool,
+    /// The lowest in the high half, the highest in the low half.
+    local_ports: AtomicU32,
 }
 
 impl LiveSettings {
@@ -51,6 +58,7 @@ impl LiveSettings {
             timeouts: [const { AtomicU32::new(0) }; 16],
             conn_max: AtomicU64::new(0),
             expire_nodest: AtomicBool::new(false),
+            local_ports: AtomicU32::new(0),
         };
         live.set(settings);
         live
@@ -64,6 +72,9 @@ impl LiveSettings {
             );
         }
         self.conn_max.store(settings.conn_max, Ordering::Relaxed);
+        let PortRange { first, last } = settings.local_ports;
+        let ports = (u32::from(first) << 16) | u32::from(last);
+        self.local_ports.store(ports, Ordering::Relaxed);
         self.expire_nodest
             .store(settings.expire_nodest, Ordering::Relaxed);
     }
@@ -77,6 +88,15 @@ impl LiveSettings {
     /// Most connections, 0 for no limit.
     pub(super) fn conn_max(&self) -> u64 {
         self.conn_max.load(Ordering::Relaxed)
+    }
+
+    /// Ports that local addresses are used with.
+    pub(super) fn local_ports(&self) -> PortRange {
+        let ports = self.local_ports.load(Ordering::Relaxed);
+        PortRange {
+            first: (ports >> 16) as u16,
+            last: ports as u16,
+        }
     }
 
     /// Whether connections of a removed dest end at their next packet.

@@ -80,6 +80,7 @@ fn a_wrong_command_line_is_2() {
         (&["config", "set"], "--udp-timeout"),
         (&["config", "set", "--tcp-timeout", "fin=1"], "fin-wait"),
         (&["config", "set", "--expire-nodest", "1"], "on or off"),
+        (&["config", "set", "--local-ports", "9"], "MIN-MAX"),
         (&["conn", "list", "--state", "open"], "established"),
         (&["rs", "setup"], "--vip"),
         (&["monitor", "--count", "0"], "--count"),

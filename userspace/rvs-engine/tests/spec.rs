@@ -11,6 +11,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
+use rvs_engine::portpool::PortRange;
 use rvs_engine::spec::{
     validate_local, validate_timeout, DestId, DestSpec, Field, Mode, Protocol, ServiceId,
     SpecError, TIMEOUT_MAX, WEIGHT_MAX,
@@ -202,6 +203,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::ModeUnsupported(mode),
         SpecError::Weight(number),
         SpecError::Timeout(number),
+        SpecError::LocalPorts(PortRange { first: number as u16, last: 1 }),
     ];
     for error in &all {
         match error {
@@ -216,7 +218,8 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::SamePort { .. }
             | SpecError::ModeUnsupported(_)
             | SpecError::Weight(_)
-            | SpecError::Timeout(_) => {}
+            | SpecError::Timeout(_)
+            | SpecError::LocalPorts(_) => {}
         }
     }
     all

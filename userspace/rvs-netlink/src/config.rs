@@ -22,6 +22,10 @@ pub struct Config {
     pub conn_max: Option<u64>,
     /// Whether connections of a removed dest end at their next packet.
     pub expire_nodest: Option<bool>,
+    /// Lowest port that local addresses are used with.
+    pub local_port_min: Option<u16>,
+    /// Highest port that local addresses are used with.
+    pub local_port_max: Option<u16>,
 }
 
 impl Config {
@@ -36,6 +40,13 @@ impl Config {
         attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
         let expire_nodest = self.expire_nodest.map(u8::from);
         attributes.extend(expire_nodest.map(|on| Attr::u8(config::EXPIRE_NODEST, on)));
+        let ports = [
+            (config::LOCAL_PORT_MIN, self.local_port_min),
+            (config::LOCAL_PORT_MAX, self.local_port_max),
+        ];
+        for (kind, port) in ports {
+            attributes.extend(port.map(|port| Attr::u16_be(kind, port)));
+        }
         attributes
     }
 
@@ -54,6 +65,8 @@ impl Parseable<[u8]> for Config {
                 config::TCP_TIMEOUTS => parsed.tcp_timeouts = TcpTimeouts::parse(a.bytes())?,
                 config::UDP_TIMEOUT => parsed.udp_timeout = Some(a.u32("udp timeout")?),
                 config::CONN_MAX => parsed.conn_max = Some(a.uint("conn-max")?),
+                config::LOCAL_PORT_MIN => parsed.local_port_min = Some(a.u16_be("local port")?),
+                config::LOCAL_PORT_MAX => parsed.local_port_max = Some(a.u16_be("local port")?),
                 config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
                 _ => {}
             }

@@ -67,7 +67,14 @@ const fn names(set: Set) -> &'static [&'static str] {
             "route-refreshes",
             "drop-no-port",
         ],
-        Set::Config => &["tcp-timeouts", "udp-timeout", "conn-max", "expire-nodest"],
+        Set::Config => &[
+            "tcp-timeouts",
+            "udp-timeout",
+            "conn-max",
+            "expire-nodest",
+            "local-port-min",
+            "local-port-max",
+        ],
         Set::TcpTimeouts => &[
             "none",
             "established",

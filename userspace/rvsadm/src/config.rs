@@ -3,7 +3,8 @@
 //! `rvsadm config`.
 
 use clap::{Args, Parser, Subcommand};
-use rvs_engine::spec::validate_timeout;
+use rvs_engine::portpool::PortRange;
+use rvs_engine::spec::{validate_local_ports, validate_timeout};
 use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
 
 use crate::context::Context;
@@ -26,7 +27,8 @@ TCP states:
 pub enum Command {
     /// Show the settings
     #[command(after_help = "\
-JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B}")]
+JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
+\"local_port_min\":N,\"local_port_max\":N}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -49,6 +51,22 @@ pub struct Settings {
     /// Whether connections of a removed dest end at their next packet: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     expire_nodest: Option<bool>,
+    /// Ports that local addresses are used with, for fullnat
+    #[arg(long, value_name = "MIN-MAX", value_parser = local_ports)]
+    local_ports: Option<PortRange>,
+}
+
+/// Reads `5000-65535`.
+fn local_ports(text: &str) -> Result<PortRange, String> {
+    let number = |text: &str| text.parse::<u16>().ok();
+    text.split_once('-')
+        .and_then(|(first, last)| {
+            Some(PortRange {
+                first: number(first)?,
+                last: number(last)?,
+            })
+        })
+        .ok_or_else(|| "it is MIN-MAX, like 5000-65535".to_owned())
 }
 
 /// Reads `established=900`.
@@ -73,6 +91,8 @@ impl Settings {
             udp_timeout: self.udp_timeout,
             conn_max: self.conn_max,
             expire_nodest: self.expire_nodest,
+            local_port_min: self.local_ports.map(|ports| ports.first),
+            local_port_max: self.local_ports.map(|ports| ports.last),
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -80,6 +100,7 @@ impl Settings {
             // The state was looked up when the argument was read.
             let _ = config.tcp_timeouts.set(&state, seconds);
         }
+        self.local_ports.map_or(Ok(()), validate_local_ports)?;
         self.udp_timeout.map_or(Ok(()), validate_timeout)?;
         Ok(config)
     }
@@ -124,6 +145,10 @@ pub fn line_of(config: &Config) -> String {
         config
             .expire_nodest
             .map(|on| format!("--expire-nodest {}", on_off(on))),
+        config
+            .local_port_min
+            .zip(config.local_port_max)
+            .map(|(min, max)| format!("--local-ports {min}-{max}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -166,5 +191,8 @@ fn table(config: &ConfigView) -> Table {
     table.row(["conn-max".to_owned(), cell(conn_max)]);
     let expire = config.expire_nodest.map(|on| if on { "on" } else { "off" });
     table.row(["expire-nodest".to_owned(), cell(expire)]);
+    let ports = config.local_port_min.zip(config.local_port_max);
+    let ports = ports.map(|(min, max)| format!("{min}-{max}"));
+    table.row(["local-ports".to_owned(), cell(ports)]);
     table
 }

@@ -151,6 +151,12 @@ fn changed(wanted: &Config, running: &Config) -> Config {
             .udp_timeout
             .filter(|n| Some(*n) != running.udp_timeout),
         conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
+        local_port_min: wanted
+            .local_port_min
+            .filter(|port| Some(*port) != running.local_port_min),
+        local_port_max: wanted
+            .local_port_max
+            .filter(|port| Some(*port) != running.local_port_max),
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),

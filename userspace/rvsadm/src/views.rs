@@ -135,6 +135,8 @@ pub struct ConfigView {
     pub udp_timeout: Option<u32>,
     pub conn_max: Option<u64>,
     pub expire_nodest: Option<bool>,
+    pub local_port_min: Option<u16>,
+    pub local_port_max: Option<u16>,
 }
 
 impl From<&Config> for ConfigView {
@@ -145,6 +147,8 @@ impl From<&Config> for ConfigView {
             udp_timeout: config.udp_timeout,
             conn_max: config.conn_max,
             expire_nodest: config.expire_nodest,
+            local_port_min: config.local_port_min,
+            local_port_max: config.local_port_max,
         }
     }
 }

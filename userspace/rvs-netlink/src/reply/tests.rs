@@ -85,12 +85,16 @@ prop_compose! {
         udp_timeout: Option<u32>,
         conn_max: Option<u64>,
         expire_nodest: Option<bool>,
+        local_port_min: Option<u16>,
+        local_port_max: Option<u16>,
     ) -> Config {
         let mut tcp_timeouts = TcpTimeouts::default();
         for (state, seconds) in TcpTimeouts::states().zip(seconds) {
             assert!(seconds.is_none_or(|seconds| tcp_timeouts.set(state, seconds)));
         }
-        Config { tcp_timeouts, udp_timeout, conn_max, expire_nodest }
+        Config {
+            tcp_timeouts, udp_timeout, conn_max, expire_nodest, local_port_min, local_port_max,
+        }
     }
 }
 

@@ -58,6 +58,8 @@ fn requests() -> Vec<Request> {
         udp_timeout: Some(1),
         conn_max: Some(u64::MAX),
         expire_nodest: Some(true),
+        local_port_min: Some(1),
+        local_port_max: Some(65_535),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

@@ -153,6 +153,8 @@ proptest! {
             udp_timeout: Some(udp),
             conn_max: Some(conn_max),
             expire_nodest: Some(on),
+            local_port_min: Some(fin as u16),
+            local_port_max: Some(65_535),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
