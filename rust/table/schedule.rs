@@ -113,8 +113,6 @@ impl Schedule {
     }
 
     /// The local addresses that FullNAT has for this service, in the order they were added.
-    // Until the datapath of FullNAT uses it.
-    #[allow(dead_code)]
     pub(crate) fn locals(&self) -> &[Ipv4Addr] {
         &self.locals
     }
@@ -179,10 +177,6 @@ impl Schedule {
             options: &self.options,
             thresholds: false,
         }
-    }
-
-    pub(crate) fn locals(&self) -> &[core::net::Ipv4Addr] {
-        &[]
     }
 
     /// The dest for a new flow; none when no dest takes one.
