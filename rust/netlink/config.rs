@@ -87,8 +87,16 @@ pub(super) fn decode<'a>(
         settings.expire_nodest = set.ok_or_else(|| decoder.malformed(attr, "expire-nodest"))? != 0;
     }
     for (kind, port, name) in [
-        (config::LOCAL_PORT_MIN, &mut settings.local_ports.first, "local-port-min"),
-        (config::LOCAL_PORT_MAX, &mut settings.local_ports.last, "local-port-max"),
+        (
+            config::LOCAL_PORT_MIN,
+            &mut settings.local_ports.first,
+            "local-port-min",
+        ),
+        (
+            config::LOCAL_PORT_MAX,
+            &mut settings.local_ports.last,
+            "local-port-max",
+        ),
     ] {
         if let Some(attr) = attrs.get(kind) {
             *port = attr.u16_be().ok_or_else(|| decoder.malformed(attr, name))?;

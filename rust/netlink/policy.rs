@@ -57,6 +57,8 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::UDP_TIMEOUT,
         config::CONN_MAX,
         config::EXPIRE_NODEST,
+        config::LOCAL_PORT_MIN,
+        config::LOCAL_PORT_MAX,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

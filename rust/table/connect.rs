@@ -61,7 +61,9 @@ impl Netns {
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection> {
         let Some(address) = self.translated_address(flow.dest) else {
-            return self.insert(flow, None, Shift::NONE, rcu)?.ok_or(NoConnection::Port);
+            return self
+                .insert(flow, None, Shift::NONE, rcu)?
+                .ok_or(NoConnection::Port);
         };
         let real_server = SocketAddrV4::new(address, flow.dest.id().port);
         if flow.dest.spec().mode == Mode::FullNat {

@@ -24,11 +24,7 @@ use super::{
     ways::Ways,
 };
 use crate::{
-    engine::{
-        hash::Key,
-        spec::ServiceId,
-        tuple::TupleV4,
-    },
+    engine::{hash::Key, spec::ServiceId, tuple::TupleV4},
     kapi::{
         netdev::{self, Device, DeviceWatcher},
         netfilter::{Description, Hooks},

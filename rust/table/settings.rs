@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::{
     engine::{
-        proto::{State, Timeouts, STATES},
         portpool::PortRange,
+        proto::{State, Timeouts, STATES},
         spec::{validate_local_ports, validate_timeout, SpecError},
     },
     kapi::time,

@@ -59,11 +59,11 @@ fn broken_line_37_is_named() {
 #[test]
 fn every_broken_line_is_named_up_to_a_number() {
     let mut lines = file(60);
-    lines[9] = "-a -t 203.0.113.10:80 -r 10.9.9.9:80 --fullnat".to_owned();
+    lines[9] = "-a -t 203.0.113.10:80 -r 127.0.0.1:80".to_owned();
     lines[36] = "nonsense".to_owned();
     let err = check(&lines, false).code(1).err;
     assert!(
-        err.contains("line 10: mode fullnat is not supported"),
+        err.contains("line 10: 127.0.0.1 cannot be a real server"),
         "{err}"
     );
     assert!(err.contains("line 37: \"nonsense\""), "{err}");

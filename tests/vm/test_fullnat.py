@@ -2,14 +2,16 @@
 """FullNAT: the dest sees a local address of the director, the client the virtual one."""
 
 import contextlib
+import ipaddress
 import socket
 import time
 
 import pytest
 from lab.capture import Capture
 from lab.director import Service
+from lab.genl import Client
 from lab.netns import wait_until
-from lab.topology import CLIENT, DIRECTOR, VIP
+from lab.topology import CLIENT, VIP
 from lab.transfer import UdpEcho, ask, both_ways
 from lab.web import get, sequence
 
@@ -17,16 +19,17 @@ MEGABYTE = 1 << 20
 LOCALS = [f"192.168.56.{n}" for n in (201, 202)]
 
 
+def laddr(lab, command, address):
+    """Adds or removes a local address of the namespace."""
+    with lab.director.inside(), Client() as nl:
+        nl.do(f"laddr-{command}", laddr={"address": ipaddress.ip_address(address).packed})
+
+
 @pytest.fixture(name="fullnat")
 def _fullnat(lab, rvs):
     for address in LOCALS:
         lab.director.ip(f"addr add {address}/32 dev eth0")
-    from lab import genl
-    import ipaddress
-    with lab.director.inside():
-        nl = genl.Client()
-    for address in LOCALS:
-        nl.do("laddr-add", laddr={"address": ipaddress.ip_address(address).packed})
+        laddr(lab, "add", address)
     return rvs
 
 
@@ -58,6 +61,14 @@ def test_ten_megabytes_each_way(lab, fullnat, gro):
         host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
     fullnat.add(one(lab, 5000))
     assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 10 * MEGABYTE) in LOCALS
+
+
+def test_a_transfer_of_summed_packets(lab, fullnat):
+    """Without offload: the real server and the client check every sum that the director mended."""
+    for host in (lab.client, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "tx", "off", "gro", "off")
+    fullnat.add(one(lab, 5000))
+    both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE)
 
 
 @pytest.mark.parametrize("timestamps", [1, 0])
@@ -93,7 +104,7 @@ def test_a_real_server_is_a_client_of_its_own_service(lab, fullnat):
 def test_what_is_for_the_local_address_itself_stays_here(lab, fullnat):
     fullnat.add(one(lab, 80))
     get(lab.client, VIP)
-    with contextlib.closing(UdpEcho(lab.director, 7000)):
+    with contextlib.closing(UdpEcho(lab.director, 7000, address=LOCALS[0])):
         assert ask(lab.real["rs1"], LOCALS[0], 7000) == b"director x"
 
 
@@ -108,14 +119,12 @@ def test_sequence_numbers_and_timestamps_are_moved(lab, fullnat):
     ):
         for source in range(43000, 43006):
             get(lab.client, VIP, source_port=source)
-        wait_until(lambda: "\n".join(seen.lines).count("seq ") == 6, "six SYNs arrived")
-    text = "\n".join(seen.lines)
-    assert "incorrect" not in text
 
     def numbers(lines, after):
         words = " ".join(lines).replace(",", " ").split()
         return [int(words[i + 1]) for i, word in enumerate(words) if word == after]
 
+    assert len(numbers(seen.lines, "seq")) == 6
     assert not set(numbers(sent.lines, "seq")) & set(numbers(seen.lines, "seq"))
     assert not set(numbers(sent.lines, "val")) & set(numbers(seen.lines, "val"))
 
@@ -125,7 +134,7 @@ def test_a_port_in_time_wait_at_the_server_is_taken_again(lab, fullnat, timestam
     """One local port: each connection finds the last one's TIME_WAIT at the real server."""
     lab.client.sysctl(ipv4__tcp_timestamps=timestamps)
     fullnat.adm("config", "set", "--local-ports", "6000-6000")
-    fullnat.adm("laddr", "del", "--default", LOCALS[1])
+    laddr(lab, "del", LOCALS[1])
     fullnat.add(one(lab, 5000))
     server = lab.real["rs1"]
     with server.inside():
@@ -150,16 +159,20 @@ def test_a_port_in_time_wait_at_the_server_is_taken_again(lab, fullnat, timestam
             fullnat.adm("conn", "flush")
 
 
+def dropped(rvs):
+    return rvs.json("stats", "show")["counters"]["drop_no_port"]
+
+
 def test_no_port_left(lab, fullnat):
     fullnat.adm("config", "set", "--local-ports", "6000-6003")
     fullnat.add(one(lab, 5353, "udp"))
     with contextlib.closing(UdpEcho(lab.real["rs1"], 5353)):
         for _ in range(8):
             ask(lab.client, VIP, 5353)
-        before = fullnat.counters()["drop_no_port"]
+        before = dropped(fullnat)
         with pytest.raises(ConnectionRefusedError):
             ask(lab.client, VIP, 5353)
-        assert fullnat.counters()["drop_no_port"] == before + 1
+        assert dropped(fullnat) == before + 1
         fullnat.adm("conn", "flush")
         ask(lab.client, VIP, 5353)
 
@@ -190,9 +203,3 @@ def test_the_client_learns_that_a_port_is_closed(lab, fullnat):
     text = "\n".join(capture.lines)
     assert f"{VIP} > {CLIENT}: ICMP {VIP} udp port 5353 unreachable" in text
     assert "bad cksum" not in text and "wrong icmp cksum" not in text
-
-
-def test_a_local_address_is_the_directors_own(lab, fullnat):
-    refused = fullnat.adm("laddr", "add", "--default", lab.addresses["rs1"], check=False)
-    assert refused.returncode != 0 and lab.addresses["rs1"] in refused.stderr
-    assert DIRECTOR not in fullnat.adm("laddr", "list").stdout

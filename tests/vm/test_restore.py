@@ -57,7 +57,6 @@ BROKEN = {
     "the virtual address": line_of(80, 35, address=VIP),
     "no port": f"-A -t {VIP} -s rr",
     "persistence": f"-A -t {VIP}:81 -s rr -p 300",
-    "full NAT": f"-a -t {VIP}:80 -r 10.1.1.1:80 --fullnat -w 1",
     "service that is not there": line_of(8080, 1),
     "same dest again": line_of(80, 0),
     # Only the kernel knows.

@@ -203,7 +203,10 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::ModeUnsupported(mode),
         SpecError::Weight(number),
         SpecError::Timeout(number),
-        SpecError::LocalPorts(PortRange { first: number as u16, last: 1 }),
+        SpecError::LocalPorts(PortRange {
+            first: number as u16,
+            last: 1,
+        }),
     ];
     for error in &all {
         match error {

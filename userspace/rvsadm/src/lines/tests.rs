@@ -110,7 +110,6 @@ fn refused_with_a_reason() {
         assert!(problem.hint.is_some(), "{line}");
     }
     for (options, reason) in [
-        ("-b", "mode fullnat"),
         ("-x 5", "-x: a threshold"),
         ("-y 5", "-y: a threshold"),
         ("-w 65536", "weight 65536"),
