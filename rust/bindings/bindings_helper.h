@@ -2,6 +2,7 @@
 /* What bindgen reads; bindgen_parameters says which of it is emitted. */
 
 #include <linux/etherdevice.h>
+#include <linux/fprobe.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/jiffies.h>
@@ -26,6 +27,7 @@
 #include <net/route.h>
 
 #include "../helpers/helpers.h"
+#include "../../toa/helpers.h"
 
 /* Constants that bindgen cannot see, or of anonymous enums. */
 const u8 RUST_CONST_HELPER_RTN_UNICAST = RTN_UNICAST;

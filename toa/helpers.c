@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/ftrace.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/net.h>
+#include <linux/tcp.h>
+#include <net/inet_sock.h>
+#include <net/ipv6.h>
+#include <net/sock.h>
+
+#include "helpers.h"
+/* The helpers that both modules need. */
+#include "../rust/helpers/common.c"
+
+unsigned long toa_argument(void *regs, unsigned int n)
+{
+	return ftrace_regs_get_argument((struct ftrace_regs *)regs, n);
+}
+
+unsigned long toa_return_value(void *regs)
+{
+	return ftrace_regs_get_return_value((struct ftrace_regs *)regs);
+}
+
+struct net *toa_net_of_sock(const void *sk)
+{
+	return sock_net(sk);
+}
+
+const void *toa_sock_of_socket(const void *socket)
+{
+	return READ_ONCE(((const struct socket *)socket)->sk);
+}
+
+static void put_mapped(u8 to[16], __be32 from)
+{
+	ipv6_addr_set_v4mapped(from, (struct in6_addr *)to);
+}
+
+void toa_ends_of_sock(const void *socket, bool ipv4, struct toa_ends *ends)
+{
+	const struct sock *sk = socket;
+	const struct inet_sock *inet = inet_sk(sk);
+
+	ends->peer_port = inet->inet_dport;
+	ends->local_port = htons(inet->inet_num);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (!ipv4 && sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr)) {
+		memcpy(ends->peer, &sk->sk_v6_daddr, 16);
+		memcpy(ends->local, &sk->sk_v6_rcv_saddr, 16);
+		return;
+	}
+#endif
+	put_mapped(ends->peer, inet->inet_daddr);
+	put_mapped(ends->local, inet->inet_rcv_saddr);
+}
+
+void toa_read_segment(const void *packet, struct toa_segment *segment)
+{
+	const struct sk_buff *skb = packet;
+
+	segment->options = (const u8 *)(tcp_hdr(skb) + 1);
+	segment->options_len = tcp_optlen(skb);
+	segment->is_ipv4 = skb->protocol == htons(ETH_P_IP);
+	if (segment->is_ipv4)
+		put_mapped(segment->peer, ip_hdr(skb)->saddr);
+	else
+		memcpy(segment->peer, &ipv6_hdr(skb)->saddr, 16);
+}

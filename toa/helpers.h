@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What toa.ko reads of sockets, segments and probed calls: macros and inlines of the kernel. */
+
+#ifndef TOA_HELPERS_H
+#define TOA_HELPERS_H
+
+#include <linux/types.h>
+
+/* Both ends of a connection as they are on the wire; IPv4 addresses as ::ffff:a.b.c.d. */
+struct toa_ends {
+	u8 peer[16];
+	u8 local[16];
+	__be16 peer_port;
+	__be16 local_port;
+};
+
+/* What the options of a received TCP segment are, and who sent it. */
+struct toa_segment {
+	const u8 *options;
+	u32 options_len;
+	bool is_ipv4;
+	u8 peer[16];
+};
+
+/* linux/ftrace_regs.h; arguments from 0 on */
+unsigned long toa_argument(void *regs, unsigned int n);
+unsigned long toa_return_value(void *regs);
+
+/* net/sock.h */
+struct net *toa_net_of_sock(const void *sk);
+const void *toa_sock_of_socket(const void *socket);
+/* IPV4: the connection is, whatever the socket's family. */
+void toa_ends_of_sock(const void *sk, bool ipv4, struct toa_ends *ends);
+
+/* linux/tcp.h; the TCP header must be whole, as it is when a socket looks at it */
+void toa_read_segment(const void *skb, struct toa_segment *segment);
+
+#endif

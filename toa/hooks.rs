@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the option in a segment to the answer of `getpeername`.
+
+use core::net::SocketAddr;
+
+use kernel::{error::Result, prelude::*};
+
+use crate::{
+    kapi::{
+        netns::Net,
+        rcu::{self, Rcu, RcuBox},
+        receive::{self, Receiver, Receiving, Registrations},
+        sock::{Segment, Sock},
+        sock_map::SockMap,
+    },
+    state::{Counter, Netns, Tag, SOCKETS},
+};
+
+/// The receiver's hooks.
+pub(crate) struct Hooks {
+    // An option so that it can be dropped before what it uses.
+    receiving: Option<Receiving>,
+}
+
+impl Hooks {
+    /// Makes the map of sockets and starts. May sleep.
+    pub(crate) fn start() -> Result<Self> {
+        SOCKETS.replace(Some(RcuBox::new(SockMap::new()?, GFP_KERNEL)?));
+        let mut hooks = Self { receiving: None };
+        hooks.receiving = Some(receive::receive::<Toa>()?);
+        Ok(hooks)
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        self.receiving = None;
+        let guard = kernel::sync::rcu::read_lock();
+        if let Some(sockets) = SOCKETS.get(Rcu::of(&guard)) {
+            sockets.clear();
+        }
+        drop(guard);
+        SOCKETS.replace(None);
+        rcu::barrier();
+    }
+}
+
+struct Toa;
+
+static REGISTRATIONS: Registrations = Registrations::new();
+
+impl Receiver for Toa {
+    /// The client, where it is known.
+    type Offer = Option<SocketAddr>;
+
+    fn opening(net: &Net, segment: &Segment<'_>, rcu: Rcu<'_>) -> Option<Self::Offer> {
+        let client = Netns::of(net)?.client_of(segment, rcu);
+        // Also of a connection without the option something may be known by mistake.
+        let is_of_use = client.is_some() || !SOCKETS.get(rcu)?.is_empty();
+        is_of_use.then_some(client)
+    }
+
+    fn opened(sock: Sock<'_>, is_ipv4: bool, client: Self::Offer, rcu: Rcu<'_>) {
+        let (Some(sockets), Some(netns)) = (SOCKETS.get(rcu), Netns::of(sock.net())) else {
+            return;
+        };
+        let Some(client) = client else {
+            Self::closed(sock, rcu);
+            return;
+        };
+        let ends = sock.ends(is_ipv4);
+        let (inserted, old) = sockets.insert(sock, Tag { ends, client });
+        netns.count(match inserted {
+            Ok(()) => Counter::Learned,
+            Err(_) => Counter::NoMemory,
+        });
+        if old.is_some() {
+            netns.count(Counter::Forgotten);
+        }
+    }
+
+    fn asked(sock: Sock<'_>, rcu: Rcu<'_>) -> Option<(SocketAddr, SocketAddr)> {
+        let tag = SOCKETS.get(rcu)?.find(sock, rcu)?;
+        if sock.ends(false) != tag.ends {
+            return None;
+        }
+        if let Some(netns) = Netns::of(sock.net()) {
+            netns.count(Counter::Answered);
+        }
+        Some((tag.ends.peer, tag.client))
+    }
+
+    fn closed(sock: Sock<'_>, rcu: Rcu<'_>) {
+        let Some(sockets) = SOCKETS.get(rcu) else {
+            return;
+        };
+        if sockets.remove(sock, rcu).is_some() {
+            if let Some(netns) = Netns::of(sock.net()) {
+                netns.count(Counter::Forgotten);
+            }
+        }
+    }
+
+    fn registrations() -> &'static Registrations {
+        &REGISTRATIONS
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `toa.ko`, for real servers: programs see the address of the client that a director forwards
+//! for, not the director's.
+
+use kernel::prelude::*;
+
+#[path = "../rust/bindings/mod.rs"]
+mod bindings;
+// Its part of the engine.
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "../rust/engine/mod.rs"]
+mod engine;
+mod hooks;
+mod kapi;
+mod state;
+
+module! {
+    type: Toa,
+    name: "toa",
+    authors: ["The RVS authors"],
+    description: "The client's address on real servers behind a director",
+    license: "GPL",
+}
+
+/// The loaded module. Fields go in order: first no socket is looked at any more, then the
+/// namespaces lose their state, last what waits for a grace period goes.
+struct Toa {
+    _hooks: hooks::Hooks,
+    _namespaces: kapi::netns::Registered<state::Netns>,
+    _memory: Memory,
+}
+
+/// Outlives everything that was given to a grace period.
+struct Memory;
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        kapi::rcu::barrier();
+    }
+}
+
+impl kernel::Module for Toa {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // On an error what was made so far is dropped, in the same order as on unload.
+        let memory = Memory;
+        let namespaces = state::Netns::register()?;
+        let hooks = hooks::Hooks::start()?;
+        Ok(Self {
+            _hooks: hooks,
+            _namespaces: namespaces,
+            _memory: memory,
+        })
+    }
+}
