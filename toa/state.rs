@@ -4,11 +4,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use kernel::{
-    new_mutex,
-    prelude::*,
-    sync::Mutex,
-};
+use kernel::{new_mutex, prelude::*, sync::Mutex};
 
 use crate::{
     engine::{
@@ -26,9 +22,6 @@ use crate::{
 
 /// Most trusted networks of a namespace.
 pub(crate) const TRUSTED_MAX: usize = 256;
-
-/// Most kinds of options of a namespace.
-pub(crate) const KINDS_MAX: usize = 16;
 
 /// Something that is counted.
 #[derive(Clone, Copy)]

@@ -13,6 +13,7 @@ mod bindings;
 mod engine;
 mod hooks;
 mod kapi;
+mod netlink;
 mod state;
 
 module! {
@@ -23,9 +24,10 @@ module! {
     license: "GPL",
 }
 
-/// The loaded module. Fields go in order: first no socket is looked at any more, then the
-/// namespaces lose their state, last what waits for a grace period goes.
+/// The loaded module. Fields go in order: first nobody configures any more, then no socket is
+/// looked at, then the namespaces lose their state, last what waits for a grace period goes.
 struct Toa {
+    _family: netlink::Registration,
     _hooks: hooks::Hooks,
     _namespaces: kapi::netns::Registered<state::Netns>,
     _memory: Memory,
@@ -46,7 +48,9 @@ impl kernel::Module for Toa {
         let memory = Memory;
         let namespaces = state::Netns::register()?;
         let hooks = hooks::Hooks::start()?;
+        let family = netlink::register()?;
         Ok(Self {
+            _family: family,
             _hooks: hooks,
             _namespaces: namespaces,
             _memory: memory,

@@ -6,6 +6,7 @@
 //! descriptions), `table` (the change), [`event`] (listeners) and back through [`encode`]. Every
 //! refusal has an error number, a text and, where one attribute is to blame, that attribute.
 
+mod accept;
 mod batch;
 mod change;
 mod config;

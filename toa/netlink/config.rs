@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! config-get, trust-add, trust-del, kind-add, kind-del.
+
+use kernel::prelude::*;
+
+use super::{
+    generated::{cmd, main, trust},
+    namespace, policy,
+};
+use crate::{
+    engine::{
+        prefix::Prefix,
+        toa::{KIND_MAX, KIND_MIN},
+    },
+    kapi::genl::{attr_size, Attr, AttrIter, AttrPolicy, Attrs, Doit, Place, Request},
+    state::{Settings, TRUSTED_MAX},
+};
+
+/// Bytes of a trusted network in a message, and of all settings at most.
+const NETWORK_SIZE: usize = attr_size(attr_size(16) + attr_size(1));
+const SETTINGS_SIZE: usize =
+    NETWORK_SIZE * TRUSTED_MAX + attr_size(1) * (KIND_MAX as usize - KIND_MIN as usize + 1);
+
+/// config-get.
+pub(super) struct Get;
+
+impl Doit for Get {
+    const CMD: u8 = cmd::CONFIG_GET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONFIG_GET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let settings = namespace(request)?.present()?;
+        request.reply(cmd::CONFIG_GET, SETTINGS_SIZE, |w| {
+            for network in &settings.trusted {
+                w.nest(main::TRUST, |w| {
+                    match network.address() {
+                        core::net::IpAddr::V4(v4) => w.bytes(trust::ADDRESS, &v4.octets())?,
+                        core::net::IpAddr::V6(v6) => w.bytes(trust::ADDRESS, &v6.octets())?,
+                    }
+                    w.u8(trust::PREFIX_LENGTH, network.bits())
+                })?;
+            }
+            for kind in settings.kinds.iter() {
+                w.u8(main::KIND, kind)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// trust-add.
+pub(super) struct TrustAdd;
+
+impl Doit for TrustAdd {
+    const CMD: u8 = cmd::TRUST_ADD;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::TRUST_ADD);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let (nest, network) = network(request)?;
+        namespace(request)?.change(|settings: &mut Settings| {
+            if settings.trusted.contains(&network) {
+                return refuse(
+                    request,
+                    EEXIST,
+                    nest,
+                    format_args!("{network} is trusted already"),
+                );
+            }
+            if settings.trusted.push_within_capacity(network).is_err() {
+                return refuse(
+                    request,
+                    ENOSPC,
+                    nest,
+                    format_args!("{TRUSTED_MAX} networks are trusted, more are not kept"),
+                );
+            }
+            Ok(())
+        })
+    }
+}
+
+/// trust-del.
+pub(super) struct TrustDel;
+
+impl Doit for TrustDel {
+    const CMD: u8 = cmd::TRUST_DEL;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::TRUST_DEL);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let (nest, network) = network(request)?;
+        namespace(request)?.change(|settings: &mut Settings| {
+            let before = settings.trusted.len();
+            settings.trusted.retain(|other| *other != network);
+            if settings.trusted.len() < before {
+                return Ok(());
+            }
+            refuse(request, ENOENT, nest, format_args!("{network} is not trusted"))
+        })
+    }
+}
+
+/// kind-add.
+pub(super) struct KindAdd;
+
+impl Doit for KindAdd {
+    const CMD: u8 = cmd::KIND_ADD;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::KIND_ADD);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let (attr, kind) = kind(request)?;
+        namespace(request)?.change(|settings: &mut Settings| {
+            if settings.kinds.insert(kind) {
+                return Ok(());
+            }
+            refuse(request, EEXIST, attr, format_args!("kind {kind} is there already"))
+        })
+    }
+}
+
+/// kind-del.
+pub(super) struct KindDel;
+
+impl Doit for KindDel {
+    const CMD: u8 = cmd::KIND_DEL;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::KIND_DEL);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let (attr, kind) = kind(request)?;
+        namespace(request)?.change(|settings: &mut Settings| {
+            if settings.kinds.remove(kind) {
+                return Ok(());
+            }
+            refuse(request, ENOENT, attr, format_args!("kind {kind} is not there"))
+        })
+    }
+}
+
+/// The network that a request is about, and the nest it is in.
+fn network<'a>(request: &Request<'a>) -> Result<(Attr<'a>, Prefix)> {
+    let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
+    let nest = required(request, &attrs, None, main::TRUST, "trust")?;
+    let inner = table::<{ trust::POLICY.len() }>(request, nest.nested())?;
+    let at = required(request, &inner, Some(nest), trust::ADDRESS, "address")?;
+    let bits = required(request, &inner, Some(nest), trust::PREFIX_LENGTH, "prefix-length")?;
+    let Some(address) = at.address() else {
+        return refuse(request, EINVAL, at, format_args!("an address has 4 or 16 bytes"));
+    };
+    let Some(len) = bits.u8() else {
+        return refuse(request, EINVAL, bits, format_args!("prefix-length is malformed"));
+    };
+    match Prefix::new(address, len) {
+        Ok(network) => Ok((nest, network)),
+        Err(error) => refuse(request, EINVAL, nest, format_args!("{error}")),
+    }
+}
+
+/// The kind of option that a request is about; the policy has checked its range.
+fn kind<'a>(request: &Request<'a>) -> Result<(Attr<'a>, u8)> {
+    let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
+    let attr = required(request, &attrs, None, main::KIND, "kind")?;
+    match attr.u8() {
+        Some(kind) => Ok((attr, kind)),
+        None => refuse(request, EINVAL, attr, format_args!("kind is malformed")),
+    }
+}
+
+/// Refuses the request for what is in `attr`.
+fn refuse<T>(
+    request: &Request<'_>,
+    error: Error,
+    attr: Attr<'_>,
+    text: core::fmt::Arguments<'_>,
+) -> Result<T> {
+    Err(request.extack().refuse(error, Place::Attr(attr), text))
+}
+
+fn table<'a, const N: usize>(request: &Request<'a>, attrs: AttrIter<'a>) -> Result<Attrs<'a, N>> {
+    Attrs::new(attrs).or_else(|twice| {
+        refuse(request, EINVAL, twice, format_args!("the attribute is there twice"))
+    })
+}
+
+fn required<'a, const N: usize>(
+    request: &Request<'a>,
+    attrs: &Attrs<'a, N>,
+    nest: Option<Attr<'a>>,
+    kind: u16,
+    name: &str,
+) -> Result<Attr<'a>> {
+    attrs.get(kind).ok_or_else(|| {
+        let place = Place::Missing { nest, kind };
+        let extack = request.extack();
+        extack.refuse(EINVAL, place, format_args!("{name} is missing"))
+    })
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+// Made by scripts/gen-netlink from toa/toa.yaml; change that and run the script.
+
+//! Numbers and policies of the generic netlink family `toa`.
+//!
+//! Configuration and state of the receiver on real servers, which gives programs the client's
+//! address that a director carries in a TCP option: whom to believe, in which options, and what
+//! came of it, all per network namespace. Every operation needs CAP_NET_ADMIN in the namespace's
+//! user namespace. Validation is strict; every refusal carries an extended ack with a text.
+
+// Each side uses its part.
+#![allow(dead_code)]
+
+/// Name the family registers.
+pub const FAMILY_NAME: &str = "toa";
+
+/// Version in the generic netlink header.
+pub const FAMILY_VERSION: u8 = 1;
+
+/// Values a number may have, both ends included, in host order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Smallest value.
+    pub min: u64,
+    /// Largest value.
+    pub max: u64,
+}
+
+impl Range {
+    /// Whatever fits the type.
+    pub const ANY: Self = Self {
+        min: 0,
+        max: u64::MAX,
+    };
+}
+
+/// What a request's attribute must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// No such attribute; refused.
+    Unspec,
+    /// One byte.
+    U8(Range),
+    /// Two bytes, host order.
+    U16(Range),
+    /// Two bytes, network order.
+    U16Be(Range),
+    /// Four bytes, host order.
+    U32(Range),
+    /// Eight bytes, host order.
+    U64(Range),
+    /// Four or eight bytes, host order (`NLA_UINT`).
+    Uint(Range),
+    /// Text that ends with a zero byte.
+    NulString {
+        /// Bytes at most, the zero not counted; 0 is no limit.
+        max_len: u16,
+    },
+    /// Bytes.
+    Binary {
+        /// Bytes at most; 0 is no limit.
+        max_len: u16,
+    },
+    /// Attributes of that set.
+    Nested(Set),
+}
+
+/// A request that userspace can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// Its command number, of [`cmd`].
+    pub cmd: u8,
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Whether it needs `CAP_NET_ADMIN` in the namespace's user namespace.
+    pub uns_admin: bool,
+    /// Attributes of [`main`] that a `do` request may carry; `None` when there is no `do`.
+    pub do_request: Option<&'static [u16]>,
+    /// Attributes of [`main`] that a `dump` request may carry; `None` when there is no `dump`.
+    pub dump_request: Option<&'static [u16]>,
+}
+
+/// An attribute set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Top level of every message.
+    Main,
+    /// A network.
+    Trust,
+    /// What happened in the namespace since the module was loaded.
+    Counters,
+}
+
+impl Set {
+    /// All sets, in the spec's order.
+    pub const ALL: [Self; 3] = [Self::Main, Self::Trust, Self::Counters];
+
+    /// Name in the spec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Trust => "trust",
+            Self::Counters => "counters",
+        }
+    }
+
+    /// What each of its attributes must be, by number.
+    pub const fn policy(self) -> &'static [Policy] {
+        match self {
+            Self::Main => &main::POLICY,
+            Self::Trust => &trust::POLICY,
+            Self::Counters => &counters::POLICY,
+        }
+    }
+}
+
+/// Commands, as in the generic netlink header.
+pub mod cmd {
+    /// The trusted networks and the kinds of options.
+    pub const CONFIG_GET: u8 = 1;
+    /// Believe addresses from a network.
+    pub const TRUST_ADD: u8 = 2;
+    /// Believe no more addresses from a network; connections that there are keep theirs.
+    pub const TRUST_DEL: u8 = 3;
+    /// Take addresses from options of a kind.
+    pub const KIND_ADD: u8 = 4;
+    /// Take no more addresses from options of a kind.
+    pub const KIND_DEL: u8 = 5;
+    /// The counters.
+    pub const STATS_GET: u8 = 6;
+    /// Highest number in use.
+    pub const MAX: u8 = 6;
+}
+
+/// Top level of every message.
+pub mod main {
+    use super::{Policy, Range, Set};
+
+    /// A network whose addresses are believed; a request has one.
+    ///
+    /// Type: nest of `trust`, may come many times.
+    pub const TRUST: u16 = 1;
+    /// Kind of the TCP options that carry addresses; a request has one.
+    ///
+    /// Type: u8, may come many times, min 70, max 254.
+    pub const KIND: u16 = 2;
+    /// `counters`.
+    ///
+    /// Type: nest of `counters`.
+    pub const COUNTERS: u16 = 3;
+    /// Highest number in use.
+    pub const MAX: u16 = 3;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Nested(Set::Trust),
+        Policy::U8(Range { min: 70, max: 254 }),
+        Policy::Nested(Set::Counters),
+    ];
+}
+
+/// A network.
+pub mod trust {
+    use super::{Policy, Range};
+
+    /// Its first address, 4 or 16 bytes.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 1;
+    /// How many bits of the address count.
+    ///
+    /// Type: u8, max 128.
+    pub const PREFIX_LENGTH: u16 = 2;
+    /// Highest number in use.
+    pub const MAX: u16 = 2;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Binary { max_len: 16 },
+        Policy::U8(Range { min: 0, max: 128 }),
+    ];
+}
+
+/// What happened in the namespace since the module was loaded.
+pub mod counters {
+    use super::{Policy, Range};
+
+    /// Connections whose client is known now.
+    ///
+    /// Type: uint.
+    pub const SOCKETS_NOW: u16 = 1;
+    /// Connections whose client became known.
+    ///
+    /// Type: uint.
+    pub const LEARNED: u16 = 2;
+    /// Times that a program was told a client's address.
+    ///
+    /// Type: uint.
+    pub const ANSWERED: u16 = 3;
+    /// Options from peers that are not trusted, ignored.
+    ///
+    /// Type: uint.
+    pub const UNTRUSTED: u16 = 4;
+    /// Segments whose options have a length that lies, ignored.
+    ///
+    /// Type: uint.
+    pub const MALFORMED: u16 = 5;
+    /// Options that are neither 8 nor 20 bytes long, ignored.
+    ///
+    /// Type: uint.
+    pub const WRONG_LENGTH: u16 = 6;
+    /// Segments with more than one option, ignored.
+    ///
+    /// Type: uint.
+    pub const TWICE: u16 = 7;
+    /// Options with port 0 or an address that no client has, ignored.
+    ///
+    /// Type: uint.
+    pub const BAD_ADDRESS: u16 = 8;
+    /// Addresses that there was no memory to keep.
+    ///
+    /// Type: uint.
+    pub const NO_MEMORY: u16 = 9;
+    /// Highest number in use.
+    pub const MAX: u16 = 9;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
+/// Requests, by rising command number.
+pub const OPS: [Op; 6] = [
+    Op {
+        cmd: cmd::CONFIG_GET,
+        name: "config-get",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::TRUST_ADD,
+        name: "trust-add",
+        uns_admin: true,
+        do_request: Some(&[main::TRUST]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::TRUST_DEL,
+        name: "trust-del",
+        uns_admin: true,
+        do_request: Some(&[main::TRUST]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::KIND_ADD,
+        name: "kind-add",
+        uns_admin: true,
+        do_request: Some(&[main::KIND]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::KIND_DEL,
+        name: "kind-del",
+        uns_admin: true,
+        do_request: Some(&[main::KIND]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::STATS_GET,
+        name: "stats-get",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+];

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `toa`, as `toa.yaml` describes it.
+
+#[path = "../../rust/netlink/accept.rs"]
+mod accept;
+mod config;
+// Its items are `pub` for the userspace crate that includes the same file.
+#[allow(unreachable_pub)]
+mod generated;
+mod policy;
+mod stats;
+
+use kernel::error::{code::ENODEV, Result};
+
+pub(crate) use crate::kapi::genl::Registration;
+
+use crate::{
+    kapi::genl::{Family, Op, Place, Request},
+    state::Netns,
+};
+use generated::{FAMILY_NAME, FAMILY_VERSION, OPS};
+
+static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &[]);
+
+static HANDLERS: [Op; 6] = as_in_spec([
+    Op::doit::<config::Get>(),
+    Op::doit::<config::TrustAdd>(),
+    Op::doit::<config::TrustDel>(),
+    Op::doit::<config::KindAdd>(),
+    Op::doit::<config::KindDel>(),
+    Op::doit::<stats::Get>(),
+]);
+
+/// Checks at compile time that every operation of the spec has its handler, in the order that the
+/// core wants, and that there is no other.
+const fn as_in_spec(handlers: [Op; 6]) -> [Op; 6] {
+    assert!(OPS.len() == handlers.len());
+    let mut i = 0;
+    while i < OPS.len() {
+        assert!(OPS[i].uns_admin && OPS[i].dump_request.is_none());
+        assert!(handlers[i].cmd() == OPS[i].cmd && !handlers[i].is_dump());
+        i += 1;
+    }
+    handlers
+}
+
+/// Registers the family. Do it last when the module is loaded, and drop what it gives first when
+/// it is unloaded: requests use the state of namespaces.
+///
+/// # Errors
+///
+/// `EEXIST` when another family has the name; `ENOMEM`.
+pub(crate) fn register() -> Result<Registration> {
+    FAMILY.register()
+}
+
+/// The state of the namespace a request was sent in.
+fn namespace<'a>(request: &Request<'a>) -> Result<&'a Netns> {
+    Netns::of(request.net()).ok_or_else(|| {
+        let text = format_args!("the network namespace is going away");
+        request.extack().refuse(ENODEV, Place::Message, text)
+    })
+}

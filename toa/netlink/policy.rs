@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Policies of requests, made at compile time from the generated tables.
+
+use super::{
+    accept::{accept, find},
+    generated::{main, trust},
+};
+use crate::kapi::genl::AttrPolicy;
+
+static TRUST: [AttrPolicy; trust::POLICY.len()] = accept(
+    &trust::POLICY,
+    &[trust::ADDRESS, trust::PREFIX_LENGTH],
+    &[],
+);
+
+/// The policy of a `do` request.
+///
+/// # Panics
+///
+/// At compile time, when the spec has no such operation.
+pub(super) const fn of_do(cmd: u8) -> [AttrPolicy; main::POLICY.len()] {
+    match find(cmd).do_request {
+        Some(accepted) => accept(&main::POLICY, accepted, &[(main::TRUST, &TRUST)]),
+        None => panic!("the spec has no `do` for this command"),
+    }
+}
