@@ -71,10 +71,13 @@ pub(crate) struct Family {
 
 impl Family {
     /// Asks the kernel for the family's numbers.
-    pub(crate) fn resolve<D: Datagrams>(exchange: &mut Exchange<D>) -> Result<Self, Error> {
+    pub(crate) fn resolve<D: Datagrams>(
+        exchange: &mut Exchange<D>,
+        name: &str,
+    ) -> Result<Self, Error> {
         let question = GenlMessage::from_payload(GenlCtrl {
             cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(FAMILY_NAME.to_owned())],
+            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
         });
         let mut found = None;
         let asked = exchange.run(
@@ -138,7 +141,7 @@ impl<D: Datagrams> Client<D> {
     /// Finds the family over `datagrams`.
     pub fn over(datagrams: D) -> Result<Self, Error> {
         let mut exchange = Exchange::new(datagrams);
-        let family = Family::resolve(&mut exchange)?;
+        let family = Family::resolve(&mut exchange, FAMILY_NAME)?;
         exchange.speak_rvs();
         Ok(Self { exchange, family })
     }

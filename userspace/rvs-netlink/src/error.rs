@@ -12,6 +12,9 @@ pub enum Error {
     /// The family `rvs` is not registered in this kernel.
     #[error("the rvs module is not loaded")]
     NotLoaded,
+    /// The family `toa` is not registered in this kernel.
+    #[error("the toa module is not loaded")]
+    ReceiverNotLoaded,
     /// The kernel refused the request.
     #[error("{0}")]
     Refused(Refusal),

@@ -11,7 +11,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::client::Family;
 use crate::exchange::Messages;
-use crate::generated::cmd;
+use crate::generated::{cmd, FAMILY_NAME};
 use crate::{Datagrams, Error, Exchange, NetlinkSocket, Reply};
 
 /// What happened.
@@ -59,7 +59,10 @@ pub struct Events {
 impl Events {
     /// Subscribes; from here on no change goes unnoticed.
     pub fn subscribe() -> Result<Self, Error> {
-        let family = Family::resolve(&mut Exchange::new(NetlinkSocket::open(NETLINK_GENERIC)?))?;
+        let family = Family::resolve(
+            &mut Exchange::new(NetlinkSocket::open(NETLINK_GENERIC)?),
+            FAMILY_NAME,
+        )?;
         let group = family.events.ok_or(Error::Missing("group of events"))?;
         let mut socket = NetlinkSocket::open(NETLINK_GENERIC)?;
         socket.subscribe(group)?;

@@ -5,6 +5,7 @@
 //! - [`Request`] and [`Reply`] are the messages, typed; [`attr`] puts them on the wire.
 //! - [`Transport`] is what a program talks to: [`Client`] over a blocking socket, or a fake.
 //! - [`Events`] reads the multicast group of changes.
+//! - [`toa`] is the same for the family `toa`, the receiver on real servers.
 //! - [`Error`] keeps what the kernel said apart: its text, the attribute it blames, the errno.
 //!
 //! The numbers come from `rust/netlink/rvs.yaml`, through the same generated file as the kernel's.
@@ -24,6 +25,7 @@ mod request;
 mod service;
 mod socket;
 mod stats;
+pub mod toa;
 
 /// Numbers and policies of the family, made from the spec.
 #[path = "../../../rust/netlink/generated.rs"]

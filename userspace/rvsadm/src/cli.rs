@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{config, conn, dest, monitor, restore, rs, save, service, stats};
+use crate::{config, conn, dest, monitor, restore, rs, save, service, stats, toa};
 
 const AFTER_HELP: &str = "\
 Names:
@@ -68,6 +68,9 @@ pub enum Command {
     /// Prepare this host (or namespace) to be a real server
     #[command(subcommand)]
     Rs(rs::Command),
+    /// The receiver on a real server (toa.ko): programs see the client, not the director
+    #[command(subcommand)]
+    Toa(toa::Command),
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod save;
 mod service;
 mod snapshot;
 mod stats;
+mod toa;
 mod values;
 mod views;
 
@@ -77,5 +78,6 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Monitor(arguments) => monitor::run(arguments, context),
         Command::Rs(command) => rs::run(command, context),
+        Command::Toa(command) => toa::run(command, context),
     }
 }

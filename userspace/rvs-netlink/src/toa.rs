@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Client of the family `toa`, the receiver on real servers.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{DecodeError, Emitable, ParseableParametrized};
+use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
+use netlink_sys::protocols::NETLINK_GENERIC;
+use rvs_engine::prefix::Prefix;
+
+use crate::attr::{received, required, Attr};
+use crate::client::Family;
+use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
+
+/// Numbers and policies of the family, made from the spec.
+#[path = "../../../toa/netlink/generated.rs"]
+pub mod generated;
+
+use generated::{cmd, counters, main, trust, FAMILY_NAME, FAMILY_VERSION};
+
+/// Names of the counters by number, from 1 on, as the spec spells them.
+const COUNTERS: [&str; counters::MAX as usize] = [
+    "sockets-now",
+    "learned",
+    "answered",
+    "untrusted",
+    "malformed",
+    "wrong-length",
+    "twice",
+    "bad-address",
+    "no-memory",
+];
+
+/// What a program asks of the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The trusted networks and the kinds of options.
+    ConfigGet,
+    /// Believe addresses from a network.
+    TrustAdd(Prefix),
+    /// Believe no more addresses from a network.
+    TrustDel(Prefix),
+    /// Take addresses from options of a kind.
+    KindAdd(u8),
+    /// Take no more addresses from options of a kind.
+    KindDel(u8),
+    /// The counters.
+    StatsGet,
+}
+
+impl Request {
+    /// Its command number.
+    pub fn command(&self) -> u8 {
+        match self {
+            Self::ConfigGet => cmd::CONFIG_GET,
+            Self::TrustAdd(_) => cmd::TRUST_ADD,
+            Self::TrustDel(_) => cmd::TRUST_DEL,
+            Self::KindAdd(_) => cmd::KIND_ADD,
+            Self::KindDel(_) => cmd::KIND_DEL,
+            Self::StatsGet => cmd::STATS_GET,
+        }
+    }
+
+    /// Its attributes.
+    pub fn attributes(&self) -> Vec<Attr> {
+        match self {
+            Self::ConfigGet | Self::StatsGet => Vec::new(),
+            Self::TrustAdd(network) | Self::TrustDel(network) => vec![network_attribute(network)],
+            Self::KindAdd(kind) | Self::KindDel(kind) => vec![Attr::u8(main::KIND, *kind)],
+        }
+    }
+}
+
+fn network_attribute(network: &Prefix) -> Attr {
+    Attr::nest(
+        main::TRUST,
+        vec![
+            Attr::address(trust::ADDRESS, network.address()),
+            Attr::u8(trust::PREFIX_LENGTH, network.bits()),
+        ],
+    )
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+struct RequestMessage {
+    command: u8,
+    attributes: Vec<Attr>,
+}
+
+impl GenlFamily for RequestMessage {
+    fn family_name() -> &'static str {
+        FAMILY_NAME
+    }
+
+    fn command(&self) -> u8 {
+        self.command
+    }
+
+    fn version(&self) -> u8 {
+        FAMILY_VERSION
+    }
+}
+
+impl Emitable for RequestMessage {
+    fn buffer_len(&self) -> usize {
+        self.attributes.as_slice().buffer_len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        self.attributes.as_slice().emit(buffer);
+    }
+}
+
+/// What the receiver answers; which parts it has follows from the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Networks whose addresses are believed.
+    pub trusted: Vec<Prefix>,
+    /// Kinds of the options that carry addresses.
+    pub kinds: Vec<u8>,
+    /// Counters with their names in the spec.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+impl Reply {
+    /// Its attributes, as the kernel sends them.
+    pub fn attributes(&self) -> Vec<Attr> {
+        let mut all: Vec<_> = self.trusted.iter().map(network_attribute).collect();
+        all.extend(self.kinds.iter().map(|kind| Attr::u8(main::KIND, *kind)));
+        if !self.counters.is_empty() {
+            let numbered = (1..).zip(&self.counters);
+            let nest = numbered.map(|(kind, (_, value))| Attr::uint(kind, *value));
+            all.push(Attr::nest(main::COUNTERS, nest.collect()));
+        }
+        all
+    }
+}
+
+impl ParseableParametrized<[u8], GenlHeader> for Reply {
+    fn parse_with_param(bytes: &[u8], _header: GenlHeader) -> Result<Self, DecodeError> {
+        let mut reply = Self::default();
+        for attribute in received(bytes) {
+            let attribute = attribute?;
+            match attribute.kind() {
+                main::TRUST => reply.trusted.push(network(attribute.bytes())?),
+                main::KIND => reply.kinds.push(attribute.u8("kind")?),
+                main::COUNTERS => reply.counters = counts(attribute.bytes())?,
+                _ => {}
+            }
+        }
+        Ok(reply)
+    }
+}
+
+fn network(bytes: &[u8]) -> Result<Prefix, DecodeError> {
+    let (mut address, mut bits): (Option<IpAddr>, Option<u8>) = (None, None);
+    for attribute in received(bytes) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            trust::ADDRESS => address = Some(attribute.address("address")?),
+            trust::PREFIX_LENGTH => bits = Some(attribute.u8("prefix length")?),
+            _ => {}
+        }
+    }
+    let (address, bits) = (
+        required(address, "address")?,
+        required(bits, "prefix length")?,
+    );
+    Prefix::new(address, bits).map_err(|error| DecodeError::from(error.to_string()))
+}
+
+fn counts(bytes: &[u8]) -> Result<Vec<(&'static str, u64)>, DecodeError> {
+    let mut counts = COUNTERS.map(|name| (name, 0));
+    for attribute in received(bytes) {
+        let attribute = attribute?;
+        let index = usize::from(attribute.kind()).checked_sub(1);
+        if let Some((name, value)) = index.and_then(|index| counts.get_mut(index)) {
+            *value = attribute.uint(name)?;
+        }
+    }
+    Ok(counts.to_vec())
+}
+
+/// Takes requests to the receiver, or to what stands in for it.
+pub trait Transport {
+    /// Makes a request; the answer is empty where there is only an ack.
+    fn call(&mut self, request: &Request) -> Result<Reply, Error>;
+}
+
+/// A client of the module in the current network namespace.
+pub struct Client<D = NetlinkSocket> {
+    exchange: Exchange<D>,
+    family: Family,
+}
+
+impl Client {
+    /// Opens a socket and finds the family; [`Error::ReceiverNotLoaded`] when it is not there.
+    pub fn connect() -> Result<Self, Error> {
+        Self::over(NetlinkSocket::open(NETLINK_GENERIC)?)
+    }
+}
+
+impl<D: Datagrams> Client<D> {
+    /// Finds the family over `datagrams`.
+    pub fn over(datagrams: D) -> Result<Self, Error> {
+        let mut exchange = Exchange::new(datagrams);
+        let family = match Family::resolve(&mut exchange, FAMILY_NAME) {
+            Err(Error::NotLoaded) => return Err(Error::ReceiverNotLoaded),
+            found => found?,
+        };
+        Ok(Self { exchange, family })
+    }
+}
+
+impl<D: Datagrams> Transport for Client<D> {
+    fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+        let mut message = GenlMessage::from_payload(RequestMessage {
+            command: request.command(),
+            attributes: request.attributes(),
+        });
+        message.set_resolved_family_id(self.family.id);
+        let mut answer = Reply::default();
+        self.exchange
+            .run(message, Replies::One, 0, &mut |reply: GenlMessage<
+                Reply,
+            >| {
+                answer = reply.payload;
+                Ok(())
+            })?;
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attr::encode;
+
+    fn prefix(address: &str, bits: u8) -> Prefix {
+        Prefix::new(address.parse().unwrap(), bits).unwrap()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Reply, DecodeError> {
+        let header = GenlHeader { cmd: 1, version: 1 };
+        Reply::parse_with_param(bytes, header)
+    }
+
+    #[test]
+    fn names_of_counters_are_those_of_the_spec() {
+        let spec = include_str!("../../../toa/toa.yaml");
+        let set = spec.split("    name: counters\n    doc:").nth(1).unwrap();
+        let set = set.split("\noperations:").next().unwrap();
+        let names: Vec<_> = set
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("name: "))
+            .collect();
+        assert_eq!(names, COUNTERS);
+    }
+
+    #[test]
+    fn known_bytes_of_a_request() {
+        let request = Request::TrustAdd(prefix("192.0.2.0", 24));
+        assert_eq!(request.command(), 2);
+        assert_eq!(
+            encode(&request.attributes()),
+            [20, 0, 1, 0x80, 8, 0, 1, 0, 192, 0, 2, 0, 5, 0, 2, 0, 24, 0, 0, 0]
+        );
+        let request = Request::KindAdd(200);
+        assert_eq!(encode(&request.attributes()), [5, 0, 2, 0, 200, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_reply_comes_back_as_it_was_sent() {
+        let mut counters: Vec<_> = COUNTERS.into_iter().zip(1..).collect();
+        counters[2].1 = u64::MAX;
+        let reply = Reply {
+            trusted: vec![prefix("192.0.2.0", 24), prefix("2001:db8::", 32)],
+            kinds: vec![200, 254],
+            counters,
+        };
+        assert_eq!(parse(&encode(&reply.attributes())).unwrap(), reply);
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        let nest = |attributes| encode(&[Attr::nest(main::TRUST, attributes)]);
+        assert!(parse(&nest(vec![Attr::u8(trust::PREFIX_LENGTH, 8)])).is_err());
+        let address = Attr::address(trust::ADDRESS, "192.0.2.1".parse().unwrap());
+        assert!(parse(&nest(vec![address.clone()])).is_err());
+        let bits = Attr::u8(trust::PREFIX_LENGTH, 33);
+        assert!(parse(&nest(vec![address, bits])).is_err());
+    }
+}

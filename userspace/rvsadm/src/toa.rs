@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm toa`: the receiver on real servers.
+
+use std::net::IpAddr;
+
+use clap::Subcommand;
+use rvs_engine::prefix::Prefix;
+use rvs_engine::toa::{KIND_MAX, KIND_MIN};
+use rvs_netlink::toa::{Client, Reply, Request, Transport};
+use rvs_netlink::Error;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Table;
+use crate::views::Numbers;
+
+/// Said where no network is trusted.
+const NOBODY: &str = "nobody is trusted: no address is believed; see: rvsadm toa trust add --help";
+
+/// What to do with the receiver.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show whom the receiver believes, and in which options
+    #[command(after_help = "JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…],\"kinds\":[N,…]}")]
+    Show,
+    /// Networks of the directors, whose word on a client's address is believed
+    #[command(subcommand)]
+    Trust(Trust),
+    /// Kinds of the TCP options that carry addresses
+    #[command(subcommand)]
+    Kind(Kind),
+    /// Show what came of it
+    #[command(after_help = "JSON: {\"counters\":{\"sockets_now\":N,…}}")]
+    Stats,
+}
+
+/// What to do with trusted networks.
+#[derive(Debug, Subcommand)]
+pub enum Trust {
+    /// Believe the addresses that a network's hosts tell
+    #[command(after_help = "\
+Name the addresses from which the directors connect to this real server, and no others:
+whoever is trusted can claim to be anyone.
+
+Example:
+  rvsadm toa trust add 192.0.2.0/24")]
+    Add {
+        /// ADDRESS/LENGTH; without a length that address alone
+        #[arg(value_name = "PREFIX", value_parser = network)]
+        network: Prefix,
+    },
+    /// Believe them no more; connections that there are keep their address
+    Del {
+        /// As it is listed
+        #[arg(value_name = "PREFIX", value_parser = network)]
+        network: Prefix,
+    },
+    /// List the trusted networks
+    #[command(after_help = "JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…]}")]
+    List,
+}
+
+/// What to do with kinds of options.
+#[derive(Debug, Subcommand)]
+pub enum Kind {
+    /// Take addresses from options of this kind, besides others
+    #[command(after_help = "\
+254 is the usual kind, and there from the start; some directors use 200, 252 or 253.")]
+    Add {
+        /// The kind's number
+        #[arg(value_name = "N", value_parser = kind())]
+        kind: u8,
+    },
+    /// Take no more addresses from options of this kind
+    Del {
+        /// The kind's number
+        #[arg(value_name = "N", value_parser = kind())]
+        kind: u8,
+    },
+    /// List the kinds
+    #[command(after_help = "JSON: {\"kinds\":[N,…]}")]
+    List,
+}
+
+/// Reads `192.0.2.0/24` or an address alone.
+fn network(text: &str) -> Result<Prefix, String> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| format!("{address:?} is no address; a network is like 192.0.2.0/24"))?;
+    let bits = match (text.contains('/'), address) {
+        (false, IpAddr::V4(_)) => 32,
+        (false, IpAddr::V6(_)) => 128,
+        (true, _) => bits
+            .parse()
+            .map_err(|_| format!("{bits:?} is no prefix length"))?,
+    };
+    Prefix::new(address, bits).map_err(|error| error.to_string())
+}
+
+fn kind() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(i64::from(KIND_MIN)..=i64::from(KIND_MAX))
+}
+
+/// The receiver of this kernel, connected to at the request.
+struct Kernel;
+
+impl Transport for Kernel {
+    fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+        Client::connect()?.call(request)
+    }
+}
+
+/// What is listed, as JSON.
+#[derive(Serialize)]
+struct Document {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kinds: Option<Vec<u8>>,
+}
+
+/// The counters as JSON.
+#[derive(Serialize)]
+struct Stats {
+    counters: Numbers,
+}
+
+/// Does it.
+pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    run_with(command, &mut Kernel, context)
+}
+
+fn run_with(
+    command: Command,
+    receiver: &mut dyn Transport,
+    context: &mut Context<'_>,
+) -> Result<(), Failure> {
+    let (what, request) = match command {
+        Command::Show => return list(receiver, context, true, true),
+        Command::Trust(Trust::List) => return list(receiver, context, true, false),
+        Command::Kind(Kind::List) => return list(receiver, context, false, true),
+        Command::Stats => return stats(receiver, context),
+        Command::Trust(Trust::Add { network }) => {
+            (format!("trust {network}"), Request::TrustAdd(network))
+        }
+        Command::Trust(Trust::Del { network }) => (
+            format!("trust {network} no more"),
+            Request::TrustDel(network),
+        ),
+        Command::Kind(Kind::Add { kind }) => (format!("add kind {kind}"), Request::KindAdd(kind)),
+        Command::Kind(Kind::Del { kind }) => {
+            (format!("remove kind {kind}"), Request::KindDel(kind))
+        }
+    };
+    receiver
+        .call(&request)
+        .map_err(|error| Failure::kernel(what, error))?;
+    context.done()
+}
+
+fn list(
+    receiver: &mut dyn Transport,
+    context: &mut Context<'_>,
+    networks: bool,
+    kinds: bool,
+) -> Result<(), Failure> {
+    let reply = receiver
+        .call(&Request::ConfigGet)
+        .map_err(|error| Failure::kernel("show the receiver's settings", error))?;
+    let named = reply.trusted.iter().map(ToString::to_string).collect();
+    let document = Document {
+        trusted: networks.then_some(named),
+        kinds: kinds.then_some(reply.kinds),
+    };
+    if networks && reply.trusted.is_empty() && !context.json {
+        eprintln!("rvsadm: warning: {NOBODY}");
+    }
+    context.print(&document, |document| {
+        let mut table = Table::new(&["SETTING", "VALUE"], &[]);
+        for network in document.trusted.iter().flatten() {
+            table.row(["trust".to_owned(), network.clone()]);
+        }
+        for kind in document.kinds.iter().flatten() {
+            table.row(["kind".to_owned(), kind.to_string()]);
+        }
+        table
+    })
+}
+
+fn stats(receiver: &mut dyn Transport, context: &mut Context<'_>) -> Result<(), Failure> {
+    let reply = receiver
+        .call(&Request::StatsGet)
+        .map_err(|error| Failure::kernel("show the receiver's counters", error))?;
+    let document = Stats {
+        counters: Numbers(reply.counters),
+    };
+    context.print(&document, |document| {
+        let mut table = Table::new(&["COUNTER"], &["VALUE"]);
+        for (name, value) in &document.counters.0 {
+            table.row([(*name).to_owned(), value.to_string()]);
+        }
+        table
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeKernel;
+
+    /// Keeps what it was asked, and has one answer.
+    struct Fake(Vec<Request>, Reply);
+
+    impl Transport for Fake {
+        fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+            self.0.push(*request);
+            Ok(self.1.clone())
+        }
+    }
+
+    fn answer() -> Reply {
+        Reply {
+            trusted: vec![network("192.0.2.0/24").unwrap(), network("::1").unwrap()],
+            kinds: vec![200, 254],
+            counters: vec![("sockets-now", 3)],
+        }
+    }
+
+    fn printed(command: Command, json: bool) -> (Vec<Request>, String) {
+        let mut fake = Fake(Vec::new(), answer());
+        let mut out = Vec::new();
+        let mut context = Context {
+            kernel: &mut FakeKernel::default(),
+            out: &mut out,
+            json,
+        };
+        run_with(command, &mut fake, &mut context).unwrap();
+        (fake.0, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn networks_with_and_without_a_length() {
+        let said = |text| network(text).unwrap().to_string();
+        assert_eq!(said("192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(said("2001:db8::/32"), "2001:db8::/32");
+        for text in [
+            "",
+            "x",
+            "192.0.2.1/24",
+            "192.0.2.0/",
+            "::/129",
+            "192.0.2.0/-1",
+        ] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists() {
+        let (asked, table) = printed(Command::Show, false);
+        assert_eq!(asked, [Request::ConfigGet]);
+        assert_eq!(
+            table,
+            "SETTING  VALUE\ntrust    192.0.2.0/24\ntrust    ::1/128\nkind     200\nkind     254\n"
+        );
+        let (_, json) = printed(Command::Trust(Trust::List), true);
+        assert_eq!(json, "{\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n");
+        let (_, json) = printed(Command::Kind(Kind::List), true);
+        assert_eq!(json, "{\"kinds\":[200,254]}\n");
+        let (_, json) = printed(Command::Stats, true);
+        assert_eq!(json, "{\"counters\":{\"sockets_now\":3}}\n");
+    }
+
+    #[test]
+    fn changes() {
+        let network = network("192.0.2.0/24").unwrap();
+        let (asked, said) = printed(Command::Trust(Trust::Add { network }), false);
+        assert_eq!(
+            (asked, said.as_str()),
+            (vec![Request::TrustAdd(network)], "")
+        );
+        let (asked, said) = printed(Command::Kind(Kind::Del { kind: 254 }), true);
+        let ok = "{\"ok\":true}\n";
+        assert_eq!((asked, said.as_str()), (vec![Request::KindDel(254)], ok));
+    }
+}
