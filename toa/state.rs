@@ -153,7 +153,9 @@ impl Netns {
         let settings = self.settings(Rcu::of(&guard)).ok_or(ENODEV)?;
         copy.kinds = settings.kinds;
         for network in &settings.trusted {
-            copy.trusted.push_within_capacity(*network).map_err(|_| ENOMEM)?;
+            copy.trusted
+                .push_within_capacity(*network)
+                .map_err(|_| ENOMEM)?;
         }
         Ok(copy)
     }

@@ -9,10 +9,7 @@
 
 use core::{marker::PhantomData, net::SocketAddr};
 
-use kernel::{
-    prelude::*,
-    str::CStr,
-};
+use kernel::{prelude::*, str::CStr};
 
 use super::{
     netns::Net,

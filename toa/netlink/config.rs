@@ -95,7 +95,12 @@ impl Doit for TrustDel {
             if settings.trusted.len() < before {
                 return Ok(());
             }
-            refuse(request, ENOENT, nest, format_args!("{network} is not trusted"))
+            refuse(
+                request,
+                ENOENT,
+                nest,
+                format_args!("{network} is not trusted"),
+            )
         })
     }
 }
@@ -113,7 +118,12 @@ impl Doit for KindAdd {
             if settings.kinds.insert(kind) {
                 return Ok(());
             }
-            refuse(request, EEXIST, attr, format_args!("kind {kind} is there already"))
+            refuse(
+                request,
+                EEXIST,
+                attr,
+                format_args!("kind {kind} is there already"),
+            )
         })
     }
 }
@@ -131,7 +141,12 @@ impl Doit for KindDel {
             if settings.kinds.remove(kind) {
                 return Ok(());
             }
-            refuse(request, ENOENT, attr, format_args!("kind {kind} is not there"))
+            refuse(
+                request,
+                ENOENT,
+                attr,
+                format_args!("kind {kind} is not there"),
+            )
         })
     }
 }
@@ -142,12 +157,28 @@ fn network<'a>(request: &Request<'a>) -> Result<(Attr<'a>, Prefix)> {
     let nest = required(request, &attrs, None, main::TRUST, "trust")?;
     let inner = table::<{ trust::POLICY.len() }>(request, nest.nested())?;
     let at = required(request, &inner, Some(nest), trust::ADDRESS, "address")?;
-    let bits = required(request, &inner, Some(nest), trust::PREFIX_LENGTH, "prefix-length")?;
+    let bits = required(
+        request,
+        &inner,
+        Some(nest),
+        trust::PREFIX_LENGTH,
+        "prefix-length",
+    )?;
     let Some(address) = at.address() else {
-        return refuse(request, EINVAL, at, format_args!("an address has 4 or 16 bytes"));
+        return refuse(
+            request,
+            EINVAL,
+            at,
+            format_args!("an address has 4 or 16 bytes"),
+        );
     };
     let Some(len) = bits.u8() else {
-        return refuse(request, EINVAL, bits, format_args!("prefix-length is malformed"));
+        return refuse(
+            request,
+            EINVAL,
+            bits,
+            format_args!("prefix-length is malformed"),
+        );
     };
     match Prefix::new(address, len) {
         Ok(network) => Ok((nest, network)),
@@ -177,7 +208,12 @@ fn refuse<T>(
 
 fn table<'a, const N: usize>(request: &Request<'a>, attrs: AttrIter<'a>) -> Result<Attrs<'a, N>> {
     Attrs::new(attrs).or_else(|twice| {
-        refuse(request, EINVAL, twice, format_args!("the attribute is there twice"))
+        refuse(
+            request,
+            EINVAL,
+            twice,
+            format_args!("the attribute is there twice"),
+        )
     })
 }
 

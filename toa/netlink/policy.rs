@@ -8,11 +8,8 @@ use super::{
 };
 use crate::kapi::genl::AttrPolicy;
 
-static TRUST: [AttrPolicy; trust::POLICY.len()] = accept(
-    &trust::POLICY,
-    &[trust::ADDRESS, trust::PREFIX_LENGTH],
-    &[],
-);
+static TRUST: [AttrPolicy; trust::POLICY.len()] =
+    accept(&trust::POLICY, &[trust::ADDRESS, trust::PREFIX_LENGTH], &[]);
 
 /// The policy of a `do` request.
 ///
