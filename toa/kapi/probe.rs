@@ -106,6 +106,10 @@ impl Drop for Probing {
 }
 
 /// The C side of [`Probe::entry`].
+///
+/// # Safety
+///
+/// Only for the kernel, as a handler of a probe of the same type.
 unsafe extern "C" fn entry<P: Probe>(
     _fprobe: *mut bindings::fprobe,
     _entry: c_ulong,
@@ -127,6 +131,10 @@ unsafe extern "C" fn entry<P: Probe>(
 }
 
 /// The C side of [`Probe::exit`].
+///
+/// # Safety
+///
+/// Only for the kernel, as a handler of a probe of the same type.
 unsafe extern "C" fn exit<P: Probe>(
     _fprobe: *mut bindings::fprobe,
     _entry: c_ulong,
