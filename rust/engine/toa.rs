@@ -48,7 +48,7 @@ impl Kinds {
     #[inline]
     pub fn has(&self, kind: u8) -> bool {
         let word = self.0.get(usize::from(kind >> 6));
-        word.is_some_and(|word| word >> (kind & 63) & 1 != 0)
+        word.is_some_and(|word| (word >> (kind & 63)) & 1 != 0)
     }
 
     /// Puts `kind` in; false when it was.

@@ -819,10 +819,7 @@ pub mod laddr {
     pub const MAX: u16 = 1;
 
     /// What each attribute must be, by number.
-    pub const POLICY: [Policy; MAX as usize + 1] = [
-        Policy::Unspec,
-        Policy::Binary { max_len: 16 },
-    ];
+    pub const POLICY: [Policy; MAX as usize + 1] = [Policy::Unspec, Policy::Binary { max_len: 16 }];
 }
 
 /// Requests, by rising command number.
