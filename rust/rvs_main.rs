@@ -20,11 +20,18 @@ module! {
     authors: ["The RVS authors"],
     description: "Rust Virtual Server: layer-4 load balancing",
     license: "GPL",
+    params: {
+        ipvs: u8 {
+            default: 0,
+            description: "1: ipvsadm, keepalived and others drive RVS as if it were ip_vs",
+        },
+    },
 }
 
 /// The loaded module. Fields go in order: first nobody configures any more, then the namespaces
 /// lose their state, last the memory goes.
 struct Rvs {
+    _dialect: Option<netlink::ipvs::Spoken>,
     _family: netlink::Registration,
     _devices: kapi::netdev::Watching,
     _namespaces: kapi::netns::Registered<table::Netns>,
@@ -55,7 +62,13 @@ impl kernel::Module for Rvs {
         let namespaces = table::Netns::register(datapath::activate)?;
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let family = netlink::register()?;
+        // Last, since nothing may fail after it.
+        let dialect = match module_parameters::ipvs.value() {
+            0 => None,
+            _ => netlink::ipvs::speak(),
+        };
         Ok(Self {
+            _dialect: dialect,
             _family: family,
             _devices: devices,
             _namespaces: namespaces,

@@ -17,6 +17,7 @@ use kernel::alloc::{flags::GFP_KERNEL, KVVec};
 use super::encode;
 use super::generated::cmd;
 use super::view::{DestView, LocalView, ServiceView};
+use super::FAMILY;
 use crate::engine::change::Change;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::Request;
@@ -47,7 +48,7 @@ impl Changes {
         config: &ConfigGuard<'_>,
         changes: &[Change],
     ) -> Self {
-        let wanted = request.has_listeners(EVENTS);
+        let wanted = request.has_listeners(&FAMILY, EVENTS);
         let gone = if wanted { keep(config, changes) } else { None };
         Self { wanted, gone }
     }
@@ -58,7 +59,7 @@ impl Changes {
             return;
         }
         let Some(gone) = self.gone else {
-            return request.missed_event(EVENTS);
+            return request.missed_event(&FAMILY, EVENTS);
         };
         let generation = config.generation();
         for (change, gone) in changes.iter().zip(gone) {
@@ -83,7 +84,7 @@ pub(super) struct Flush {
 impl Flush {
     /// Keeps what it removes.
     pub(super) fn before(request: &Request<'_>, config: &ConfigGuard<'_>) -> Self {
-        let wanted = request.has_listeners(EVENTS);
+        let wanted = request.has_listeners(&FAMILY, EVENTS);
         let gone = if wanted { keep_services(config) } else { None };
         Self { wanted, gone }
     }
@@ -94,7 +95,7 @@ impl Flush {
             return;
         }
         let Some(gone) = self.gone else {
-            return request.missed_event(EVENTS);
+            return request.missed_event(&FAMILY, EVENTS);
         };
         let generation = config.generation();
         for was in gone {
@@ -105,8 +106,8 @@ impl Flush {
 
 /// The event of changed settings.
 pub(super) fn settings(request: &Request<'_>, config: &ConfigGuard<'_>) {
-    if request.has_listeners(EVENTS) {
-        request.event(EVENTS, cmd::CONFIG_NTF, encode::SETTINGS_SIZE, |w| {
+    if request.has_listeners(&FAMILY, EVENTS) {
+        request.event(&FAMILY, EVENTS, cmd::CONFIG_NTF, encode::SETTINGS_SIZE, |w| {
             encode::settings(w, config)
         });
     }
@@ -147,19 +148,19 @@ fn dest_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, of: &Servi
 }
 
 fn service(request: &Request<'_>, cmd: u8, generation: u32, view: &ServiceView) {
-    request.event(EVENTS, cmd, encode::SERVICE_SIZE, |w| {
+    request.event(&FAMILY, EVENTS, cmd, encode::SERVICE_SIZE, |w| {
         encode::service(w, generation, view)
     });
 }
 
 fn dest(request: &Request<'_>, cmd: u8, generation: u32, view: &DestView) {
-    request.event(EVENTS, cmd, encode::DEST_SIZE, |w| {
+    request.event(&FAMILY, EVENTS, cmd, encode::DEST_SIZE, |w| {
         encode::dest(w, generation, view)
     });
 }
 
 fn local(request: &Request<'_>, cmd: u8, generation: u32, view: &LocalView) {
-    request.event(EVENTS, cmd, encode::LOCAL_SIZE, |w| {
+    request.event(&FAMILY, EVENTS, cmd, encode::LOCAL_SIZE, |w| {
         encode::local(w, generation, view)
     });
 }

@@ -18,6 +18,7 @@ mod event;
 // Its items are `pub` for the userspace crate that includes the same file.
 #[allow(unreachable_pub)]
 mod generated;
+pub(crate) mod ipvs;
 mod laddr;
 mod lookup;
 mod policy;

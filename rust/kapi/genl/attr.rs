@@ -145,6 +145,18 @@ impl<'a, const N: usize> Attrs<'a, N> {
         Ok(Self { slots })
     }
 
+    /// Sorts them as the families of old do: of two that have the same number the last one counts,
+    /// numbers of `N` and more are left out, and so is 0.
+    pub(crate) fn last_of_each(attrs: AttrIter<'a>) -> Self {
+        let mut slots = [None; N];
+        for attr in attrs.filter(|attr| attr.kind() != 0) {
+            if let Some(slot) = slots.get_mut(usize::from(attr.kind())) {
+                *slot = Some(attr);
+            }
+        }
+        Self { slots }
+    }
+
     /// The attribute with that number.
     pub(crate) fn get(&self, kind: u16) -> Option<Attr<'a>> {
         self.slots.get(usize::from(kind)).copied().flatten()

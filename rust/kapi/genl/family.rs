@@ -59,6 +59,16 @@ impl Op {
         )
     }
 
+    /// The same, validated as the families of old are: unknown attributes are ignored, so are
+    /// bytes behind the attributes and those that a number has too many; the requests of dumps are
+    /// not validated at all.
+    pub(crate) const fn lenient(mut self) -> Self {
+        let validate = bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
+            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP;
+        self.0.validate = validate as u8;
+        self
+    }
+
     /// Its command number.
     pub(crate) const fn cmd(&self) -> u8 {
         self.0.cmd
@@ -139,6 +149,38 @@ impl Family {
         ops: &'static [Op],
         groups: &'static [Group],
     ) -> Self {
+        Self {
+            raw: Opaque::new(Self::describe(name, version, ops, groups)),
+        }
+    }
+
+    /// A family without groups, of the kind that tells its highest attribute, `max_attr`, and
+    /// takes reserved fields of requests as they are for commands below `strict_from`.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) const fn old(
+        name: &str,
+        version: u8,
+        ops: &'static [Op],
+        max_attr: u16,
+        strict_from: u8,
+    ) -> Self {
+        let mut raw = Self::describe(name, version, ops, &[]);
+        raw.maxattr = max_attr as u32;
+        raw.resv_start_op = strict_from;
+        Self {
+            raw: Opaque::new(raw),
+        }
+    }
+
+    const fn describe(
+        name: &str,
+        version: u8,
+        ops: &'static [Op],
+        groups: &'static [Group],
+    ) -> bindings::genl_family {
         assert!(ops.len() <= u8::MAX as usize && groups.len() <= u8::MAX as usize);
         let mut raw: bindings::genl_family = pin_init::zeroed();
         raw.name = short_name(name);
@@ -149,9 +191,7 @@ impl Family {
         raw.n_mcgrps = groups.len() as u8;
         raw.mcgrps = groups.as_ptr().cast();
         raw.module = this_module();
-        Self {
-            raw: Opaque::new(raw),
-        }
+        raw
     }
 
     /// Makes the family known. Requests come in from here on, so everything that its handlers
@@ -186,17 +226,20 @@ impl Drop for Registration {
 }
 
 impl super::Request<'_> {
-    /// Whether anyone in the request's namespace listens to the family's group of that index.
-    pub(crate) fn has_listeners(&self, group: u32) -> bool {
-        // SAFETY: The family of a request is registered; the namespace is valid.
-        unsafe { bindings::genl_has_listeners(self.family(), self.net().as_raw(), group) > 0 }
+    /// Whether anyone in the request's namespace listens to that group of `family`, which is the
+    /// request's or another one that is registered.
+    pub(crate) fn has_listeners(&self, family: &'static Family, group: u32) -> bool {
+        // SAFETY: The family is `'static`, the namespace is valid. The core bounds the group's
+        // number, so with a family that is not registered the answer would be wrong, no more.
+        unsafe { bindings::genl_has_listeners(family.raw.get(), self.net().as_raw(), group) > 0 }
     }
 
-    /// Sends an event to the listeners in the request's namespace; `size` bytes of attributes at
+    /// Sends an event of `family`, as above, to the listeners in the request's namespace; `size` bytes of attributes at
     /// most. When it cannot be built, listeners learn from their sockets that they missed
     /// something (`ENOBUFS`).
     pub(crate) fn event(
         &self,
+        family: &'static Family,
         group: u32,
         cmd: u8,
         size: usize,
@@ -209,24 +252,25 @@ impl super::Request<'_> {
             flags: 0,
         };
         let net: &Net = self.net();
-        // SAFETY: The family of a request is registered; the namespace is valid. An index that
+        // SAFETY: The family is `'static` and registered; the namespace is valid. An index that
         // the family does not have is refused by the core.
         unsafe {
-            let sent = Message::new(self.family(), header, size, fill)
-                .and_then(|event| event.multicast(self.family(), net.as_raw(), group));
+            let raw = family.raw.get();
+            let sent = Message::new(raw, header, size, fill)
+                .and_then(|event| event.multicast(raw, net.as_raw(), group));
             match sent {
                 Ok(()) => (),
                 Err(error) if error == ESRCH => (),
-                Err(_) => self.missed_event(group),
+                Err(_) => self.missed_event(family, group),
             }
         }
     }
 
     /// Makes the sockets of listeners in the request's namespace report `ENOBUFS`: they missed
     /// an event.
-    pub(crate) fn missed_event(&self, group: u32) {
-        let (family, net) = (self.family(), self.net().as_raw());
-        // SAFETY: The family of a request is registered; the namespace is valid. An index that
+    pub(crate) fn missed_event(&self, family: &'static Family, group: u32) {
+        let (family, net) = (family.raw.get(), self.net().as_raw());
+        // SAFETY: The family is `'static` and registered; the namespace is valid. An index that
         // the family does not have is refused by the core.
         unsafe { bindings::genl_set_err(family, net, 0, group, ENOBUFS.to_errno()) };
     }

@@ -82,6 +82,18 @@ impl Writer<'_> {
         self.bytes(kind, &value.to_be_bytes())
     }
 
+    /// A 16-bit number in host order.
+    pub(crate) fn u16(&mut self, kind: u16, value: u16) -> Result<(), Full> {
+        self.bytes(kind, &value.to_ne_bytes())
+    }
+
+    /// A 64-bit number in host order, behind an attribute `pad` where the machine wants it aligned.
+    pub(crate) fn u64(&mut self, kind: u16, value: u64, pad: u16) -> Result<(), Full> {
+        let (skb, kind, pad) = (self.skb.as_ptr(), c_int::from(kind), c_int::from(pad));
+        // SAFETY: `skb` is valid by the invariants.
+        room(unsafe { bindings::nla_put_u64_64bit(skb, kind, value, pad) })
+    }
+
     /// A 32-bit number in host order.
     pub(crate) fn u32(&mut self, kind: u16, value: u32) -> Result<(), Full> {
         self.bytes(kind, &value.to_ne_bytes())
@@ -122,8 +134,19 @@ impl Writer<'_> {
         kind: u16,
         fill: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
+        // `NLA_F_NESTED` is the highest bit.
+        self.old_nest(kind | 0x8000, fill)
+    }
+
+    /// A nest without `NLA_F_NESTED`, as the families of old have them.
+    pub(crate) fn old_nest(
+        &mut self,
+        kind: u16,
+        fill: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let (skb, number) = (self.skb.as_ptr(), c_int::from(kind));
         // SAFETY: `skb` is valid by the invariants.
-        let start = unsafe { bindings::nla_nest_start(self.skb.as_ptr(), c_int::from(kind)) };
+        let start = unsafe { bindings::nla_nest_start_noflag(skb, number) };
         let start = NonNull::new(start).ok_or(Full)?;
         let filled = fill(self);
         // SAFETY: `start` is the nest begun last in this skb that is still open: `fill` closed or

@@ -37,6 +37,9 @@ impl AttrPolicy {
     /// Four or eight bytes, host order.
     pub(crate) const UINT: Self = Self::new(bindings::NLA_UINT, 0);
 
+    /// A nest whose attributes the handler checks itself.
+    pub(crate) const NEST: Self = Self::new(bindings::NLA_NESTED, 0);
+
     /// Text that ends with a zero byte, `max_len` bytes without it at most; 0 is no limit.
     pub(crate) const fn nul_string(max_len: u16) -> Self {
         Self::new(bindings::NLA_NUL_STRING, max_len)

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From attributes to descriptions of services and dests.
+//!
+//! All that a client may say and RVS does not do is refused here, each at one place.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use kernel::error::{code::*, Result};
+
+use super::nest::{self, Nest, Rule};
+use super::uapi::{dest, forward, main, service, service_flags};
+use crate::engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
+use crate::kapi::genl::{Attr, Request};
+
+/// Address families, as sockets number them.
+pub(super) const AF_INET: u16 = 2;
+pub(super) const AF_INET6: u16 = 10;
+
+const SERVICE: usize = service::MAX as usize + 1;
+const DEST: usize = dest::MAX as usize + 1;
+
+type ServiceNest<'a, 'r> = Nest<'a, 'r, SERVICE>;
+type DestNest<'a, 'r> = Nest<'a, 'r, DEST>;
+
+/// `ip_vs_svc_policy`.
+const SERVICE_RULES: [Rule; SERVICE] = {
+    let mut rules = [Rule::Any; SERVICE];
+    rules[service::AF as usize] = Rule::AtLeast(2);
+    rules[service::PROTOCOL as usize] = Rule::AtLeast(2);
+    rules[service::ADDR as usize] = Rule::AtMost(16);
+    rules[service::PORT as usize] = Rule::AtLeast(2);
+    rules[service::FWMARK as usize] = Rule::AtLeast(4);
+    rules[service::SCHED_NAME as usize] = Rule::Text(SCHEDULER_NAME_MAX);
+    rules[service::FLAGS as usize] = Rule::AtMost(8);
+    rules[service::TIMEOUT as usize] = Rule::AtLeast(4);
+    rules[service::NETMASK as usize] = Rule::AtLeast(4);
+    rules[service::STATS as usize] = Rule::Nest;
+    rules[service::PE_NAME as usize] = Rule::Text(16);
+    rules
+};
+
+/// `ip_vs_dest_policy`.
+const DEST_RULES: [Rule; DEST] = {
+    let mut rules = [Rule::AtLeast(4); DEST];
+    rules[0] = Rule::Any;
+    rules[dest::ADDR as usize] = Rule::AtMost(16);
+    rules[dest::PORT as usize] = Rule::AtLeast(2);
+    rules[dest::STATS as usize] = Rule::Nest;
+    rules[dest::ADDR_FAMILY as usize] = Rule::AtLeast(2);
+    rules[dest::STATS64 as usize] = Rule::Any;
+    rules[dest::TUN_TYPE as usize] = Rule::AtLeast(1);
+    rules[dest::TUN_PORT as usize] = Rule::AtLeast(2);
+    rules[dest::TUN_FLAGS as usize] = Rule::AtLeast(2);
+    rules
+};
+
+/// What a request calls a service.
+#[derive(Clone, Copy)]
+pub(super) enum Named {
+    /// One that RVS can have.
+    Service(ServiceId),
+    /// A firewall mark.
+    FwMark(u32),
+    /// A protocol that RVS does not balance.
+    Protocol(u16),
+}
+
+/// The service of a request.
+pub(super) struct ServiceRequest<'a, 'r> {
+    /// What it is called.
+    pub(super) named: Named,
+    /// Its nest.
+    pub(super) nest: ServiceNest<'a, 'r>,
+}
+
+impl<'a, 'r> ServiceRequest<'a, 'r> {
+    /// Reads what names it. `EINVAL` when that is missing or malformed, `EAFNOSUPPORT`.
+    pub(super) fn new(request: &'r Request<'a>) -> Result<Self> {
+        let nest = Nest::new(request, main::SERVICE, "SERVICE", &SERVICE_RULES)?;
+        let af = nest::u16(nest.require(service::AF)?);
+        let named = match nest.get(service::FWMARK) {
+            Some(mark) => {
+                check_family(&nest, service::AF, af)?;
+                Named::FwMark(nest::u32(mark))
+            }
+            None => {
+                let protocol = nest::u16(nest.require(service::PROTOCOL)?);
+                let address = nest.require(service::ADDR)?;
+                let port = nest::u16_be(nest.require(service::PORT)?);
+                check_family(&nest, service::AF, af)?;
+                let known = u8::try_from(protocol).ok();
+                match known.and_then(Protocol::from_number) {
+                    Some(protocol) => Named::Service(ServiceId {
+                        protocol,
+                        address: ip_address(af, address),
+                        port,
+                    }),
+                    None => Named::Protocol(protocol),
+                }
+            }
+        };
+        Ok(Self { named, nest })
+    }
+
+    /// The id of a service that may be there.
+    pub(super) fn id(&self) -> Option<ServiceId> {
+        match self.named {
+            Named::Service(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The id of a service that is to be added.
+    pub(super) fn new_id(&self) -> Result<ServiceId> {
+        match self.named {
+            Named::Service(id) if id.address.is_ipv6() => Err(self.nest.refuse(
+                EAFNOSUPPORT,
+                service::AF,
+                format_args!("{}: IPv6 is not supported yet", id.address),
+            )),
+            Named::Service(id) => Ok(id),
+            Named::FwMark(mark) => Err(self.nest.refuse(
+                EOPNOTSUPP,
+                service::FWMARK,
+                format_args!("mark {mark}: services by mark are not supported yet"),
+            )),
+            Named::Protocol(number) => Err(self.nest.refuse(
+                EPROTONOSUPPORT,
+                service::PROTOCOL,
+                format_args!("protocol {number} is not balanced, only TCP and UDP"),
+            )),
+        }
+    }
+
+    /// Checks that all attributes of a full description are there.
+    pub(super) fn check_full(&self) -> Result {
+        let kinds = [
+            service::SCHED_NAME,
+            service::FLAGS,
+            service::TIMEOUT,
+            service::NETMASK,
+        ];
+        kinds
+            .into_iter()
+            .try_for_each(|kind| self.nest.require(kind).map(|_| ()))
+    }
+
+    /// The scheduler of a full description; refuses the settings that RVS does not have.
+    pub(super) fn scheduler(&self) -> Result<SchedulerName> {
+        let nest = &self.nest;
+        let attr = nest.require(service::SCHED_NAME)?;
+        let name = attr.str().and_then(SchedulerName::new).ok_or_else(|| {
+            nest.refuse(ENOENT, service::SCHED_NAME, format_args!("the scheduler's name is no text"))
+        })?;
+        let engine = nest.get(service::PE_NAME).and_then(|attr| attr.str());
+        if engine.is_some_and(|name| !name.is_empty()) {
+            return Err(nest.refuse(ENOENT, service::PE_NAME, format_args!("there are no persistence engines")));
+        }
+        let [a, b, c, d, e, f, g, h] = nest::bytes(nest.require(service::FLAGS)?);
+        let mask = u32::from_ne_bytes([e, f, g, h]);
+        let flags = u32::from_ne_bytes([a, b, c, d]) & mask;
+        let lacking = [
+            (service_flags::PERSISTENT, "persistence is"),
+            (service_flags::ONE_PACKET, "one-packet scheduling is"),
+            (service_flags::SCHEDULER, "scheduler flags are"),
+        ];
+        for (flag, name) in lacking {
+            if flags & flag != 0 {
+                return Err(nest.refuse(EOPNOTSUPP, service::FLAGS, format_args!("{name} not supported yet")));
+            }
+        }
+        Ok(name)
+    }
+}
+
+/// The dest of a request.
+pub(super) struct DestRequest<'a, 'r> {
+    /// What names it in its service.
+    pub(super) id: DestId,
+    /// Its nest.
+    pub(super) nest: DestNest<'a, 'r>,
+}
+
+impl<'a, 'r> DestRequest<'a, 'r> {
+    /// Reads what names it. `EINVAL` when that is missing or malformed, `EAFNOSUPPORT`.
+    pub(super) fn new(request: &'r Request<'a>, of: &ServiceId) -> Result<Self> {
+        let nest = Nest::new(request, main::DEST, "DEST", &DEST_RULES)?;
+        let address = nest.require(dest::ADDR)?;
+        let port = nest::u16_be(nest.require(dest::PORT)?);
+        let af = match nest.get(dest::ADDR_FAMILY).map_or(0, nest::u16) {
+            0 => family(of.address),
+            af => af,
+        };
+        check_family(&nest, dest::ADDR_FAMILY, af)?;
+        let address = ip_address(af, address);
+        Ok(Self {
+            id: DestId { address, port },
+            nest,
+        })
+    }
+
+    /// Checks that all attributes of a full description are there.
+    pub(super) fn check_full(&self) -> Result {
+        let kinds = [
+            dest::FWD_METHOD,
+            dest::WEIGHT,
+            dest::U_THRESH,
+            dest::L_THRESH,
+        ];
+        kinds
+            .into_iter()
+            .try_for_each(|kind| self.nest.require(kind).map(|_| ()))
+    }
+
+    /// The settings of a full description; refuses those that RVS does not have.
+    pub(super) fn spec(&self) -> Result<DestSpec> {
+        let nest = &self.nest;
+        let weight = nest.u32_or_zero(dest::WEIGHT);
+        if i32::try_from(weight).is_err() {
+            return Err(nest.refuse(ERANGE, dest::WEIGHT, format_args!("weight {} is below 0", weight as i32)));
+        }
+        let (upper, lower) = (
+            nest.u32_or_zero(dest::U_THRESH),
+            nest.u32_or_zero(dest::L_THRESH),
+        );
+        if lower > upper {
+            return Err(nest.refuse(ERANGE, dest::L_THRESH, format_args!("lower threshold {lower} is above the upper one, {upper}")));
+        }
+        if upper > 0 {
+            return Err(nest.refuse(EOPNOTSUPP, dest::U_THRESH, format_args!("threshold {upper}: thresholds are not supported yet")));
+        }
+        self.check_tunnel()?;
+        let method = nest.u32_or_zero(dest::FWD_METHOD) & forward::MASK;
+        let mode = match method {
+            forward::MASQUERADE => Mode::Nat,
+            forward::LOCAL => Mode::Local,
+            forward::TUNNEL => Mode::Tun,
+            forward::ROUTE => Mode::Dr,
+            _ => {
+                return Err(nest.refuse(EOPNOTSUPP, dest::FWD_METHOD, format_args!("forwarding method {method} is not supported")));
+            }
+        };
+        Ok(DestSpec { mode, weight })
+    }
+
+    fn check_tunnel(&self) -> Result {
+        /// Generic UDP encapsulation.
+        const GUE: u8 = 1;
+        let nest = &self.nest;
+        let [kind] = nest.get(dest::TUN_TYPE).map_or([0], nest::bytes);
+        if kind == GUE && nest.get(dest::TUN_PORT).map_or(0, nest::u16_be) == 0 {
+            return Err(nest.refuse(EINVAL, dest::TUN_PORT, format_args!("tunnel type gue needs a port")));
+        }
+        if kind != 0 {
+            return Err(nest.refuse(EOPNOTSUPP, dest::TUN_TYPE, format_args!("tunnel type {kind} is not supported yet, only ipip")));
+        }
+        Ok(())
+    }
+}
+
+/// The number of an address's family.
+pub(super) fn family(address: IpAddr) -> u16 {
+    match address {
+        IpAddr::V4(_) => AF_INET,
+        IpAddr::V6(_) => AF_INET6,
+    }
+}
+
+fn check_family<const N: usize>(nest: &Nest<'_, '_, N>, kind: u16, af: u16) -> Result {
+    if af == AF_INET || af == AF_INET6 {
+        return Ok(());
+    }
+    Err(nest.refuse(EAFNOSUPPORT, kind, format_args!("address family {af} is neither IPv4 nor IPv6")))
+}
+
+/// An address of a checked family: the first bytes of the attribute.
+fn ip_address(af: u16, attr: Attr<'_>) -> IpAddr {
+    if af == AF_INET6 {
+        Ipv6Addr::from(nest::bytes::<16>(attr)).into()
+    } else {
+        Ipv4Addr::from(nest::bytes::<4>(attr)).into()
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From objects to attributes. Nests have no `NLA_F_NESTED`, and the nest of the object comes
+//! first: clients look at the first attribute only.
+
+use core::net::IpAddr;
+
+use super::decode::family;
+use super::uapi::{dest, forward, main, service, service_flags, stats};
+use crate::engine::spec::Mode;
+use crate::kapi::genl::{Full, Writer};
+use crate::netlink::view::{DestView, ServiceView};
+use crate::table::Traffic;
+
+type Result<T = (), E = Full> = core::result::Result<T, E>;
+
+/// Room that a reply takes at most, in bytes; what C clients are prepared for as well.
+pub(super) const SIZE: usize = 1024;
+
+/// A service.
+pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
+    w.old_nest(main::SERVICE, |w| {
+        w.u16(service::AF, family(view.id.address))?;
+        w.u16(service::PROTOCOL, u16::from(view.id.protocol.number()))?;
+        address(w, service::ADDR, view.id.address)?;
+        w.u16_be(service::PORT, view.id.port)?;
+        w.str(service::SCHED_NAME, view.scheduler)?;
+        let mut flags = [0xff; 8];
+        for (to, from) in flags.iter_mut().zip(service_flags::HASHED.to_ne_bytes()) {
+            *to = from;
+        }
+        w.bytes(service::FLAGS, &flags)?;
+        w.u32(service::TIMEOUT, 0)?;
+        w.u32(service::NETMASK, u32::MAX)?;
+        statistics(w, service::STATS, service::STATS64, &view.traffic)
+    })
+}
+
+/// A dest.
+pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
+    w.old_nest(main::DEST, |w| {
+        address(w, dest::ADDR, view.id.address)?;
+        w.u16_be(dest::PORT, view.id.port)?;
+        w.u32(dest::FWD_METHOD, method(view.spec.mode))?;
+        w.u32(dest::WEIGHT, view.spec.weight)?;
+        w.u8(dest::TUN_TYPE, 0)?;
+        w.u16_be(dest::TUN_PORT, 0)?;
+        w.u16(dest::TUN_FLAGS, 0)?;
+        w.u32(dest::U_THRESH, 0)?;
+        w.u32(dest::L_THRESH, 0)?;
+        w.u32(dest::ACTIVE_CONNS, view.active)?;
+        w.u32(dest::INACT_CONNS, view.inactive)?;
+        w.u32(dest::PERSIST_CONNS, 0)?;
+        w.u16(dest::ADDR_FAMILY, family(view.id.address))?;
+        statistics(w, dest::STATS, dest::STATS64, &view.traffic)
+    })
+}
+
+/// The forwarding method that stands for a mode. A method that clients do not know would make
+/// them print nonsense, so FullNAT is shown as masquerading.
+fn method(mode: Mode) -> u32 {
+    match mode {
+        Mode::Dr => forward::ROUTE,
+        Mode::Tun => forward::TUNNEL,
+        Mode::Local => forward::LOCAL,
+        Mode::Nat | Mode::FullNat => forward::MASQUERADE,
+    }
+}
+
+/// Always 16 bytes.
+fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
+    let mut bytes = [0; 16];
+    match address {
+        IpAddr::V4(v4) => {
+            for (to, from) in bytes.iter_mut().zip(v4.octets()) {
+                *to = from;
+            }
+        }
+        IpAddr::V6(v6) => bytes = v6.octets(),
+    }
+    w.bytes(kind, &bytes)
+}
+
+/// Counts, with 32 bits cut off as `ip_vs` does, and with 64.
+fn statistics(w: &mut Writer<'_>, short: u16, long: u16, traffic: &Traffic) -> Result {
+    w.old_nest(short, |w| {
+        w.u32(stats::CONNS, traffic.connections as u32)?;
+        w.u32(stats::INPKTS, traffic.in_packets as u32)?;
+        w.u32(stats::OUTPKTS, traffic.out_packets as u32)?;
+        w.u64(stats::INBYTES, traffic.in_bytes, stats::PAD)?;
+        w.u64(stats::OUTBYTES, traffic.out_bytes, stats::PAD)?;
+        RATES.into_iter().try_for_each(|kind| w.u32(kind, 0))
+    })?;
+    w.old_nest(long, |w| {
+        w.u64(stats::CONNS, traffic.connections, stats::PAD)?;
+        w.u64(stats::INPKTS, traffic.in_packets, stats::PAD)?;
+        w.u64(stats::OUTPKTS, traffic.out_packets, stats::PAD)?;
+        w.u64(stats::INBYTES, traffic.in_bytes, stats::PAD)?;
+        w.u64(stats::OUTBYTES, traffic.out_bytes, stats::PAD)?;
+        RATES
+            .into_iter()
+            .try_for_each(|kind| w.u64(kind, 0, stats::PAD))
+    })
+}
+
+/// Rates are not estimated yet; clients want the attributes.
+const RATES: [u16; 5] = [
+    stats::CPS,
+    stats::INPPS,
+    stats::OUTPPS,
+    stats::INBPS,
+    stats::OUTBPS,
+];

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `IPVS`: the dialect of `ipvsadm`, `keepalived` and all others that
+//! drive `ip_vs`, over the same services and dests as the family `rvs`.
+//!
+//! It is lenient where `ip_vs` is, and answers with its error numbers; beyond that, refusals have
+//! a text. What RVS does not have is refused in [`decode`].
+
+mod change;
+mod config;
+mod decode;
+mod encode;
+mod get;
+mod nest;
+mod uapi;
+
+use kernel::error::code::EEXIST;
+use kernel::prelude::*;
+
+use crate::kapi::genl::{AttrPolicy, Family, Op, Registration};
+use change::Set;
+use uapi::{cmd, main};
+
+/// `ip_vs_cmd_policy`.
+static POLICY: [AttrPolicy; main::MAX as usize + 1] = [
+    AttrPolicy::UNSPEC,
+    AttrPolicy::NEST,
+    AttrPolicy::NEST,
+    AttrPolicy::NEST,
+    AttrPolicy::U32,
+    AttrPolicy::U32,
+    AttrPolicy::U32,
+];
+
+static FAMILY: Family = Family::old(
+    uapi::NAME,
+    uapi::VERSION,
+    &HANDLERS,
+    main::MAX,
+    cmd::FLUSH + 1,
+);
+
+static HANDLERS: [Op; 14] = [
+    Op::doit::<Set<{ cmd::NEW_SERVICE }>>().lenient(),
+    Op::doit::<Set<{ cmd::SET_SERVICE }>>().lenient(),
+    Op::doit::<Set<{ cmd::DEL_SERVICE }>>().lenient(),
+    Op::doit::<get::Services>().lenient(),
+    Op::dumpit::<get::Services>().lenient(),
+    Op::doit::<Set<{ cmd::NEW_DEST }>>().lenient(),
+    Op::doit::<Set<{ cmd::SET_DEST }>>().lenient(),
+    Op::doit::<Set<{ cmd::DEL_DEST }>>().lenient(),
+    Op::dumpit::<get::Dests>().lenient(),
+    Op::doit::<config::Set>().lenient(),
+    Op::doit::<config::Get>().lenient(),
+    Op::doit::<config::Info>().lenient(),
+    Op::doit::<change::Zero>().lenient(),
+    Op::doit::<change::Flush>().lenient(),
+];
+
+/// The dialect, while it is spoken.
+pub(crate) struct Spoken {
+    _family: Registration,
+}
+
+/// Takes the family's name if it is free. Do it after everything else when the module is loaded,
+/// and drop what it gives first: its requests send events of the family `rvs`.
+///
+/// Does not fail: without the dialect RVS works all the same, and the log says why it is missing.
+pub(crate) fn speak() -> Option<Spoken> {
+    match FAMILY.register() {
+        Ok(family) => {
+            pr_info!("ipvsadm and keepalived now drive RVS\n");
+            Some(Spoken { _family: family })
+        }
+        Err(error) if error == EEXIST => {
+            pr_notice!("ip_vs is loaded and has the family IPVS: rvsadm only\n");
+            None
+        }
+        Err(error) => {
+            pr_warn!("no family IPVS ({}): rvsadm only\n", error.to_errno());
+            None
+        }
+    }
+}
