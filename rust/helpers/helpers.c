@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/ip.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file_net.h>
 #include <net/flow.h>
 #include <net/ip.h>
 #include <net/ip_tunnels.h>
@@ -14,6 +16,78 @@ unsigned int rvs_ll_reserved_space(const struct net_device *dev)
 struct net_device *rvs_notifier_info_to_dev(void *info)
 {
 	return netdev_notifier_info_to_dev(info);
+}
+
+/* The MTU of the device of that name; -ENODEV when there is none. */
+int rvs_device_mtu(struct net *net, const char *name)
+{
+	const struct net_device *dev;
+	int mtu = -ENODEV;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(net, name);
+	if (dev)
+		mtu = READ_ONCE(dev->mtu);
+	rcu_read_unlock();
+	return mtu;
+}
+
+/* A file below /proc/net that anyone may read. */
+bool rvs_proc_create(struct net *net, const char *name, int (*show)(struct seq_file *, void *))
+{
+	return proc_create_net_single(name, 0444, net->proc_net, show, NULL);
+}
+
+void rvs_proc_remove(struct net *net, const char *name)
+{
+	remove_proc_entry(name, net->proc_net);
+}
+
+struct net *rvs_seq_file_net(struct seq_file *seq)
+{
+	return seq_file_single_net(seq);
+}
+
+void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
+{
+	return per_cpu_ptr(ptr, cpu);
+}
+
+void rvs_this_cpu_add(u64 __percpu *ptr, u64 value)
+{
+	this_cpu_add(*ptr, value);
+}
+
+/* The first possible CPU after `cpu`; nr_cpu_ids when there is none. */
+unsigned int rvs_next_possible_cpu(int cpu)
+{
+	return cpumask_next(cpu, cpu_possible_mask);
+}
+
+void rvs_cond_resched(void)
+{
+	cond_resched();
+}
+
+struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
+{
+	/* Unmerged: what leaks is named when the cache goes, and slabinfo shows its objects. */
+	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+}
+
+void rvs_spin_lock_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+void rvs_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void rvs_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
 }
 
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)

@@ -9,6 +9,7 @@
 
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
+#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -19,10 +20,17 @@
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
 struct net_device *rvs_notifier_info_to_dev(void *info);
 
+int rvs_device_mtu(struct net *net, const char *name);
+
 /* linux/percpu.h */
 void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);
 void rvs_this_cpu_add(u64 __percpu *ptr, u64 value);
 unsigned int rvs_next_possible_cpu(int cpu);
+
+/* linux/proc_fs.h, linux/seq_file_net.h */
+bool rvs_proc_create(struct net *net, const char *name, int (*show)(struct seq_file *, void *));
+void rvs_proc_remove(struct net *net, const char *name);
+struct net *rvs_seq_file_net(struct seq_file *seq);
 
 /* linux/sched.h */
 void rvs_cond_resched(void);

@@ -13,6 +13,7 @@ pub(crate) mod netdev;
 pub(crate) mod netfilter;
 pub(crate) mod netns;
 pub(crate) mod percpu;
+pub(crate) mod proc;
 pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod route;

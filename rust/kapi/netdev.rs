@@ -82,3 +82,10 @@ extern "C" fn callback<W: DeviceWatcher>(
     }
     bindings::NOTIFY_DONE as c_int
 }
+
+/// The MTU of the device of that name in `net`, in bytes.
+pub(crate) fn mtu(net: &Net, name: &core::ffi::CStr) -> Option<u32> {
+    // SAFETY: The namespace is alive, and the name ends with a zero byte.
+    let mtu = unsafe { bindings::rvs_device_mtu(net.as_raw(), name.as_ptr().cast()) };
+    u32::try_from(mtu).ok()
+}

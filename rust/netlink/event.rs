@@ -107,9 +107,13 @@ impl Flush {
 /// The event of changed settings.
 pub(super) fn settings(request: &Request<'_>, config: &ConfigGuard<'_>) {
     if request.has_listeners(&FAMILY, EVENTS) {
-        request.event(&FAMILY, EVENTS, cmd::CONFIG_NTF, encode::SETTINGS_SIZE, |w| {
-            encode::settings(w, config)
-        });
+        request.event(
+            &FAMILY,
+            EVENTS,
+            cmd::CONFIG_NTF,
+            encode::SETTINGS_SIZE,
+            |w| encode::settings(w, config),
+        );
     }
 }
 

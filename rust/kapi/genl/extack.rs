@@ -58,6 +58,12 @@ impl<'a> Extack<'a> {
         }
     }
 
+    /// Tells the client something although its request is granted.
+    pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
+        // What is granted has no error to pass on.
+        let _ = self.refuse(kernel::error::code::EINVAL, Place::Message, text);
+    }
+
     /// Notes why the request is refused and gives `error` back. A text longer than [`TEXT_MAX`]
     /// is cut; a later refusal replaces an earlier one.
     pub(crate) fn refuse(&self, error: Error, place: Place<'a>, text: fmt::Arguments<'_>) -> Error {

@@ -51,7 +51,9 @@ fn new_service(
     // Before the scheduler is looked at: clients tell EEXIST from ENOENT.
     if config.service(&id).is_some() {
         let error = ChangeError::ServiceExists(id);
-        return Err(request.extack().refuse(EEXIST, service.nest.place(), format_args!("{error}")));
+        return Err(request
+            .extack()
+            .refuse(EEXIST, service.nest.place(), format_args!("{error}")));
     }
     Ok(Change::ServiceAdd {
         id,
@@ -94,9 +96,9 @@ pub(super) fn find(
                     .extack()
                     .refuse(ESRCH, place, format_args!("{error}"))
             }
-            None => {
-                request.extack().refuse(ESRCH, place, format_args!("no such service"))
-            }
+            None => request
+                .extack()
+                .refuse(ESRCH, place, format_args!("no such service")),
         }
     })
 }
@@ -131,7 +133,9 @@ impl Doit for Flush {
         let events = event::Flush::before(request, &config);
         config.flush().map_err(|error| {
             let errno = refusal::errno(&error);
-            request.extack().refuse(errno, Place::Message, format_args!("{error}"))
+            request
+                .extack()
+                .refuse(errno, Place::Message, format_args!("{error}"))
         })?;
         events.send(request, &config);
         Ok(())

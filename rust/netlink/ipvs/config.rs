@@ -38,7 +38,11 @@ impl Doit for Set {
             };
             if seconds > SECONDS_MAX {
                 let place = Place::Attr(attr);
-                return Err(request.extack().refuse(EINVAL, place, format_args!("timeout {seconds} s is out of range")));
+                return Err(request.extack().refuse(
+                    EINVAL,
+                    place,
+                    format_args!("timeout {seconds} s is out of range"),
+                ));
             }
             if seconds > 0 {
                 settings.timeouts.set(state, seconds);
@@ -46,7 +50,9 @@ impl Doit for Set {
         }
         config.set_settings(settings).map_err(|error| {
             let errno = refusal::spec_errno(&error);
-            request.extack().refuse(errno, Place::Message, format_args!("{error}"))
+            request
+                .extack()
+                .refuse(errno, Place::Message, format_args!("{error}"))
         })?;
         event::settings(request, &config);
         Ok(())

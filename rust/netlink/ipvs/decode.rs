@@ -152,11 +152,19 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
         let nest = &self.nest;
         let attr = nest.require(service::SCHED_NAME)?;
         let name = attr.str().and_then(SchedulerName::new).ok_or_else(|| {
-            nest.refuse(ENOENT, service::SCHED_NAME, format_args!("the scheduler's name is no text"))
+            nest.refuse(
+                ENOENT,
+                service::SCHED_NAME,
+                format_args!("the scheduler's name is no text"),
+            )
         })?;
         let engine = nest.get(service::PE_NAME).and_then(|attr| attr.str());
         if engine.is_some_and(|name| !name.is_empty()) {
-            return Err(nest.refuse(ENOENT, service::PE_NAME, format_args!("there are no persistence engines")));
+            return Err(nest.refuse(
+                ENOENT,
+                service::PE_NAME,
+                format_args!("there are no persistence engines"),
+            ));
         }
         let [a, b, c, d, e, f, g, h] = nest::bytes(nest.require(service::FLAGS)?);
         let mask = u32::from_ne_bytes([e, f, g, h]);
@@ -168,7 +176,11 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
         ];
         for (flag, name) in lacking {
             if flags & flag != 0 {
-                return Err(nest.refuse(EOPNOTSUPP, service::FLAGS, format_args!("{name} not supported yet")));
+                return Err(nest.refuse(
+                    EOPNOTSUPP,
+                    service::FLAGS,
+                    format_args!("{name} not supported yet"),
+                ));
             }
         }
         Ok(name)
@@ -219,17 +231,29 @@ impl<'a, 'r> DestRequest<'a, 'r> {
         let nest = &self.nest;
         let weight = nest.u32_or_zero(dest::WEIGHT);
         if i32::try_from(weight).is_err() {
-            return Err(nest.refuse(ERANGE, dest::WEIGHT, format_args!("weight {} is below 0", weight as i32)));
+            return Err(nest.refuse(
+                ERANGE,
+                dest::WEIGHT,
+                format_args!("weight {} is below 0", weight as i32),
+            ));
         }
         let (upper, lower) = (
             nest.u32_or_zero(dest::U_THRESH),
             nest.u32_or_zero(dest::L_THRESH),
         );
         if lower > upper {
-            return Err(nest.refuse(ERANGE, dest::L_THRESH, format_args!("lower threshold {lower} is above the upper one, {upper}")));
+            return Err(nest.refuse(
+                ERANGE,
+                dest::L_THRESH,
+                format_args!("lower threshold {lower} is above the upper one, {upper}"),
+            ));
         }
         if upper > 0 {
-            return Err(nest.refuse(EOPNOTSUPP, dest::U_THRESH, format_args!("threshold {upper}: thresholds are not supported yet")));
+            return Err(nest.refuse(
+                EOPNOTSUPP,
+                dest::U_THRESH,
+                format_args!("threshold {upper}: thresholds are not supported yet"),
+            ));
         }
         self.check_tunnel()?;
         let method = nest.u32_or_zero(dest::FWD_METHOD) & forward::MASK;
@@ -239,7 +263,11 @@ impl<'a, 'r> DestRequest<'a, 'r> {
             forward::TUNNEL => Mode::Tun,
             forward::ROUTE => Mode::Dr,
             _ => {
-                return Err(nest.refuse(EOPNOTSUPP, dest::FWD_METHOD, format_args!("forwarding method {method} is not supported")));
+                return Err(nest.refuse(
+                    EOPNOTSUPP,
+                    dest::FWD_METHOD,
+                    format_args!("forwarding method {method} is not supported"),
+                ));
             }
         };
         Ok(DestSpec { mode, weight })
@@ -251,10 +279,18 @@ impl<'a, 'r> DestRequest<'a, 'r> {
         let nest = &self.nest;
         let [kind] = nest.get(dest::TUN_TYPE).map_or([0], nest::bytes);
         if kind == GUE && nest.get(dest::TUN_PORT).map_or(0, nest::u16_be) == 0 {
-            return Err(nest.refuse(EINVAL, dest::TUN_PORT, format_args!("tunnel type gue needs a port")));
+            return Err(nest.refuse(
+                EINVAL,
+                dest::TUN_PORT,
+                format_args!("tunnel type gue needs a port"),
+            ));
         }
         if kind != 0 {
-            return Err(nest.refuse(EOPNOTSUPP, dest::TUN_TYPE, format_args!("tunnel type {kind} is not supported yet, only ipip")));
+            return Err(nest.refuse(
+                EOPNOTSUPP,
+                dest::TUN_TYPE,
+                format_args!("tunnel type {kind} is not supported yet, only ipip"),
+            ));
         }
         Ok(())
     }
@@ -272,7 +308,11 @@ fn check_family<const N: usize>(nest: &Nest<'_, '_, N>, kind: u16, af: u16) -> R
     if af == AF_INET || af == AF_INET6 {
         return Ok(());
     }
-    Err(nest.refuse(EAFNOSUPPORT, kind, format_args!("address family {af} is neither IPv4 nor IPv6")))
+    Err(nest.refuse(
+        EAFNOSUPPORT,
+        kind,
+        format_args!("address family {af} is neither IPv4 nor IPv6"),
+    ))
 }
 
 /// An address of a checked family: the first bytes of the attribute.

@@ -82,7 +82,11 @@ impl Dumpit for Dests {
         })
     }
 
-    fn dump(request: &Request<'_>, state: &mut State, out: &mut DumpWriter<'_>) -> Result<Progress> {
+    fn dump(
+        request: &Request<'_>,
+        state: &mut State,
+        out: &mut DumpWriter<'_>,
+    ) -> Result<Progress> {
         let config = namespace(request)?.config();
         let Some(service) = state.of.and_then(|id| config.service(&id)) else {
             return Ok(Progress::Done);

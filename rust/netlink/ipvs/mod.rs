@@ -8,17 +8,22 @@
 
 mod change;
 mod config;
+mod daemon;
 mod decode;
 mod encode;
 mod get;
+mod namespace;
 mod nest;
+mod proc;
 mod uapi;
 
 use kernel::error::code::EEXIST;
 use kernel::prelude::*;
 
 use crate::kapi::genl::{AttrPolicy, Family, Op, Registration};
+use crate::kapi::netns::Registered;
 use change::Set;
+use namespace::Namespace;
 use uapi::{cmd, main};
 
 /// `ip_vs_cmd_policy`.
@@ -40,7 +45,7 @@ static FAMILY: Family = Family::old(
     cmd::FLUSH + 1,
 );
 
-static HANDLERS: [Op; 14] = [
+static HANDLERS: [Op; 17] = [
     Op::doit::<Set<{ cmd::NEW_SERVICE }>>().lenient(),
     Op::doit::<Set<{ cmd::SET_SERVICE }>>().lenient(),
     Op::doit::<Set<{ cmd::DEL_SERVICE }>>().lenient(),
@@ -50,6 +55,9 @@ static HANDLERS: [Op; 14] = [
     Op::doit::<Set<{ cmd::SET_DEST }>>().lenient(),
     Op::doit::<Set<{ cmd::DEL_DEST }>>().lenient(),
     Op::dumpit::<get::Dests>().lenient(),
+    Op::doit::<daemon::New>().lenient(),
+    Op::doit::<daemon::Del>().lenient(),
+    Op::dumpit::<daemon::Get>().lenient(),
     Op::doit::<config::Set>().lenient(),
     Op::doit::<config::Get>().lenient(),
     Op::doit::<config::Info>().lenient(),
@@ -60,6 +68,7 @@ static HANDLERS: [Op; 14] = [
 /// The dialect, while it is spoken.
 pub(crate) struct Spoken {
     _family: Registration,
+    _namespaces: Option<Registered<Namespace>>,
 }
 
 /// Takes the family's name if it is free. Do it after everything else when the module is loaded,
@@ -70,7 +79,13 @@ pub(crate) fn speak() -> Option<Spoken> {
     match FAMILY.register() {
         Ok(family) => {
             pr_info!("ipvsadm and keepalived now drive RVS\n");
-            Some(Spoken { _family: family })
+            // Only now, as ip_vs has files of these names.
+            let namespaces = Namespace::register()
+                .inspect_err(|error| pr_warn!("no files in /proc/net ({})\n", error.to_errno()));
+            Some(Spoken {
+                _family: family,
+                _namespaces: namespaces.ok(),
+            })
         }
         Err(error) if error == EEXIST => {
             pr_notice!("ip_vs is loaded and has the family IPVS: rvsadm only\n");

@@ -60,13 +60,21 @@ impl<'a, 'r, const N: usize> Nest<'a, 'r, N> {
         let attr = request.attrs().filter(|attr| attr.kind() == kind).last();
         let Some(attr) = attr else {
             let place = Place::Missing { nest: None, kind };
-            return Err(request.extack().refuse(EINVAL, place, format_args!("attribute {name} is missing")));
+            return Err(request.extack().refuse(
+                EINVAL,
+                place,
+                format_args!("attribute {name} is missing"),
+            ));
         };
         for part in attr.nested() {
             let number = part.kind();
             let rule = rules.get(usize::from(number)).copied();
             if !rule.unwrap_or(Rule::Any).allows(part.payload()) {
-                return Err(request.extack().refuse(EINVAL, Place::Attr(part), format_args!("attribute {number} of {name} is malformed")));
+                return Err(request.extack().refuse(
+                    EINVAL,
+                    Place::Attr(part),
+                    format_args!("attribute {number} of {name} is malformed"),
+                ));
             }
         }
         Ok(Self {
@@ -89,7 +97,11 @@ impl<'a, 'r, const N: usize> Nest<'a, 'r, N> {
                 nest: Some(self.attr),
                 kind,
             };
-            self.request.extack().refuse(EINVAL, place, format_args!("{} lacks attribute {kind}", self.name))
+            self.request.extack().refuse(
+                EINVAL,
+                place,
+                format_args!("{} lacks attribute {kind}", self.name),
+            )
         })
     }
 
@@ -99,12 +111,7 @@ impl<'a, 'r, const N: usize> Nest<'a, 'r, N> {
     }
 
     /// Refuses the request for the attribute of that number, or for the whole nest.
-    pub(super) fn refuse(
-        &self,
-        error: Error,
-        kind: u16,
-        text: core::fmt::Arguments<'_>,
-    ) -> Error {
+    pub(super) fn refuse(&self, error: Error, kind: u16, text: core::fmt::Arguments<'_>) -> Error {
         let place = Place::Attr(self.get(kind).unwrap_or(self.attr));
         self.request.extack().refuse(error, place, text)
     }

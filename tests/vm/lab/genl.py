@@ -207,7 +207,7 @@ class Replies(list):
 class Client:
     """A socket to the family in the network namespace of the calling thread."""
 
-    def __init__(self, privileged=True):
+    def __init__(self, privileged=True, family="rvs"):
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self._socket.bind((0, 0))
         self._sequence = 0
@@ -218,12 +218,12 @@ class Client:
             self._socket.setsockopt(socket.SOL_SOCKET, RCVBUFFORCE, 1 << 24)
         self._socket.settimeout(30)
         self._family = CONTROLLER
-        name = attribute(FAMILY_NAME, b"rvs\0")
+        name = attribute(FAMILY_NAME, family.encode() + b"\0")
         self.send(GETFAMILY, name, F_REQUEST | F_ACK)
         (answer,) = self.receive()
         found = {number: payload for number, _, payload in attributes(answer.attrs)}
         self._family = int.from_bytes(found[FAMILY_ID], "little")
-        self._groups = dict(map(_group, attributes(found[MCAST_GROUPS])))
+        self._groups = dict(map(_group, attributes(found.get(MCAST_GROUPS, b""))))
 
     def close(self):
         """Closes the socket."""

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands about the daemons that tell another director of connections.
+//!
+//! RVS does not send or take states yet. The commands are there all the same, since `keepalived`
+//! counts on them: a daemon is kept and reported, and whoever starts one is told.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use kernel::error::{code::*, Result};
+use kernel::prelude::*;
+
+use super::namespace::Namespace;
+use super::nest::{self, Nest, Rule};
+use super::uapi::{cmd, daemon, main};
+use super::POLICY;
+use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Full, Progress, Request, Writer};
+use crate::kapi::netdev;
+
+/// Longest name of a device (`IP_VS_IFNAME_MAXLEN` less the terminating zero).
+const NAME_MAX: usize = 15;
+
+/// What `ip_vs` takes when the request does not say.
+const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
+const PORT: u16 = 8848;
+const TTL: u8 = 1;
+
+const ATTRS: usize = daemon::MAX as usize + 1;
+
+/// `ip_vs_daemon_policy`.
+const RULES: [Rule; ATTRS] = {
+    let mut rules = [Rule::AtLeast(4); ATTRS];
+    rules[0] = Rule::Any;
+    rules[daemon::MCAST_IFN as usize] = Rule::Text(NAME_MAX);
+    rules[daemon::SYNC_MAXLEN as usize] = Rule::AtLeast(2);
+    rules[daemon::MCAST_GROUP6 as usize] = Rule::AtLeast(16);
+    rules[daemon::MCAST_PORT as usize] = Rule::AtLeast(2);
+    rules[daemon::MCAST_TTL as usize] = Rule::AtLeast(1);
+    rules
+};
+
+/// What a daemon does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Tells of its connections.
+    Master,
+    /// Listens to a master.
+    Backup,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Master, Self::Backup];
+
+    /// `IP_VS_STATE_MASTER`, `IP_VS_STATE_BACKUP`.
+    fn number(self) -> u32 {
+        match self {
+            Self::Master => 1,
+            Self::Backup => 2,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// A daemon that was started.
+#[derive(Clone, Copy)]
+pub(super) struct Daemon {
+    device: [u8; NAME_MAX + 1],
+    sync_id: u32,
+    max_len: u16,
+    group: IpAddr,
+    port: u16,
+    ttl: u8,
+}
+
+/// The daemons of a namespace.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Daemons {
+    master: Option<Daemon>,
+    backup: Option<Daemon>,
+}
+
+impl Daemons {
+    fn of(&mut self, role: Role) -> &mut Option<Daemon> {
+        match role {
+            Role::Master => &mut self.master,
+            Role::Backup => &mut self.backup,
+        }
+    }
+}
+
+/// NEW_DAEMON.
+pub(super) struct New;
+
+impl Doit for New {
+    const CMD: u8 = cmd::NEW_DAEMON;
+    const POLICY: &'static [AttrPolicy] = &POLICY;
+
+    fn doit(request: &Request<'_>) -> Result {
+        let nest = Nest::new(request, main::DAEMON, "DAEMON", &RULES)?;
+        let state = nest::u32(nest.require(daemon::STATE)?);
+        let device = nest.require(daemon::MCAST_IFN)?;
+        let sync_id = nest::u32(nest.require(daemon::SYNC_ID)?);
+        let group = group(&nest)?;
+        let name = core::ffi::CStr::from_bytes_until_nul(device.payload()).map_err(|_| EINVAL)?;
+        let mtu = netdev::mtu(request.net(), name).ok_or_else(|| {
+            nest.refuse(
+                ENODEV,
+                daemon::MCAST_IFN,
+                format_args!("no such network device"),
+            )
+        })?;
+        let role = role(&nest, state)?;
+        let wanted = nest.get(daemon::SYNC_MAXLEN).map_or(0, nest::u16);
+        let started = Daemon {
+            device: nest::bytes(device),
+            sync_id,
+            max_len: max_len(role, wanted, mtu, group),
+            group,
+            port: match nest.get(daemon::MCAST_PORT).map_or(0, nest::u16) {
+                0 => PORT,
+                port => port,
+            },
+            ttl: match nest.get(daemon::MCAST_TTL).map_or([0], nest::bytes) {
+                [0] => TTL,
+                [ttl] => ttl,
+            },
+        };
+        let namespace = Namespace::of(request.net()).ok_or(ENODEV)?;
+        let mut daemons = namespace.daemons();
+        let slot = daemons.of(role);
+        if slot.is_some() {
+            return Err(nest.refuse(
+                EEXIST,
+                daemon::STATE,
+                format_args!("a {} daemon runs already", role.name()),
+            ));
+        }
+        *slot = Some(started);
+        drop(daemons);
+        pr_notice!(
+            "a {} sync daemon was started, but connections are not synchronised yet\n",
+            role.name()
+        );
+        request
+            .extack()
+            .note(format_args!("connections are not synchronised yet"));
+        Ok(())
+    }
+}
+
+/// DEL_DAEMON.
+pub(super) struct Del;
+
+impl Doit for Del {
+    const CMD: u8 = cmd::DEL_DAEMON;
+    const POLICY: &'static [AttrPolicy] = &POLICY;
+
+    fn doit(request: &Request<'_>) -> Result {
+        let nest = Nest::new(request, main::DAEMON, "DAEMON", &RULES)?;
+        let role = role(&nest, nest::u32(nest.require(daemon::STATE)?))?;
+        let namespace = Namespace::of(request.net()).ok_or(ENODEV)?;
+        let stopped = namespace.daemons().of(role).take();
+        match stopped {
+            Some(_) => Ok(()),
+            None => Err(nest.refuse(
+                ESRCH,
+                daemon::STATE,
+                format_args!("no {} daemon runs", role.name()),
+            )),
+        }
+    }
+}
+
+/// GET_DAEMON.
+pub(super) struct Get;
+
+impl Dumpit for Get {
+    const CMD: u8 = cmd::GET_DAEMON;
+    const POLICY: &'static [AttrPolicy] = &POLICY;
+    /// How many roles were looked at.
+    type State = usize;
+
+    fn start(_request: &Request<'_>) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn dump(request: &Request<'_>, seen: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
+        let Some(namespace) = Namespace::of(request.net()) else {
+            return Ok(Progress::Done);
+        };
+        let mut daemons = *namespace.daemons();
+        for role in Role::ALL.into_iter().skip(*seen) {
+            if let Some(daemon) = daemons.of(role) {
+                let full = out.message(cmd::NEW_DAEMON, |w| encode(w, role, daemon));
+                if full.is_err() {
+                    return Ok(Progress::More);
+                }
+            }
+            *seen = seen.saturating_add(1);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+fn encode(w: &mut Writer<'_>, role: Role, daemon: &Daemon) -> Result<(), Full> {
+    w.old_nest(main::DAEMON, |w| {
+        let device = daemon.device.split(|byte| *byte == 0).next().unwrap_or(&[]);
+        w.u32(daemon::STATE, role.number())?;
+        w.str(
+            daemon::MCAST_IFN,
+            core::str::from_utf8(device).unwrap_or("?"),
+        )?;
+        w.u32(daemon::SYNC_ID, daemon.sync_id)?;
+        w.u16(daemon::SYNC_MAXLEN, daemon.max_len)?;
+        w.u16(daemon::MCAST_PORT, daemon.port)?;
+        w.u8(daemon::MCAST_TTL, daemon.ttl)?;
+        match daemon.group {
+            IpAddr::V4(group) => w.bytes(daemon::MCAST_GROUP, &group.octets()),
+            IpAddr::V6(group) => w.bytes(daemon::MCAST_GROUP6, &group.octets()),
+        }
+    })
+}
+
+fn role(nest: &Nest<'_, '_, ATTRS>, state: u32) -> Result<Role> {
+    let mut roles = Role::ALL.into_iter();
+    roles.find(|role| role.number() == state).ok_or_else(|| {
+        nest.refuse(
+            EINVAL,
+            daemon::STATE,
+            format_args!("state {state} is neither master (1) nor backup (2)"),
+        )
+    })
+}
+
+fn group(nest: &Nest<'_, '_, ATTRS>) -> Result<IpAddr> {
+    let v4 = nest.get(daemon::MCAST_GROUP);
+    let (kind, group) = match (v4, nest.get(daemon::MCAST_GROUP6)) {
+        (Some(attr), _) => (
+            daemon::MCAST_GROUP,
+            IpAddr::V4(Ipv4Addr::from(nest::bytes::<4>(attr))),
+        ),
+        (None, Some(attr)) => (
+            daemon::MCAST_GROUP6,
+            IpAddr::V6(Ipv6Addr::from(nest::bytes::<16>(attr))),
+        ),
+        (None, None) => return Ok(GROUP),
+    };
+    if !group.is_multicast() {
+        let text = "is not a multicast address";
+        return Err(nest.refuse(EINVAL, kind, format_args!("{group} {text}")));
+    }
+    Ok(group)
+}
+
+/// Bytes of a message, by `ip_vs`'s rule.
+fn max_len(role: Role, wanted: u16, mtu: u32, group: IpAddr) -> u16 {
+    let headers: u16 = if group.is_ipv6() { 48 } else { 28 };
+    let least = match role {
+        Role::Master => 1,
+        Role::Backup => 1024,
+    };
+    let mtu = match role {
+        Role::Master => 1500,
+        Role::Backup => u16::try_from(mtu.max(1500)).unwrap_or(u16::MAX),
+    };
+    match wanted {
+        0 => mtu.saturating_sub(headers),
+        wanted => wanted.clamp(least, u16::MAX.saturating_sub(headers)),
+    }
+}

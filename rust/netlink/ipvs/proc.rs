@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/net/ip_vs`, `ip_vs_conn` and `ip_vs_stats` in `ip_vs`'s formats.
+
+use core::{
+    ffi::CStr,
+    fmt::{self, Write},
+    net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
+};
+
+use super::uapi::IP_VS_VERSION;
+use crate::{
+    engine::{
+        proto::State,
+        spec::{Mode, Protocol},
+    },
+    kapi::{
+        netns::Net,
+        proc::{Show, Text},
+    },
+    table::{ConnCursor, ConnView, Netns},
+};
+
+/// `ip_vs`.
+pub(super) struct Services;
+
+impl Show for Services {
+    const NAME: &'static CStr = c"ip_vs";
+
+    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+        let Some(netns) = Netns::of(net) else {
+            return Ok(());
+        };
+        let config = netns.config();
+        let [_, major, minor, patch] = IP_VS_VERSION.to_be_bytes();
+        let size = config.counters().table_buckets;
+        writeln!(
+            out,
+            "IP Virtual Server version {major}.{minor}.{patch} (size={size})\n\
+             Prot LocalAddress:Port Scheduler Flags\n  \
+             -> RemoteAddress:Port Forward Weight ActiveConn InActConn"
+        )?;
+        for service in config.services() {
+            let id = service.id();
+            let protocol = protocol(id.protocol);
+            let address = Endpoint(id.address, id.port);
+            let name = service.scheduler_name();
+            // The missing flags of a service leave a space each.
+            let spaces = if id.address.is_ipv6() { " " } else { "  " };
+            writeln!(out, "{protocol}  {address} {name}{spaces}")?;
+            for member in service.dests().iter().rev() {
+                let dest = member.dest();
+                let address = Endpoint(dest.id().address, dest.id().port);
+                writeln!(
+                    out,
+                    "  -> {address}      {:<7} {:<6} {:<10} {:<10}",
+                    forward(dest.spec().mode),
+                    dest.spec().weight,
+                    dest.active(),
+                    dest.inactive()
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `ip_vs_conn`.
+pub(super) struct Connections;
+
+impl Show for Connections {
+    const NAME: &'static CStr = c"ip_vs_conn";
+
+    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+        out.write_str(
+            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n",
+        )?;
+        let Some(netns) = Netns::of(net) else {
+            return Ok(());
+        };
+        let (rest, _) =
+            netns.connections(ConnCursor::default(), |view| match connection(out, view) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(fmt::Error) => ControlFlow::Break(()),
+            });
+        rest.map_or(Ok(()), |_| Err(fmt::Error))
+    }
+}
+
+/// `ip_vs_stats`.
+pub(super) struct Statistics;
+
+impl Show for Statistics {
+    const NAME: &'static CStr = c"ip_vs_stats";
+
+    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+        let Some(netns) = Netns::of(net) else {
+            return Ok(());
+        };
+        let sum = netns.config().traffic();
+        writeln!(
+            out,
+            "   Total Incoming Outgoing         Incoming         Outgoing\n   \
+             Conns  Packets  Packets            Bytes            Bytes\n\
+             {:>8X} {:>8X} {:>8X} {:>16X} {:>16X}\n",
+            sum.connections, sum.in_packets, sum.out_packets, sum.in_bytes, sum.out_bytes
+        )?;
+        // Rates are not estimated yet.
+        writeln!(
+            out,
+            " Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n\
+             {0:>8X} {0:>8X} {0:>8X} {0:>16X} {0:>16X}",
+            0
+        )
+    }
+}
+
+fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
+    write!(out, "{:<3}", protocol(view.protocol))?;
+    for end in [view.client, view.vip, view.dest] {
+        write!(out, " {}", Spaced(end))?;
+    }
+    let seconds = view.expires_ms / 1000;
+    writeln!(out, " {:<11} {seconds:>7}", state(view.state))
+}
+
+/// An address and a port with a space between.
+struct Spaced(SocketAddr);
+
+impl fmt::Display for Spaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:04X}", Hex(self.0.ip()), self.0.port())
+    }
+}
+
+/// An address and a port with a colon between.
+struct Endpoint(IpAddr, u16);
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(_) => write!(f, "{}:{:04X}", Hex(self.0), self.1),
+            IpAddr::V6(_) => write!(f, "[{}]:{:04X}", Hex(self.0), self.1),
+        }
+    }
+}
+
+/// An address: `CB00710A`, or eight full groups.
+struct Hex(IpAddr);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => write!(f, "{:08X}", u32::from(v4)),
+            IpAddr::V6(v6) => {
+                let [first, rest @ ..] = v6.segments();
+                write!(f, "{first:04x}")?;
+                rest.iter().try_for_each(|part| write!(f, ":{part:04x}"))
+            }
+        }
+    }
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    }
+}
+
+fn forward(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Dr => "Route",
+        Mode::Tun => "Tunnel",
+        Mode::Local => "Local",
+        Mode::Nat | Mode::FullNat => "Masq",
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::None => "NONE",
+        State::Established => "ESTABLISHED",
+        State::SynSent => "SYN_SENT",
+        State::SynRecv => "SYN_RECV",
+        State::FinWait => "FIN_WAIT",
+        State::TimeWait => "TIME_WAIT",
+        State::Close => "CLOSE",
+        State::CloseWait => "CLOSE_WAIT",
+        State::LastAck => "LAST_ACK",
+        State::Listen => "LISTEN",
+        State::SynAck => "SYNACK",
+        State::Udp => "UDP",
+    }
+}

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The family IPVS: ipvsadm and bare messages get from RVS what stock ip_vs answers.
+
+Each script runs twice in the same namespace, first with ip_vs loaded and then with RVS.
+"""
+
+import contextlib
+import glob
+import os
+import re
+import struct
+
+import pytest
+from lab import shell
+from lab.genl import Client, Refused, attribute
+from lab.netns import Host
+
+STOCK = "ip_vs"
+VIP = "203.0.113.10"
+TCP, UDP = f"-t {VIP}:80", f"-u {VIP}:53"
+
+
+def unload():
+    """Neither RVS nor ip_vs is loaded."""
+    schedulers = [os.path.basename(p) for p in glob.glob("/sys/module/ip_vs_*")]
+    shell.rmmod("rvs", *schedulers, "ip_vs")
+
+
+@pytest.fixture(name="host")
+def _host():
+    unload()
+    made = Host("compat")
+    made.ip("link add d0 type dummy", "link set d0 up", "addr add 10.0.0.1/8 dev d0")
+    yield made
+    unload()
+    made.close()
+
+
+@contextlib.contextmanager
+def balancer(name):
+    """ip_vs, or RVS in its place."""
+    unload()
+    if name == STOCK:
+        shell.modprobe("ip_vs")
+    else:
+        shell.run("modprobe", "rvs", "ipvs=1")
+    yield
+    unload()
+
+
+def same(host, script):
+    """What SCRIPT(host) gives with RVS, which has to be what it gives with ip_vs."""
+    with balancer(STOCK):
+        expected = script(host)
+    with balancer("rvs"):
+        found = script(host)
+    assert found == expected
+    return found
+
+
+def ipvsadm(host, line, stdin=None):
+    """Status, output and errors of one ipvsadm; the table's size is not compared."""
+    done = host.run("ipvsadm", *line.split(), check=False, stdin=stdin)
+    return line, done.returncode, re.sub(r"size=\d+", "size=N", done.stdout), done.stderr
+
+
+def commands(*lines):
+    """A script of ipvsadm's command lines."""
+    return lambda host: [ipvsadm(host, line) for line in lines]
+
+
+LISTS = ["-L", "-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thresholds",
+         "-Ln --persistent-conn", "-L --timeout", "-L --daemon", "-Sn"]
+
+SCRIPTS = {
+    "empty": LISTS,
+    "services": [
+        f"-A {TCP} -s rr", f"-A {UDP} -s wlc", f"-A {TCP} -s rr", f"-A -t {VIP}:81 -s nosuch",
+        f"-E {TCP} -s wrr", f"-E -t {VIP}:82 -s rr", f"-E {UDP} -s nosuch", *LISTS,
+        f"-Ln {TCP}", f"-Ln -t {VIP}:83", f"-D {UDP}", f"-D {UDP}", "-Ln", "-C", "-Ln",
+    ],
+    "dests": [
+        f"-a {TCP} -r 10.1.1.1 -g", f"-A {TCP} -s wrr", f"-A {UDP} -s sh",
+        f"-a {TCP} -r 10.1.1.1 -g -w 3", f"-a {TCP} -r 10.1.1.2 -i -w 0",
+        f"-a {TCP} -r 10.1.1.3:8080 -m", f"-a {TCP} -r 10.1.1.1 -g", f"-a {UDP} -r 10.1.1.9 -g",
+        f"-e {TCP} -r 10.1.1.2 -m -w 7", f"-e {TCP} -r 10.1.1.8 -g", f"-e {UDP} -r 10.1.1.1 -g",
+        f"-a {TCP} -r 10.1.1.4 -g -x 1 -y 2", *LISTS, f"-Ln {TCP}",
+        f"-d {TCP} -r 10.1.1.1", f"-d {TCP} -r 10.1.1.1", f"-d -t {VIP}:99 -r 10.1.1.1",
+        "-Ln", f"-Z {TCP}", "-Z", f"-Z -t {VIP}:99", "-C", "-Sn",
+    ],
+    "timeouts": ["--set 100 20 30", "-L --timeout", "--set 0 0 31", "-L --timeout",
+                 "--set 900 120 300", "-L --timeout"],
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_ipvsadm_says_what_it_says_of_ip_vs(host, name):
+    said = same(host, commands(*SCRIPTS[name]))
+    assert any(status == 0 for _, status, _, _ in said)
+
+
+def test_save_and_restore(host):
+    def script(host):
+        lines = [
+            f"-A {TCP} -s wrr", f"-a {TCP} -r 10.1.1.1:80 -g -w 5",
+            f"-a {TCP} -r 10.1.1.2:81 -m -w 1", f"-A {UDP} -s lc", f"-a {UDP} -r 10.1.1.3:53 -i",
+        ]
+        restored = ipvsadm(host, "-R", stdin="\n".join(lines) + "\n")
+        return [restored, ipvsadm(host, "-Sn"), ipvsadm(host, "-Ln")]
+
+    assert same(host, script)[1][2].count("-a ") == 3
+
+
+# -- bare messages --------------------------------------------------------------------------------
+
+NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE = 1, 2, 3, 4
+NEW_DEST, SET_DEST, DEL_DEST, GET_DEST = 5, 6, 7, 8
+NEW_DAEMON, DEL_DAEMON, GET_DAEMON = 9, 10, 11
+SET_CONFIG, GET_CONFIG, SET_INFO, GET_INFO, ZERO, FLUSH = 12, 13, 14, 15, 16, 17
+NESTED = 0x8000
+
+
+def u8(value):
+    """A number of 8 bits; below: of 16 and 32, and of 16 in network order."""
+    return struct.pack("B", value)
+
+
+def u16(value):
+    return struct.pack("=H", value)
+
+
+def be16(value):
+    return struct.pack(">H", value)
+
+
+def u32(value):
+    return struct.pack("=I", value & 0xFFFFFFFF)
+
+
+def attrs(values):
+    """Attributes by number; bytes are their payloads."""
+    return b"".join(attribute(number, payload) for number, payload in values.items())
+
+
+ADDRESS = bytes([203, 0, 113, 10])
+ID = {1: u16(2), 2: u16(6), 3: ADDRESS + bytes(12), 4: be16(80)}
+FULL = {**ID, 6: b"rr\0", 7: u32(0) + u32(-1), 8: u32(0), 9: u32(-1)}
+DEST = {1: bytes([10, 1, 1, 1]) + bytes(12), 2: be16(80)}
+FULL_DEST = {**DEST, 3: u32(3), 4: u32(1), 5: u32(0), 6: u32(0)}
+
+
+def service(values=None, **more):
+    """The nest of a service, as top-level attributes."""
+    return _nest(1, FULL if values is None else values, more)
+
+
+def dest(values=None, **more):
+    """The same of a dest."""
+    return _nest(2, FULL_DEST if values is None else values, more)
+
+
+def _nest(number, values, more):
+    values = dict(values, **{int(k[1:]): v for k, v in more.items()})
+    return attribute(number, attrs({k: v for k, v in values.items() if v is not None}))
+
+
+def ask(client, command, data=b"", flags=0, dump=False):
+    """The error's name, or the bytes of the replies, sorted: ip_vs has an order of its own."""
+    try:
+        client.send(command, data, 1 | flags | (0x300 if dump else 4))
+        return sorted(reply.attrs for reply in client.receive())
+    except Refused as refused:
+        return refused.errno
+
+
+def errors_script(requests):
+    """A script that sends REQUESTS: (what, command, data) or with flags behind."""
+    def script(host):
+        with host.inside():
+            client = Client(family="IPVS")
+        with client:
+            return [(what, ask(client, *rest)) for what, *rest in requests]
+
+    return script
+
+
+WITHOUT_SERVICE = [
+    (f"{command} {what}", command, data)
+    for command in (NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST,
+                    DEL_DEST, ZERO)
+    for what, data in {
+        "nothing": b"",
+        "empty nest": attribute(1, b""),
+        "no family": service(_1=None),
+        "no protocol": service(_2=None),
+        "no address": service(_3=None),
+        "no port": service(_4=None),
+        "short family": service(_1=b"\2"),
+        "short port": service(_4=b"\0"),
+        "long address": service(_3=bytes(17)),
+        "other family": service(_1=u16(7)),
+        "endless scheduler": service(_6=b"rr"),
+        "long scheduler": service(_6=b"r" * 16 + b"\0"),
+        "no scheduler's attribute": service(_6=None),
+        "no flags": service(_7=None),
+        "no timeout": service(_8=None),
+        "no netmask": service(_9=None),
+        "long flags": service(_7=bytes(9)),
+    }.items()
+    # What stock takes as an order is tested with an order.
+    if not (command == ZERO and not data)
+]
+
+
+def test_errors_of_malformed_services(host):
+    said = dict(same(host, errors_script(WITHOUT_SERVICE)))
+    assert said[f"{NEW_SERVICE} nothing"] == "EINVAL"
+    assert said[f"{NEW_SERVICE} other family"] == "EAFNOSUPPORT"
+    assert said[f"{DEL_SERVICE} no netmask"] == "ESRCH"
+
+
+LIFE = [
+    ("unknown scheduler", NEW_SERVICE, service(_6=b"nosuch\0")),
+    ("empty scheduler", NEW_SERVICE, service(_6=b"\0")),
+    ("unknown engine", NEW_SERVICE, service(_11=b"nosuch\0")),
+    ("address of 4 bytes", NEW_SERVICE, service(_3=ADDRESS)),
+    ("again, unknown scheduler", NEW_SERVICE, service(_6=b"nosuch\0")),
+    ("flagged nest, unknown attributes", NEW_SERVICE,
+     attribute(1 | NESTED, attrs({**FULL, 4: be16(81), 40: b"x", 300: b"abc"})) + attribute(77, b"")),
+    ("long numbers", NEW_SERVICE, service(_1=u16(2) + b"xx", _4=be16(82) + b"yy")),
+    ("attribute twice", NEW_SERVICE,
+     attribute(1, attrs(dict(FULL)) + attribute(4, be16(83)))),
+    ("flags of a client", NEW_SERVICE, service(_4=be16(84)), 0x700),
+    ("hashed already", NEW_SERVICE, service(_4=be16(85), _7=u32(2) + u32(-1))),
+    ("get", GET_SERVICE, service()),
+    ("get by id", GET_SERVICE, service(ID)),
+    ("all", GET_SERVICE, b"", 0, True),
+    ("dest of no service", NEW_DEST, service(_4=be16(9)) + dest()),
+    ("no dest", NEW_DEST, service(ID)),
+    ("no address", NEW_DEST, service(ID) + dest(_1=None)),
+    ("no port", NEW_DEST, service(ID) + dest(_2=None)),
+    ("no method", NEW_DEST, service(ID) + dest(_3=None)),
+    ("no weight", NEW_DEST, service(ID) + dest(_4=None)),
+    ("no upper threshold", NEW_DEST, service(ID) + dest(_5=None)),
+    ("no lower threshold", NEW_DEST, service(ID) + dest(_6=None)),
+    ("weight below 0", NEW_DEST, service(ID) + dest(_4=u32(-1))),
+    ("thresholds crossed", NEW_DEST, service(ID) + dest(_6=u32(1))),
+    ("gue without port", NEW_DEST, service(ID) + dest(_3=u32(2), _13=u8(1))),
+    ("other family", NEW_DEST, service(ID) + dest(_11=u16(7))),
+    ("short weight", NEW_DEST, service(ID) + dest(_4=b"\1")),
+    ("set before it is there", SET_DEST, service(ID) + dest()),
+    ("delete before it is there", DEL_DEST, service(ID) + dest(DEST)),
+    ("add", NEW_DEST, service(ID) + dest()),
+    ("add again", NEW_DEST, service(ID) + dest()),
+    ("add one with its family", NEW_DEST,
+     service(ID) + dest(_1=bytes([10, 1, 1, 2]), _11=u16(2), _3=u32(0x100), _2=be16(8080))),
+    ("set", SET_DEST, service(ID) + dest(_4=u32(9), _3=u32(2))),
+    ("dests", GET_DEST, service(ID), 0, True),
+    ("dests of no service", GET_DEST, service(_4=be16(9)), 0, True),
+    ("dests without a name", GET_DEST, b"", 0, True),
+    ("dests, not as a dump", GET_DEST, service(ID)),
+    ("zero", ZERO, service(ID)),
+    ("zero of no service", ZERO, service(_4=be16(9))),
+    ("set service", SET_SERVICE, service(_6=b"wrr\0")),
+    ("set service, unknown scheduler", SET_SERVICE, service(_6=b"nosuch\0")),
+    ("delete", DEL_DEST, service(ID) + dest(DEST)),
+    ("delete again", DEL_DEST, service(ID) + dest(DEST)),
+    ("all again", GET_SERVICE, b"", 0, True),
+    ("delete service", DEL_SERVICE, service()),
+    ("delete service again", DEL_SERVICE, service()),
+    ("zero all", ZERO),
+    ("flush", FLUSH),
+    ("flush again", FLUSH),
+    ("none", GET_SERVICE, b"", 0, True),
+    ("timeouts", GET_CONFIG),
+    ("set timeouts", SET_CONFIG, attrs({4: u32(10), 6: u32(30)})),
+    ("timeouts of 0", SET_CONFIG, attrs({5: u32(0)})),
+    ("timeouts now", GET_CONFIG),
+    ("timeout below 0", SET_CONFIG, attrs({4: u32(-1)})),
+    ("timeout too long", SET_CONFIG, attrs({5: u32(1 << 30)})),
+    ("short timeout", SET_CONFIG, attrs({4: b"\1"})),
+    ("nothing to set", SET_CONFIG),
+    ("set info", SET_INFO),
+    ("no such command", 18),
+]
+
+
+def test_life_of_services_in_bare_messages(host):
+    said = dict(same(host, errors_script(LIFE)))
+    expected = {
+        "unknown scheduler": "ENOENT", "again, unknown scheduler": "EEXIST",
+        "dest of no service": "ESRCH", "weight below 0": "ERANGE", "add again": "EEXIST",
+        "set before it is there": "ENOENT", "set info": "EOPNOTSUPP", "add": [],
+        "dests of no service": [],
+    }
+    assert {what: said[what] for what in expected} == expected
+    assert len(said["all"]) == 6 and len(said["dests"]) == 2
+
+
+def test_info_has_the_version(host):
+    with balancer("rvs"), host.inside(), Client(family="IPVS") as client:
+        (reply,) = ask(client, GET_INFO)
+    assert reply.startswith(attribute(1, u32(0x010201)))
+
+
+def refusal(client, command, data):
+    """Error and text of a refused request."""
+    with pytest.raises(Refused) as refused:
+        client.send(command, data)
+        client.receive()
+    return refused.value.errno, refused.value.text
+
+
+def test_what_rvs_lacks_is_refused_with_a_text(host):
+    with balancer("rvs"), host.inside(), Client(family="IPVS") as client:
+        ask(client, NEW_SERVICE, service())
+        assert refusal(client, NEW_SERVICE, service(_4=be16(9), _2=u16(132)))[0] \
+            == "EPROTONOSUPPORT"
+        errno, text = refusal(client, NEW_DEST, service(ID) + dest(_3=u32(4)))
+        assert errno == "EOPNOTSUPP" and "4" in text
+
+
+def test_both_families_show_the_same(host):
+    with balancer("rvs"):
+        host.run("ipvsadm", "-A", *TCP.split(), "-s", "rr")
+        host.run("ipvsadm", "-a", *TCP.split(), "-r", "10.1.1.1", "-g", "-w", "4")
+        with host.inside(), Client() as client:
+            (found,) = client.dump("dest-get")
+            client.listen()
+            host.run("ipvsadm", "-D", *TCP.split())
+            events = client.events()
+        assert found.content["dest"]["weight"] == 4
+        assert [name for name, _ in events] == ["service-del-ntf"]
+
+
+def test_the_name_is_left_alone_unless_asked_for(host):
+    """Without the parameter, and with it when ip_vs has the name."""
+    with balancer(STOCK):
+        shell.run("modprobe", "rvs", "ipvs=1")
+        host.run("rvsadm", "service", "add", f"tcp/{VIP}:80", "--scheduler", "rr")
+        assert VIP not in ipvsadm(host, "-Ln")[2]
+        shell.rmmod("rvs")
+        shell.modprobe("rvs")
+        assert ipvsadm(host, "-Ln")[1] == 0
+    shell.modprobe("rvs")
+    with host.inside(), pytest.raises(Refused, match="ENOENT"):
+        Client(family="IPVS")
