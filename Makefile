@@ -5,10 +5,10 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench demo clean
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench demo clean install-compat uninstall-compat
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## root file system, kernel and its metadata under $RVS_CACHE (KERNEL=7.2 selects)
 	@scripts/setup
@@ -48,6 +48,12 @@ bench: modules tools ## instructions per packet, beside ip_vs; writes build/benc
 
 demo: modules tools ## the article's lab: who served how many requests
 	@scripts/demo
+
+install-compat: ## a modprobe file: who asks for ip_vs gets RVS (DESTDIR=)
+	@scripts/compat install
+
+uninstall-compat: ## removes it
+	@scripts/compat uninstall
 
 clean: ## what was built here (the prepared kernel stays)
 	@scripts/clean

@@ -7,7 +7,9 @@ Each script runs twice in the same namespace, first with ip_vs loaded and then w
 import contextlib
 import glob
 import os
+import pathlib
 import re
+import socket
 import struct
 
 import pytest
@@ -160,7 +162,7 @@ def dest(values=None, **more):
 
 
 def _nest(number, values, more):
-    values = dict(values, **{int(k[1:]): v for k, v in more.items()})
+    values = {**values, **{int(k[1:]): v for k, v in more.items()}}
     return attribute(number, attrs({k: v for k, v in values.items() if v is not None}))
 
 
@@ -297,6 +299,76 @@ def test_life_of_services_in_bare_messages(host):
     assert len(said["all"]) == 6 and len(said["dests"]) == 2
 
 
+def daemon(values=None, **more):
+    """The nest of a daemon."""
+    return _nest(3, DAEMON if values is None else values, more)
+
+
+DAEMON = {1: u32(1), 2: b"d0\0", 3: u32(7)}
+DAEMONS = [
+    ("none", GET_DAEMON, b"", 0, True),
+    ("no nest", NEW_DAEMON),
+    ("no state", NEW_DAEMON, daemon(_1=None)),
+    ("no device", NEW_DAEMON, daemon(_2=None)),
+    ("no id", NEW_DAEMON, daemon(_3=None)),
+    ("unknown device", NEW_DAEMON, daemon(_2=b"nosuch\0")),
+    ("unknown state", NEW_DAEMON, daemon(_1=u32(3))),
+    ("group of one", NEW_DAEMON, daemon(_5=bytes([10, 0, 0, 1]))),
+    ("master", NEW_DAEMON, daemon()),
+    ("master again", NEW_DAEMON, daemon()),
+    ("backup", NEW_DAEMON, daemon(_1=u32(2), _4=u16(100), _5=bytes([239, 1, 2, 3]), _7=u16(999),
+                                  _8=u8(5))),
+    ("both", GET_DAEMON, b"", 0, True),
+    ("stop without a state", DEL_DAEMON, daemon(_1=None)),
+    ("stop an unknown state", DEL_DAEMON, daemon(_1=u32(0))),
+    ("stop", DEL_DAEMON, daemon()),
+    ("stop again", DEL_DAEMON, daemon()),
+    ("one", GET_DAEMON, b"", 0, True),
+    ("stop the other", DEL_DAEMON, daemon(_1=u32(2))),
+]
+
+
+def test_daemons_are_kept_and_reported(host):
+    said = dict(same(host, errors_script(DAEMONS)))
+    assert said["master again"] == "EEXIST" and len(said["both"]) == 2 and len(said["one"]) == 1
+
+
+def test_files_in_proc(host):
+    def script(host):
+        setup = [f"-A {TCP} -s rr", f"-A {UDP} -s wlc", f"-a {TCP} -r 10.1.1.1 -g -w 3",
+                 f"-a {TCP} -r 10.1.1.3:8080 -m", "-Lnc"]
+        said = [ipvsadm(host, line) for line in setup]
+        read = {name: host.run("cat", f"/proc/net/{name}").stdout
+                for name in ("ip_vs", "ip_vs_conn", "ip_vs_stats")}
+        head, *services = re.sub(r"size=\d+", "size=N", read.pop("ip_vs")).split("\nTCP")
+        # The order of services is the hash table's there.
+        return said, read, head.splitlines()[:3], services
+
+    assert len(same(host, script)[1]) == 2
+
+
+def test_connections_in_proc(host):
+    """A flow of each protocol whose dest is silent: SYN_RECV and UDP."""
+    def script(host):
+        for line in (f"-A {TCP} -s rr", f"-a {TCP} -r 10.1.1.1 -m", f"-A {UDP} -s rr",
+                     f"-a {UDP} -r 10.1.1.2:5353 -m"):
+            ipvsadm(host, line)
+        host.ip(f"addr replace {VIP}/32 dev lo", "link set lo up")
+        with host.inside():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                udp.bind(("10.0.0.1", 4001))
+                udp.sendto(b"x", (VIP, 53))
+            with socket.socket() as tcp:
+                tcp.bind(("10.0.0.1", 4002))
+                tcp.setblocking(False)
+                tcp.connect_ex((VIP, 80))
+                listed = ipvsadm(host, "-Lnc")[2].splitlines()
+        # The seconds left may differ by one or two.
+        return sorted(re.sub(r"\d\d:\d\d", "MM:SS", line) for line in listed)
+
+    assert len(same(host, script)) == 4
+
+
 def test_info_has_the_version(host):
     with balancer("rvs"), host.inside(), Client(family="IPVS") as client:
         (reply,) = ask(client, GET_INFO)
@@ -331,6 +403,23 @@ def test_both_families_show_the_same(host):
             events = client.events()
         assert found.content["dest"]["weight"] == 4
         assert [name for name, _ in events] == ["service-del-ntf"]
+
+
+def test_modprobe_brings_rvs_once_it_is_installed(host):
+    """By the names that keepalived and ipvsadm ask for."""
+    compat = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "compat"
+    shell.run(compat, "install")
+    try:
+        for ask_for in (["modprobe", "ip_vs"], ["ipvsadm", "-A", *TCP.split()]):
+            unload()
+            host.run(*ask_for)
+            assert os.path.exists("/sys/module/rvs") and not os.path.exists("/sys/module/ip_vs")
+            assert ipvsadm(host, "-Ln")[1] == 0
+    finally:
+        shell.run(compat, "uninstall")
+    unload()
+    shell.modprobe("ip_vs")
+    assert os.path.exists("/sys/module/ip_vs")
 
 
 def test_the_name_is_left_alone_unless_asked_for(host):
