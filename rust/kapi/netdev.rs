@@ -10,6 +10,7 @@ use kernel::{
     error::to_result,
     ffi::{c_int, c_ulong, c_void},
     prelude::*,
+    str::CStrExt,
     types::Opaque,
 };
 
@@ -86,6 +87,6 @@ extern "C" fn callback<W: DeviceWatcher>(
 /// The MTU of the device of that name in `net`, in bytes.
 pub(crate) fn mtu(net: &Net, name: &core::ffi::CStr) -> Option<u32> {
     // SAFETY: The namespace is alive, and the name ends with a zero byte.
-    let mtu = unsafe { bindings::rvs_device_mtu(net.as_raw(), name.as_ptr().cast()) };
+    let mtu = unsafe { bindings::rvs_device_mtu(net.as_raw(), name.as_char_ptr()) };
     u32::try_from(mtu).ok()
 }

@@ -13,7 +13,10 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use kernel::error::{code::ENOMEM, Result};
+use kernel::{
+    error::{code::ENOMEM, Result},
+    str::CStrExt,
+};
 
 use crate::{bindings, kapi::netns::Net};
 
@@ -67,7 +70,7 @@ impl File {
         // SAFETY: The namespace is alive, the name ends with a zero byte, and `show` is a function
         // for such files.
         let made = unsafe {
-            bindings::rvs_proc_create(net.as_raw(), T::NAME.as_ptr().cast(), Some(show::<T>))
+            bindings::rvs_proc_create(net.as_raw(), T::NAME.as_char_ptr(), Some(show::<T>))
         };
         if !made {
             return Err(ENOMEM);
@@ -83,7 +86,7 @@ impl File {
     pub(crate) fn remove(&self) {
         if self.is_there.swap(false, Ordering::Relaxed) {
             // SAFETY: Made by `new` and not removed yet; the namespace is alive.
-            unsafe { bindings::rvs_proc_remove(self.net.as_raw(), self.name.as_ptr().cast()) };
+            unsafe { bindings::rvs_proc_remove(self.net.as_raw(), self.name.as_char_ptr()) };
         }
     }
 }

@@ -39,22 +39,26 @@ def _host():
 
 
 @contextlib.contextmanager
-def balancer(name):
+def balancer(host, name):
     """ip_vs, or RVS in its place."""
     unload()
     if name == STOCK:
         shell.modprobe("ip_vs")
     else:
         shell.run("modprobe", "rvs", "ipvs=1")
-    yield
-    unload()
+    try:
+        yield
+    finally:
+        # Services keep ip_vs and its schedulers from going.
+        host.run("ipvsadm", "-C", check=False)
+        unload()
 
 
 def same(host, script):
     """What SCRIPT(host) gives with RVS, which has to be what it gives with ip_vs."""
-    with balancer(STOCK):
+    with balancer(host, STOCK):
         expected = script(host)
-    with balancer("rvs"):
+    with balancer(host, "rvs"):
         found = script(host)
     assert found == expected
     return found
@@ -71,7 +75,7 @@ def commands(*lines):
     return lambda host: [ipvsadm(host, line) for line in lines]
 
 
-LISTS = ["-L", "-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thresholds",
+LISTS = ["-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thresholds",
          "-Ln --persistent-conn", "-L --timeout", "-L --daemon", "-Sn"]
 
 SCRIPTS = {
@@ -370,7 +374,7 @@ def test_connections_in_proc(host):
 
 
 def test_info_has_the_version(host):
-    with balancer("rvs"), host.inside(), Client(family="IPVS") as client:
+    with balancer(host, "rvs"), host.inside(), Client(family="IPVS") as client:
         (reply,) = ask(client, GET_INFO)
     assert reply.startswith(attribute(1, u32(0x010201)))
 
@@ -384,7 +388,7 @@ def refusal(client, command, data):
 
 
 def test_what_rvs_lacks_is_refused_with_a_text(host):
-    with balancer("rvs"), host.inside(), Client(family="IPVS") as client:
+    with balancer(host, "rvs"), host.inside(), Client(family="IPVS") as client:
         ask(client, NEW_SERVICE, service())
         assert refusal(client, NEW_SERVICE, service(_4=be16(9), _2=u16(132)))[0] \
             == "EPROTONOSUPPORT"
@@ -393,7 +397,7 @@ def test_what_rvs_lacks_is_refused_with_a_text(host):
 
 
 def test_both_families_show_the_same(host):
-    with balancer("rvs"):
+    with balancer(host, "rvs"):
         host.run("ipvsadm", "-A", *TCP.split(), "-s", "rr")
         host.run("ipvsadm", "-a", *TCP.split(), "-r", "10.1.1.1", "-g", "-w", "4")
         with host.inside(), Client() as client:
@@ -415,6 +419,7 @@ def test_modprobe_brings_rvs_once_it_is_installed(host):
             host.run(*ask_for)
             assert os.path.exists("/sys/module/rvs") and not os.path.exists("/sys/module/ip_vs")
             assert ipvsadm(host, "-Ln")[1] == 0
+            host.run("ipvsadm", "-C")
     finally:
         shell.run(compat, "uninstall")
     unload()
@@ -424,7 +429,7 @@ def test_modprobe_brings_rvs_once_it_is_installed(host):
 
 def test_the_name_is_left_alone_unless_asked_for(host):
     """Without the parameter, and with it when ip_vs has the name."""
-    with balancer(STOCK):
+    with balancer(host, STOCK):
         shell.run("modprobe", "rvs", "ipvs=1")
         host.run("rvsadm", "service", "add", f"tcp/{VIP}:80", "--scheduler", "rr")
         assert VIP not in ipvsadm(host, "-Ln")[2]
