@@ -66,6 +66,10 @@ impl Op {
         let validate = bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
             | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP;
         self.0.validate = validate as u8;
+        if self.is_dump() {
+            self.0.policy = ptr::null();
+            self.0.maxattr = 0;
+        }
         self
     }
 

@@ -111,7 +111,7 @@ fn refuse(request: &Request<'_>, change: &Change, error: &ChangeError) -> Error 
     let kind = match error.blame(change) {
         Blame::Service(_) | Blame::Scheduler => Some(main::SERVICE),
         Blame::Dest(_) => Some(main::DEST),
-        Blame::Nothing => None,
+        Blame::Local | Blame::Nothing => None,
     };
     let mut attrs = request.attrs();
     let place = attrs.find(|attr| Some(attr.kind()) == kind);
