@@ -64,10 +64,11 @@ impl Op {
     /// not validated at all.
     pub(crate) const fn lenient(mut self) -> Self {
         let validate = bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
-            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP;
+            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP
+            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP_STRICT;
         self.0.validate = validate as u8;
         if self.is_dump() {
-            self.0.policy = ptr::null();
+            // Every attribute is unknown, so it is ignored. Without a policy all would be refused.
             self.0.maxattr = 0;
         }
         self
