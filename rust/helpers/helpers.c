@@ -48,48 +48,6 @@ struct net *rvs_seq_file_net(struct seq_file *seq)
 	return seq_file_single_net(seq);
 }
 
-void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
-{
-	return per_cpu_ptr(ptr, cpu);
-}
-
-void rvs_this_cpu_add(u64 __percpu *ptr, u64 value)
-{
-	this_cpu_add(*ptr, value);
-}
-
-/* The first possible CPU after `cpu`; nr_cpu_ids when there is none. */
-unsigned int rvs_next_possible_cpu(int cpu)
-{
-	return cpumask_next(cpu, cpu_possible_mask);
-}
-
-void rvs_cond_resched(void)
-{
-	cond_resched();
-}
-
-struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
-{
-	/* Unmerged: what leaks is named when the cache goes, and slabinfo shows its objects. */
-	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
-}
-
-void rvs_spin_lock_init(spinlock_t *lock)
-{
-	spin_lock_init(lock);
-}
-
-void rvs_spin_lock_bh(spinlock_t *lock)
-{
-	spin_lock_bh(lock);
-}
-
-void rvs_spin_unlock_bh(spinlock_t *lock)
-{
-	spin_unlock_bh(lock);
-}
-
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);

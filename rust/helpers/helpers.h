@@ -19,7 +19,6 @@
 /* linux/netdevice.h */
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
 struct net_device *rvs_notifier_info_to_dev(void *info);
-
 int rvs_device_mtu(struct net *net, const char *name);
 
 /* linux/percpu.h */
