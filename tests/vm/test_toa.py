@@ -11,6 +11,7 @@ import pytest
 from lab import shell
 from lab.handshake import Connection, Hand, padded, toa
 from lab.netns import Host, close_hosts, wait_until, wire
+from lab.packets import SYN
 
 DIRECTOR, SERVER = "192.0.2.1", "192.0.2.2"
 DIRECTOR6, SERVER6 = "2001:db8::1", "2001:db8::2"
@@ -223,6 +224,18 @@ def test_a_lost_handshake_ack(server):
     listener = server.listen()
     connection = server.connect(acknowledge=False)
     connection.data(b"hello", WHOLE)
+    accepted, name = listener.accept()
+    with accepted:
+        assert (name, accepted.recv(9)) == (CLIENT, b"hello")
+
+
+def test_fast_open(server):
+    """The first segment makes the socket, so it has the option."""
+    # The server takes data on a SYN, without a cookie, on every listener.
+    server.host.sysctl(ipv4__tcp_fastopen=0x602)
+    listener = server.listen(TCP_FASTOPEN=16)
+    connection = Connection(server.hand, DIRECTOR, (SERVER, PORT))
+    connection.send(SYN, b"hello", b"\2\4\5\264" + WHOLE)
     accepted, name = listener.accept()
     with accepted:
         assert (name, accepted.recv(9)) == (CLIENT, b"hello")

@@ -41,6 +41,11 @@ def test_spec_meets_the_kernels_schema(host):
     host.run(*COMMAND, "--schema", SCHEMA, "--validate")
 
 
+def test_spec_of_the_receiver_meets_the_kernels_schema(host):
+    spec_of_toa = SPEC.parents[2] / "toa" / "toa.yaml"
+    host.run(*COMMAND[:-1], str(spec_of_toa), "--schema", SCHEMA, "--validate")
+
+
 def test_service_add(nl, host):
     assert ynl(host, "do", "service-add", {"service": dict(SERVICE, scheduler="rr")}) is None
     assert nl.one("service-get", service=SERVICE)["service"]["scheduler"] == "rr"
