@@ -6,6 +6,7 @@
 //! crate `rvs-engine`, where its tests run. Nothing here knows the kernel or `std`; time,
 //! randomness and memory come in as arguments.
 
+pub mod carry;
 pub mod change;
 pub mod csum;
 pub mod hash;
