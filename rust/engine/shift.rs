@@ -161,6 +161,12 @@ fn is_timestamps(option: &TcpOption) -> bool {
     option.kind == TIMESTAMPS && option.len == TIMESTAMPS_LEN
 }
 
+/// Whether `header`, a whole TCP header, has the usual timestamps and no other options.
+#[inline(always)]
+pub fn has_only_timestamps(header: &[u8]) -> bool {
+    aligned_timestamps(header).is_some()
+}
+
 /// Where the value is in a header that has aligned timestamps and nothing else.
 #[inline(always)]
 fn aligned_timestamps(header: &[u8]) -> Option<usize> {

@@ -216,6 +216,20 @@ pub fn validate_timeout(seconds: u32) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// Kind of the TCP option that carries the client's address, unless told otherwise.
+pub const TOA_KIND: u8 = 254;
+
+/// Lowest kind that may carry the client's address: those below have meanings of their own (IANA).
+pub const TOA_KIND_MIN: u8 = 70;
+
+/// Checks the kind of the TCP option that carries the client's address; 0 is none.
+pub fn validate_toa_kind(kind: u8) -> Result<(), SpecError> {
+    if kind != 0 && !(TOA_KIND_MIN..=TOA_KIND).contains(&kind) {
+        return Err(SpecError::ToaKind(kind));
+    }
+    Ok(())
+}
+
 /// Checks the ports that local addresses are used with.
 pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
     if ports.first == 0 || ports.first > ports.last {
@@ -260,6 +274,8 @@ pub enum SpecError {
     Timeout(u32),
     /// Local ports that are none.
     LocalPorts(PortRange),
+    /// An option kind that means something else.
+    ToaKind(u8),
 }
 
 /// The part of a description that an error is about; netlink maps it to the attribute.
@@ -277,6 +293,8 @@ pub enum Field {
     Timeout,
     /// Ports of local addresses.
     LocalPorts,
+    /// Kind of the option that carries the client's address.
+    ToaKind,
 }
 
 impl SpecError {
@@ -294,6 +312,7 @@ impl SpecError {
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
             Self::LocalPorts(_) => Field::LocalPorts,
+            Self::ToaKind(_) => Field::ToaKind,
         }
     }
 }
@@ -323,6 +342,9 @@ impl fmt::Display for SpecError {
             }
             Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
             Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
+            Self::ToaKind(kind) => {
+                write!(f, "option kind {kind}: 0 for none, or {TOA_KIND_MIN} to {TOA_KIND}")
+            }
             Self::LocalPorts(PortRange { first, last }) => {
                 write!(f, "local ports {first}-{last}: from 1 up, the lower first")
             }

@@ -45,6 +45,10 @@ void rvs_spin_unlock_bh(spinlock_t *lock);
 /* linux/workqueue.h */
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 
+/* linux/skbuff.h */
+void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len);
+struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int headroom);
+
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 u16 rvs_select_ident(struct net *net, __be32 daddr, __be32 saddr);

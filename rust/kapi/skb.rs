@@ -172,9 +172,7 @@ impl<'a> Skb<'a> {
     /// Whether the header may be written and `headroom` bytes put in front of it, as it is.
     #[inline]
     pub(super) fn is_header_private(&self, headroom: u32) -> bool {
-        let skb = self.get();
-        let room = (skb.data as usize).wrapping_sub(skb.head as usize);
-        skb.cloned() == 0 && room >= headroom as usize
+        self.get().cloned() == 0 && self.headroom() >= headroom as usize
     }
 
     /// Makes it so that the first `len` bytes, which are linear, may be written and `headroom`
@@ -240,6 +238,37 @@ impl<'a> Skb<'a> {
     pub(crate) fn push_ipip(&mut self, header: &[u8; 20]) -> Option<()> {
         // SAFETY: By the invariant; the header is of the right length.
         unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
+    }
+
+    /// Makes room for `LEN` bytes at `offset`: what is before them moves into the headroom, which
+    /// must be there. None, and nothing is done, when that is not in the linear part.
+    pub(crate) fn open_gap<const LEN: usize>(&mut self, offset: usize) -> Option<()> {
+        if offset > self.head().len() || self.headroom() < LEN {
+            return None;
+        }
+        // SAFETY: By the invariant; `offset` bytes are linear and `LEN` are free in front of them.
+        unsafe { bindings::rvs_open_gap(self.as_raw(), offset as u32, LEN as u32) };
+        Some(())
+    }
+
+    /// Bytes that are free in front of the network header.
+    #[inline]
+    fn headroom(&self) -> usize {
+        let skb = self.get();
+        (skb.data as usize).wrapping_sub(skb.head as usize)
+    }
+
+    /// A packet of this host with these bytes, an IPv4 header and what follows it, and `headroom`
+    /// bytes in front. None when there is no memory.
+    pub(crate) fn with_packet(bytes: &[u8], headroom: u32) -> Option<Self> {
+        let len = u32::try_from(bytes.len()).ok()?;
+        // SAFETY: The pointer is to `len` bytes, which are copied.
+        let skb = unsafe { bindings::rvs_new_packet(bytes.as_ptr().cast(), len, headroom) };
+        // INVARIANT: It is new, so nobody else has it.
+        Some(Self {
+            skb: NonNull::new(skb)?,
+            _hook: PhantomData,
+        })
     }
 
     /// Forgets what was found out about the packet on its way in, as forwarding does.

@@ -249,7 +249,7 @@ fn service_kind(field: Field) -> Option<u16> {
     match field {
         Field::Address => Some(service::ADDRESS),
         Field::Port => Some(service::PORT),
-        Field::Mode | Field::Weight | Field::Timeout | Field::LocalPorts => None,
+        Field::Mode | Field::Weight | Field::Timeout | Field::LocalPorts | Field::ToaKind => None,
     }
 }
 
@@ -259,6 +259,6 @@ fn dest_kind(field: Field) -> Option<u16> {
         Field::Port => Some(dest::PORT),
         Field::Mode => Some(dest::MODE),
         Field::Weight => Some(dest::WEIGHT),
-        Field::Timeout | Field::LocalPorts => None,
+        Field::Timeout | Field::LocalPorts | Field::ToaKind => None,
     }
 }

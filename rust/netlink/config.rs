@@ -102,6 +102,10 @@ pub(super) fn decode<'a>(
             *port = attr.u16_be().ok_or_else(|| decoder.malformed(attr, name))?;
         }
     }
+    if let Some(attr) = attrs.get(config::TOA_KIND) {
+        let kind = attr.u8();
+        settings.toa_kind = kind.ok_or_else(|| decoder.malformed(attr, "toa-kind"))?;
+    }
     Ok(settings)
 }
 

@@ -688,8 +688,13 @@ pub mod config {
     ///
     /// Type: u16, big-endian.
     pub const LOCAL_PORT_MAX: u16 = 6;
+    /// Kind of the TCP option that tells a dest of mode fullnat the client's address, 70 to 254; 0
+    /// tells none. For connections that begin.
+    ///
+    /// Type: u8.
+    pub const TOA_KIND: u16 = 7;
     /// Highest number in use.
-    pub const MAX: u16 = 6;
+    pub const MAX: u16 = 7;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -700,6 +705,7 @@ pub mod config {
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::U16Be(Range::ANY),
         Policy::U16Be(Range::ANY),
+        Policy::U8(Range::ANY),
     ];
 }
 

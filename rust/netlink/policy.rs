@@ -55,6 +55,7 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::EXPIRE_NODEST,
         config::LOCAL_PORT_MIN,
         config::LOCAL_PORT_MAX,
+        config::TOA_KIND,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

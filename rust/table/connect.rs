@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use kernel::sync::Arc;
 
 use super::{
-    connections::{self, Conn, Inserted, Keys},
+    connections::{self, Conn, Inserted, Keys, Stage},
     dest::Dest,
     netns::{Netns, TICK},
     schedule::Schedule,
@@ -134,10 +134,18 @@ impl Netns {
         rcu: Rcu<'a>,
     ) -> Result<Option<&'a Conn>, NoConnection> {
         let client = (flow.tuple, flow.hash);
+        let toa_kind = self.settings.toa_kind();
+        let stage = match (flow.opening, toa_kind) {
+            (None, _) => Stage::Untouched,
+            (Some(_), 0) => Stage::Told,
+            (Some(_), _) => Stage::Opening,
+        };
         let keys = Keys {
             client,
             dest,
             shift,
+            stage,
+            toa_kind,
         };
         let conn = connections::allocate(keys, flow.state, flow.dest.clone());
         let conn = conn.ok_or(NoConnection::Memory)?;

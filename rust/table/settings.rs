@@ -2,13 +2,13 @@
 
 //! A namespace's settings.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use crate::{
     engine::{
         portpool::PortRange,
         proto::{State, Timeouts, STATES},
-        spec::{validate_local_ports, validate_timeout, SpecError},
+        spec::{validate_local_ports, validate_timeout, validate_toa_kind, SpecError, TOA_KIND},
     },
     kapi::time,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) expire_nodest: bool,
     /// Ports that local addresses are used with.
     pub(crate) local_ports: PortRange,
+    /// Kind of the option that carries the client's address; 0 for none.
+    pub(crate) toa_kind: u8,
 }
 
 impl Settings {
@@ -33,11 +35,13 @@ impl Settings {
         conn_max: 0,
         expire_nodest: false,
         local_ports: PortRange::DEFAULT,
+        toa_kind: TOA_KIND,
     };
 
     /// Checks them.
     pub(crate) fn validate(&self) -> Result<(), SpecError> {
         validate_local_ports(self.local_ports)?;
+        validate_toa_kind(self.toa_kind)?;
         State::all().try_for_each(|state| validate_timeout(self.timeouts.get(state)))
     }
 }
@@ -50,6 +54,7 @@ pub(crate) struct LiveSettings {
     expire_nodest: AtomicBool,
     /// The lowest in the high half, the highest in the low half.
     local_ports: AtomicU32,
+    toa_kind: AtomicU8,
 }
 
 impl LiveSettings {
@@ -59,6 +64,7 @@ impl LiveSettings {
             conn_max: AtomicU64::new(0),
             expire_nodest: AtomicBool::new(false),
             local_ports: AtomicU32::new(0),
+            toa_kind: AtomicU8::new(0),
         };
         live.set(settings);
         live
@@ -75,6 +81,7 @@ impl LiveSettings {
         let PortRange { first, last } = settings.local_ports;
         let ports = (u32::from(first) << 16) | u32::from(last);
         self.local_ports.store(ports, Ordering::Relaxed);
+        self.toa_kind.store(settings.toa_kind, Ordering::Relaxed);
         self.expire_nodest
             .store(settings.expire_nodest, Ordering::Relaxed);
     }
@@ -97,6 +104,11 @@ impl LiveSettings {
             first: (ports >> 16) as u16,
             last: ports as u16,
         }
+    }
+
+    /// Kind of the option that carries the client's address; 0 for none.
+    pub(super) fn toa_kind(&self) -> u8 {
+        self.toa_kind.load(Ordering::Relaxed)
     }
 
     /// Whether connections of a removed dest end at their next packet.

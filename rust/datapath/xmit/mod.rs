@@ -3,6 +3,7 @@
 //! Sending packets: what all forwarding modes share, and one file a mode.
 
 mod dr;
+mod fullnat;
 mod nat;
 mod tun;
 

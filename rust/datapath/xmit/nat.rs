@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use kernel::prelude::*;
 
-use super::{no_way, transmit, way_to, Edit};
+use super::{fullnat, no_way, transmit, way_to, Edit};
 use crate::{
     datapath::context::Context,
     engine::{
@@ -20,7 +20,7 @@ use crate::{
         route::NextHop,
         skb::Skb,
     },
-    table::{Conn, Counter, NatConn, Side},
+    table::{Conn, Counter, NatConn, Side, Stage},
 };
 
 /// Sends a packet of `side` on to the other, translated.
@@ -33,9 +33,8 @@ pub(in crate::datapath) fn nat<'a>(
     skb: Skb<'a>,
     packet: &PacketV4,
 ) -> Verdict<'a> {
-    let shift = nat.shift();
-    if !shift.is_none() {
-        return shifted(cx, conn, nat, side, skb, packet);
+    if nat.stage() != Stage::Untouched {
+        return fullnat::segment(cx, conn, nat, side, skb, packet);
     }
     let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
     let edit = Edit {
@@ -49,7 +48,7 @@ pub(in crate::datapath) fn nat<'a>(
 /// Gives a packet of `side` the tuple that the other knows. `more` is what else was changed behind
 /// its ports.
 #[inline(always)]
-fn translate(
+pub(super) fn translate(
     skb: &mut Skb<'_>,
     nat: &NatConn,
     side: Side,
@@ -63,37 +62,6 @@ fn translate(
         Checksum::Whole
     };
     rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
-}
-
-/// As [`nat`], for a TCP connection whose sequence numbers are moved.
-#[inline]
-fn shifted<'a>(
-    cx: Context<'a>,
-    conn: &'a Conn,
-    nat: &'a NatConn,
-    side: Side,
-    mut skb: Skb<'a>,
-    packet: &PacketV4,
-) -> Verdict<'a> {
-    let writes = packet.headers_len();
-    if skb.head().len() < writes && !skb.pull(writes) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
-    }
-    let edit = |skb: &mut Skb<'_>| {
-        let header = skb.head_mut().get_mut(packet.ip.header_len..writes)?;
-        let moved = match side {
-            Side::Client => nat.shift().toward_dest(header),
-            Side::Dest => nat.shift().toward_client(header),
-        };
-        translate(skb, nat, side, packet, moved?)
-    };
-    let edit = Edit {
-        writes,
-        pushes: 0,
-        edit,
-    };
-    send(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Sends an ICMP error of `side`, about a packet that it received, on to the other. The message is
@@ -136,7 +104,7 @@ pub(in crate::datapath) fn icmp_error<'a>(
 
 /// Edits a packet of `side` and sends it to the other.
 #[inline(always)]
-fn send<'a>(
+pub(super) fn send<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn,
@@ -167,7 +135,7 @@ fn send<'a>(
     // To a client on this host: routed by the dest's address, as the virtual one would be taken
     // for a spoofed packet where it is this host's own.
     let routed = side == Side::Client || cx.place == Place::LocalOut || skb.route_input();
-    if !routed || !skb.make_writable(edit.writes, 0) || (edit.edit)(&mut skb).is_none() {
+    if !routed || !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }

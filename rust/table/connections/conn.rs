@@ -153,6 +153,26 @@ pub(crate) struct NatConn {
     way_back: AtomicU32,
     /// What the dest sees of the client's sequence numbers.
     shift: Shift,
+    /// A number of [`Stage`].
+    stage: AtomicU8,
+    /// Kind of the option that carries the client's address.
+    toa_kind: u8,
+    /// What a client acknowledges that has had nothing but the dest's SYN.
+    expected: AtomicU32,
+}
+
+/// How far a connection is with telling its dest of the client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Its segments stay as they are but for addresses and ports.
+    Untouched = 0,
+    /// There is nothing to tell, or the dest knows.
+    Told = 1,
+    /// The dest has not answered.
+    Opening = 2,
+    /// The client has had nothing but the dest's SYN.
+    Telling = 3,
 }
 
 const _: () = assert!(size_of::<Conn>() == 64 && size_of::<NatConn>() == 128);
@@ -171,6 +191,38 @@ impl NatConn {
     #[inline(always)]
     pub(crate) fn shift(&self) -> Shift {
         self.shift
+    }
+
+    /// How far it is with telling the dest of the client's address.
+    #[inline(always)]
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Relaxed) {
+            0 => Stage::Untouched,
+            2 => Stage::Opening,
+            3 => Stage::Telling,
+            _ => Stage::Told,
+        }
+    }
+
+    /// Kind of the option that carries the client's address.
+    pub(crate) fn toa_kind(&self) -> u8 {
+        self.toa_kind
+    }
+
+    /// What a client acknowledges that has had nothing but the dest's SYN.
+    pub(crate) fn expected(&self) -> u32 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// The dest has answered: `expected` is what acknowledges its SYN.
+    pub(crate) fn answered(&self, expected: u32) {
+        self.expected.store(expected, Ordering::Relaxed);
+        self.stage.store(Stage::Telling as u8, Ordering::Relaxed);
+    }
+
+    /// The dest knows the client's address.
+    pub(crate) fn told(&self) {
+        self.stage.store(Stage::Told as u8, Ordering::Relaxed);
     }
 
     /// Where packets to the client go.
@@ -292,6 +344,9 @@ pub(crate) struct Keys {
     pub(crate) dest: Option<(TupleV4, u32)>,
     /// What is added to the client's sequence numbers toward the dest.
     pub(crate) shift: Shift,
+    /// How its segments are treated; kind of the option for [`Stage::Opening`].
+    pub(crate) stage: Stage,
+    pub(crate) toa_kind: u8,
 }
 
 /// A new connection from the slab, in no table yet; none when there is no memory.
@@ -320,6 +375,9 @@ pub(in crate::table) fn allocate(
                 deltas,
                 way_back: AtomicU32::new(0),
                 shift: keys.shift,
+                stage: AtomicU8::new(keys.stage as u8),
+                toa_kind: keys.toa_kind,
+                expected: AtomicU32::new(0),
             };
             let allocated = NAT_CACHE.alloc(conn);
             allocated.map(NonNull::cast).map_err(|conn| conn.conn)

@@ -34,7 +34,7 @@ use crate::{
 
 pub(super) use self::conn::allocate;
 pub(crate) use self::{
-    conn::{create_caches, Caches, Conn, Keys, NatConn, Side},
+    conn::{create_caches, Caches, Conn, Keys, NatConn, Side, Stage},
     view::{ConnCursor, ConnView},
 };
 

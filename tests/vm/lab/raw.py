@@ -23,7 +23,7 @@ DEFAULT_CONFIG = (
     "none=2,established=900,syn-sent=120,syn-recv=60,fin-wait=120,time-wait=120,close=10,"
     "close-wait=60,last-ack=30,listen=120,synack=120",
     "--udp-timeout", "300", "--conn-max", "0", "--expire-nodest", "off",
-    "--local-ports", "5000-65535",
+    "--local-ports", "5000-65535", "--toa", "254",
 )
 
 

@@ -203,6 +203,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::ModeUnsupported(mode),
         SpecError::Weight(number),
         SpecError::Timeout(number),
+        SpecError::ToaKind(number as u8),
         SpecError::LocalPorts(PortRange {
             first: number as u16,
             last: 1,
@@ -222,6 +223,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::ModeUnsupported(_)
             | SpecError::Weight(_)
             | SpecError::Timeout(_)
+            | SpecError::ToaKind(_)
             | SpecError::LocalPorts(_) => {}
         }
     }

@@ -26,6 +26,8 @@ pub struct Config {
     pub local_port_min: Option<u16>,
     /// Highest port that local addresses are used with.
     pub local_port_max: Option<u16>,
+    /// Kind of the option that tells a dest the client's address; 0 tells none.
+    pub toa_kind: Option<u8>,
 }
 
 impl Config {
@@ -40,6 +42,7 @@ impl Config {
         attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
         let expire_nodest = self.expire_nodest.map(u8::from);
         attributes.extend(expire_nodest.map(|on| Attr::u8(config::EXPIRE_NODEST, on)));
+        attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let ports = [
             (config::LOCAL_PORT_MIN, self.local_port_min),
             (config::LOCAL_PORT_MAX, self.local_port_max),
@@ -67,6 +70,7 @@ impl Parseable<[u8]> for Config {
                 config::CONN_MAX => parsed.conn_max = Some(a.uint("conn-max")?),
                 config::LOCAL_PORT_MIN => parsed.local_port_min = Some(a.u16_be("local port")?),
                 config::LOCAL_PORT_MAX => parsed.local_port_max = Some(a.u16_be("local port")?),
+                config::TOA_KIND => parsed.toa_kind = Some(a.u8("option kind")?),
                 config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
                 _ => {}
             }

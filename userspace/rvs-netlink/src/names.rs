@@ -74,6 +74,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "expire-nodest",
             "local-port-min",
             "local-port-max",
+            "toa-kind",
         ],
         Set::TcpTimeouts => &[
             "none",

@@ -4,7 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::portpool::PortRange;
-use rvs_engine::spec::{validate_local_ports, validate_timeout};
+use rvs_engine::spec::{validate_local_ports, validate_timeout, validate_toa_kind};
 use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
 
 use crate::context::Context;
@@ -28,7 +28,7 @@ pub enum Command {
     /// Show the settings
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
-\"local_port_min\":N,\"local_port_max\":N}")]
+\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -54,6 +54,21 @@ pub struct Settings {
     /// Ports that local addresses are used with, for fullnat
     #[arg(long, value_name = "MIN-MAX", value_parser = local_ports)]
     local_ports: Option<PortRange>,
+    /// Kind of the TCP option that tells a fullnat dest the client's address: off, or 70 to 254
+    #[arg(long, value_name = "off|KIND", value_parser = toa_kind)]
+    toa: Option<u8>,
+}
+
+/// Reads `off` or `254`.
+fn toa_kind(text: &str) -> Result<u8, String> {
+    match text {
+        "off" => Ok(0),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|kind| *kind != 0)
+            .ok_or_else(|| "it is off, or the kind of an option, like 254".to_owned()),
+    }
 }
 
 /// Reads `5000-65535`.
@@ -93,6 +108,7 @@ impl Settings {
             expire_nodest: self.expire_nodest,
             local_port_min: self.local_ports.map(|ports| ports.first),
             local_port_max: self.local_ports.map(|ports| ports.last),
+            toa_kind: self.toa,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -100,6 +116,7 @@ impl Settings {
             // The state was looked up when the argument was read.
             let _ = config.tcp_timeouts.set(&state, seconds);
         }
+        self.toa.map_or(Ok(()), validate_toa_kind)?;
         self.local_ports.map_or(Ok(()), validate_local_ports)?;
         self.udp_timeout.map_or(Ok(()), validate_timeout)?;
         Ok(config)
@@ -149,8 +166,17 @@ pub fn line_of(config: &Config) -> String {
             .local_port_min
             .zip(config.local_port_max)
             .map(|(min, max)| format!("--local-ports {min}-{max}")),
+        config.toa_kind.map(|kind| format!("--toa {}", toa(kind))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// An option kind as an argument has it.
+fn toa(kind: u8) -> String {
+    match kind {
+        0 => "off".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// Reads the running settings.
@@ -194,5 +220,6 @@ fn table(config: &ConfigView) -> Table {
     let ports = config.local_port_min.zip(config.local_port_max);
     let ports = ports.map(|(min, max)| format!("{min}-{max}"));
     table.row(["local-ports".to_owned(), cell(ports)]);
+    table.row(["toa".to_owned(), cell(config.toa_kind.map(toa))]);
     table
 }

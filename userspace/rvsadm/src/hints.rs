@@ -53,6 +53,7 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::Weight(_) => {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
         }
+        SpecError::ToaKind(_) => "254 is the default and what most receivers expect".to_owned(),
         SpecError::LocalPorts(_) => "for example 5000-65535, which is the default".to_owned(),
         SpecError::Timeout(_) => "a timeout is 1 second to 31 days, in seconds".to_owned(),
     }

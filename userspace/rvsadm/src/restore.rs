@@ -151,6 +151,7 @@ fn changed(wanted: &Config, running: &Config) -> Config {
             .udp_timeout
             .filter(|n| Some(*n) != running.udp_timeout),
         conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
+        toa_kind: wanted.toa_kind.filter(|k| Some(*k) != running.toa_kind),
         local_port_min: wanted
             .local_port_min
             .filter(|port| Some(*port) != running.local_port_min),

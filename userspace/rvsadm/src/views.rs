@@ -137,6 +137,7 @@ pub struct ConfigView {
     pub expire_nodest: Option<bool>,
     pub local_port_min: Option<u16>,
     pub local_port_max: Option<u16>,
+    pub toa_kind: Option<u8>,
 }
 
 impl From<&Config> for ConfigView {
@@ -149,6 +150,7 @@ impl From<&Config> for ConfigView {
             expire_nodest: config.expire_nodest,
             local_port_min: config.local_port_min,
             local_port_max: config.local_port_max,
+            toa_kind: config.toa_kind,
         }
     }
 }

@@ -87,6 +87,7 @@ prop_compose! {
         expire_nodest: Option<bool>,
         local_port_min: Option<u16>,
         local_port_max: Option<u16>,
+        toa_kind: Option<u8>,
     ) -> Config {
         let mut tcp_timeouts = TcpTimeouts::default();
         for (state, seconds) in TcpTimeouts::states().zip(seconds) {
@@ -94,6 +95,7 @@ prop_compose! {
         }
         Config {
             tcp_timeouts, udp_timeout, conn_max, expire_nodest, local_port_min, local_port_max,
+            toa_kind,
         }
     }
 }

@@ -60,6 +60,7 @@ fn requests() -> Vec<Request> {
         expire_nodest: Some(true),
         local_port_min: Some(1),
         local_port_max: Some(65_535),
+        toa_kind: Some(200),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

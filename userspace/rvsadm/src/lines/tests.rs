@@ -154,6 +154,7 @@ proptest! {
             expire_nodest: Some(on),
             local_port_min: Some(fin as u16),
             local_port_max: Some(65_535),
+            toa_kind: Some(if on { 0 } else { 200 }),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
