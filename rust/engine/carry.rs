@@ -156,8 +156,8 @@ pub fn bare_ack(
     let header_len = usize::from(tcp.get(DATA_OFFSET)? >> 4) << 2;
     let tcp = tcp.get(..header_len)?;
     let mut len = IP_LEN + TCP_MIN_LEN + LEN;
-    if let Some(stamps) = TcpOptions::of(tcp)
-        .find(|option| option.kind == TIMESTAMPS && option.len == TIMESTAMPS_LEN)
+    if let Some(stamps) =
+        TcpOptions::of(tcp).find(|option| option.kind == TIMESTAMPS && option.len == TIMESTAMPS_LEN)
     {
         let from = tcp.get(stamps.offset..)?.first_chunk::<TIMESTAMPS_LEN>()?;
         packet.get_mut(len..len + 2)?.fill(1);

@@ -343,7 +343,10 @@ impl fmt::Display for SpecError {
             Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
             Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
             Self::ToaKind(kind) => {
-                write!(f, "option kind {kind}: 0 for none, or {TOA_KIND_MIN} to {TOA_KIND}")
+                write!(
+                    f,
+                    "option kind {kind}: 0 for none, or {TOA_KIND_MIN} to {TOA_KIND}"
+                )
             }
             Self::LocalPorts(PortRange { first, last }) => {
                 write!(f, "local ports {first}-{last}: from 1 up, the lower first")

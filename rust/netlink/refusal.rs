@@ -25,7 +25,10 @@ pub(super) fn errno(error: &ChangeError) -> Error {
 /// The error number that goes with a refused description.
 pub(super) fn spec_errno(error: &SpecError) -> Error {
     match error {
-        SpecError::Weight(_) | SpecError::Timeout(_) | SpecError::LocalPorts(_) | SpecError::ToaKind(_) => ERANGE,
+        SpecError::Weight(_)
+        | SpecError::Timeout(_)
+        | SpecError::LocalPorts(_)
+        | SpecError::ToaKind(_) => ERANGE,
         SpecError::ModeUnsupported(_) | SpecError::Ipv6(_) => EOPNOTSUPP,
         _ => EINVAL,
     }

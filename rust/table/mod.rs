@@ -17,7 +17,9 @@ mod ways;
 
 pub(crate) use config::{ConfigGuard, Refused, Service};
 pub(crate) use connect::{NewFlow, NoConnection};
-pub(crate) use connections::{create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage};
+pub(crate) use connections::{
+    create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
+};
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
 pub(crate) use local::Pool;

@@ -75,6 +75,8 @@ def test_a_transfer_of_summed_packets(lab, fullnat):
 def test_a_transfer_with_loss_and_reordering(lab, fullnat, timestamps):
     """Selective acknowledgments, with and without timestamps beside them."""
     lab.client.sysctl(ipv4__tcp_timestamps=timestamps)
+    for host in (lab.client, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", "off", "gso", "off", "tso", "off")
     lab.director.run("modprobe sch_netem")
     lab.director.run("tc qdisc add dev eth0 root netem loss 1% delay 1ms reorder 5%")
     fullnat.add(one(lab, 5000))

@@ -78,7 +78,10 @@ fn tell<'a>(
     let ip_len = packet.ip.header_len;
     let way = way_to(cx, conn.dest()).ok();
     // A dest on this host has no path to be too long for.
-    let mtu = way.map_or(u32::MAX, |way| if way.is_local() { u32::MAX } else { way.mtu() });
+    let mtu = way.map_or(
+        u32::MAX,
+        |way| if way.is_local() { u32::MAX } else { way.mtu() },
+    );
     let mtu = mtu.saturating_sub(carry::LEN as u32);
     let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
     if fits && carry::has_room(packet.segment.header_len) {
