@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{config, conn, dest, monitor, restore, rs, save, service, stats, toa};
+use crate::{config, conn, dest, laddr, monitor, restore, rs, save, service, stats, toa};
 
 const AFTER_HELP: &str = "\
 Names:
@@ -47,6 +47,9 @@ pub enum Command {
     /// Dests: the real servers of a service
     #[command(subcommand)]
     Dest(dest::Command),
+    /// Local addresses: what mode fullnat puts in the client's place
+    #[command(subcommand)]
+    Laddr(laddr::Command),
     /// Connections
     #[command(subcommand)]
     Conn(conn::Command),

@@ -3,13 +3,15 @@
 //! The changes that make the running configuration a wanted one.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use rvs_engine::change::Change;
 use rvs_engine::spec::{DestId, ServiceId};
 use rvs_netlink::DestInfo;
 use serde::Serialize;
 
-use crate::document::{Document, WantedService};
+use crate::document::{Document, WantedLocal, WantedService};
+use crate::laddr::pool_name;
 use crate::snapshot::{Running, Snapshot};
 
 /// A change and the line of the file that asks for it; removals have none.
@@ -39,6 +41,8 @@ pub struct Plan {
     pub services: Tally,
     /// Of dests.
     pub dests: Tally,
+    /// Of local addresses.
+    pub laddrs: Tally,
 }
 
 impl Plan {
@@ -55,6 +59,7 @@ impl Plan {
             .iter()
             .map(|wanted| (wanted.id, wanted))
             .collect();
+        builder.change_locals(None, &wanted.locals, &running.locals);
         for running in &running.services {
             if !wanted_ids.contains_key(&running.service.id) {
                 builder.remove_service(running);
@@ -84,6 +89,7 @@ impl Builder {
         self.remove(Change::ServiceDel { id });
         self.plan.services.removed += 1;
         self.plan.dests.removed += running.dests.len();
+        self.plan.laddrs.removed += running.locals.len();
     }
 
     fn add_service(&mut self, wanted: &WantedService) {
@@ -93,6 +99,7 @@ impl Builder {
         };
         self.adds.push(step(change, wanted.line));
         self.plan.services.added += 1;
+        self.change_locals(Some(wanted.id), &wanted.locals, &[]);
         self.add_dests(wanted, &HashMap::new());
     }
 
@@ -107,6 +114,7 @@ impl Builder {
             self.sets.push(step(change, wanted.line));
             self.plan.services.changed += 1;
         }
+        self.change_locals(Some(wanted.id), &wanted.locals, &running.locals);
         let mut there: HashMap<DestId, &DestInfo> =
             running.dests.iter().map(|dest| (dest.id, dest)).collect();
         self.add_dests(wanted, &there);
@@ -149,6 +157,32 @@ impl Builder {
                     self.sets.push(step(change, dest.line));
                     self.plan.dests.changed += 1;
                 }
+            }
+        }
+    }
+
+    /// Makes the local addresses of a service, or those for all that have none, the wanted ones.
+    fn change_locals(
+        &mut self,
+        service: Option<ServiceId>,
+        wanted: &[WantedLocal],
+        there: &[IpAddr],
+    ) {
+        for local in wanted {
+            let address = local.address;
+            if there.contains(&address) {
+                self.plan.laddrs.unchanged += 1;
+            } else {
+                let change = Change::LocalAdd { service, address };
+                self.adds.push(step(change, local.line));
+                self.plan.laddrs.added += 1;
+            }
+        }
+        for address in there {
+            if !wanted.iter().any(|local| local.address == *address) {
+                let address = *address;
+                self.remove(Change::LocalDel { service, address });
+                self.plan.laddrs.removed += 1;
             }
         }
     }
@@ -199,15 +233,10 @@ pub fn describe(change: &Change) -> String {
         }
         Change::DestDel { service, id } => format!("remove dest {id} of {service}"),
         Change::LocalAdd { service, address } => {
-            format!("add local address {address} to {}", pool_name(service))
+            format!("add local address {address} to {}", pool_name(*service))
         }
         Change::LocalDel { service, address } => {
-            format!("remove local address {address} of {}", pool_name(service))
+            format!("remove local address {address} of {}", pool_name(*service))
         }
     }
-}
-
-/// Whose local addresses: a service's, or those for all that have none.
-pub fn pool_name(service: &Option<ServiceId>) -> String {
-    service.map_or("the default".to_owned(), |id| id.to_string())
 }

@@ -3,12 +3,14 @@
 //! A saved configuration as a whole.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use rvs_engine::change::SchedulerName;
 use rvs_engine::spec::{DestId, DestSpec, ServiceId};
 use rvs_netlink::Config;
 
 use crate::failure::BrokenLine;
+use crate::laddr::pool_name;
 use crate::lines::{self, Line};
 use crate::ports::Ports;
 
@@ -23,6 +25,8 @@ pub struct WantedService {
     pub scheduler: SchedulerName,
     /// Its dests, in the file's order.
     pub dests: Vec<WantedDest>,
+    /// Its local addresses, in the file's order.
+    pub locals: Vec<WantedLocal>,
 }
 
 /// A dest of the file.
@@ -36,11 +40,22 @@ pub struct WantedDest {
     pub spec: DestSpec,
 }
 
+/// A local address of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WantedLocal {
+    /// Its line, from 1 on.
+    pub line: usize,
+    /// The address.
+    pub address: IpAddr,
+}
+
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// The services, in the file's order.
     pub services: Vec<WantedService>,
+    /// Local addresses for services that have none, in the file's order.
+    pub locals: Vec<WantedLocal>,
     /// Settings, if it has a line of them.
     pub settings: Option<Config>,
 }
@@ -66,6 +81,12 @@ impl Document {
             .map(|service| service.dests.len())
             .sum()
     }
+
+    /// Number of local addresses, those of all services and the default.
+    pub fn local_count(&self) -> usize {
+        let of_services = self.services.iter().map(|service| service.locals.len());
+        self.locals.len() + of_services.sum::<usize>()
+    }
 }
 
 #[derive(Default)]
@@ -76,6 +97,8 @@ struct Parser {
     services: HashMap<ServiceId, usize>,
     /// The line of each dest.
     dests: HashMap<(ServiceId, DestId), usize>,
+    /// The line of each local address.
+    locals: HashMap<(Option<ServiceId>, IpAddr), usize>,
     /// Services whose own line is broken; their dests are not to blame.
     broken_services: HashSet<ServiceId>,
     settings_line: Option<usize>,
@@ -87,6 +110,7 @@ impl Parser {
             Ok(Line::Nothing) => {}
             Ok(Line::Service(id, scheduler)) => self.service(number, id, scheduler),
             Ok(Line::Dest(service, id, spec)) => self.dest(number, service, id, spec),
+            Ok(Line::Local(service, address)) => self.local(number, service, address),
             Ok(Line::Settings(settings)) => self.settings(number, settings),
             Err(problem) => {
                 self.broken_services.extend(problem.service);
@@ -120,21 +144,14 @@ impl Parser {
             id,
             scheduler,
             dests: Vec::new(),
+            locals: Vec::new(),
         });
     }
 
     fn dest(&mut self, line: usize, service: ServiceId, id: DestId, spec: DestSpec) {
         let at = self.services.get(&service);
         let Some(of) = at.and_then(|at| self.document.services.get_mut(*at)) else {
-            if !self.broken_services.contains(&service) {
-                let reason = format!("no line above adds the service {service}");
-                self.broken(
-                    line,
-                    reason,
-                    "the -A line of a service comes before its -a lines",
-                );
-            }
-            return;
+            return self.no_service(line, service);
         };
         if let Some(first) = self.dests.get(&(service, id)) {
             let reason = format!("dest {id} of {service} is on line {first} already");
@@ -142,6 +159,35 @@ impl Parser {
         }
         self.dests.insert((service, id), line);
         of.dests.push(WantedDest { line, id, spec });
+    }
+
+    /// The service of a line is not there.
+    fn no_service(&mut self, line: usize, service: ServiceId) {
+        if !self.broken_services.contains(&service) {
+            let reason = format!("no line above adds the service {service}");
+            let hint = "the -A line of a service comes before its -a and -P lines";
+            self.broken(line, reason, hint);
+        }
+    }
+
+    fn local(&mut self, line: usize, service: Option<ServiceId>, address: IpAddr) {
+        let of = match service {
+            None => &mut self.document.locals,
+            Some(id) => {
+                let at = self.services.get(&id);
+                match at.and_then(|at| self.document.services.get_mut(*at)) {
+                    Some(service) => &mut service.locals,
+                    None => return self.no_service(line, id),
+                }
+            }
+        };
+        if let Some(first) = self.locals.get(&(service, address)) {
+            let pool = pool_name(service);
+            let reason = format!("local address {address} of {pool} is on line {first} already");
+            return self.broken(line, reason, "keep one of the two lines");
+        }
+        self.locals.insert((service, address), line);
+        of.push(WantedLocal { line, address });
     }
 
     fn settings(&mut self, line: usize, settings: Config) {

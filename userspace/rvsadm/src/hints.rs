@@ -16,6 +16,7 @@ const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
+const EADDRNOTAVAIL: i32 = 99;
 const EHOSTUNREACH: i32 = 113;
 const ENETUNREACH: i32 = 101;
 
@@ -89,8 +90,11 @@ const OTHER_VERSION: &str =
 fn of_refusal(refusal: &Refusal) -> Option<String> {
     let path = refusal.blame.as_ref().map_or("", |blame| &blame.path);
     let dest = path.starts_with("dest");
+    let local = path.starts_with("laddr");
     let hint = match refusal.errno {
         _ if path.ends_with("scheduler") => return Some(schedulers()),
+        EEXIST | ENOENT if local => "see what there is: rvsadm laddr list",
+        EADDRNOTAVAIL => "give it to this host first: ip addr add ADDRESS/32 dev lo",
         EEXIST if dest => "change it with: rvsadm dest set",
         EEXIST => "change it with: rvsadm service set",
         ESRCH => "see what there is: rvsadm service list",

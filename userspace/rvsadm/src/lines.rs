@@ -7,9 +7,11 @@
 
 mod options;
 
+use std::net::IpAddr;
+
 use rvs_engine::change::{ChangeError, SchedulerName};
 use rvs_engine::sched;
-use rvs_engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
 use rvs_netlink::Config;
 
 use crate::config::{self, LineError};
@@ -17,10 +19,13 @@ use crate::endpoint::{self, EndpointError};
 use crate::hints;
 use crate::ports::Ports;
 use crate::values;
-use options::{unsupported, Command, Options};
+use options::{Command, Options};
 
 /// What a line of settings starts with.
 const SETTINGS: &str = "#rvsadm config ";
+
+/// What the line of a local address for all services starts with.
+const DEFAULT_LOCAL: &str = "#rvsadm laddr ";
 
 /// The scheduler of a service line without `-s`, as `ipvsadm(8)` documents.
 const IPVSADM_SCHEDULER: &str = "wlc";
@@ -34,6 +39,8 @@ pub enum Line {
     Service(ServiceId, SchedulerName),
     /// A dest of a service.
     Dest(ServiceId, DestId, DestSpec),
+    /// A local address of a service, or for all that have none.
+    Local(Option<ServiceId>, IpAddr),
     /// Settings of the namespace.
     Settings(Config),
 }
@@ -74,11 +81,22 @@ pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> Option<St
         Mode::Dr => "-g",
         Mode::Nat => "-m",
         Mode::Tun => "-i",
-        Mode::FullNat => "-b",
+        // As the ipvsadm of DPVS has it; -b is something else in the others.
+        Mode::FullNat => "--fullnat",
         Mode::Local => return None,
     };
     let service = service_option(service);
     Some(format!("-a {service} -r {id} {flag} -w {}", spec.weight))
+}
+
+/// The line of a service's local address, as the ipvsadm of DPVS saves it.
+pub fn local_line(service: &ServiceId, address: IpAddr) -> String {
+    format!("-P {} -z {address}", service_option(service))
+}
+
+/// The line of a local address for services that have none.
+pub fn default_local_line(address: IpAddr) -> String {
+    format!("{DEFAULT_LOCAL}{address}")
 }
 
 /// The line of settings.
@@ -104,6 +122,9 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     if let Some(settings) = line.strip_prefix(SETTINGS) {
         return parse_settings(settings);
     }
+    if let Some(address) = line.strip_prefix(DEFAULT_LOCAL) {
+        return Ok(Line::Local(None, local_address(address.trim())?));
+    }
     // No value has a # in it.
     let code = line.split('#').next().unwrap_or_default();
     let words: Vec<&str> = code.split_whitespace().collect();
@@ -114,9 +135,10 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     match options.command {
         Some(Command::AddService) => options.service_line(ports),
         Some(Command::AddDest) => options.dest_line(ports),
+        Some(Command::AddLocal) => options.local_line(ports),
         None => Err(Problem::new(
             format!("{:?} adds neither a service nor a dest", words.join(" ")),
-            "a line starts with -A (service) or -a (dest), as ipvsadm-save writes it",
+            "a line starts with -A (service), -a (dest) or -P (local address)",
         )),
     }
 }
@@ -164,7 +186,8 @@ impl Options<'_> {
     }
 
     fn service_settings(&self, id: ServiceId) -> Result<Line, Problem> {
-        if self.real_server.is_some() || self.mode.is_some() || self.weight.is_some() {
+        self.refuse_local()?;
+        if self.has_dest_options() {
             return Err(Problem::new(
                 "-A adds a service, and the line has options of a dest",
                 "a dest has a line of its own that starts with -a",
@@ -180,8 +203,38 @@ impl Options<'_> {
         Ok(Line::Service(id, scheduler))
     }
 
+    fn has_dest_options(&self) -> bool {
+        self.real_server.is_some() || self.mode.is_some() || self.weight.is_some()
+    }
+
+    /// Refuses a local address on the line of something else.
+    fn refuse_local(&self) -> Result<(), Problem> {
+        match self.local {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(
+                "the line has a local address (-z)",
+                "a local address has a line of its own that starts with -P",
+            )),
+        }
+    }
+
+    fn local_line(&self, ports: &Ports) -> Result<Line, Problem> {
+        let service = self.service_id(ports)?;
+        if self.has_dest_options() || self.scheduler.is_some() {
+            return Err(Problem::new(
+                "-P adds a local address, and the line has options of a service or dest",
+                "it is -P -t ADDRESS:PORT -z LOCAL-ADDRESS",
+            ));
+        }
+        let text = self.local.ok_or_else(|| {
+            Problem::new("the line names no local address", "name it with -z ADDRESS")
+        })?;
+        Ok(Line::Local(Some(service), local_address(text)?))
+    }
+
     fn dest_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
+        self.refuse_local()?;
         if self.scheduler.is_some() {
             return Err(Problem::new(
                 "-a adds a dest, and the line has a scheduler (-s)",
@@ -200,11 +253,7 @@ impl Options<'_> {
             // As ipvsadm has it.
             port: port.unwrap_or(service.port),
         };
-        let mode = match (self.mode, self.full_nat_or_flags) {
-            (mode, false) => mode.unwrap_or(Mode::Dr),
-            (None, true) => Mode::FullNat,
-            (Some(_), true) => return Err(unsupported("-b", "a second mode")),
-        };
+        let mode = self.mode.unwrap_or(Mode::Dr);
         let weight = match self.weight {
             None => 1,
             Some(text) => text.parse().map_err(|_| {
@@ -217,12 +266,22 @@ impl Options<'_> {
     }
 }
 
+/// Reads a local address.
+fn local_address(text: &str) -> Result<IpAddr, Problem> {
+    let address = text.parse().map_err(|_| {
+        let reason = format!("{text:?} is not an IP address");
+        Problem::new(reason, "a local address has no port")
+    })?;
+    validate_local(address).map_err(Problem::of_spec)?;
+    Ok(address)
+}
+
 /// Reads an endpoint whose port may have a name, or be missing.
 fn endpoint(
     text: &str,
     protocol: Protocol,
     ports: &Ports,
-) -> Result<(std::net::IpAddr, Option<u16>), Problem> {
+) -> Result<(IpAddr, Option<u16>), Problem> {
     let (address, port) = endpoint::split(text).map_err(|error| {
         let hint = match &error {
             EndpointError::Address(_) => {

@@ -17,6 +17,7 @@ mod document;
 mod endpoint;
 mod failure;
 mod hints;
+mod laddr;
 mod lines;
 mod monitor;
 mod output;
@@ -71,6 +72,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
     match command {
         Command::Service(command) => service::run(command, context),
         Command::Dest(command) => dest::run(command, context),
+        Command::Laddr(command) => laddr::run(command, context),
         Command::Conn(command) => conn::run(command, context),
         Command::Stats(command) => stats::run(command, context),
         Command::Config(command) => config::run(command, context),

@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::config::line_of;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::views::{ConfigView, DestView, ServiceView};
+use crate::laddr::pool_name;
+use crate::views::{ConfigView, DestView, LocalView, ServiceView};
 
 /// Help on the output.
 pub const AFTER_HELP: &str = "\
@@ -21,9 +22,9 @@ Example:
 Says on standard error when it listens. With --timeout it ends with 0, and with 1 when --count asked
 for more than came.
 
-JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\"
-or \"config\" where it is about one of those, each as in the lists. Events are service-add, service-set, service-del,
-dest-add, dest-set, dest-del, config; lost says that some came too fast to be read";
+JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\",
+\"laddr\" or \"config\" where it is about one of those, each as in the lists. Events are service-add, service-set, service-del,
+dest-add, dest-set, dest-del, laddr-add, laddr-del, config; lost says that some came too fast to be read";
 
 /// How long to listen.
 #[derive(Args, Debug)]
@@ -46,6 +47,8 @@ struct EventView {
     service: Option<ServiceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dest: Option<DestView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    laddr: Option<LocalView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<ConfigView>,
 }
@@ -99,6 +102,12 @@ fn text(event: &Event) -> String {
             words.extend(dest.mode.map(|mode| format!("mode {}", mode.name())));
             words.extend(dest.weight.map(|weight| format!("weight {weight}")));
         }
+        if let Some(address) = reply.laddr {
+            if reply.service.is_none() {
+                words.push(pool_name(None));
+            }
+            words.push(address.to_string());
+        }
         words.extend(reply.config.as_ref().map(line_of));
     }
     words.join(" ")
@@ -110,12 +119,18 @@ fn view(event: &Event) -> EventView {
         generation: None,
         service: None,
         dest: None,
+        laddr: None,
         config: None,
     };
     if let Event::Change(reply) = event {
         view.generation = reply.generation;
+        let service_id = reply.service.as_ref().map(|service| service.id);
+        view.laddr = reply
+            .laddr
+            .map(|address| LocalView::new(service_id, address));
         match (&reply.service, &reply.dest) {
-            // Of the dest's service the event has the id only, and the dest says that.
+            // Of the service the event has the id only, and the part says that.
+            _ if view.laddr.is_some() => {}
             (Some(service), Some(dest)) => view.dest = Some(DestView::new(&service.id, dest)),
             (service, _) => view.service = service.as_ref().map(ServiceView::from),
         }

@@ -26,16 +26,18 @@ Examples:
   ipvsadm-save -n | rvsadm restore --dry-run -
 
 Reads the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
-comment (which ipvsadm-restore does not know). What this version lacks (-m -i -b -p -f -x -y …) is
-refused, never dropped. The line
+comment (which ipvsadm-restore does not know). What this version lacks (-b -p -f -x -y …) is
+refused, never dropped. Local addresses are lines of -P -t SERVICE -z ADDRESS, as the ipvsadm of DPVS
+saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode fullnat have --fullnat.
+The line
   #rvsadm config OPTIONS
 sets what rvsadm config set OPTIONS would; without it settings stay as they are.
 
-Services and dests that the file does not have are removed, those that are the same are left alone
-with their connections. Any broken line, and nothing is applied; a refusal of the kernel undoes all.
+Services, dests and local addresses that the file does not have are removed, those that are the same are
+left alone with their connections. Any broken line, and nothing is applied; a refusal of the kernel undoes all.
 
 JSON: {\"applied\":B,\"services\":{\"added\",\"changed\",\"removed\",\"unchanged\"},\"dests\":{…},
-\"settings_changed\":B}, with --dry-run also \"changes\":[\"…\"]; --check: {\"ok\":true,\"services\":N,
+\"laddrs\":{…},\"settings_changed\":B}, with --dry-run also \"changes\":[\"…\"]; --check: {\"ok\":true,\"services\":N,
 \"dests\":N}; broken lines: {\"error\":{…,\"lines\":[{\"line\":N,\"reason\",\"hint\"}]}}";
 
 /// What to restore.
@@ -58,6 +60,7 @@ struct Summary {
     applied: bool,
     services: Tally,
     dests: Tally,
+    laddrs: Tally,
     settings_changed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Vec<String>>,
@@ -69,6 +72,8 @@ struct Checked {
     ok: bool,
     services: usize,
     dests: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    laddrs: Option<usize>,
 }
 
 /// Does it.
@@ -99,6 +104,7 @@ fn check(document: &Document, context: &mut Context<'_>) -> Result<(), Failure> 
         ok: true,
         services: document.services.len(),
         dests: document.dest_count(),
+        laddrs: Some(document.local_count()).filter(|count| *count > 0),
     };
     if context.json {
         return context.print_json(&checked);
@@ -106,9 +112,11 @@ fn check(document: &Document, context: &mut Context<'_>) -> Result<(), Failure> 
     let Checked {
         services, dests, ..
     } = checked;
+    let laddrs = checked.laddrs;
+    let laddrs = laddrs.map_or(String::new(), |count| format!(", {count} local addresses"));
     Ok(writeln!(
         context.out,
-        "fine: {services} services, {dests} dests"
+        "fine: {services} services, {dests} dests{laddrs}"
     )?)
 }
 
@@ -139,6 +147,7 @@ fn restore(
         applied: !dry_run,
         services: plan.services,
         dests: plan.dests,
+        laddrs: plan.laddrs,
         settings_changed,
         changes,
     })
@@ -227,7 +236,14 @@ fn print(summary: &Summary, context: &mut Context<'_>) -> Result<(), Failure> {
     for change in summary.changes.iter().flatten() {
         writeln!(context.out, "{change}")?;
     }
-    for (name, tally) in [("services", summary.services), ("dests", summary.dests)] {
+    let tallies = [
+        ("services", summary.services),
+        ("dests", summary.dests),
+        ("laddrs", summary.laddrs),
+    ];
+    // Of local addresses it is silent where there are none, as most modes need none.
+    let unused = |(name, tally): &(&str, Tally)| *name == "laddrs" && *tally == Tally::default();
+    for (name, tally) in tallies.into_iter().filter(|tally| !unused(tally)) {
         let Tally {
             added,
             changed,

@@ -2,6 +2,8 @@
 
 //! `rvsadm save`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use rvs_engine::spec::DestSpec;
 use rvs_netlink::{Config, Error};
@@ -10,7 +12,7 @@ use serde::Serialize;
 use crate::config;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::lines::{dest_line, service_line, settings_line};
+use crate::lines::{default_local_line, dest_line, local_line, service_line, settings_line};
 use crate::snapshot::Snapshot;
 use crate::views::{ConfigView, DestView, ServiceView, ServiceWithDests};
 
@@ -29,8 +31,14 @@ Prints services and dests as ipvsadm-save -n does, so that both tools read them:
 ipvsadm's lines have no place for the namespace's settings. With --settings a last line has them,
 with the options of rvsadm config set; rvsadm restore reads it, ipvsadm-restore does not:
   #rvsadm config --tcp-timeout established=900,… --udp-timeout 300 …
+Nor have they one for mode fullnat and its local addresses. Where there are such, dests and addresses of
+services are written as the ipvsadm of DPVS does, and those for all services with a line of ours:
+  -a -t 203.0.113.10:443 -r 192.0.2.1:443 --fullnat -w 2
+  -P -t 203.0.113.10:443 -z 192.0.2.200
+  #rvsadm laddr 192.0.2.201
 
-JSON: {\"services\":[{\"service\":{…},\"dests\":[{…}]}],\"config\":{…}}, each as in the lists;
+JSON: {\"services\":[{\"service\":{…},\"dests\":[{…}],\"laddrs\":[\"…\"]}],\"laddrs\":[\"…\"],
+\"config\":{…}}, each as in the lists, laddrs of the default beside the services;
 restore reads the lines only";
 
 /// What to save.
@@ -44,8 +52,17 @@ pub struct Arguments {
 /// Everything as JSON.
 #[derive(Serialize)]
 struct Document {
-    services: Vec<ServiceWithDests>,
+    services: Vec<ServiceSaved>,
+    laddrs: Vec<String>,
     config: ConfigView,
+}
+
+/// A service with all that it has.
+#[derive(Serialize)]
+struct ServiceSaved {
+    #[serde(flatten)]
+    service: ServiceWithDests,
+    laddrs: Vec<String>,
 }
 
 /// Does it.
@@ -95,22 +112,32 @@ fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
             })?;
             lines.push(line);
         }
+        let locals = running.locals.iter();
+        lines.extend(locals.map(|address| local_line(id, *address)));
     }
+    lines.extend(snapshot.locals.iter().copied().map(default_local_line));
     Ok(lines)
 }
 
 fn document(snapshot: &Snapshot, settings: &Config) -> Document {
     let services = snapshot.services.iter().map(|running| {
         let dests = running.dests.iter();
-        ServiceWithDests {
+        let service = ServiceWithDests {
             service: ServiceView::from(&running.service),
             dests: dests
                 .map(|dest| DestView::new(&running.service.id, dest))
                 .collect(),
-        }
+        };
+        let laddrs = texts(&running.locals);
+        ServiceSaved { service, laddrs }
     });
     Document {
         services: services.collect(),
+        laddrs: texts(&snapshot.locals),
         config: ConfigView::from(settings),
     }
+}
+
+fn texts(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(IpAddr::to_string).collect()
 }

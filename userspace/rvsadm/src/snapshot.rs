@@ -3,11 +3,12 @@
 //! The running services and dests, read at one moment.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{DestInfo, Error, Reply, Request, ServiceInfo, Transport};
 
-/// Attempts to read services and dests without a change between the two.
+/// Attempts to read services and dests without a change in between.
 const ATTEMPTS: u32 = 8;
 
 /// A service with its dests.
@@ -17,6 +18,8 @@ pub struct Running {
     pub service: ServiceInfo,
     /// Its dests, in order.
     pub dests: Vec<DestInfo>,
+    /// Its local addresses, in order.
+    pub locals: Vec<IpAddr>,
 }
 
 /// Services with their dests, in order.
@@ -24,34 +27,48 @@ pub struct Running {
 pub struct Snapshot {
     /// The services.
     pub services: Vec<Running>,
+    /// Local addresses for services that have none.
+    pub locals: Vec<IpAddr>,
 }
 
 impl Snapshot {
-    /// Reads everything: two lists of one generation.
+    /// Reads everything: three lists of one generation.
     pub fn read(kernel: &mut dyn Transport) -> Result<Self, Error> {
         for _ in 0..ATTEMPTS {
             let services = kernel.collect(&Request::ServiceList)?;
             let dests = kernel.collect(&Request::DestList(None))?;
-            let mut generations = services.iter().chain(&dests).map(|reply| reply.generation);
+            let locals = kernel.collect(&Request::LocalList(None))?;
+            let replies = services.iter().chain(&dests).chain(&locals);
+            let mut generations = replies.map(|reply| reply.generation);
             let first = generations.next().flatten();
             if generations.all(|other| other == first) {
-                return Self::assemble(services, dests);
+                return Self::assemble(services, dests, locals);
             }
         }
         Err(Error::Interrupted { attempts: ATTEMPTS })
     }
 
-    fn assemble(services: Vec<Reply>, dests: Vec<Reply>) -> Result<Self, Error> {
+    fn assemble(
+        services: Vec<Reply>,
+        dests: Vec<Reply>,
+        locals: Vec<Reply>,
+    ) -> Result<Self, Error> {
         let mut by_service: HashMap<ServiceId, Vec<DestInfo>> = HashMap::new();
         for (service, dest) in dests_of(dests)? {
             by_service.entry(service.id).or_default().push(dest);
         }
+        let mut pools: HashMap<Option<ServiceId>, Vec<IpAddr>> = HashMap::new();
+        for (service, address) in locals_of(locals)? {
+            pools.entry(service).or_default().push(address);
+        }
         let services = services_of(services)?.into_iter().map(|service| Running {
             dests: by_service.remove(&service.id).unwrap_or_default(),
+            locals: pools.remove(&Some(service.id)).unwrap_or_default(),
             service,
         });
         Ok(Self {
             services: services.collect(),
+            locals: pools.remove(&None).unwrap_or_default(),
         })
     }
 }
@@ -71,4 +88,13 @@ pub fn dests_of(replies: Vec<Reply>) -> Result<Vec<(ServiceInfo, DestInfo)>, Err
         Ok((service, reply.dest.ok_or(Error::Missing("dest"))?))
     });
     dests.collect()
+}
+
+/// The local addresses in `replies`, each with its service if it is of one.
+pub fn locals_of(replies: Vec<Reply>) -> Result<Vec<(Option<ServiceId>, IpAddr)>, Error> {
+    let locals = replies.into_iter().map(|reply| {
+        let address = reply.laddr.ok_or(Error::Missing("local address"))?;
+        Ok((reply.service.map(|service| service.id), address))
+    });
+    locals.collect()
 }

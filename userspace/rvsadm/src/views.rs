@@ -2,6 +2,8 @@
 
 //! What is printed as JSON; the shapes are stable, fields are only ever added.
 
+use std::net::IpAddr;
+
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
@@ -86,6 +88,23 @@ impl DestView {
             active: dest.active,
             inactive: dest.inactive,
             stats: dest.stats.as_ref().map(Numbers::from),
+        }
+    }
+}
+
+/// A local address.
+#[derive(Debug, Serialize)]
+pub struct LocalView {
+    pub service: Option<String>,
+    pub address: String,
+}
+
+impl LocalView {
+    /// A local address of a service, or of all that have none.
+    pub fn new(service: Option<ServiceId>, address: IpAddr) -> Self {
+        Self {
+            service: service.map(|id| id.to_string()),
+            address: address.to_string(),
         }
     }
 }

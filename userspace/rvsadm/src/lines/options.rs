@@ -11,6 +11,7 @@ use super::Problem;
 pub(super) enum Command {
     AddService,
     AddDest,
+    AddLocal,
 }
 
 /// What an option is about.
@@ -24,7 +25,9 @@ enum Means {
     Weight,
     /// An upper or lower threshold; 0 is none, and that is what there is.
     Threshold,
-    /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, flags of a scheduler otherwise.
+    LocalAddress,
+    /// `-b`: flags of a scheduler; in the ipvsadm of DPVS and Alibaba's LVS it is mode fullnat. A
+    /// guess could forward another way than was meant, so it is refused.
     FullNatOrFlags,
     /// Something that this version lacks.
     Unsupported(&'static str),
@@ -76,6 +79,9 @@ const OPTIONS: &[Known] = &[
     flag("-m", "--masquerading", Means::Mode(Mode::Nat)),
     flag("-i", "--ipip", Means::Mode(Mode::Tun)),
     valued("-w", "--weight", Means::Weight),
+    // The ipvsadm of DPVS has these.
+    flag("-P", "--add-laddr", Means::Command(Command::AddLocal)),
+    valued("-z", "--local-address", Means::LocalAddress),
     valued("-x", "--u-threshold", Means::Threshold),
     valued("-y", "--l-threshold", Means::Threshold),
     flag("-b", "--sched-flags", Means::FullNatOrFlags),
@@ -113,7 +119,7 @@ pub(super) struct Options<'a> {
     pub(super) real_server: Option<&'a str>,
     pub(super) mode: Option<Mode>,
     pub(super) weight: Option<&'a str>,
-    pub(super) full_nat_or_flags: bool,
+    pub(super) local: Option<&'a str>,
 }
 
 impl<'a> Options<'a> {
@@ -133,7 +139,9 @@ impl<'a> Options<'a> {
             let value = match joined {
                 Some(value) if known.takes_value => value,
                 // Whatever its value, it is refused for what it is.
-                Some(_) if matches!(known.means, Means::Unsupported(_)) => "",
+                Some(_) if matches!(known.means, Means::Unsupported(_) | Means::FullNatOrFlags) => {
+                    ""
+                }
                 Some(value) => {
                     return Err(Problem::new(
                         format!("{name} takes no value, and {value:?} follows it"),
@@ -158,7 +166,13 @@ impl<'a> Options<'a> {
             Means::RealServer => self.real_server.replace(value).is_some(),
             Means::Mode(mode) => self.mode.replace(mode).is_some(),
             Means::Weight => self.weight.replace(value).is_some(),
-            Means::FullNatOrFlags => std::mem::replace(&mut self.full_nat_or_flags, true),
+            Means::LocalAddress => self.local.replace(value).is_some(),
+            Means::FullNatOrFlags => {
+                return Err(Problem::new(
+                    format!("{name}: a flag of a scheduler is not supported by this version"),
+                    "take it out of the line to do without; mode fullnat is written --fullnat",
+                ));
+            }
             Means::Threshold if value == "0" => false,
             Means::Threshold => return Err(unsupported(name, "a threshold of connections")),
             Means::Unsupported(what) => return Err(unsupported(name, what)),
@@ -176,16 +190,12 @@ impl<'a> Options<'a> {
                 "give one service, one real server and one mode a line",
             ));
         }
-        // From here on nothing else can be done with the flags of a scheduler.
-        if self.full_nat_or_flags && self.command == Some(Command::AddService) {
-            return Err(unsupported("-b", "a flag of a scheduler"));
-        }
         Ok(())
     }
 }
 
 /// The problem of something that this version lacks.
-pub(super) fn unsupported(option: &str, what: &str) -> Problem {
+fn unsupported(option: &str, what: &str) -> Problem {
     Problem::new(
         format!("{option}: {what} is not supported by this version"),
         "take it out of the line to do without",

@@ -73,7 +73,7 @@ fn refused_with_a_reason() {
         ),
         (
             "-b sh-port -A -t 192.0.2.10:80 -s sh",
-            "\"sh-port\" is not an option",
+            "-b: a flag of a scheduler",
         ),
         ("-A -t 192.0.2.10:80 -s rr -O", "-O: one-packet"),
         ("-A -t 192.0.2.10:80 -s rr --ops", "--ops: one-packet"),
@@ -102,6 +102,29 @@ fn refused_with_a_reason() {
             "-a -t 192.0.2.10:80 -r 198.51.100.1:8080",
             "mode dr cannot change the port",
         ),
+        ("-P -t 192.0.2.10:80", "names no local address"),
+        ("-P -z 192.0.2.200", "names no service"),
+        (
+            "-P -t 192.0.2.10:80 -z 192.0.2.200 -w 1",
+            "options of a service or dest",
+        ),
+        (
+            "-P -t 192.0.2.10:80 -z 192.0.2.200:80",
+            "\"192.0.2.200:80\" is not an IP address",
+        ),
+        (
+            "-P -t 192.0.2.10:80 -z 224.0.0.1",
+            "224.0.0.1 cannot be a local address",
+        ),
+        (
+            "-P -t 192.0.2.10:80 -z 192.0.2.200 -F dpdk0",
+            "\"-F\" is not an option",
+        ),
+        (
+            "#rvsadm laddr 127.0.0.1",
+            "127.0.0.1 cannot be a local address",
+        ),
+        ("#rvsadm laddr web", "\"web\" is not an IP address"),
         ("#rvsadm config --udp-timeout 0", "timeout 0 s"),
         ("#rvsadm config --udp-timeouts 1", "--udp-timeouts"),
     ] {
@@ -110,6 +133,8 @@ fn refused_with_a_reason() {
         assert!(problem.hint.is_some(), "{line}");
     }
     for (options, reason) in [
+        ("-b", "-b: a flag of a scheduler"),
+        ("-z 192.0.2.200", "local address (-z)"),
         ("-x 5", "-x: a threshold"),
         ("-y 5", "-y: a threshold"),
         ("-w 65536", "weight 65536"),
