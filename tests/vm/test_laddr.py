@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Local addresses: pools of services and of the namespace, and which packets they let in."""
 
+import json
+
 import pytest
 from lab.director import Service
 from lab.genl import Client, Refused
@@ -204,3 +206,29 @@ def test_what_belongs_to_nothing_is_the_hosts(rvs, wire, director):
     reset = wire.tap.see(lambda seen: seen.source == LIP and seen.protocol == 6)
     assert reset, "the host answers for its port"
     counted(rvs, before)
+
+
+def test_rvsadm_saves_and_restores_what_it_added(two, host, addresses):
+    del two
+    a, b, c, d = addresses
+    host.adm("laddr", "add", "--default", a, b)
+    host.adm("laddr", "add", "tcp/203.0.113.10:80", c, d)
+    host.adm("laddr", "del", "--default", a)
+    listed = [(each["service"], each["address"]) for each in host.json("laddr", "list")["laddrs"]]
+    assert listed == [(None, b), ("tcp/203.0.113.10:80", c), ("tcp/203.0.113.10:80", d)]
+    saved = host.adm("save").stdout
+    host.adm("laddr", "add", "--default", a)
+    host.adm("laddr", "del", "tcp/203.0.113.10:80", c)
+    done = json.loads(host.adm("restore", "-", "-j", input=saved).stdout)
+    assert done["laddrs"] == {"added": 1, "changed": 0, "removed": 1, "unchanged": 2}
+    again = json.loads(host.adm("restore", "-", "-j", input=saved).stdout)
+    assert again["laddrs"] == {"added": 0, "changed": 0, "removed": 0, "unchanged": 3}
+    assert sorted(host.adm("save").stdout.splitlines()) == sorted(saved.splitlines())
+
+
+def test_rvsadm_says_what_to_do_about_an_address_of_another_host(two, host):
+    del two
+    done = host.adm("laddr", "add", "--default", "192.0.2.7", check=False)
+    assert done.returncode == 1
+    assert "192.0.2.7 is not an address of this host" in done.stderr
+    assert "ip addr add" in done.stderr

@@ -245,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn local_addresses_are_of_a_service_and_there_once() {
+        let text = "#rvsadm laddr 192.0.2.8\n-P -t 192.0.2.1:80 -z 192.0.2.9\n\
+                    -A -t 192.0.2.1:80 -s rr\n-P -t 192.0.2.1:80 -z 192.0.2.8\n\
+                    -P -t 192.0.2.1:80 -z 192.0.2.8\n#rvsadm laddr 192.0.2.8\n";
+        let reasons = [
+            (2, "no line above adds the service tcp/192.0.2.1:80"),
+            (
+                5,
+                "local address 192.0.2.8 of tcp/192.0.2.1:80 is on line 4 already",
+            ),
+            (6, "local address 192.0.2.8 of default is on line 1 already"),
+        ];
+        assert_eq!(broken(text), reasons.map(|(line, r)| (line, r.to_owned())));
+    }
+
+    #[test]
     fn order_is_the_files() {
         let text = "# saved\n-A -t 192.0.2.1:80 -s rr\n-A -u 192.0.2.1:53 -s wrr\n\
                     -a -u 192.0.2.1:53 -r 192.0.2.9\n-a -u 192.0.2.1:53 -r 192.0.2.8\n\

@@ -248,3 +248,73 @@ fn statistics_and_settings() {
         })
     );
 }
+
+#[test]
+fn local_addresses_as_a_table_and_as_json() {
+    let mut kernel = FakeKernel::with(WEB);
+    let service = "tcp/203.0.113.10:80";
+    for line in [
+        format!("laddr add {service} 192.0.2.201 192.0.2.200"),
+        "laddr add --default 192.0.2.202 192.0.2.203".to_owned(),
+        "laddr del --default 192.0.2.203".to_owned(),
+    ] {
+        assert_eq!(printed(&mut kernel, &line).unwrap(), "", "{line}");
+    }
+    assert_eq!(
+        printed(&mut kernel, "laddr list").unwrap(),
+        "\
+SERVICE              ADDRESS
+--default            192.0.2.202
+tcp/203.0.113.10:80  192.0.2.201
+tcp/203.0.113.10:80  192.0.2.200
+"
+    );
+    let default = json!({ "service": null, "address": "192.0.2.202" });
+    let own = ["192.0.2.201", "192.0.2.200"];
+    let of_service = own.map(|address| json!({ "service": service, "address": address }));
+    assert_eq!(
+        document(&mut kernel, "laddr list --default"),
+        json!({ "laddrs": [default] })
+    );
+    assert_eq!(
+        document(&mut kernel, &format!("laddr list {service}")),
+        json!({ "laddrs": of_service })
+    );
+    let saved = document(&mut kernel, "save");
+    assert_eq!(saved["laddrs"], json!(["192.0.2.202"]));
+    assert_eq!(saved["services"][0]["laddrs"], json!(own));
+    assert_eq!(saved["services"][0]["service"]["id"], service);
+}
+
+#[test]
+fn refused_local_addresses_say_how_to_mend_it() {
+    let mut kernel = FakeKernel::with(WEB);
+    kernel.foreign = Some([192, 0, 2, 9].into());
+    printed(&mut kernel, "laddr add --default 192.0.2.200").unwrap();
+    for (line, reason, hint) in [
+        (
+            "laddr add --default 192.0.2.200",
+            "local address 192.0.2.200 is in the pool already",
+            "rvsadm laddr list",
+        ),
+        (
+            "laddr del tcp/203.0.113.10:80 192.0.2.200",
+            "no local address 192.0.2.200 in the pool",
+            "rvsadm laddr list",
+        ),
+        (
+            "laddr add --default 192.0.2.9",
+            "192.0.2.9 is not an address of this host",
+            "ip addr add",
+        ),
+        (
+            "laddr add --default 127.0.0.1",
+            "127.0.0.1 cannot be a local address",
+            "not loopback",
+        ),
+    ] {
+        let refused = refused(&mut kernel, line);
+        assert_eq!(refused.reason, reason, "{line}");
+        assert!(refused.hint.unwrap().contains(hint), "{line}");
+    }
+}

@@ -179,3 +179,63 @@ proptest! {
         }
     }
 }
+
+const POOLS: &str = "\
+-A -t 203.0.113.10:80 -s rr
+-a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 1
+-P -t 203.0.113.10:80 -z 192.0.2.201
+-P -t 203.0.113.10:80 -z 192.0.2.200
+#rvsadm laddr 192.0.2.202
+";
+
+#[test]
+fn local_addresses_are_saved_and_restored() {
+    let mut kernel = FakeKernel::default();
+    let summary = restored(&mut kernel, POOLS).unwrap();
+    assert_eq!((summary.dests.added, summary.laddrs.added), (1, 3));
+    assert_eq!(crate::tests::printed(&mut kernel, "save").unwrap(), POOLS);
+    let again = restored(&mut kernel, POOLS).unwrap();
+    assert_eq!(again.laddrs.unchanged, 3);
+    assert_eq!(kernel.batches.len(), 1, "nothing to do is no batch");
+}
+
+#[test]
+fn of_local_addresses_only_what_differs_is_changed() {
+    let mut kernel = FakeKernel::with(POOLS);
+    let wanted = "\
+#rvsadm laddr 192.0.2.203
+-A -t 203.0.113.10:80 -s rr
+-a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 1
+-P -t 203.0.113.10:80 -z 192.0.2.200
+-P -t 203.0.113.10:80 -z 192.0.2.204
+";
+    let summary = restored(&mut kernel, wanted).unwrap();
+    assert_eq!(
+        steps(&kernel),
+        [
+            "remove local address 192.0.2.202 of default",
+            "remove local address 192.0.2.201 of tcp/203.0.113.10:80",
+            "add local address 192.0.2.203 to default",
+            "add local address 192.0.2.204 to tcp/203.0.113.10:80",
+        ]
+    );
+    assert_eq!((summary.laddrs.added, summary.laddrs.removed), (2, 2));
+    let summary = restored(&mut kernel, "").unwrap();
+    assert_eq!((summary.services.removed, summary.laddrs.removed), (1, 3));
+}
+
+#[test]
+fn the_line_of_a_local_address_that_is_not_the_hosts_is_named() {
+    let mut kernel = FakeKernel::default();
+    kernel.foreign = Some([192, 0, 2, 200].into());
+    let Err(Failure::Refused(refused)) = restored(&mut kernel, POOLS) else {
+        panic!("restored");
+    };
+    let [line] = refused.lines.as_slice() else {
+        panic!("{:?}", refused.lines);
+    };
+    assert_eq!(line.line, 4);
+    assert_eq!(line.reason, "192.0.2.200 is not an address of this host");
+    assert!(line.hint.as_ref().unwrap().contains("ip addr add"));
+    assert!(kernel.services.is_empty());
+}
