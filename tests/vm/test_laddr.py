@@ -219,9 +219,9 @@ def test_rvsadm_saves_and_restores_what_it_added(two, host, addresses):
     saved = host.adm("save").stdout
     host.adm("laddr", "add", "--default", a)
     host.adm("laddr", "del", "tcp/203.0.113.10:80", c)
-    done = json.loads(host.adm("restore", "-", "-j", input=saved).stdout)
+    done = json.loads(host.adm("restore", "-", "-j", stdin=saved).stdout)
     assert done["laddrs"] == {"added": 1, "changed": 0, "removed": 1, "unchanged": 2}
-    again = json.loads(host.adm("restore", "-", "-j", input=saved).stdout)
+    again = json.loads(host.adm("restore", "-", "-j", stdin=saved).stdout)
     assert again["laddrs"] == {"added": 0, "changed": 0, "removed": 0, "unchanged": 3}
     assert sorted(host.adm("save").stdout.splitlines()) == sorted(saved.splitlines())
 

@@ -49,7 +49,7 @@ pub fn of_spec(error: &SpecError) -> String {
             format!("let the real server listen on port {service}, or balance that port")
         }
         SpecError::ModeUnsupported(_) => {
-            "this version forwards with --mode dr, nat or tun".to_owned()
+            "this version forwards with --mode dr, nat, tun or fullnat".to_owned()
         }
         SpecError::Weight(_) => {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
