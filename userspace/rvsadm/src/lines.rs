@@ -133,9 +133,9 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     }
     let options = Options::parse(&words)?;
     match options.command {
-        Some(Command::AddService) => options.service_line(ports),
-        Some(Command::AddDest) => options.dest_line(ports),
-        Some(Command::AddLocal) => options.local_line(ports),
+        Some(Command::Service) => options.service_line(ports),
+        Some(Command::Dest) => options.dest_line(ports),
+        Some(Command::Local) => options.local_line(ports),
         None => Err(Problem::new(
             format!("{:?} adds neither a service nor a dest", words.join(" ")),
             "a line starts with -A (service), -a (dest) or -P (local address)",

@@ -9,9 +9,9 @@ use super::Problem;
 /// What a line adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    AddService,
-    AddDest,
-    AddLocal,
+    Service,
+    Dest,
+    Local,
 }
 
 /// What an option is about.
@@ -69,8 +69,8 @@ const TUNNELLING: Means = Means::Unsupported("tunnelling");
 
 /// Options by letter and name, as in ipvsadm 1.31.
 const OPTIONS: &[Known] = &[
-    flag("-A", "--add-service", Means::Command(Command::AddService)),
-    flag("-a", "--add-server", Means::Command(Command::AddDest)),
+    flag("-A", "--add-service", Means::Command(Command::Service)),
+    flag("-a", "--add-server", Means::Command(Command::Dest)),
     valued("-t", "--tcp-service", Means::Service(Protocol::Tcp)),
     valued("-u", "--udp-service", Means::Service(Protocol::Udp)),
     valued("-s", "--scheduler", Means::Scheduler),
@@ -80,7 +80,7 @@ const OPTIONS: &[Known] = &[
     flag("-i", "--ipip", Means::Mode(Mode::Tun)),
     valued("-w", "--weight", Means::Weight),
     // The ipvsadm of DPVS has these.
-    flag("-P", "--add-laddr", Means::Command(Command::AddLocal)),
+    flag("-P", "--add-laddr", Means::Command(Command::Local)),
     valued("-z", "--local-address", Means::LocalAddress),
     valued("-x", "--u-threshold", Means::Threshold),
     valued("-y", "--l-threshold", Means::Threshold),
