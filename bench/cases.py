@@ -11,6 +11,9 @@ from lab import shell
 from lab.director import Ipvs, Rvs, Service
 from path import PORT, SINK, VIP
 
+# The director, on the side of the sink.
+DIRECTOR_OUT = "10.2.0.1"
+
 
 def floor(path):
     """Received and sent again, nothing in between."""
@@ -41,6 +44,13 @@ def balanced(director, mode="dr", scheduler="rr"):
         )
 
     return setup
+
+
+def fullnat(path):
+    """A service whose only dest is the sink, with the director's own address in the client's place."""
+    rvs = Rvs(path.director)
+    rvs.adm("laddr", "add", "--default", DIRECTOR_OUT)
+    rvs.add(Service([(SINK, 1)], "rr", "fullnat", "udp", VIP, PORT))
 
 
 def other_service(director):
@@ -81,6 +91,7 @@ CASES = [
     Case("rvs/dr", balanced(Rvs)),
     Case("rvs/nat", balanced(Rvs, "nat")),
     Case("rvs/tun", balanced(Rvs, "tun")),
+    Case("rvs/fullnat", fullnat),
     Case("stranger/rvs", other_service(Rvs), SINK),
     Case("ip_vs/new-flow/rr", balanced(ipvs_big_table), new_flows=True),
     Case("rvs/new-flow/rr", balanced(Rvs), new_flows=True),

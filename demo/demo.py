@@ -15,15 +15,57 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "vm"))
 
 # pylint: disable=wrong-import-position
 from lab.director import Rvs, Service  # noqa: E402
+from lab import shell  # noqa: E402
 from lab.shell import CommandError  # noqa: E402
-from lab.topology import CLIENT, DIRECTOR, VIP, Lab  # noqa: E402
+from lab.topology import CLIENT, DIRECTOR, ROUTER, VIP, Lab  # noqa: E402
 
-# Mode, scheduler, weights of rs1, rs2, rs3; a later mode is one more line.
+FORMAT = "{:<9}{:<11}{:<9}{:>9}  {:<24}{}"
+# What FullNAT puts in the client's place.
+LOCAL = "192.168.56.201"
+
+
+def set_up_dr(lab, _rvs):
+    """The virtual address on the real servers, without ARP for it."""
+    for host in lab.real.values():
+        host.run("rvsadm", "rs", "setup", "--mode", "dr", "--vip", VIP)
+
+
+def set_up_nat(lab, _rvs):
+    """Replies go through the director; nothing else is special."""
+    for host in lab.real.values():
+        host.run("rvsadm", "rs", "undo")
+    lab.prepare_nat()
+
+
+def set_up_tun(lab, _rvs):
+    """Real servers take packets out of tunnels and answer by themselves."""
+    for host in lab.real.values():
+        host.ip(f"route replace default via {ROUTER}")
+    lab.prepare_tun()
+
+
+def set_up_fullnat(lab, rvs):
+    """One more address for the director; real servers are as they are anywhere."""
+    lab.director.ip(f"addr add {LOCAL}/32 dev eth0")
+    rvs.adm("laddr", "add", "--default", LOCAL)
+
+
+def set_up_toa(lab, _rvs):
+    """Real servers believe what the director says of its clients."""
+    shell.modprobe("toa")
+    for host in lab.real.values():
+        host.run("rvsadm", "toa", "trust", "add", f"{LOCAL}/32")
+
+
+# Title, mode, what is done before, scheduler, weights of rs1, rs2, rs3, what the servers log.
 SCENES = [
-    ("dr", "rr", (1, 1, 1)),
-    ("dr", "wrr", (3, 2, 1)),
+    ("DR", "dr", set_up_dr, "rr", (1, 1, 1), CLIENT),
+    ("DR", "dr", None, "wrr", (3, 2, 1), CLIENT),
+    ("NAT", "nat", set_up_nat, "rr", (1, 1, 1), CLIENT),
+    ("TUN", "tun", set_up_tun, "rr", (1, 1, 1), CLIENT),
+    ("FullNAT", "fullnat", set_up_fullnat, "rr", (1, 1, 1), LOCAL),
+    ("with toa", "fullnat", set_up_toa, "rr", (1, 1, 1), CLIENT),
 ]
-FORMAT = "{:<6}{:<11}{:<9}{:>9}  {:<24}{}"
 
 
 def ask(client, requests):
@@ -40,8 +82,11 @@ def share(requests, weights):
     return [requests * w // sum(weights) for w in weights]
 
 
-def scene(lab, rvs, mode, scheduler, weights, requests):
+def scene(lab, rvs, requests, what):
     """One line of the table; returns what was wrong with it."""
+    title, mode, set_up, scheduler, weights, sees = what
+    if set_up:
+        set_up(lab, rvs)
     logged = {name: len(web.log()) for name, web in lab.web.items()}
     rvs.add(Service(list(zip(lab.addresses.values(), weights)), scheduler, mode))
     served = collections.Counter(ask(lab.client, requests))
@@ -49,15 +94,15 @@ def scene(lab, rvs, mode, scheduler, weights, requests):
         entry[0] for name, web in lab.web.items() for entry in web.log()[logged[name]:]
     }
     print(FORMAT.format(
-        mode.upper(), scheduler, ":".join(map(str, weights)), requests,
+        title, scheduler, ":".join(map(str, weights)), requests,
         "  ".join(f"{name} {served[name]}" for name in lab.web), ", ".join(sorted(clients)),
     ), flush=True)
     wrong = []
     expected = dict(zip(lab.web, share(requests, weights)))
     if dict(served) != expected:
-        wrong.append(f"{mode} {scheduler}: expected {expected}, served {dict(served)}")
-    if clients != {CLIENT}:
-        wrong.append(f"{mode} {scheduler}: the servers logged {clients} and not {CLIENT}")
+        wrong.append(f"{title} {scheduler}: expected {expected}, served {dict(served)}")
+    if clients != {sees}:
+        wrong.append(f"{title} {scheduler}: the servers logged {clients} and not {sees}")
     return wrong
 
 
@@ -68,18 +113,15 @@ def main():
     lab = Lab()
     try:
         print(f"real servers {', '.join(lab.addresses.values())}, client {CLIENT}\n")
-        for host in lab.real.values():
-            said = host.run("rvsadm", "rs", "setup", "--mode", "dr", "--vip", VIP).stdout
-        print(f"rvsadm rs setup --mode dr --vip {VIP}      (on each real server)\n{said}")
         print(FORMAT.format(
             "mode", "scheduler", "weights", "requests", "served", "client logged"
         ))
         rvs = Rvs(lab.director)
         wrong = []
-        for mode, scheduler, weights in SCENES:
+        for what in SCENES:
             rvs.flush()
-            wrong += scene(lab, rvs, mode, scheduler, weights, requests)
-        for command in ("service list", "dest list", "stats show"):
+            wrong += scene(lab, rvs, requests, what)
+        for command in ("service list", "dest list", "laddr list", "stats show"):
             print(f"\nrvsadm {command}")
             print(rvs.adm(*command.split()).stdout, end="")
         for sentence in wrong:
