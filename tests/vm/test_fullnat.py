@@ -2,39 +2,19 @@
 """FullNAT: the dest sees a local address of the director, the client the virtual one."""
 
 import contextlib
-import ipaddress
 import socket
 import time
 
 import pytest
 from lab.capture import Capture
 from lab.director import Service
-from lab.genl import Client
+from lab.fullnat import LOCALS, one
 from lab.netns import wait_until
 from lab.topology import CLIENT, VIP
 from lab.transfer import UdpEcho, ask, both_ways
 from lab.web import get, sequence
 
 MEGABYTE = 1 << 20
-LOCALS = [f"192.168.56.{n}" for n in (201, 202)]
-
-
-def laddr(lab, command, address):
-    """Adds or removes a local address of the namespace."""
-    with lab.director.inside(), Client() as nl:
-        nl.do(f"laddr-{command}", laddr={"address": ipaddress.ip_address(address).packed})
-
-
-@pytest.fixture(name="fullnat")
-def _fullnat(lab, rvs):
-    for address in LOCALS:
-        lab.director.ip(f"addr add {address}/32 dev eth0")
-        laddr(lab, "add", address)
-    return rvs
-
-
-def one(lab, port, protocol="tcp"):
-    return Service([(lab.addresses["rs1"], 1)], mode="fullnat", port=port, protocol=protocol)
 
 
 def test_requests_are_served_in_turn(lab, fullnat):
@@ -136,7 +116,7 @@ def test_a_port_in_time_wait_at_the_server_is_taken_again(lab, fullnat, timestam
     """One local port: each connection finds the last one's TIME_WAIT at the real server."""
     lab.client.sysctl(ipv4__tcp_timestamps=timestamps)
     fullnat.adm("config", "set", "--local-ports", "6000-6000")
-    laddr(lab, "del", LOCALS[1])
+    fullnat.adm("laddr", "del", "--default", LOCALS[1])
     fullnat.add(one(lab, 5000))
     server = lab.real["rs1"]
     with server.inside():

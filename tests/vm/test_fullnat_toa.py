@@ -7,13 +7,12 @@ import threading
 import pytest
 from lab import shell
 from lab.capture import Capture
+from lab.fullnat import LOCALS, one
 from lab.topology import CLIENT, VIP
 from lab.transfer import both_ways
 from lab.web import get
-from test_fullnat import LOCALS, MEGABYTE, one
 
-pytest_plugins = ("test_fullnat",)
-
+MEGABYTE = 1 << 20
 # Bytes; more than one segment.
 ANSWER = 3000
 
