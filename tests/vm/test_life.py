@@ -246,7 +246,9 @@ def test_routes_and_neighbours_change_under_a_flood(rvs, wire, lab):
         for _ in range(5):
             lab.director.ip(
                 "route add 192.168.56.101/32 via 192.168.56.102",
-                "neigh flush dev eth0",
+                # Both drop every neighbour. `neigh flush` gives up when they come back as it looks.
+                "link set eth0 arp off",
+                "link set eth0 arp on",
                 "route del 192.168.56.101/32 via 192.168.56.102",
                 f"neigh replace 192.168.56.101 lladdr {mac} dev eth0 nud permanent",
                 "neigh del 192.168.56.101 dev eth0",
