@@ -75,6 +75,17 @@ fn what_cannot_be_a_virtual_address() {
         "{}",
         run.err
     );
-    let run = crate::program::run(&["rs", "setup", "--mode", "tun", "--vip", "192.0.2.1"]).code(1);
-    assert!(run.err.contains("mode tun is not supported"), "{}", run.err);
+    let run = crate::program::run(&[
+        "rs",
+        "setup",
+        "--mode",
+        "tun",
+        "--vip",
+        "192.0.2.1",
+        "--director",
+        "192.0.2.2",
+    ])
+    .code(1);
+    let said = |needle: &str| assert!(run.err.contains(needle), "{}", run.err);
+    said("does not take --director");
 }

@@ -4,7 +4,11 @@
 import json
 
 import pytest
+from lab import shell
+from lab.director import Service
 from lab.netns import Host, wire
+from lab.topology import DIRECTOR
+from lab.web import sequence
 
 VIP, OTHER = "203.0.113.10", "203.0.113.11"
 SETUP = {
@@ -39,7 +43,7 @@ class Server(Host):
         """Everything that a set-up may touch."""
         flags = json.loads(self.run("ip", "-j", "link", "show", "dev", "lo").stdout)[0]["flags"]
         names = [f"conf/{i}/{f}" for i in ("all", "default", "lo", "eth0")
-                 for f in ("arp_ignore", "arp_announce")]
+                 for f in ("arp_ignore", "arp_announce", "rp_filter", "accept_redirects")]
         return {"up": "UP" in flags, "lo": self.addresses(), **{n: self.get(n) for n in names}}
 
     def get(self, name):
@@ -172,7 +176,8 @@ def test_hosts_do_not_undo_each_other(server):
 @pytest.mark.parametrize("args, words", [
     (["--vip", "224.0.0.1"], "224.0.0.1 cannot be a virtual address"),
     (["--vip", "2001:db8::1"], "2001:db8::1: IPv6 is not supported yet"),
-    (["--vip", VIP, "--mode", "tun"], "mode tun is not supported"),
+    (["--vip", VIP, "--mode", "local"], "mode local has no real server"),
+    (["--vip", VIP, "--mode", "nat"], "mode nat needs --director"),
 ])
 def test_refused(server, args, words):
     before = server.all()
@@ -180,3 +185,54 @@ def test_refused(server, args, words):
     assert done.returncode == 1
     assert words in done.stderr and "hint: " in done.stderr
     assert server.all() == before
+
+
+def test_a_tunnel_s_server(server):
+    server.put("conf/all/rp_filter", "1")
+    server.rs("setup", "--mode", "tun", "--vip", VIP)
+    assert server.get("conf/tunl0/rp_filter") == "2" and (VIP, 32) in server.addresses()
+    assert "UP" in server.run("ip", "link", "show", "dev", "tunl0").stdout
+    assert server.changes("setup", "--mode", "tun", "--vip", VIP) == []
+    server.rs("undo")
+    assert (VIP, 32) not in server.addresses()
+    assert "UP" not in server.run("ip", "link", "show", "dev", "tunl0").stdout
+
+
+def test_a_translated_server(server):
+    server.ip("addr add 192.0.2.2/24 dev eth0")
+    before = server.all(), server.run("ip", "route").stdout
+    server.rs("setup", "--mode", "nat", "--director", "192.0.2.1", "--client", "198.51.100.0/24")
+    assert "198.51.100.0/24 via 192.0.2.1 dev eth0" in server.run("ip", "route").stdout
+    assert server.get("conf/eth0/accept_redirects") == "0"
+    server.rs("setup", "--mode", "nat", "--director", "192.0.2.1")
+    assert "via 192.0.2.1" in server.run("ip", "route", "get", "8.8.8.8").stdout
+    assert server.changes("setup", "--mode", "nat", "--director", "192.0.2.1") == []
+    server.rs("undo")
+    assert (server.all(), server.run("ip", "route").stdout) == before
+
+
+def test_a_server_that_is_told_its_clients(server, unloaded):
+    refused = server.rs("setup", "--mode", "fullnat", "--director", "192.0.2.0/28", check=False)
+    assert refused.returncode == 1 and "toa" in refused.stderr
+    shell.modprobe("toa")
+    server.rs("setup", "--mode", "fullnat", "--director", "192.0.2.0/28")
+    assert "192.0.2.0/28" in server.run("rvsadm", "toa", "trust", "list").stdout
+    server.rs("undo")
+    assert "192.0.2.0/28" not in server.run("rvsadm", "toa", "trust", "list").stdout
+
+
+def served(lab, rvs, mode, **kwargs):
+    """Whether a service with the lab's servers in that mode serves."""
+    rvs.add(Service([(a, 1) for a in lab.addresses.values()], mode=mode, **kwargs))
+    return sorted(sequence(lab.client, VIP, 3)) == ["rs1", "rs2", "rs3"]
+
+
+@pytest.mark.parametrize("mode, args", [
+    ("dr", ["--vip", VIP]), ("tun", ["--vip", VIP]), ("nat", ["--director", DIRECTOR]),
+])
+def test_servers_that_were_set_up_serve(lab, rvs, mode, args):
+    for host in lab.real.values():
+        host.run("rvsadm", "rs", "setup", "--mode", mode, *args)
+    assert served(lab, rvs, mode)
+    for host in lab.real.values():
+        host.run("rvsadm", "rs", "undo")

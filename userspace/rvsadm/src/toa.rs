@@ -2,8 +2,6 @@
 
 //! `rvsadm toa`: the receiver on real servers.
 
-use std::net::IpAddr;
-
 use clap::Subcommand;
 use rvs_engine::prefix::Prefix;
 use rvs_engine::toa::{KIND_MAX, KIND_MIN};
@@ -14,6 +12,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Table;
+use crate::values;
 use crate::views::Numbers;
 
 /// Said where no network is trusted.
@@ -48,13 +47,13 @@ Example:
   rvsadm toa trust add 192.0.2.0/24")]
     Add {
         /// ADDRESS/LENGTH; without a length that address alone
-        #[arg(value_name = "PREFIX", value_parser = network)]
+        #[arg(value_name = "PREFIX", value_parser = values::network)]
         network: Prefix,
     },
     /// Believe them no more; connections that there are keep their address
     Del {
         /// As it is listed
-        #[arg(value_name = "PREFIX", value_parser = network)]
+        #[arg(value_name = "PREFIX", value_parser = values::network)]
         network: Prefix,
     },
     /// List the trusted networks
@@ -82,22 +81,6 @@ pub enum Kind {
     /// List the kinds
     #[command(after_help = "JSON: {\"kinds\":[N,…]}")]
     List,
-}
-
-/// Reads `192.0.2.0/24` or an address alone.
-fn network(text: &str) -> Result<Prefix, String> {
-    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
-    let address: IpAddr = address
-        .parse()
-        .map_err(|_| format!("{address:?} is no address; a network is like 192.0.2.0/24"))?;
-    let bits = match (text.contains('/'), address) {
-        (false, IpAddr::V4(_)) => 32,
-        (false, IpAddr::V6(_)) => 128,
-        (true, _) => bits
-            .parse()
-            .map_err(|_| format!("{bits:?} is no prefix length"))?,
-    };
-    Prefix::new(address, bits).map_err(|error| error.to_string())
 }
 
 fn kind() -> clap::builder::RangedI64ValueParser<u8> {
@@ -210,6 +193,7 @@ fn stats(receiver: &mut dyn Transport, context: &mut Context<'_>) -> Result<(), 
 mod tests {
     use super::*;
     use crate::fake::FakeKernel;
+    use crate::values::network;
 
     /// Keeps what it was asked, and has one answer.
     struct Fake(Vec<Request>, Reply);

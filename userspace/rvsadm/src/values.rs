@@ -2,7 +2,10 @@
 
 //! Values of the command line, as clap reads them.
 
+use std::net::IpAddr;
+
 use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use rvs_engine::prefix::Prefix;
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
 
 use crate::endpoint;
@@ -50,6 +53,22 @@ pub fn mode(text: &str) -> Result<Mode, String> {
     })
 }
 
+/// Reads `192.0.2.0/24` or an address alone.
+pub fn network(text: &str) -> Result<Prefix, String> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| format!("{address:?} is no address; a network is like 192.0.2.0/24"))?;
+    let bits = match (text.contains('/'), address) {
+        (false, IpAddr::V4(_)) => 32,
+        (false, IpAddr::V6(_)) => 128,
+        (true, _) => bits
+            .parse()
+            .map_err(|_| format!("{bits:?} is no prefix length"))?,
+    };
+    Prefix::new(address, bits).map_err(|error| error.to_string())
+}
+
 /// Reads `on` or `off`.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {
@@ -63,7 +82,6 @@ pub fn switch(text: &str) -> Result<bool, String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::IpAddr;
 
     #[test]
     fn refused_with_a_reason() {

@@ -4,8 +4,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::plan::{Setting, ABSENT, DOWN, PRESENT, UP};
+use rvs_engine::prefix::Prefix;
+use rvs_netlink::toa::{Client, Request, Transport as _};
+use rvs_netlink::Error;
+
 use super::rtnetlink::RouteNetlink;
+use super::setting::{Network, Setting, ABSENT, DOWN, PRESENT, UP};
 use super::sysctl;
 use crate::failure::Failure;
 
@@ -16,6 +20,10 @@ pub trait Host {
 
     /// Changes a setting.
     fn set(&mut self, setting: &Setting, value: &str) -> Result<(), Failure>;
+
+    /// Sees to it that there is a device for tunnels, up or down. It is not taken away again: the
+    /// kernel makes one with the tunnel's module.
+    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure>;
 
     /// Names of the interfaces besides lo.
     fn interfaces(&self) -> Result<Vec<String>, Failure>;
@@ -40,8 +48,35 @@ impl System {
     }
 }
 
-fn failed(error: rvs_netlink::Error) -> Failure {
-    Failure::kernel("read or change addresses and interfaces", error)
+fn failed(error: Error) -> Failure {
+    Failure::kernel("read or change addresses, interfaces and routes", error)
+}
+
+fn presence(present: bool) -> String {
+    if present { PRESENT } else { ABSENT }.to_owned()
+}
+
+/// Whether the receiver believes `network`; without the receiver nobody does.
+fn is_trusted(network: &Network) -> Result<bool, Error> {
+    let answer = Client::connect().and_then(|mut toa| toa.call(&Request::ConfigGet));
+    match answer {
+        Ok(config) => Ok(config.trusted.iter().any(|p| Network::from(*p) == *network)),
+        Err(Error::ReceiverNotLoaded) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn set_trust(network: &Network, trust: bool) -> Result<(), Failure> {
+    let what = format!("change whether the receiver trusts {network}");
+    let prefix = Prefix::new(network.address, network.length)
+        .map_err(|error| Failure::new(what.clone(), error.to_string(), None))?;
+    let request = if trust {
+        Request::TrustAdd(prefix)
+    } else {
+        Request::TrustDel(prefix)
+    };
+    let done = Client::connect().and_then(|mut toa| toa.call(&request));
+    done.map(drop).map_err(|error| Failure::kernel(what, error))
 }
 
 impl Host for System {
@@ -51,12 +86,24 @@ impl Host for System {
             Setting::Sysctl(name) => sysctl::get(name),
             Setting::Address(address) => {
                 let there = routes.loopback_addresses().map_err(failed)?;
-                let present = there.contains(address);
-                Ok(if present { PRESENT } else { ABSENT }.to_owned())
+                Ok(presence(there.contains(address)))
             }
             Setting::LoopbackUp => {
                 let up = routes.loopback_is_up().map_err(failed)?;
                 Ok(if up { UP } else { DOWN }.to_owned())
+            }
+            Setting::TunnelUp(device) => {
+                let up = routes.is_up(device).map_err(failed)?;
+                Ok(if up == Some(true) { UP } else { DOWN }.to_owned())
+            }
+            Setting::Route { network, via } => {
+                let there = routes.has_route(network, *via).map_err(failed)?;
+                Ok(presence(there))
+            }
+            Setting::Trust(network) => {
+                let trusted = is_trusted(network)
+                    .map_err(|error| Failure::kernel("read whom the receiver trusts", error))?;
+                Ok(presence(trusted))
             }
         }
     }
@@ -70,7 +117,20 @@ impl Host for System {
             }
             Setting::Address(address) => routes.remove_from_loopback(*address).map_err(failed),
             Setting::LoopbackUp => routes.set_loopback(value == UP).map_err(failed),
+            Setting::TunnelUp(device) => routes.set_up(device, value == UP).map_err(failed),
+            Setting::Route { network, via } => {
+                let done = routes.set_route(network, *via, value == PRESENT);
+                done.map_err(|error| Failure::kernel(format!("change the {setting}"), error))
+            }
+            Setting::Trust(network) => set_trust(network, value == PRESENT),
         }
+    }
+
+    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure> {
+        let routes = self.routes.get_mut();
+        routes
+            .make_tunnel(device)
+            .map_err(|error| Failure::kernel(format!("make the device {device}"), error))
     }
 
     fn interfaces(&self) -> Result<Vec<String>, Failure> {

@@ -2,21 +2,24 @@
 
 //! `rvsadm rs`: prepares a real server.
 //!
-//! - [`plan`] says what has to change for direct routing.
-//! - [`host`] changes it: [`sysctl`] files and addresses over [`rtnetlink`].
+//! - [`purpose`] is the part it is to play, [`plan`] says what has to change for that.
+//! - [`host`] changes it: [`sysctl`] files, addresses and routes over [`rtnetlink`], the receiver.
 //! - [`record`] remembers what was changed, so that it can be undone exactly.
 
 mod host;
 mod plan;
+mod purpose;
 mod record;
 mod rtnetlink;
+mod setting;
 mod sysctl;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rvs_engine::spec::{Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::prefix::Prefix;
+use rvs_engine::spec::Mode;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -24,15 +27,25 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::values;
 use host::{Host, System};
-use plan::Setting;
+use purpose::{check_vips, Purpose, TUNNEL_DEVICE};
 use record::{Change, Record};
+use setting::Setting;
 
 const SETUP_HELP: &str = "\
-Example:
+Examples:
   rvsadm rs setup --mode dr --vip 203.0.113.10
+  rvsadm rs setup --mode tun --vip 203.0.113.10
+  rvsadm rs setup --mode nat --director 192.168.56.118 --client 198.51.100.0/24
+  rvsadm rs setup --mode fullnat --director 192.168.56.200/29
 
 Mode dr: the virtual address comes to lo as /32, and the host neither answers ARP for it
 (arp_ignore=1) nor announces it (arp_announce=2), on all interfaces.
+Mode tun: as dr, and tunl0 takes packets out of IPIP tunnels. Where rp_filter is 1, it is 2 on
+tunl0: clients' packets come in there, and answers leave elsewhere.
+Mode nat: routes to the clients lead through the director, and ICMP redirects are not believed.
+Without --client these are 0.0.0.0/1 and 128.0.0.0/1, so that the default route stays as it is.
+Mode fullnat: nothing is needed but that the directors can be reached. toa.ko, if it is to tell
+programs their clients, believes the networks of --director.
 
 JSON: {\"changes\":[{\"what\",\"before\",\"after\",\"state\"}]}; state is done or left (changed by
 someone else since)";
@@ -43,25 +56,34 @@ pub enum Command {
     /// Prepare it; again it changes nothing
     #[command(after_help = SETUP_HELP)]
     Setup {
-        /// What it is prepared for
+        /// How packets travel to it
+        #[arg(long, short, default_value = "dr", value_parser = values::mode)]
+        mode: Mode,
+        /// dr, tun: the virtual address, may be given more than once
+        #[arg(long = "vip", value_name = "ADDRESS", required_unless_present = "directors", num_args = 1..)]
+        vips: Vec<IpAddr>,
+        /// nat: the director's address; fullnat: networks that directors connect from
+        #[arg(long = "director", value_name = "PREFIX", value_parser = values::network, num_args = 1..)]
+        directors: Vec<Prefix>,
+        /// nat: networks of the clients
+        #[arg(long = "client", value_name = "PREFIX", value_parser = values::network, num_args = 1..)]
+        clients: Vec<Prefix>,
+        /// Where it is kept
         #[command(flatten)]
         options: Options,
-        /// The virtual address, may be given more than once
-        #[arg(long = "vip", value_name = "ADDRESS", required = true, num_args = 1..)]
-        vips: Vec<IpAddr>,
     },
     /// Put back what setup changed, as it was
     Undo {
-        /// What it was prepared for
+        /// Where it is kept
         #[command(flatten)]
         options: Options,
-        /// Only this virtual address; the rest is put back with the last one
+        /// Only this virtual address; ARP and tunnel settings are put back with the last one
         #[arg(long = "vip", value_name = "ADDRESS", num_args = 1..)]
         vips: Vec<IpAddr>,
     },
     /// Show the settings that matter and what setup changed
     Show {
-        /// What it is prepared for
+        /// Where it is kept
         #[command(flatten)]
         options: Options,
     },
@@ -70,9 +92,6 @@ pub enum Command {
 /// Options of all.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// How packets travel to it
-    #[arg(long, short, default_value = "dr", value_parser = values::mode)]
-    mode: Mode,
     /// Where changes are recorded
     #[arg(long, hide = true, default_value = "/run/rvs")]
     state_dir: PathBuf,
@@ -121,62 +140,39 @@ struct SettingView {
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     let mut host = System::new()?;
     match command {
-        Command::Setup { options, vips } => {
-            let what = "set up a real server";
-            check_mode(what, options.mode)?;
-            let vips = check_vips(what, &vips)?;
+        Command::Setup {
+            mode,
+            vips,
+            directors,
+            clients,
+            options,
+        } => {
+            let purpose = Purpose::new(mode, &vips, &directors, &clients)?;
             let mut record = Record::load(&options.state_dir)?;
-            let changes = setup(&vips, &mut host, &mut record)?;
+            let changes = setup(&purpose, &mut host, &mut record)?;
             print(changes, "nothing to change: it is set up", context)
         }
         Command::Undo { options, vips } => {
-            let what = "undo the set-up of a real server";
-            check_mode(what, options.mode)?;
-            let vips = check_vips(what, &vips)?;
+            let vips = check_vips("undo the set-up of a real server", &vips)?;
             let mut record = Record::load(&options.state_dir)?;
             let changes = undo(&vips, &mut host, &mut record)?;
             print(changes, "nothing to put back", context)
         }
-        Command::Show { options } => {
-            check_mode("show a real server", options.mode)?;
-            show(&host, &Record::load(&options.state_dir)?, context)
-        }
+        Command::Show { options } => show(&host, &Record::load(&options.state_dir)?, context),
     }
-}
-
-/// The changes here are those that direct routing asks for.
-fn check_mode(what: &str, mode: Mode) -> Result<(), Failure> {
-    if mode == Mode::Dr {
-        return Ok(());
-    }
-    Err(Failure::spec(what, SpecError::ModeUnsupported(mode)))
-}
-
-/// Refuses what cannot be a virtual address, by the rule for services.
-fn check_vips(what: &str, vips: &[IpAddr]) -> Result<Vec<Ipv4Addr>, Failure> {
-    let checked = vips.iter().map(|vip| {
-        let service = ServiceId {
-            protocol: Protocol::Tcp,
-            address: *vip,
-            port: 1,
-        };
-        match (service.validate(), vip) {
-            (Ok(()), IpAddr::V4(v4)) => Ok(*v4),
-            (Err(error), _) => Err(Failure::spec(what, error)),
-            (Ok(()), IpAddr::V6(_)) => Err(Failure::spec(what, SpecError::Ipv6(*vip))),
-        }
-    });
-    checked.collect()
 }
 
 /// Changes what has to change, recording each change before it is made.
-fn setup(vips: &[Ipv4Addr], host: &mut dyn Host, record: &mut Record) -> Result<Changes, Failure> {
+fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<Changes, Failure> {
     if record.is_stale(host)? {
         // Left by a namespace that is gone; its number was given out again.
         record.clear()?;
     }
+    if matches!(purpose, Purpose::Tunnel { .. }) {
+        host.make_tunnel(TUNNEL_DEVICE)?;
+    }
     let mut changes = Changes::default();
-    for (setting, before, after) in plan::missing(vips, host)? {
+    for (setting, before, after) in plan::missing(purpose, host)? {
         let change = Change {
             setting: setting.clone(),
             before: before.clone(),
@@ -197,7 +193,9 @@ fn undo(vips: &[Ipv4Addr], host: &mut dyn Host, record: &mut Record) -> Result<C
     for change in record.newest_first() {
         let wanted = match &change.setting {
             Setting::Address(address) => vips.is_empty() || vips.contains(address),
-            Setting::Sysctl(_) | Setting::LoopbackUp => !others_stay,
+            // Modes that have no virtual address on the host are undone with the whole.
+            setting if setting.is_of_all_addresses() => !others_stay,
+            _ => vips.is_empty(),
         };
         if !wanted {
             continue;

@@ -1,48 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What has to change on a real server for direct routing.
+//! What has to change on a real server, by its purpose.
 //!
-//! The rules are those of Documentation/networking/ip-sysctl.rst: of the values of `all` and of the
-//! interface, the higher one counts.
+//! The rules are those of Documentation/networking/ip-sysctl.rst. Of the values of `all` and of the
+//! interface the higher one counts for arp_ignore, arp_announce and rp_filter; redirects are taken
+//! by a host where either says so.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
-
 use super::host::Host;
+use super::purpose::{Purpose, TUNNEL_DEVICE};
+use super::setting::{Setting, PRESENT, UP};
 use crate::failure::Failure;
-
-/// A setting of a real server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Setting {
-    /// A file under /proc/sys, with dots.
-    Sysctl(String),
-    /// An address on lo, /32.
-    Address(Ipv4Addr),
-    /// Whether lo is up: an address on it is no one's before that.
-    LoopbackUp,
-}
-
-/// Values of [`Setting::Address`].
-pub const ABSENT: &str = "absent";
-/// Values of [`Setting::Address`].
-pub const PRESENT: &str = "present";
-/// Values of [`Setting::LoopbackUp`].
-pub const DOWN: &str = "down";
-/// Values of [`Setting::LoopbackUp`].
-pub const UP: &str = "up";
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sysctl(name) => f.write_str(name),
-            Self::Address(address) => write!(f, "lo address {address}/32"),
-            Self::LoopbackUp => f.write_str("lo"),
-        }
-    }
-}
 
 /// A value to set, its name and the values that do as well.
 struct Rule {
@@ -70,71 +39,142 @@ const RULES: [Rule; 2] = [
     },
 ];
 
+/// Whether a source must be reachable by the interface that it comes in by.
+const RP_FILTER: &str = "rp_filter";
+/// Whether the host believes routers that name it a shorter way.
+const ACCEPT_REDIRECTS: &str = "accept_redirects";
+
+/// What must change, in order.
+#[derive(Default)]
+struct Plan(Vec<(Setting, String, String)>);
+
+impl Plan {
+    /// Plans a value of a setting that is not known to have it.
+    fn want(&mut self, host: &dyn Host, setting: Setting, wanted: &str) -> Result<(), Failure> {
+        let now = host.get(&setting)?;
+        let planned = self.0.iter().any(|(other, ..)| *other == setting);
+        if now != wanted && !planned {
+            self.0.push((setting, now, wanted.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The host neither answers nor announces addresses of lo by ARP.
+    fn silence(&mut self, host: &dyn Host) -> Result<(), Failure> {
+        let interfaces = host.interfaces()?;
+        for rule in &RULES {
+            // LVS's guides set lo besides all: it holds the address.
+            for interface in ["all", "lo"] {
+                let setting = Setting::sysctl(interface, rule.file);
+                if !rule.suffices.contains(&host.get(&setting)?.as_str()) {
+                    self.want(host, setting, rule.value)?;
+                }
+            }
+            for interface in &interfaces {
+                let setting = Setting::sysctl(interface, rule.file);
+                if rule.defeats.contains(&host.get(&setting)?.as_str()) {
+                    self.want(host, setting, rule.value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The host has virtual addresses, on lo.
+    fn addresses(&mut self, host: &dyn Host, vips: &[Ipv4Addr]) -> Result<(), Failure> {
+        for vip in vips {
+            if let Some(interface) = host.elsewhere(*vip)? {
+                return Err(Failure::new(
+                    "set up a real server",
+                    format!("{vip} is on {interface} already, where the host answers ARP for it"),
+                    Some(&format!(
+                        "take it away first: ip address del {vip} dev {interface}"
+                    )),
+                ));
+            }
+        }
+        self.want(host, Setting::LoopbackUp, UP)?;
+        for vip in vips {
+            self.want(host, Setting::Address(*vip), PRESENT)?;
+        }
+        Ok(())
+    }
+
+    /// Packets of any client come out of the tunnel's device.
+    fn tunnel(&mut self, host: &dyn Host) -> Result<(), Failure> {
+        let of_all = host.get(&Setting::sysctl("all", RP_FILTER))?;
+        let of_device = Setting::sysctl(TUNNEL_DEVICE, RP_FILTER);
+        let device = host.get(&of_device)?;
+        // 1 asks for the way back to lead through the tunnel; 2, for a way back.
+        let strict = of_all != "2" && device != "2" && (of_all == "1" || device == "1");
+        if strict {
+            self.want(host, of_device, "2")?;
+        }
+        self.want(host, Setting::TunnelUp(TUNNEL_DEVICE.to_owned()), UP)
+    }
+
+    /// No router takes the host off the way through its director.
+    fn ignore_redirects(&mut self, host: &dyn Host) -> Result<(), Failure> {
+        for interface in interfaces(host, "all")? {
+            let setting = Setting::sysctl(&interface, ACCEPT_REDIRECTS);
+            self.want(host, setting, "0")?;
+        }
+        Ok(())
+    }
+}
+
+/// `first`, then the interfaces besides lo.
+fn interfaces(host: &dyn Host, first: &str) -> Result<Vec<String>, Failure> {
+    let mut all = vec![first.to_owned()];
+    all.extend(host.interfaces()?);
+    Ok(all)
+}
+
 /// What must change: the setting, its value, and the value it must have.
 ///
 /// The ARP settings come first: an address that comes before them is announced.
 pub fn missing(
-    vips: &[Ipv4Addr],
+    purpose: &Purpose,
     host: &dyn Host,
 ) -> Result<Vec<(Setting, String, String)>, Failure> {
-    let mut missing = Vec::new();
-    let interfaces = host.interfaces()?;
-    for rule in &RULES {
-        // LVS's guides set lo besides all: it holds the address.
-        for interface in ["all", "lo"] {
-            let setting = Setting::sysctl(interface, rule.file);
-            let now = host.get(&setting)?;
-            if !rule.suffices.contains(&now.as_str()) {
-                missing.push((setting, now, rule.value.to_owned()));
+    let mut plan = Plan::default();
+    match purpose {
+        Purpose::Direct { vips } => {
+            plan.silence(host)?;
+            plan.addresses(host, vips)?;
+        }
+        Purpose::Tunnel { vips } => {
+            plan.silence(host)?;
+            plan.tunnel(host)?;
+            plan.addresses(host, vips)?;
+        }
+        Purpose::Translated { director, clients } => {
+            plan.ignore_redirects(host)?;
+            for network in clients {
+                let (network, via) = (*network, *director);
+                plan.want(host, Setting::Route { network, via }, PRESENT)?;
             }
         }
-        for interface in &interfaces {
-            let setting = Setting::sysctl(interface, rule.file);
-            let now = host.get(&setting)?;
-            if rule.defeats.contains(&now.as_str()) {
-                missing.push((setting, now, rule.value.to_owned()));
+        Purpose::Told { directors } => {
+            for network in directors {
+                plan.want(host, Setting::Trust(*network), PRESENT)?;
             }
         }
     }
-    let mut lo = vec![(Setting::LoopbackUp, UP)];
-    for vip in vips {
-        if let Some(interface) = host.elsewhere(*vip)? {
-            return Err(Failure::new(
-                "set up a real server",
-                format!("{vip} is on {interface} already, where the host answers ARP for it"),
-                Some(&format!(
-                    "take it away first: ip address del {vip} dev {interface}"
-                )),
-            ));
-        }
-        lo.push((Setting::Address(*vip), PRESENT));
-    }
-    for (setting, wanted) in lo {
-        let now = host.get(&setting)?;
-        let planned = missing.iter().any(|(other, ..)| *other == setting);
-        if now != wanted && !planned {
-            missing.push((setting, now, wanted.to_owned()));
-        }
-    }
-    Ok(missing)
+    Ok(plan.0)
 }
 
-/// The settings that matter, as they are now.
+/// The settings that matter for any purpose, as they are now.
 pub fn shown(host: &dyn Host) -> Result<Vec<Setting>, Failure> {
-    let interfaces = ["all", "lo"].map(str::to_owned).into_iter();
-    let interfaces: Vec<_> = interfaces.chain(host.interfaces()?).collect();
+    let mut names = interfaces(host, "all")?;
+    names.insert(1, "lo".to_owned());
+    let files = RULES.iter().map(|rule| rule.file);
+    let files = files.chain([RP_FILTER, ACCEPT_REDIRECTS]);
     let mut shown = Vec::new();
-    for rule in &RULES {
-        let names = interfaces.iter();
-        shown.extend(names.map(|name| Setting::sysctl(name, rule.file)));
+    for file in files {
+        shown.extend(names.iter().map(|name| Setting::sysctl(name, file)));
     }
     shown.push(Setting::LoopbackUp);
     shown.extend(host.addresses()?.into_iter().map(Setting::Address));
     Ok(shown)
-}
-
-impl Setting {
-    fn sysctl(interface: &str, file: &str) -> Self {
-        Self::Sysctl(format!("net.ipv4.conf.{interface}.{file}"))
-    }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::host::Host;
-use super::plan::Setting;
+use super::setting::Setting;
 use crate::failure::Failure;
 
 /// The current network namespace; its inode number names it.
@@ -100,7 +100,7 @@ impl Record {
             .iter()
             .filter_map(|change| match change.setting {
                 Setting::Address(address) => Some(address),
-                Setting::Sysctl(_) | Setting::LoopbackUp => None,
+                _ => None,
             })
     }
 

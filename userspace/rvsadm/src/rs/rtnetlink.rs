@@ -7,15 +7,23 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
+
+use super::setting::Network;
 
 /// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
 const NETLINK_ROUTE: isize = 0;
 
 /// The loopback's number, the same in every namespace.
 const LOOPBACK: u32 = 1;
+
+/// What the kernel says of a device that is there already.
+const EEXIST: i32 = 17;
 
 /// A socket to rtnetlink.
 pub struct RouteNetlink {
@@ -78,13 +86,82 @@ impl RouteNetlink {
 
     /// Takes lo up or down.
     pub fn set_loopback(&mut self, up: bool) -> Result<(), Error> {
+        self.set_flag(LOOPBACK, up)
+    }
+
+    fn set_flag(&mut self, index: u32, up: bool) -> Result<(), Error> {
         let mut message = LinkMessage::default();
-        message.header.index = LOOPBACK;
+        message.header.index = index;
         message.header.change_mask = LinkFlags::Up;
         if up {
             message.header.flags = LinkFlags::Up;
         }
         self.run(RouteNetlinkMessage::SetLink(message), 0)
+    }
+
+    /// Whether the device of that name is up; none when there is none.
+    pub fn is_up(&mut self, device: &str) -> Result<Option<bool>, Error> {
+        let found = self.link(device)?;
+        Ok(found.map(|(_, up)| up))
+    }
+
+    /// Takes the device of that name up or down.
+    pub fn set_up(&mut self, device: &str, up: bool) -> Result<(), Error> {
+        let (index, _) = self.link(device)?.ok_or(Error::Missing("such device"))?;
+        self.set_flag(index, up)
+    }
+
+    /// Makes a device for IPIP tunnels of any sender, if it is not there.
+    pub fn make_tunnel(&mut self, device: &str) -> Result<(), Error> {
+        if self.link(device)?.is_some() {
+            return Ok(());
+        }
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(device.to_owned()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::IpIp)]),
+        ];
+        let message = RouteNetlinkMessage::NewLink(message);
+        match self.run(message, NLM_F_CREATE | NLM_F_EXCL) {
+            // The module, loaded for this, has made it.
+            Err(error) if error.errno() == Some(EEXIST) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Whether the main table has a route to `network` through the neighbour `via`.
+    pub fn has_route(&mut self, network: &Network, via: Ipv4Addr) -> Result<bool, Error> {
+        let mut question = RouteMessage::default();
+        question.header.address_family = AddressFamily::Inet;
+        let answers = self.dump(RouteNetlinkMessage::GetRoute(question))?;
+        let wanted = route(network, via);
+        Ok(answers.iter().any(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(found) => {
+                let header = &found.header;
+                header.table == wanted.header.table
+                    && header.destination_prefix_length == network.length
+                    && wanted
+                        .attributes
+                        .iter()
+                        .all(|a| found.attributes.contains(a))
+            }
+            _ => false,
+        }))
+    }
+
+    /// Adds or removes a route of the main table.
+    pub fn set_route(
+        &mut self,
+        network: &Network,
+        via: Ipv4Addr,
+        present: bool,
+    ) -> Result<(), Error> {
+        let message = route(network, via);
+        if present {
+            let message = RouteNetlinkMessage::NewRoute(message);
+            return self.run(message, NLM_F_CREATE | NLM_F_EXCL);
+        }
+        self.run(RouteNetlinkMessage::DelRoute(message), 0)
     }
 
     fn run(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
@@ -111,6 +188,13 @@ impl RouteNetlink {
         question.header.family = AddressFamily::Inet;
         let answers = self.dump(RouteNetlinkMessage::GetAddress(question))?;
         Ok(answers.into_iter().filter_map(assigned).collect())
+    }
+
+    /// Number of the interface of that name, and whether it is up.
+    fn link(&mut self, device: &str) -> Result<Option<(u32, bool)>, Error> {
+        let links = self.links()?.into_iter();
+        let mut named = links.filter(|(_, (name, _))| name.as_deref() == Some(device));
+        Ok(named.next().map(|(index, (_, up))| (index, up)))
     }
 
     /// Names of all interfaces by number, and whether they are up.
@@ -148,6 +232,25 @@ fn host_address(address: Ipv4Addr) -> AddressMessage {
         AddressAttribute::Local(address),
         AddressAttribute::Address(address),
     ];
+    message
+}
+
+/// A route of the main table to `network` through the neighbour `via`.
+fn route(network: &Network, via: Ipv4Addr) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.destination_prefix_length = network.length;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    // The kernel leaves the destination 0 out where it lists routes.
+    if !network.address.is_unspecified() {
+        let destination = RouteAttribute::Destination(network.address.into());
+        message.attributes.push(destination);
+    }
+    let gateway = RouteAttribute::Gateway(RouteAddress::Inet(via));
+    message.attributes.push(gateway);
     message
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::plan::{ABSENT, DOWN, PRESENT, UP};
+use super::setting::{Network, ABSENT, DOWN, PRESENT, UP};
 use super::*;
 
 /// A host in memory.
@@ -12,6 +12,10 @@ struct FakeHost {
     sysctls: BTreeMap<String, String>,
     addresses: Vec<Ipv4Addr>,
     up: bool,
+    /// The tunnel's device, once it is there: whether it is up.
+    tunnel: Option<bool>,
+    routes: Vec<(Network, Ipv4Addr)>,
+    trusted: Vec<Network>,
     /// An address that is on eth0.
     on_eth0: Option<Ipv4Addr>,
 }
@@ -19,12 +23,21 @@ struct FakeHost {
 impl FakeHost {
     fn new() -> Self {
         let names = ["all", "lo", "eth0"].iter().flat_map(|interface| {
-            ["arp_ignore", "arp_announce"].map(|f| format!("net.ipv4.conf.{interface}.{f}"))
+            let files = [
+                "arp_ignore",
+                "arp_announce",
+                "rp_filter",
+                "accept_redirects",
+            ];
+            files.map(|f| format!("net.ipv4.conf.{interface}.{f}"))
         });
         Self {
             sysctls: names.map(|name| (name, "0".to_owned())).collect(),
             addresses: Vec::new(),
             up: false,
+            tunnel: None,
+            routes: Vec::new(),
+            trusted: Vec::new(),
             on_eth0: None,
         }
     }
@@ -42,6 +55,12 @@ impl Host for FakeHost {
             Setting::Address(a) if self.addresses.contains(a) => PRESENT.to_owned(),
             Setting::Address(_) => ABSENT.to_owned(),
             Setting::LoopbackUp => if self.up { UP } else { DOWN }.to_owned(),
+            Setting::TunnelUp(_) => if self.tunnel == Some(true) { UP } else { DOWN }.to_owned(),
+            Setting::Route { network, via } if self.routes.contains(&(*network, *via)) => {
+                PRESENT.to_owned()
+            }
+            Setting::Trust(network) if self.trusted.contains(network) => PRESENT.to_owned(),
+            Setting::Route { .. } | Setting::Trust(_) => ABSENT.to_owned(),
         })
     }
 
@@ -53,12 +72,35 @@ impl Host for FakeHost {
             Setting::Address(address) if value == PRESENT => self.addresses.push(*address),
             Setting::Address(address) => self.addresses.retain(|other| other != address),
             Setting::LoopbackUp => self.up = value == UP,
+            Setting::TunnelUp(_) => self.tunnel = self.tunnel.map(|_| value == UP),
+            Setting::Route { network, via } if value == PRESENT => {
+                self.routes.push((*network, *via));
+            }
+            Setting::Route { network, via } => self.routes.retain(|r| *r != (*network, *via)),
+            Setting::Trust(network) if value == PRESENT => self.trusted.push(*network),
+            Setting::Trust(network) => self.trusted.retain(|other| other != network),
+        }
+        Ok(())
+    }
+
+    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure> {
+        if self.tunnel.is_none() {
+            self.tunnel = Some(false);
+            for file in [
+                "arp_ignore",
+                "arp_announce",
+                "accept_redirects",
+                "rp_filter",
+            ] {
+                self.sysctl(&format!("{device}.{file}"), "0");
+            }
         }
         Ok(())
     }
 
     fn interfaces(&self) -> Result<Vec<String>, Failure> {
-        Ok(vec!["eth0".to_owned()])
+        let tunnel = self.tunnel.map(|_| TUNNEL_DEVICE.to_owned());
+        Ok(["eth0".to_owned()].into_iter().chain(tunnel).collect())
     }
 
     fn addresses(&self) -> Result<Vec<Ipv4Addr>, Failure> {
@@ -99,6 +141,24 @@ impl Drop for Scratch {
 const VIP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 const OTHER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 11);
 
+fn direct(vips: &[Ipv4Addr]) -> Purpose {
+    let vips = vips.to_vec();
+    Purpose::Direct { vips }
+}
+
+fn purpose(
+    mode: Mode,
+    vips: &[&str],
+    directors: &[&str],
+    clients: &[&str],
+) -> Result<Purpose, Failure> {
+    let vips: Vec<IpAddr> = vips.iter().map(|vip| vip.parse().unwrap()).collect();
+    let networks = |texts: &[&str]| -> Vec<Prefix> {
+        texts.iter().map(|t| values::network(t).unwrap()).collect()
+    };
+    Purpose::new(mode, &vips, &networks(directors), &networks(clients))
+}
+
 fn names(changes: &Changes) -> Vec<&str> {
     changes.changes.iter().map(|c| c.what.as_str()).collect()
 }
@@ -109,7 +169,7 @@ fn set_up_twice_and_undone() {
     let mut host = FakeHost::new();
     host.sysctl("lo.arp_announce", "1");
     let before = host.clone();
-    let changes = setup(&[VIP], &mut host, &mut scratch.record()).unwrap();
+    let changes = setup(&direct(&[VIP]), &mut host, &mut scratch.record()).unwrap();
     assert_eq!(
         names(&changes),
         [
@@ -121,7 +181,7 @@ fn set_up_twice_and_undone() {
             "lo address 203.0.113.10/32",
         ]
     );
-    let again = setup(&[VIP, VIP], &mut host, &mut scratch.record()).unwrap();
+    let again = setup(&direct(&[VIP, VIP]), &mut host, &mut scratch.record()).unwrap();
     assert!(again.changes.is_empty());
     undo(&[], &mut host, &mut scratch.record()).unwrap();
     assert_eq!(host, before);
@@ -134,7 +194,7 @@ fn one_address_of_two_is_undone() {
     let scratch = Scratch::new();
     let mut host = FakeHost::new();
     let before = host.clone();
-    setup(&[VIP, OTHER], &mut host, &mut scratch.record()).unwrap();
+    setup(&direct(&[VIP, OTHER]), &mut host, &mut scratch.record()).unwrap();
     let changes = undo(&[VIP], &mut host, &mut scratch.record()).unwrap();
     assert_eq!(names(&changes), ["lo address 203.0.113.10/32"]);
     assert_eq!(host.addresses, [OTHER]);
@@ -146,7 +206,7 @@ fn one_address_of_two_is_undone() {
 fn what_someone_else_changed_is_left() {
     let scratch = Scratch::new();
     let mut host = FakeHost::new();
-    setup(&[VIP], &mut host, &mut scratch.record()).unwrap();
+    setup(&direct(&[VIP]), &mut host, &mut scratch.record()).unwrap();
     host.sysctl("all.arp_ignore", "8");
     let changes = undo(&[], &mut host, &mut scratch.record()).unwrap();
     let left: Vec<_> = changes
@@ -164,7 +224,7 @@ fn stricter_values_stay_and_defeating_ones_do_not() {
     let mut host = FakeHost::new();
     host.sysctl("all.arp_ignore", "2");
     host.sysctl("eth0.arp_ignore", "3");
-    setup(&[VIP], &mut host, &mut scratch.record()).unwrap();
+    setup(&direct(&[VIP]), &mut host, &mut scratch.record()).unwrap();
     assert_eq!(host.sysctls["net.ipv4.conf.all.arp_ignore"], "2");
     assert_eq!(host.sysctls["net.ipv4.conf.eth0.arp_ignore"], "1");
 }
@@ -174,10 +234,10 @@ fn a_record_of_a_namespace_that_is_gone_is_dropped() {
     let scratch = Scratch::new();
     let mut gone = FakeHost::new();
     gone.sysctl("all.arp_ignore", "7");
-    setup(&[OTHER], &mut gone, &mut scratch.record()).unwrap();
+    setup(&direct(&[OTHER]), &mut gone, &mut scratch.record()).unwrap();
     let mut host = FakeHost::new();
     let before = host.clone();
-    setup(&[VIP], &mut host, &mut scratch.record()).unwrap();
+    setup(&direct(&[VIP]), &mut host, &mut scratch.record()).unwrap();
     undo(&[], &mut host, &mut scratch.record()).unwrap();
     assert_eq!(host, before);
 }
@@ -188,7 +248,129 @@ fn an_address_of_another_interface_is_refused() {
     let mut host = FakeHost::new();
     host.on_eth0 = Some(VIP);
     let before = host.clone();
-    let failure = setup(&[VIP], &mut host, &mut scratch.record());
+    let failure = setup(&direct(&[VIP]), &mut host, &mut scratch.record());
     assert!(matches!(failure, Err(Failure::Refused(_))));
     assert_eq!(host, before);
+}
+
+#[test]
+fn a_tunnel_s_server_is_direct_s_and_takes_packets_out() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    host.sysctl("all.rp_filter", "1");
+    let tunnel = purpose(Mode::Tun, &["203.0.113.10"], &[], &[]).unwrap();
+    let changes = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(
+        names(&changes)[4..],
+        [
+            "net.ipv4.conf.tunl0.rp_filter",
+            "tunl0",
+            "lo",
+            "lo address 203.0.113.10/32"
+        ]
+    );
+    assert_eq!(host.sysctls["net.ipv4.conf.tunl0.rp_filter"], "2");
+    assert_eq!(host.tunnel, Some(true));
+    let again = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
+    assert!(again.changes.is_empty());
+    undo(&[], &mut host, &mut scratch.record()).unwrap();
+    // The device stays, as the kernel would have it.
+    let mut before = FakeHost::new();
+    before.sysctl("all.rp_filter", "1");
+    before.make_tunnel(TUNNEL_DEVICE).unwrap();
+    assert_eq!(host, before);
+}
+
+#[test]
+fn loose_filters_of_sources_do() {
+    for (all, device) in [("2", "1"), ("0", "0"), ("1", "2")] {
+        let scratch = Scratch::new();
+        let mut host = FakeHost::new();
+        host.make_tunnel(TUNNEL_DEVICE).unwrap();
+        host.sysctl("all.rp_filter", all);
+        host.sysctl("tunl0.rp_filter", device);
+        let tunnel = purpose(Mode::Tun, &["203.0.113.10"], &[], &[]).unwrap();
+        setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
+        assert_eq!(host.sysctls["net.ipv4.conf.tunl0.rp_filter"], device);
+    }
+}
+
+#[test]
+fn a_translated_server_answers_through_its_director() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    host.sysctl("eth0.accept_redirects", "1");
+    let before = host.clone();
+    let nat = purpose(Mode::Nat, &[], &["192.0.2.1"], &[]).unwrap();
+    let changes = setup(&nat, &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(
+        names(&changes),
+        [
+            "net.ipv4.conf.eth0.accept_redirects",
+            "route 0.0.0.0/1 via 192.0.2.1",
+            "route 128.0.0.0/1 via 192.0.2.1"
+        ]
+    );
+    let all = purpose(Mode::Nat, &[], &["192.0.2.1"], &["0.0.0.0/0"]).unwrap();
+    let again = setup(&all, &mut host, &mut scratch.record()).unwrap();
+    assert!(again.changes.is_empty());
+    undo(&[], &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(host, before);
+}
+
+#[test]
+fn directors_are_believed_as_long_as_it_is_set_up() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    let before = host.clone();
+    let told = purpose(Mode::FullNat, &[], &["192.0.2.0/28", "2001:db8::1"], &[]).unwrap();
+    let changes = setup(&told, &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(
+        names(&changes),
+        ["toa trust 192.0.2.0/28", "toa trust 2001:db8::1/128"]
+    );
+    // One virtual address less is no reason to believe nobody.
+    undo(&[VIP], &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(host.trusted.len(), 2);
+    undo(&[], &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(host, before);
+}
+
+#[test]
+fn what_a_mode_needs_and_does_not_take() {
+    let vip = "203.0.113.10";
+    for (mode, vips, directors, clients, words) in [
+        (
+            Mode::Dr,
+            &[][..],
+            &["192.0.2.1"][..],
+            &[][..],
+            "needs --vip",
+        ),
+        (Mode::Tun, &[vip], &["192.0.2.1"], &[], "take --director"),
+        (Mode::Dr, &[vip], &[], &["192.0.2.0/24"], "take --client"),
+        (Mode::Nat, &[], &[], &[], "needs --director"),
+        (Mode::Nat, &[vip], &["192.0.2.1"], &[], "take --vip"),
+        (Mode::Nat, &[], &["192.0.2.0/24"], &[], "one director"),
+        (Mode::Nat, &[], &["192.0.2.1"], &["2001:db8::/32"], "IPv6"),
+        (Mode::FullNat, &[], &[], &[], "needs --director"),
+    ] {
+        match purpose(mode, vips, directors, clients) {
+            Err(Failure::Refused(refused)) => {
+                assert!(refused.reason.contains(words), "{}", refused.reason);
+            }
+            other => panic!("{mode:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(&scratch.directory).unwrap();
+    let old = r#"[{"setting":{"sysctl":"net.ipv4.conf.all.arp_ignore"},"before":"0","after":"1"},
+        {"setting":"loopback-up","before":"down","after":"up"},
+        {"setting":{"address":"203.0.113.10"},"before":"absent","after":"present"}]"#;
+    std::fs::write(scratch.directory.join("rs.json"), old).unwrap();
+    assert_eq!(scratch.record().addresses().collect::<Vec<_>>(), [VIP]);
 }

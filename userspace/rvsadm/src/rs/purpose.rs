@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a host is prepared for, as the command line says it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rvs_engine::prefix::Prefix;
+use rvs_engine::spec::{Mode, Protocol, ServiceId, SpecError};
+
+use super::setting::Network;
+use crate::failure::Failure;
+
+/// What the command is called in refusals.
+const WHAT: &str = "set up a real server";
+
+/// The device that takes packets out of IPIP tunnels of any sender.
+pub const TUNNEL_DEVICE: &str = "tunl0";
+
+/// The part that a host plays for its directors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It has the virtual addresses, and answers clients itself.
+    Direct {
+        /// The virtual addresses.
+        vips: Vec<Ipv4Addr>,
+    },
+    /// As that, and packets come in tunnels.
+    Tunnel {
+        /// The virtual addresses.
+        vips: Vec<Ipv4Addr>,
+    },
+    /// It answers clients through the director.
+    Translated {
+        /// The director's address on the common network.
+        director: Ipv4Addr,
+        /// Networks of the clients.
+        clients: Vec<Network>,
+    },
+    /// It answers directors, and believes what they tell of clients.
+    Told {
+        /// The networks that directors connect from.
+        directors: Vec<Network>,
+    },
+}
+
+impl Purpose {
+    /// The purpose that a mode and what else was said amount to.
+    pub fn new(
+        mode: Mode,
+        vips: &[IpAddr],
+        directors: &[Prefix],
+        clients: &[Prefix],
+    ) -> Result<Self, Failure> {
+        if mode == Mode::Local {
+            return Err(Failure::new(
+                WHAT,
+                "mode local has no real server but the director itself",
+                Some("there is nothing to set up"),
+            ));
+        }
+        let needs_vip = matches!(mode, Mode::Dr | Mode::Tun);
+        let misplaced = match (needs_vip, vips, directors) {
+            (true, [], _) => Some("needs --vip"),
+            (false, _, []) => Some("needs --director"),
+            (true, _, [_, ..]) => Some("does not take --director"),
+            (false, [_, ..], _) => Some("does not take --vip"),
+            _ if mode != Mode::Nat && !clients.is_empty() => Some("does not take --client"),
+            _ => None,
+        };
+        if let Some(reason) = misplaced {
+            return Err(Failure::new(
+                WHAT,
+                format!("mode {} {reason}", mode.name()),
+                Some("see: rvsadm rs setup --help"),
+            ));
+        }
+        match mode {
+            Mode::Dr => Ok(Self::Direct {
+                vips: check_vips(WHAT, vips)?,
+            }),
+            Mode::Tun => Ok(Self::Tunnel {
+                vips: check_vips(WHAT, vips)?,
+            }),
+            Mode::Nat => Self::translated(directors, clients),
+            Mode::FullNat | Mode::Local => Ok(Self::Told {
+                directors: directors.iter().copied().map(Network::from).collect(),
+            }),
+        }
+    }
+
+    fn translated(directors: &[Prefix], clients: &[Prefix]) -> Result<Self, Failure> {
+        let director = match directors {
+            [one] => match one.address() {
+                IpAddr::V4(address) if one.bits() == 32 => Some(address),
+                _ => None,
+            },
+            _ => None,
+        };
+        let director = director.ok_or_else(|| {
+            Failure::new(
+                WHAT,
+                "mode nat takes one director, an IPv4 address",
+                Some("packets to clients can have one next hop only"),
+            )
+        })?;
+        let halves = [[0, 0, 0, 0], [128, 0, 0, 0]].map(|half| Network {
+            address: IpAddr::from(half),
+            length: 1,
+        });
+        let mut networks = Vec::new();
+        for client in clients {
+            match client.address() {
+                // A default route is one in two halves: the host's own stays as it is.
+                IpAddr::V4(_) if client.bits() == 0 => networks.extend(halves),
+                IpAddr::V4(_) => networks.push(Network::from(*client)),
+                IpAddr::V6(_) => {
+                    return Err(Failure::spec(WHAT, SpecError::Ipv6(client.address())))
+                }
+            }
+        }
+        if networks.is_empty() {
+            networks.extend(halves);
+        }
+        Ok(Self::Translated {
+            director,
+            clients: networks,
+        })
+    }
+}
+
+/// Refuses what cannot be a virtual address, by the rule for services.
+pub fn check_vips(what: &str, vips: &[IpAddr]) -> Result<Vec<Ipv4Addr>, Failure> {
+    let checked = vips.iter().map(|vip| {
+        let service = ServiceId {
+            protocol: Protocol::Tcp,
+            address: *vip,
+            port: 1,
+        };
+        match (service.validate(), vip) {
+            (Ok(()), IpAddr::V4(v4)) => Ok(*v4),
+            (Err(error), _) => Err(Failure::spec(what, error)),
+            (Ok(()), IpAddr::V6(_)) => Err(Failure::spec(what, SpecError::Ipv6(*vip))),
+        }
+    });
+    checked.collect()
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a set-up may change on a real server, and how it is called.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use rvs_engine::prefix::Prefix;
+use serde::{Deserialize, Serialize};
+
+/// A setting of a real server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// A file under /proc/sys, with dots.
+    Sysctl(String),
+    /// An address on lo, /32.
+    Address(Ipv4Addr),
+    /// Whether lo is up: an address on it is no one's before that.
+    LoopbackUp,
+    /// Whether the device that takes packets out of tunnels is up.
+    TunnelUp(String),
+    /// A route of the main table.
+    Route {
+        /// Where it leads.
+        network: Network,
+        /// The neighbour that it leads through.
+        via: Ipv4Addr,
+    },
+    /// Whether the receiver believes addresses that this network's hosts tell.
+    Trust(Network),
+}
+
+/// Values of all but [`Setting::Sysctl`], [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+pub const ABSENT: &str = "absent";
+/// Values of all but [`Setting::Sysctl`], [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+pub const PRESENT: &str = "present";
+/// Values of [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+pub const DOWN: &str = "down";
+/// Values of [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+pub const UP: &str = "up";
+
+/// A network, as it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its first address.
+    pub address: IpAddr,
+    /// Leading bits that count.
+    pub length: u8,
+}
+
+impl Setting {
+    /// `net.ipv4.conf.INTERFACE.FILE`.
+    pub fn sysctl(interface: &str, file: &str) -> Self {
+        Self::Sysctl(format!("net.ipv4.conf.{interface}.{file}"))
+    }
+
+    /// Whether it serves all virtual addresses alike.
+    pub fn is_of_all_addresses(&self) -> bool {
+        matches!(self, Self::Sysctl(_) | Self::LoopbackUp | Self::TunnelUp(_))
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sysctl(name) => f.write_str(name),
+            Self::Address(address) => write!(f, "lo address {address}/32"),
+            Self::LoopbackUp => f.write_str("lo"),
+            Self::TunnelUp(device) => f.write_str(device),
+            Self::Route { network, via } => write!(f, "route {network} via {via}"),
+            Self::Trust(network) => write!(f, "toa trust {network}"),
+        }
+    }
+}
+
+impl From<Prefix> for Network {
+    fn from(prefix: Prefix) -> Self {
+        Self {
+            address: prefix.address(),
+            length: prefix.bits(),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
