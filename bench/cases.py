@@ -1,98 +1,170 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The cases: what is set up on the director, and where the packets go.
-
-A later case is one more line of CASES.
-"""
+"""The cases, by name. A name is WHO/CASE[/VARIANT]; a later case is one more line."""
 
 import dataclasses
 import typing
 
-from lab import shell
-from lab.director import Ipvs, Rvs, Service
-from path import PORT, SINK, VIP
-
-# The director, on the side of the sink.
-DIRECTOR_OUT = "10.2.0.1"
-
-
-def floor(path):
-    """Received and sent again, nothing in between."""
-    path.director.ip(
-        "link add floor link out0 type rvs_bench", "link set floor up",
-        "link set in0 master floor",
-    )
-
-
-def tc_redirect(path):
-    """The shortest way that tc knows."""
-    path.director.run("tc qdisc add dev in0 clsact")
-    path.director.run(
-        "tc filter add dev in0 ingress matchall action mirred egress redirect dev out0"
-    )
-
-
-def ip_forward(_path):
-    """Plain routing."""
-
-
-def balanced(director, mode="dr", scheduler="rr"):
-    """A service whose only dest is the sink, run by Ipvs or Rvs."""
-
-    def setup(path):
-        director(path.director).add(
-            Service([(SINK, 1)], scheduler, mode, "udp", VIP, PORT)
-        )
-
-    return setup
-
-
-def fullnat(path):
-    """A service whose only dest is the sink, with the director's own address in the client's place."""
-    rvs = Rvs(path.director)
-    rvs.adm("laddr", "add", "--default", DIRECTOR_OUT)
-    rvs.add(Service([(SINK, 1)], "rr", "fullnat", "udp", VIP, PORT))
-
-
-def other_service(director):
-    """A service that the packets are not for."""
-
-    def setup(path):
-        director(path.director).add(
-            Service([(SINK, 1)], "rr", "dr", "udp", "203.0.113.99", PORT)
-        )
-
-    return setup
-
-
-def ipvs_big_table(host):
-    """ip_vs as a fair peer: its stock table has only 4,096 buckets."""
-    shell.run("modprobe ip_vs conn_tab_bits=20")
-    return Ipvs(host)
+from packets import (
+    established,
+    first_packets,
+    floor_of_replies,
+    replies,
+    to_local_address,
+)
+from path import SINK
+from real import control, tcp
+from setups import (
+    CONNTRACK,
+    DNAT,
+    FLOWTABLE,
+    among,
+    balanced,
+    both,
+    floor,
+    fullnat_on_one_port,
+    ip_forward,
+    nft,
+    other_service,
+    tc_redirect,
+)
+from table import bytes_per_connection, expiry
 
 
 @dataclasses.dataclass
 class Case:
-    """One line of the table."""
+    """One line of the table. MEASURE returns one figure a run."""
 
     name: str
-    setup: typing.Callable
-    destination: str = VIP
-    new_flows: bool = False
+    measure: typing.Callable
+    unit: str = "instructions/packet"
+    # The case whose figure is subtracted for the column "above floor".
+    base: str = "floor"
+
+
+def _name(*parts):
+    return "/".join(str(part) for part in parts if part)
+
+
+MODES = {"ip_vs": ("dr", "nat", "tun"), "rvs": ("dr", "nat", "tun", "fullnat")}
+
+DIRECTORS = {
+    f"{who}/{mode}": balanced(who, mode) for who, modes in MODES.items() for mode in modes
+}
+
+ROUTERS = {
+    "tc_redirect": tc_redirect,
+    "ip_forward": ip_forward,
+    "nft_flowtable": nft(FLOWTABLE),
+    "nft_dnat": nft(DNAT),
+    "nft_flowtable_dnat": nft(DNAT + FLOWTABLE),
+}
+
+
+def _towards(name):
+    """Who does not translate gets packets for the sink."""
+    return {"destination": SINK} if name in ("ip_forward", "nft_flowtable") else {}
+
+
+def _one_flow():
+    yield Case("floor", established(floor))
+    for name, setup in {**ROUTERS, **DIRECTORS}.items():
+        yield Case(name, established(setup, **_towards(name)))
+
+
+def _replies():
+    yield Case("ip_forward-reply", floor_of_replies(ip_forward))
+    yield Case("nft_dnat-reply", replies(nft(DNAT)))
+    yield Case("ip_vs/nat-reply", replies(balanced("ip_vs", "nat")))
+    yield Case("rvs/nat-reply", replies(balanced("rvs", "nat")))
+    yield Case("rvs/fullnat-reply", replies(fullnat_on_one_port, to=to_local_address))
+
+
+def _strangers():
+    for who in MODES:
+        yield Case(f"stranger/{who}", established(other_service(who), destination=SINK))
+
+
+def _big():
+    yield Case("floor/1400", established(floor, size=1400))
+    for name, setup in {"ip_forward": ip_forward, **DIRECTORS}.items():
+        yield Case(
+            f"{name}/1400", established(setup, size=1400, **_towards(name)), base="floor/1400"
+        )
+    for who in MODES:
+        yield Case(f"{who}/nat-reply/1400", replies(balanced(who, "nat"), size=1400),
+                   base="floor/1400")
+
+
+def _conntrack():
+    rule = nft(CONNTRACK)
+    for name, setup in {"ip_forward": ip_forward, **DIRECTORS}.items():
+        yield Case(f"{name}/conntrack", established(both(rule, setup), **_towards(name)))
+    for who in MODES:
+        yield Case(f"{who}/nat-reply/conntrack", replies(both(rule, balanced(who, "nat"))))
+    yield Case("stranger/rvs/conntrack",
+               established(both(rule, other_service("rvs")), destination=SINK))
+
+
+def _many_flows():
+    for flows in (1_000, 10_000, 100_000):
+        yield Case(f"nft_dnat/{flows}-flows", established(nft(DNAT), flows))
+        for name, setup in DIRECTORS.items():
+            yield Case(f"{name}/{flows}-flows", established(setup, flows))
+        for who in MODES:
+            yield Case(f"{who}/nat-reply/{flows}-flows", replies(balanced(who, "nat"), flows))
+    for who in MODES:
+        yield Case(f"{who}/dr/1000000-flows", established(balanced(who), 1_000_000))
+
+
+SCHEDULERS = (
+    "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
+)
+
+
+def _new_flows():
+    for name in ("ip_vs/dr", "rvs/dr", "ip_vs/nat", "rvs/nat", "rvs/fullnat"):
+        who, mode = name.split("/")
+        yield Case(_name(who, "new-flow", "" if mode == "dr" else mode),
+                   first_packets(DIRECTORS[name]), "instructions/flow")
+    for scheduler in SCHEDULERS:
+        for dests in (2, 16, 256, 1_000, 10_000):
+            for who in MODES:
+                # ip_vs counts through a list of them: one more figure says nothing new.
+                if who == "rvs" or dests in (2, 256, 1_000):
+                    yield Case(f"{who}/new-flow/{scheduler}/{dests}",
+                               first_packets(among(who, scheduler, dests), dests),
+                               "instructions/flow")
+
+
+def _table():
+    for name, setup in DIRECTORS.items():
+        who, mode = name.split("/")
+        yield Case(f"{who}/bytes-per-connection/{mode}", bytes_per_connection(who, setup),
+                   "bytes", "")
+    for who in MODES:
+        yield Case(f"{who}/expiry", expiry(balanced(who)), "instructions/connection", "")
+    yield Case("rvs/expiry/nat", expiry(balanced("rvs", "nat")), "instructions/connection", "")
+
+
+def _real():
+    per = "instructions/connection"
+    yield Case("ip_forward/tcp", tcp(ip_forward, SINK), per, "")
+    yield Case("ip_forward/tcp-direct-reply", tcp(ip_forward, SINK, direct=True), per, "")
+    for name in DIRECTORS:
+        who, mode = name.split("/")
+        if mode == "tun":
+            continue
+        base = "ip_forward/tcp-direct-reply" if mode == "dr" else "ip_forward/tcp"
+        yield Case(f"{name}/tcp", tcp(balanced(who, mode, "rr", "tcp"), direct=mode == "dr"),
+                   per, base)
+    for who in MODES:
+        for command in ("restore", "list", "flush"):
+            yield Case(f"{who}/{command}/1000x10", control(who, command), "instructions", "")
 
 
 CASES = [
-    Case("floor", floor),
-    Case("tc_redirect", tc_redirect),
-    Case("ip_forward", ip_forward, SINK),
-    Case("ip_vs/dr", balanced(ipvs_big_table)),
-    Case("ip_vs/nat", balanced(ipvs_big_table, "nat")),
-    Case("ip_vs/tun", balanced(ipvs_big_table, "tun")),
-    Case("stranger/ip_vs", other_service(ipvs_big_table), SINK),
-    Case("rvs/dr", balanced(Rvs)),
-    Case("rvs/nat", balanced(Rvs, "nat")),
-    Case("rvs/tun", balanced(Rvs, "tun")),
-    Case("rvs/fullnat", fullnat),
-    Case("stranger/rvs", other_service(Rvs), SINK),
-    Case("ip_vs/new-flow/rr", balanced(ipvs_big_table), new_flows=True),
-    Case("rvs/new-flow/rr", balanced(Rvs), new_flows=True),
+    case
+    for group in (_one_flow, _replies, _strangers, _big, _conntrack, _many_flows, _new_flows,
+                  _table, _real)
+    for case in group()
 ]

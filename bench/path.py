@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The measured path: client - director - sink, one namespace each, fresh for each case."""
 
-from lab import shell
+import dataclasses
+
 from lab.netns import Host, wire
 
 VIP = "203.0.113.10"
@@ -9,11 +10,28 @@ CLIENT = "10.1.0.2"
 SINK = "10.2.0.2"
 PORT = 80
 
+# Clients of a case with many flows: CLIENTS.format(0) and the ones after it.
+CLIENTS = "10.1.0.{}"
+FIRST_CLIENT = 10
+MAX_CLIENTS = 160
+
+
+@dataclasses.dataclass
+class Way:
+    """One direction: who sends, into which device of the director, who gets it."""
+
+    sender: Host
+    to_mac: str
+    receiver: Host
+
 
 class Path:
-    """Three hosts in a row. Packets come to the director on `in0` and leave on `out0`."""
+    """Three hosts in a row. The client's packets come to the director on `in0`, leave on `out0`.
 
-    def __init__(self):
+    With DROPS both ends drop whatever reaches them, before it costs them anything, and count it.
+    """
+
+    def __init__(self, drops=True):
         self.hosts = []
         self.client, self.director, self.sink = (
             self._host(name) for name in ("client", "director", "sink")
@@ -22,18 +40,27 @@ class Path:
         wire(self.director, self.sink, "out0", "eth0")
         self.client.ip(f"addr add {CLIENT}/24 dev eth0")
         self.sink.ip(f"addr add {SINK}/24 dev eth0")
+        clients = [CLIENT, *(CLIENTS.format(FIRST_CLIENT + i) for i in range(MAX_CLIENTS))]
+        near = self.client.mac("eth0")
         self.director.ip(
             "addr add 10.1.0.1/24 dev in0",
             "addr add 10.2.0.1/24 dev out0",
             f"addr add {VIP}/32 dev lo",
             f"neigh replace {SINK} lladdr {self.sink.mac('eth0')} dev out0 nud permanent",
-            f"neigh replace {CLIENT} lladdr {self.client.mac('eth0')} dev in0 nud permanent",
+            *(f"neigh replace {a} lladdr {near} dev in0 nud permanent" for a in clients),
         )
         self.director.sysctl(ipv4__ip_forward=1)
-        self.sink.run("tc qdisc add dev eth0 clsact")
-        self.sink.run("tc filter add dev eth0 ingress matchall action drop")
+        self.forward = Way(self.client, self.director.mac("in0"), self.sink)
+        self.backward = Way(self.sink, self.director.mac("out0"), self.client)
+        if drops:
+            for host in (self.client, self.sink):
+                self._drop(host)
+
+    def _drop(self, host):
+        host.run("tc qdisc add dev eth0 clsact")
+        host.run("tc filter add dev eth0 ingress matchall action drop")
         # What pktgen sends on: see bench/module.
-        self.client.ip("link add burst link eth0 type rvs_bench", "link set burst up")
+        host.ip("link add burst link eth0 type rvs_bench", "link set burst up")
 
     def _host(self, name):
         host = Host(name)
@@ -44,12 +71,13 @@ class Path:
         )
         return host
 
-    def delivered(self):
-        """Packets that have reached the sink."""
-        out = self.sink.run("tc -s filter show dev eth0 ingress").stdout
-        return int(out.split("Sent ")[1].split()[2])
-
     def close(self):
         """Removes the hosts."""
         for host in reversed(self.hosts):
             host.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

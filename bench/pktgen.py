@@ -1,57 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's packet generator, on the client's burst device."""
+"""The kernel's packet generator, on a burst device."""
 
+import dataclasses
 import re
 
-from path import CLIENT, PORT, VIP
+from path import CLIENT, CLIENTS, FIRST_CLIENT, MAX_CLIENTS, PORT, SINK, VIP
 
 BURST = 32  # as in bench/module
 FIRST_PORT = 1024
 
 
-class Pktgen:
-    """64-byte UDP packets, all of one flow, or with NEW_FLOWS each the first of its flow."""
+@dataclasses.dataclass(frozen=True)
+class Clients:
+    """Addresses and ports that pktgen goes through side by side, one step a packet.
 
-    def __init__(self, path, destination=VIP, new_flows=False):
-        self.path, self.new_flows = path, new_flows
-        self._runs = 0
-        # 60 and the checksum make 64. Without !SHARED every packet would be a
-        # clone, and each director would copy its header.
-        self._options = [
-            "pkt_size 60", "delay 0", "flag !SHARED", "flag NO_TIMESTAMP",
-            f"dst_mac {path.director.mac('in0')}", f"dst {destination}",
-            f"udp_dst_min {PORT}", f"udp_dst_max {PORT}",
+    The numbers of both have no common divisor, so `addresses * ports` packets are as many flows.
+    """
+
+    first: str
+    addresses: int
+    ports: int
+
+    def words(self, side):
+        """pktgen's words for these as "src" or "dst"."""
+        head, _, low = self.first.rpartition(".")
+        last = f"{head}.{int(low) + self.addresses - 1}"
+        # The last port is not used.
+        return [
+            f"{side}_min {self.first}", f"{side}_max {last}",
+            f"udp_{side}_min {FIRST_PORT}", f"udp_{side}_max {FIRST_PORT + self.ports}",
         ]
 
-    def _source(self, count):
-        """Who sends: a run with new flows has an address that no run before had."""
-        self._runs += 1
-        address = f"10.1.0.{10 + self._runs}" if self.new_flows else CLIENT
-        # The last port is not used.
-        last = FIRST_PORT + (count if self.new_flows else 1)
-        assert last <= 65536
-        return [
-            f"src_min {address}", f"src_max {address}",
-            f"udp_src_min {FIRST_PORT}", f"udp_src_max {last}",
+
+ONE = Clients(CLIENT, 1, 1)
+
+MANY = {
+    1: ONE,
+    1_000: Clients(CLIENT, 1, 1_000),
+    10_000: Clients(CLIENTS.format(FIRST_CLIENT), 16, 625),
+    100_000: Clients(CLIENTS.format(FIRST_CLIENT), 32, 3_125),
+    1_000_000: Clients(CLIENTS.format(FIRST_CLIENT), 64, 15_625),
+}
+
+
+def new_clients(run, count):
+    """COUNT flows that no other RUN has."""
+    assert run < MAX_CLIENTS and FIRST_PORT + count < 65536
+    return Clients(CLIENTS.format(FIRST_CLIENT + run), 1, count)
+
+
+def to_service(clients=ONE, destination=VIP):
+    """What clients send."""
+    return [f"dst_min {destination}", f"dst_max {destination}",
+            f"udp_dst_min {PORT}", f"udp_dst_max {PORT}", *clients.words("src")]
+
+
+def to_clients(clients=ONE, source=SINK):
+    """What the dest answers."""
+    return [f"src_min {source}", f"src_max {source}",
+            f"udp_src_min {PORT}", f"udp_src_max {PORT}", *clients.words("dst")]
+
+
+class Pktgen:
+    """UDP packets of SIZE bytes on the wire, one WAY of the path."""
+
+    def __init__(self, way, size=64):
+        self.way = way
+        # The size counts without the checksum. Without !SHARED every packet would be a clone,
+        # and each director would copy its header.
+        self._options = [
+            f"pkt_size {size - 4}", "delay 0", "flag !SHARED", "flag NO_TIMESTAMP",
+            f"dst_mac {way.to_mac}",
         ]
 
     def _write(self, file, line):
         with open(f"/proc/net/pktgen/{file}", "w", encoding="ascii") as f:
             f.write(line + "\n")
 
-    def send(self, count):
+    def _delivered(self):
+        out = self.way.receiver.run("tc -s filter show dev eth0 ingress").stdout
+        return int(out.split("Sent ")[1].split()[2])
+
+    def send(self, count, words):
         """Sends COUNT packets; returns nanoseconds of guest time a packet."""
         assert count % BURST == 0
-        before = self.path.delivered()
-        with self.path.client.inside():
+        before = self._delivered()
+        with self.way.sender.inside():
             self._write("kpktgend_0", "rem_device_all")
             self._write("kpktgend_0", "add_device burst")
-            for option in [f"count {count}", *self._options, *self._source(count)]:
+            for option in [f"count {count}", *self._options, *words]:
                 self._write("burst", option)
             self._write("pgctrl", "start")
             with open("/proc/net/pktgen/burst", encoding="ascii") as f:
                 result = f.read()
-        arrived = self.path.delivered() - before
+        arrived = self._delivered() - before
         # A rule that drops makes a fast number.
         assert arrived == count, f"{arrived} of {count} packets delivered"
         found = re.search(r"Result: OK: (\d+)", result)

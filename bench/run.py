@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Measures in the guest: instructions for each delivered packet.
+"""Measures in the guest: instructions for each delivered packet, and others.
 
 Under -icount shift=0 the guest's clock advances 1 ns an instruction, whatever else the host
 does, so nanoseconds of guest time are instructions.
 
-usage: run.py OUTPUT.json [CASE]...
+usage: run.py OUTPUT.json [CASE]...      CASE is a name or a pattern like 'rvs/*'
 """
 
+import fnmatch
 import json
 import os
+import platform
 import sys
+import time
 
 sys.path[:0] = [
     os.path.dirname(__file__),
@@ -19,60 +22,69 @@ sys.path[:0] = [
 # pylint: disable=wrong-import-position
 from cases import CASES  # noqa: E402
 from lab import shell  # noqa: E402
-from path import Path  # noqa: E402
-from pktgen import Pktgen  # noqa: E402
 
-REPEATS = 3
-WARM_UP = 3200
-PACKETS = 16000
+
+def select(patterns):
+    """The cases that are wanted, and those that their figures are compared with."""
+    if not patterns:
+        return CASES
+    names = {case.name for case in CASES}
+    unknown = [p for p in patterns if not fnmatch.filter(names, p)]
+    if unknown:
+        print(f"no such case: {', '.join(unknown)}")
+        sys.exit(2)
+    wanted = {name for p in patterns for name in fnmatch.filter(names, p)}
+    wanted |= {case.base for case in CASES if case.name in wanted}
+    return [case for case in CASES if case.name in wanted]
 
 
 def measure(case):
-    """Instructions a packet, of each repeat."""
-    path = Path()
+    """The figure of each run, or None; prints why."""
     try:
-        case.setup(path)
-        generator = Pktgen(path, case.destination, case.new_flows)
-        generator.send(WARM_UP)
-        return [generator.send(PACKETS) for _ in range(REPEATS)]
-    finally:
-        path.close()
+        return case.measure()
+    except (AssertionError, OSError) as error:
+        print(f"{case.name:<36}  FAILED: {error}", flush=True)
+        return None
 
 
 def main():
-    """All cases, or those named and the floor."""
-    output, wanted = sys.argv[1], sys.argv[2:]
-    unknown = set(wanted) - {case.name for case in CASES}
-    if unknown:
-        print(f"no such case: {', '.join(sorted(unknown))}")
-        return 2
+    """All cases, or those named and what they are compared with."""
+    output, cases = sys.argv[1], select(sys.argv[2:])
     shell.modprobe("pktgen")
     # No index lists it: it is of no use outside this bench.
     shell.run("insmod", os.environ["RVS_BENCH_MODULE"])
 
-    print("instructions a delivered packet, 64-byte UDP, bursts of 32, one flow unless new-flow")
-    print(f"{'case':<24}{'total':>9}{'above floor':>14}{'spread':>9}", flush=True)
-    base, results, failed = None, {}, 0
-    for case in CASES:
-        if wanted and case.name not in wanted and case.name != "floor":
+    print(f"{len(cases)} cases; 64-byte UDP of one flow in bursts of 32 unless the name says more")
+    print(f"{'case':<36}{'least':>13}{'above floor':>13}{'spread':>8}  unit", flush=True)
+    figures, details, failed = {}, {}, []
+    for case in cases:
+        begin = time.monotonic()
+        runs = measure(case)
+        if not runs:
+            failed.append(case.name)
             continue
-        try:
-            runs = measure(case)
-        except (AssertionError, OSError) as error:
-            failed += 1
-            print(f"{case.name:<24}  failed: {error}", flush=True)
-            continue
-        best = min(runs)
-        spread = (max(runs) - best) / best * 100
-        if case.name == "floor":
-            base = best
-        else:
-            results[case.name] = round(best)
-        above = f"{best - base:,.0f}" if base else "?"
-        print(f"{case.name:<24}{best:>9,.0f}{above:>14}{spread:>8.2f}%", flush=True)
+        least = min(runs)
+        spread = (max(runs) - least) / least * 100 if len(runs) > 1 else None
+        figures[case.name] = least
+        details[case.name] = {"unit": case.unit, "base": case.base, "runs": runs}
+        above = ""
+        if case.base in figures and case.base != case.name:
+            above = f"{least - figures[case.base]:,.0f}"
+        varied = "" if spread is None else f"{spread:.2f}%"
+        print(f"{case.name:<36}{least:>13,.0f}{above:>13}{varied:>8}  {case.unit}", flush=True)
+        details[case.name]["seconds"] = round(time.monotonic() - begin, 1)
+    floor = figures.get("floor")
     with open(output, "w", encoding="ascii") as f:
-        json.dump({"floor": round(base) if base else None, "cases": results}, f, indent=2)
+        json.dump({
+            "kernel": platform.release(),
+            "floor": round(floor) if floor else None,
+            "cases": {name: round(value, 1) for name, value in figures.items()},
+            "details": details,
+            "failed": failed,
+        }, f, indent=1)
         f.write("\n")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 

@@ -22,6 +22,7 @@ http {{
     server {{
         listen {port} backlog=4096;
         default_type text/plain;
+        location = /1k {{ access_log off; return 200 "{name:x<1024}"; }}
         location / {{ return 200 "{name}\\n"; }}
     }}
 }}

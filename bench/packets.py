@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Cases in which pktgen sends and every packet has to arrive."""
+
+from path import CLIENT, SINK, VIP, Path
+from pktgen import BURST, MANY, Clients, Pktgen, new_clients, to_clients, to_service
+from setups import DIRECTOR_OUT, LOCAL_PORT
+
+REPEATS = 3
+WARM_UP = 3_200
+PACKETS = 16_000
+
+
+def whole_bursts(count):
+    """COUNT or a few more: pktgen sends whole bursts."""
+    return -(-count // BURST) * BURST
+
+
+def established(setup, flows=1, size=64, destination=VIP):
+    """Packets of clients in flows that the director knows."""
+
+    def measure():
+        with Path() as path:
+            setup(path)
+            generator = Pktgen(path.forward, size)
+            words = to_service(MANY[flows], destination)
+            generator.send(whole_bursts(max(WARM_UP, flows)), words)
+            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+    return measure
+
+
+def replies(setup, flows=1, size=64, to=None):
+    """What the dest answers to flows that the director knows. TO() says where to, if not to
+    the clients."""
+
+    def measure():
+        with Path() as path:
+            setup(path)
+            clients = MANY[flows]
+            Pktgen(path.forward, size).send(whole_bursts(max(WARM_UP, flows)), to_service(clients))
+            generator = Pktgen(path.backward, size)
+            words = to() if to else to_clients(clients)
+            generator.send(WARM_UP, words)
+            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+    return measure
+
+
+def to_local_address():
+    """Replies to a FullNAT director that uses one port."""
+    words = to_clients(Clients(DIRECTOR_OUT, 1, 1))
+    return [*words, f"udp_dst_min {LOCAL_PORT}", f"udp_dst_max {LOCAL_PORT}"]
+
+
+def floor_of_replies(setup, size=64):
+    """Replies through a director that knows no flows."""
+
+    def measure():
+        with Path() as path:
+            setup(path)
+            generator = Pktgen(path.backward, size)
+            words = to_clients(Clients(CLIENT, 1, 1), SINK)
+            generator.send(WARM_UP, words)
+            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+    return measure
+
+
+def first_packets(setup, dests=1):
+    """Packets each of which is the first of its flow."""
+
+    def measure():
+        with Path() as path:
+            setup(path)
+            generator = Pktgen(path.forward)
+            # Every dest has to have been picked once: the way to it is looked up then.
+            for run in range(-(-max(WARM_UP, dests) // PACKETS)):
+                count = whole_bursts(min(max(WARM_UP, dests), PACKETS))
+                generator.send(count, to_service(new_clients(run, count)))
+            return [
+                generator.send(PACKETS, to_service(new_clients(40 + run, PACKETS)))
+                for run in range(REPEATS)
+            ]
+
+    return measure
