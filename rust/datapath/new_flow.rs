@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 
-use super::{context::Context, hook};
+use super::{context::Context, hook, xmit};
 use crate::{
     engine::{
         proto::{
@@ -48,6 +48,12 @@ pub(super) fn begin<'a>(
         netns.counters.count(Counter::DropNoDest);
         return hook::refuse(skb, Answer::PortUnreachable);
     };
+    let one_packet = schedule.is_one_packet();
+    if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
+        dest.connection();
+        dest.packet_in(skb.len());
+        return xmit::whole(cx, dest, skb, &packet.ip);
+    }
     if netns.is_full() {
         netns.counters.count(Counter::DropConnMax);
         return Verdict::Drop(skb);
@@ -75,7 +81,12 @@ pub(super) fn begin<'a>(
             return hook::refuse(skb, Answer::PortUnreachable);
         }
     };
-    hook::send(cx, conn, Side::Client, skb, packet)
+    let verdict = hook::send(cx, conn, Side::Client, skb, packet);
+    if one_packet {
+        // It was there for the translation only.
+        netns.disconnect(conn, cx.rcu);
+    }
+    verdict
 }
 
 /// What a connection opens with, where its dest is to see other sequence numbers. An error when

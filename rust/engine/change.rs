@@ -7,7 +7,8 @@
 use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 
-use super::spec::{DestId, DestSpec, Field, Mode, ServiceId, SpecError};
+use super::service::{ServiceSpec, ServiceUpdate};
+use super::spec::{DestId, DestSpec, DestUpdate, Field, ServiceId, SpecError};
 
 /// Longest name of a scheduler, in bytes (`IP_VS_SCHEDNAME_MAXLEN` less the terminating zero).
 pub const SCHEDULER_NAME_MAX: usize = 15;
@@ -45,15 +46,15 @@ pub enum Change {
     ServiceAdd {
         /// Its id.
         id: ServiceId,
-        /// Its scheduler.
-        scheduler: SchedulerName,
+        /// Its settings.
+        spec: ServiceSpec,
     },
-    /// Change a service; `None` keeps a setting.
+    /// Change a service.
     ServiceSet {
         /// Its id.
         id: ServiceId,
-        /// Its new scheduler.
-        scheduler: Option<SchedulerName>,
+        /// Its new settings.
+        update: ServiceUpdate,
     },
     /// Remove a service with its dests.
     ServiceDel {
@@ -69,16 +70,14 @@ pub enum Change {
         /// Its settings.
         spec: DestSpec,
     },
-    /// Change a dest; `None` keeps a setting.
+    /// Change a dest.
     DestSet {
         /// The service.
         service: ServiceId,
         /// The dest.
         id: DestId,
-        /// Its new mode.
-        mode: Option<Mode>,
-        /// Its new weight.
-        weight: Option<u32>,
+        /// Its new settings.
+        update: DestUpdate,
     },
     /// Remove a dest.
     DestDel {

@@ -10,6 +10,8 @@ use super::portpool::PortRange;
 use core::fmt;
 use core::net::IpAddr;
 
+use super::threshold::Thresholds;
+
 /// Highest weight a dest may have (as `ipvsadm(8)` documents).
 pub const WEIGHT_MAX: u32 = 65_535;
 
@@ -160,9 +162,48 @@ pub struct DestSpec {
     pub mode: Mode,
     /// Share of new connections, 0 to [`WEIGHT_MAX`]; 0 takes no new ones.
     pub weight: u32,
+    /// How many connections it takes.
+    pub thresholds: Thresholds,
+}
+
+/// A change of a dest's settings; `None` keeps a setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestUpdate {
+    /// See [`DestSpec::mode`].
+    pub mode: Option<Mode>,
+    /// See [`DestSpec::weight`].
+    pub weight: Option<u32>,
+    /// See [`Thresholds::upper`].
+    pub upper: Option<u32>,
+    /// See [`Thresholds::lower`].
+    pub lower: Option<u32>,
+}
+
+impl DestUpdate {
+    /// What becomes of `old`.
+    #[must_use]
+    pub fn of(&self, old: &DestSpec) -> DestSpec {
+        DestSpec {
+            mode: self.mode.unwrap_or(old.mode),
+            weight: self.weight.unwrap_or(old.weight),
+            thresholds: Thresholds {
+                upper: self.upper.unwrap_or(old.thresholds.upper),
+                lower: self.lower.unwrap_or(old.thresholds.lower),
+            },
+        }
+    }
 }
 
 impl DestSpec {
+    /// The settings of a dest without thresholds.
+    pub const fn new(mode: Mode, weight: u32) -> Self {
+        Self {
+            mode,
+            weight,
+            thresholds: Thresholds { upper: 0, lower: 0 },
+        }
+    }
+
     /// Checks a dest that is to be added to, or changed in, `service`.
     pub fn validate(&self, id: &DestId, service: &ServiceId) -> Result<(), SpecError> {
         check_unicast(id.address, SpecError::DestAddress)?;
@@ -190,6 +231,10 @@ impl DestSpec {
         }
         if self.weight > WEIGHT_MAX {
             return Err(SpecError::Weight(self.weight));
+        }
+        let Thresholds { upper, lower } = self.thresholds;
+        if lower > upper {
+            return Err(SpecError::Thresholds { upper, lower });
         }
         Ok(())
     }
@@ -276,6 +321,19 @@ pub enum SpecError {
     LocalPorts(PortRange),
     /// An option kind that means something else.
     ToaKind(u8),
+    /// The lower threshold is above the upper.
+    Thresholds {
+        /// The upper threshold.
+        upper: u32,
+        /// The lower threshold.
+        lower: u32,
+    },
+    /// Not a size that the table of `mh` may have.
+    MhSize(u32),
+    /// Time to forget an address outside 1 to [`TIMEOUT_MAX`].
+    Expiration(u32),
+    /// One-packet scheduling is for UDP.
+    OnePacket(Protocol),
 }
 
 /// The part of a description that an error is about; netlink maps it to the attribute.
@@ -295,6 +353,14 @@ pub enum Field {
     LocalPorts,
     /// Kind of the option that carries the client's address.
     ToaKind,
+    /// Lower threshold of a dest.
+    Lower,
+    /// Size of the table of `mh`.
+    MhSize,
+    /// Time after which addresses are forgotten.
+    Expiration,
+    /// One-packet scheduling.
+    OnePacket,
 }
 
 impl SpecError {
@@ -313,6 +379,10 @@ impl SpecError {
             Self::Timeout(_) => Field::Timeout,
             Self::LocalPorts(_) => Field::LocalPorts,
             Self::ToaKind(_) => Field::ToaKind,
+            Self::Thresholds { .. } => Field::Lower,
+            Self::MhSize(_) => Field::MhSize,
+            Self::Expiration(_) => Field::Expiration,
+            Self::OnePacket(_) => Field::OnePacket,
         }
     }
 }
@@ -351,6 +421,14 @@ impl fmt::Display for SpecError {
             Self::LocalPorts(PortRange { first, last }) => {
                 write!(f, "local ports {first}-{last}: from 1 up, the lower first")
             }
+            Self::Thresholds { upper, lower } => {
+                write!(f, "lower threshold {lower} is above the upper, {upper}")
+            }
+            Self::MhSize(n) => write!(f, "mh has no table of {n}, use 4093, 65537 or 131071"),
+            Self::Expiration(t) => {
+                write!(f, "expiration {t} s is out of range, 1 to {TIMEOUT_MAX}")
+            }
+            Self::OnePacket(p) => write!(f, "one-packet scheduling is for udp, not {}", p.name()),
         }
     }
 }

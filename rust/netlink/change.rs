@@ -8,6 +8,7 @@ use super::decode::{Decoder, MainAttrs};
 use super::generated::{change, cmd, dest, laddr, main, service};
 use super::{event, namespace, policy, refusal};
 use crate::engine::change::{Blame, Change};
+use crate::engine::service::ServiceSpec;
 use crate::engine::spec::{DestSpec, Field};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::{ConfigGuard, Refused};
@@ -103,11 +104,13 @@ impl<'a> Step<'a> {
         match self.command() {
             Some(cmd::SERVICE_ADD) => Ok(Change::ServiceAdd {
                 id,
-                scheduler: decoder.required_scheduler(&service)?,
+                spec: decoder
+                    .service_update(&service)?
+                    .of(&ServiceSpec::new(decoder.required_scheduler(&service)?)),
             }),
             Some(cmd::SERVICE_SET) => Ok(Change::ServiceSet {
                 id,
-                scheduler: decoder.scheduler(&service)?,
+                update: decoder.service_update(&service)?,
             }),
             Some(cmd::SERVICE_DEL) => {
                 decoder.only_id(&service)?;
@@ -129,16 +132,15 @@ impl<'a> Step<'a> {
             Some(cmd::DEST_ADD) => Ok(Change::DestAdd {
                 service,
                 id,
-                spec: DestSpec {
-                    mode: decoder.required_mode(&dest)?,
-                    weight: decoder.required_weight(&dest)?,
-                },
+                spec: decoder.dest_update(&dest)?.of(&DestSpec::new(
+                    decoder.required_mode(&dest)?,
+                    decoder.required_weight(&dest)?,
+                )),
             }),
             Some(cmd::DEST_SET) => Ok(Change::DestSet {
                 service,
                 id,
-                mode: decoder.mode(&dest)?,
-                weight: decoder.weight(&dest)?,
+                update: decoder.dest_update(&dest)?,
             }),
             Some(cmd::DEST_DEL) => {
                 decoder.only_dest_id(&dest)?;
@@ -249,7 +251,10 @@ fn service_kind(field: Field) -> Option<u16> {
     match field {
         Field::Address => Some(service::ADDRESS),
         Field::Port => Some(service::PORT),
-        Field::Mode | Field::Weight | Field::Timeout | Field::LocalPorts | Field::ToaKind => None,
+        Field::MhSize => Some(service::MH_SIZE),
+        Field::Expiration => Some(service::SCHED_EXPIRATION),
+        Field::OnePacket => Some(service::ONE_PACKET),
+        Field::Mode | Field::Weight | Field::Timeout | Field::Lower | Field::LocalPorts | Field::ToaKind => None,
     }
 }
 
@@ -259,6 +264,7 @@ fn dest_kind(field: Field) -> Option<u16> {
         Field::Port => Some(dest::PORT),
         Field::Mode => Some(dest::MODE),
         Field::Weight => Some(dest::WEIGHT),
-        Field::Timeout | Field::LocalPorts | Field::ToaKind => None,
+        Field::Lower => Some(dest::LOWER_THRESHOLD),
+        Field::Timeout | Field::MhSize | Field::Expiration | Field::OnePacket | Field::LocalPorts | Field::ToaKind => None,
     }
 }

@@ -9,7 +9,8 @@ use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Error, Result};
 
 use super::generated::{dest, laddr, main, service};
 use crate::engine::change::SchedulerName;
-use crate::engine::spec::{DestId, Mode, Protocol, ServiceId};
+use crate::engine::service::{SchedulerFlags, ServiceUpdate};
+use crate::engine::spec::{DestId, DestUpdate, Mode, Protocol, ServiceId};
 use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX};
 
 /// Attributes of the top level by number.
@@ -180,7 +181,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The scheduler in a service's nest.
-    pub(super) fn scheduler(&self, service: &ServiceIn<'a>) -> Result<Option<SchedulerName>> {
+    fn scheduler(&self, service: &ServiceIn<'a>) -> Result<Option<SchedulerName>> {
         let Some(attr) = service.attrs.get(service::SCHEDULER) else {
             return Ok(None);
         };
@@ -190,14 +191,51 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The settings in a service's nest.
+    pub(super) fn service_update(&self, service: &ServiceIn<'a>) -> Result<ServiceUpdate> {
+        let get = |kind| service.attrs.get(kind);
+        let flags = get(service::SCHED_FLAGS).map(|attr| {
+            let bits = self.u32(attr, "sched-flags")?;
+            SchedulerFlags::from_bits(bits).ok_or_else(|| self.malformed(attr, "sched-flags"))
+        });
+        let mh_size = get(service::MH_SIZE).map(|attr| self.u32(attr, "mh-size"));
+        let expiration = get(service::SCHED_EXPIRATION);
+        let expiration = expiration.map(|attr| self.u32(attr, "sched-expiration"));
+        let one_packet = get(service::ONE_PACKET).map(|attr| match attr.u8() {
+            Some(value) => Ok(value != 0),
+            None => Err(self.malformed(attr, "one-packet")),
+        });
+        Ok(ServiceUpdate {
+            scheduler: self.scheduler(service)?,
+            flags: flags.transpose()?,
+            mh_size: mh_size.transpose()?,
+            expiration: expiration.transpose()?,
+            one_packet: one_packet.transpose()?,
+        })
+    }
+
     /// The scheduler in a service's nest, which has to be there.
     pub(super) fn required_scheduler(&self, service: &ServiceIn<'a>) -> Result<SchedulerName> {
         self.scheduler(service)?
             .ok_or_else(|| self.missing(Some(service.nest), service::SCHEDULER, "scheduler"))
     }
 
+    /// The settings in a dest's nest.
+    pub(super) fn dest_update(&self, dest: &DestIn<'a>) -> Result<DestUpdate> {
+        let number = |kind, name| {
+            let attr = dest.attrs.get(kind);
+            attr.map(|attr| self.u32(attr, name)).transpose()
+        };
+        Ok(DestUpdate {
+            mode: self.mode(dest)?,
+            weight: self.weight(dest)?,
+            upper: number(dest::UPPER_THRESHOLD, "upper-threshold")?,
+            lower: number(dest::LOWER_THRESHOLD, "lower-threshold")?,
+        })
+    }
+
     /// The mode in a dest's nest.
-    pub(super) fn mode(&self, dest: &DestIn<'a>) -> Result<Option<Mode>> {
+    fn mode(&self, dest: &DestIn<'a>) -> Result<Option<Mode>> {
         let Some(attr) = dest.attrs.get(dest::MODE) else {
             return Ok(None);
         };
@@ -214,7 +252,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The weight in a dest's nest.
-    pub(super) fn weight(&self, dest: &DestIn<'a>) -> Result<Option<u32>> {
+    fn weight(&self, dest: &DestIn<'a>) -> Result<Option<u32>> {
         let attr = dest.attrs.get(dest::WEIGHT);
         attr.map(|attr| self.u32(attr, "weight")).transpose()
     }
@@ -227,13 +265,29 @@ impl<'a> Decoder<'a> {
 
     /// Refuses settings where a service is only named.
     pub(super) fn only_id(&self, service: &ServiceIn<'a>) -> Result {
-        self.refuse_setting(service.attrs.get(service::SCHEDULER), "scheduler")
+        for (kind, name) in [
+            (service::SCHEDULER, "scheduler"),
+            (service::SCHED_FLAGS, "sched-flags"),
+            (service::MH_SIZE, "mh-size"),
+            (service::SCHED_EXPIRATION, "sched-expiration"),
+            (service::ONE_PACKET, "one-packet"),
+        ] {
+            self.refuse_setting(service.attrs.get(kind), name)?;
+        }
+        Ok(())
     }
 
     /// Refuses settings where a dest is only named.
     pub(super) fn only_dest_id(&self, dest: &DestIn<'a>) -> Result {
-        self.refuse_setting(dest.attrs.get(dest::MODE), "mode")?;
-        self.refuse_setting(dest.attrs.get(dest::WEIGHT), "weight")
+        for (kind, name) in [
+            (dest::MODE, "mode"),
+            (dest::WEIGHT, "weight"),
+            (dest::UPPER_THRESHOLD, "upper-threshold"),
+            (dest::LOWER_THRESHOLD, "lower-threshold"),
+        ] {
+            self.refuse_setting(dest.attrs.get(kind), name)?;
+        }
+        Ok(())
     }
 
     fn refuse_setting(&self, attr: Option<Attr<'a>>, name: &str) -> Result {

@@ -24,10 +24,10 @@ const SERVICE_ID: usize = attr_size(U8 + ADDRESS + U16);
 
 /// Room that [`service`] takes at most, in bytes.
 pub(super) const SERVICE_SIZE: usize =
-    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 3 * U32 + TRAFFIC);
+    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 6 * U32 + U8 + TRAFFIC);
 
 /// Room that [`dest`] takes at most, in bytes.
-pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 4 * U32 + TRAFFIC);
+pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 6 * U32 + TRAFFIC);
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
@@ -59,7 +59,12 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
     w.u32(main::GENERATION, generation)?;
     w.nest(main::SERVICE, |w| {
         service_id(w, &view.id)?;
-        w.str(service::SCHEDULER, view.scheduler)?;
+        let spec = &view.spec;
+        w.str(service::SCHEDULER, spec.scheduler.as_str())?;
+        w.u32(service::SCHED_FLAGS, spec.flags.bits())?;
+        w.u32(service::MH_SIZE, spec.mh_size)?;
+        w.u32(service::SCHED_EXPIRATION, spec.expiration)?;
+        w.u8(service::ONE_PACKET, u8::from(spec.one_packet))?;
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
         w.u32(service::INACTIVE, view.inactive)?;
@@ -76,6 +81,8 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
         w.u16_be(dest::PORT, view.id.port)?;
         w.u32(dest::MODE, view.spec.mode.number())?;
         w.u32(dest::WEIGHT, view.spec.weight)?;
+        w.u32(dest::UPPER_THRESHOLD, view.spec.thresholds.upper)?;
+        w.u32(dest::LOWER_THRESHOLD, view.spec.thresholds.lower)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
         w.nest(dest::STATS, |w| traffic(w, &view.traffic))

@@ -404,8 +404,25 @@ pub mod service {
     ///
     /// Type: nest of `stats`.
     pub const STATS: u16 = 8;
+    /// Flags of the scheduler, as bits; 1 is sh-fallback or mh-fallback, 2 sh-port or mh-port.
+    ///
+    /// Type: u32, max 7.
+    pub const SCHED_FLAGS: u16 = 9;
+    /// Size of the table of mh, a prime of the list in sched/mod.rs; 4093 unless given.
+    ///
+    /// Type: u32.
+    pub const MH_SIZE: u16 = 10;
+    /// Seconds after which lblc and lblcr forget an unused address, 1 to 2678400 (31 days); 86400
+    /// unless given.
+    ///
+    /// Type: u32.
+    pub const SCHED_EXPIRATION: u16 = 11;
+    /// 1 schedules every packet on its own and keeps no connection; UDP only.
+    ///
+    /// Type: u8, max 1.
+    pub const ONE_PACKET: u16 = 12;
     /// Highest number in use.
-    pub const MAX: u16 = 8;
+    pub const MAX: u16 = 12;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -418,6 +435,10 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Stats),
+        Policy::U32(Range { min: 0, max: 7 }),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 
@@ -453,8 +474,17 @@ pub mod dest {
     ///
     /// Type: nest of `stats`.
     pub const STATS: u16 = 7;
+    /// Connections from which on it takes no more; 0 is no threshold.
+    ///
+    /// Type: u32.
+    pub const UPPER_THRESHOLD: u16 = 8;
+    /// Connections below which it takes more again, at most the upper threshold; 0 is three
+    /// quarters of that.
+    ///
+    /// Type: u32.
+    pub const LOWER_THRESHOLD: u16 = 9;
     /// Highest number in use.
-    pub const MAX: u16 = 7;
+    pub const MAX: u16 = 9;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -466,6 +496,8 @@ pub mod dest {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Stats),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
     ];
 }
 

@@ -16,13 +16,24 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::ADDRESS,
         service::PORT,
         service::SCHEDULER,
+        service::SCHED_FLAGS,
+        service::MH_SIZE,
+        service::SCHED_EXPIRATION,
+        service::ONE_PACKET,
     ],
     &[],
 );
 
 static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
     &dest::POLICY,
-    &[dest::ADDRESS, dest::PORT, dest::MODE, dest::WEIGHT],
+    &[
+        dest::ADDRESS,
+        dest::PORT,
+        dest::MODE,
+        dest::WEIGHT,
+        dest::UPPER_THRESHOLD,
+        dest::LOWER_THRESHOLD,
+    ],
     &[],
 );
 

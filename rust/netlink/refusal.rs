@@ -27,8 +27,10 @@ pub(super) fn spec_errno(error: &SpecError) -> Error {
     match error {
         SpecError::Weight(_)
         | SpecError::Timeout(_)
+        | SpecError::Thresholds { .. }
         | SpecError::LocalPorts(_)
-        | SpecError::ToaKind(_) => ERANGE,
+        | SpecError::ToaKind(_)
+        | SpecError::Expiration(_) => ERANGE,
         SpecError::ModeUnsupported(_) | SpecError::Ipv6(_) => EOPNOTSUPP,
         _ => EINVAL,
     }

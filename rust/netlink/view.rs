@@ -5,6 +5,7 @@
 
 use core::net::IpAddr;
 
+use crate::engine::service::ServiceSpec;
 use crate::engine::spec::{DestId, DestSpec, ServiceId};
 use crate::table::{Dest, Service, Traffic};
 
@@ -12,7 +13,7 @@ use crate::table::{Dest, Service, Traffic};
 #[derive(Clone, Copy)]
 pub(super) struct ServiceView {
     pub(super) id: ServiceId,
-    pub(super) scheduler: &'static str,
+    pub(super) spec: ServiceSpec,
     pub(super) dests: u32,
     pub(super) active: u32,
     pub(super) inactive: u32,
@@ -23,7 +24,7 @@ impl ServiceView {
     pub(super) fn new(service: &Service) -> Self {
         let mut view = Self {
             id: service.id(),
-            scheduler: service.scheduler_name(),
+            spec: service.spec(),
             dests: 0,
             active: 0,
             inactive: 0,

@@ -25,6 +25,7 @@ use crate::{
     engine::{
         change::{Change, ChangeError, SchedulerName},
         sched::{self, Scheduler},
+        service::ServiceSpec,
         spec::{DestId, DestSpec, ServiceId, SpecError},
         tuple,
     },
@@ -56,6 +57,8 @@ pub(crate) struct Config {
 /// A service.
 pub(crate) struct Service {
     id: ServiceId,
+    spec: ServiceSpec,
+    /// That of the settings.
     scheduler: &'static dyn Scheduler,
     dests: KVVec<Member>,
     /// Its own local addresses.
@@ -92,7 +95,7 @@ pub(crate) struct Refused {
 /// How to take back a change.
 enum Undo {
     ServiceAdd,
-    ServiceSet(usize, &'static dyn Scheduler),
+    ServiceSet(usize, ServiceSpec, &'static dyn Scheduler),
     ServiceDel(usize, Service),
     DestAdd(usize),
     DestSet(Arc<Dest>, DestSpec),
@@ -110,9 +113,9 @@ impl Service {
         self.id
     }
 
-    /// Name of its scheduler.
-    pub(crate) fn scheduler_name(&self) -> &'static str {
-        self.scheduler.name()
+    /// Its settings.
+    pub(crate) fn spec(&self) -> ServiceSpec {
+        self.spec
     }
 
     /// Its dests, in the order they were added.
@@ -149,7 +152,7 @@ impl Service {
     fn schedule(&self, default: &Pool) -> Result<Schedule> {
         let dests = self.dests.iter().map(|member| &member.dest);
         let locals = self.locals.or_default(default)?;
-        let schedule = Schedule::new(self.scheduler, dests, locals)?;
+        let schedule = Schedule::new(&self.spec, self.scheduler, dests, locals)?;
         // The configuration mutex is held, so what is published stays the same.
         let guard = kernel::sync::rcu::read_lock();
         let len = self.published.get(Rcu::of(&guard)).map_or(0, Schedule::len);
@@ -416,14 +419,17 @@ impl<'a> ConfigGuard<'a> {
     /// Applies one change to the configuration, but not to what packets see.
     fn step(&mut self, change: &Change) -> Result<Undo, ChangeError> {
         match *change {
-            Change::ServiceAdd { id, scheduler } => self.add_service(id, &scheduler),
-            Change::ServiceSet { id, scheduler } => {
-                let scheduler = scheduler.as_ref().map(scheduler_by_name).transpose()?;
+            Change::ServiceAdd { id, spec } => self.add_service(id, spec),
+            Change::ServiceSet { id, update } => {
                 let (position, service) = self.config.service_mut(&id)?;
-                let old = service.scheduler;
-                service.scheduler = scheduler.unwrap_or(old);
+                let old = service.spec;
+                let new = update.of(&old);
+                new.validate(&id)?;
+                let scheduler = scheduler_by_name(&new.scheduler)?;
+                let undo = Undo::ServiceSet(position, old, service.scheduler);
+                (service.spec, service.scheduler) = (new, scheduler);
                 service.changed = true;
-                Ok(Undo::ServiceSet(position, old))
+                Ok(undo)
             }
             Change::ServiceDel { id } => {
                 let (position, _) = self.config.service_mut(&id)?;
@@ -435,17 +441,13 @@ impl<'a> ConfigGuard<'a> {
             Change::DestSet {
                 service,
                 id,
-                mode,
-                weight,
+                update,
             } => {
                 let (_, place) = self.config.service_mut(&service)?;
                 let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
                 let member = place.dests.get(position).ok_or(ChangeError::NoDest(id))?;
                 let old = member.dest.spec();
-                let new = DestSpec {
-                    mode: mode.unwrap_or(old.mode),
-                    weight: weight.unwrap_or(old.weight),
-                };
+                let new = update.of(&old);
                 new.validate(&id, &service)?;
                 member.dest.set_spec(new);
                 let dest = member.dest.clone();
@@ -475,15 +477,17 @@ impl<'a> ConfigGuard<'a> {
         }
     }
 
-    fn add_service(&mut self, id: ServiceId, name: &SchedulerName) -> Result<Undo, ChangeError> {
+    fn add_service(&mut self, id: ServiceId, spec: ServiceSpec) -> Result<Undo, ChangeError> {
         id.validate()?;
-        let scheduler = scheduler_by_name(name)?;
+        spec.validate(&id)?;
+        let scheduler = scheduler_by_name(&spec.scheduler)?;
         if self.config.find(&id).is_some() {
             return Err(ChangeError::ServiceExists(id));
         }
         let published = Publication::new();
         let service = Service {
             id,
+            spec,
             scheduler,
             dests: KVVec::new(),
             locals: Pool::new(),
@@ -534,9 +538,9 @@ impl<'a> ConfigGuard<'a> {
         let services = &mut self.config.services;
         match step {
             Undo::ServiceAdd => drop(services.pop()),
-            Undo::ServiceSet(position, scheduler) => {
+            Undo::ServiceSet(position, spec, scheduler) => {
                 if let Some(service) = services.get_mut(position) {
-                    service.scheduler = scheduler;
+                    (service.spec, service.scheduler) = (spec, scheduler);
                 }
             }
             // There is room where it was taken from.

@@ -4,7 +4,7 @@
 
 use core::{
     net::{IpAddr, Ipv4Addr},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use kernel::{prelude::*, sync::Arc};
@@ -18,6 +18,7 @@ use crate::{
         proto::State,
         sched::Identity,
         spec::{DestId, DestSpec, Mode, ServiceId},
+        threshold::Thresholds,
     },
     kapi::{
         netdev::Device,
@@ -27,6 +28,15 @@ use crate::{
     },
 };
 
+/// One active connection in [`Dest::counts`].
+const ACTIVE: u64 = 1 << 32;
+
+/// One inactive connection in [`Dest::counts`].
+const INACTIVE: u64 = 1;
+
+/// In [`Dest::overload`]: it is overloaded. The bits above count how often that was looked at.
+const OVERLOADED: u64 = 1;
+
 /// No place in a schedule that follows counts.
 const NOWHERE: u32 = u32::MAX;
 
@@ -35,8 +45,14 @@ const NOWHERE: u32 = u32::MAX;
 pub(crate) struct Dest {
     way: RcuSlot<NextHop>,
     traffic: TrafficCounters,
-    active: AtomicU32,
-    inactive: AtomicU32,
+    /// Active connections in the upper half, inactive ones in the lower: one word, so that a
+    /// connection that goes from one to the other is never missing in their sum.
+    counts: AtomicU64,
+    /// The thresholds published, as a word; 0 is none.
+    limits: AtomicU64,
+    overload: AtomicU64,
+    /// The thresholds set, as a word.
+    thresholds: AtomicU64,
     weight: AtomicU32,
     /// The last weight published that was not 0.
     last_weight: AtomicU32,
@@ -63,8 +79,10 @@ impl Dest {
             Self {
                 way: RcuSlot::empty(),
                 traffic: TrafficCounters::new()?,
-                active: AtomicU32::new(0),
-                inactive: AtomicU32::new(0),
+                counts: AtomicU64::new(0),
+                limits: AtomicU64::new(0),
+                overload: AtomicU64::new(0),
+                thresholds: AtomicU64::new(spec.thresholds.to_word()),
                 weight: AtomicU32::new(spec.weight),
                 last_weight: AtomicU32::new(0),
                 place: AtomicU32::new(NOWHERE),
@@ -94,6 +112,7 @@ impl Dest {
         DestSpec {
             mode: Mode::from_number(self.mode.load(Ordering::Relaxed)).unwrap_or(Mode::Dr),
             weight: self.weight.load(Ordering::Relaxed),
+            thresholds: Thresholds::from_word(self.thresholds.load(Ordering::Relaxed)),
         }
     }
 
@@ -103,6 +122,8 @@ impl Dest {
             self.translated.store(true, Ordering::Relaxed);
         }
         self.weight.store(spec.weight, Ordering::Relaxed);
+        let thresholds = spec.thresholds.to_word();
+        self.thresholds.store(thresholds, Ordering::Relaxed);
     }
 
     /// Whether its packets may be replies that get other addresses.
@@ -112,12 +133,12 @@ impl Dest {
 
     /// Active connections now.
     pub(crate) fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        (self.counts.load(Ordering::Relaxed) >> 32) as u32
     }
 
     /// Inactive connections now.
     pub(crate) fn inactive(&self) -> u32 {
-        self.inactive.load(Ordering::Relaxed)
+        self.counts.load(Ordering::Relaxed) as u32
     }
 
     /// Whether it was removed from its service.
@@ -158,6 +179,44 @@ impl Dest {
         }
     }
 
+    /// Notes that its present thresholds were published, and looks whether it is overloaded.
+    pub(super) fn keep_thresholds(&self) {
+        let thresholds = self.thresholds.load(Ordering::Relaxed);
+        // Before the look at the counts: whoever changes them and does not see the thresholds yet
+        // has changed them before that.
+        if self.limits.swap(thresholds, Ordering::SeqCst) != thresholds {
+            self.weigh(thresholds);
+        }
+    }
+
+    /// Whether it has reached its upper threshold and not come down to the lower since.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.overload.load(Ordering::Relaxed) & OVERLOADED != 0
+    }
+
+    /// Finds out anew whether it is overloaded, after a change of its counts or thresholds.
+    #[cold]
+    fn weigh(&self, limits: u64) {
+        let thresholds = Thresholds::from_word(limits);
+        let mut seen = self.overload.load(Ordering::Acquire);
+        loop {
+            // Of two that change counts, the one whose swap succeeds second has read the first's
+            // word, so it looks at the counts with both changes. The word changes each time, also
+            // where the answer does not.
+            let counts = self.counts.load(Ordering::SeqCst);
+            let total = ((counts >> 32) as u32).saturating_add(counts as u32);
+            let is = thresholds.is_overloaded(seen & OVERLOADED != 0, total);
+            let next = (seen | OVERLOADED).wrapping_add(1) | u64::from(is);
+            let swapped =
+                self.overload
+                    .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire);
+            match swapped {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// Sets where its service's published schedule has it, if that is to be told of its counts.
     pub(super) fn set_place(&self, place: Option<u32>) {
         // Before the schedule looks at the counts: whoever changes one and does not see the new
@@ -168,6 +227,10 @@ impl Dest {
     /// Tells the schedule that the counts have changed.
     #[inline]
     fn counts_changed(&self) {
+        let limits = self.limits.load(Ordering::SeqCst);
+        if limits != 0 {
+            self.weigh(limits);
+        }
         let place = self.place.load(Ordering::SeqCst);
         if place != NOWHERE {
             self.tell(place);
@@ -200,13 +263,13 @@ impl Dest {
     }
 
     /// Counts a connection that was scheduled here.
-    pub(super) fn connection(&self) {
+    pub(crate) fn connection(&self) {
         self.traffic.connection();
     }
 
     /// Counts a connection in `state` that begins.
     pub(super) fn connection_begins(&self, state: State) {
-        self.of(state).fetch_add(1, Ordering::SeqCst);
+        self.counts.fetch_add(one(state), Ordering::SeqCst);
         self.counts_changed();
     }
 
@@ -214,24 +277,16 @@ impl Dest {
     #[inline]
     pub(super) fn connection_moves(&self, from: State, to: State) {
         if from.is_active() != to.is_active() {
-            self.of(from).fetch_sub(1, Ordering::SeqCst);
-            self.of(to).fetch_add(1, Ordering::SeqCst);
+            let change = one(to).wrapping_sub(one(from));
+            self.counts.fetch_add(change, Ordering::SeqCst);
             self.counts_changed();
         }
     }
 
     /// Counts a connection out that was in `state`.
     pub(super) fn connection_ends(&self, state: State) {
-        self.of(state).fetch_sub(1, Ordering::SeqCst);
+        self.counts.fetch_sub(one(state), Ordering::SeqCst);
         self.counts_changed();
-    }
-
-    fn of(&self, state: State) -> &AtomicU32 {
-        if state.is_active() {
-            &self.active
-        } else {
-            &self.inactive
-        }
     }
 
     /// The way to it, if it is known and still good.
@@ -278,5 +333,15 @@ impl Dest {
         if device.is_none_or(|device| way.device() == device) || !way.is_good() {
             self.way.replace(None);
         }
+    }
+}
+
+/// What a connection in `state` is in the word of counts.
+#[inline(always)]
+fn one(state: State) -> u64 {
+    if state.is_active() {
+        ACTIVE
+    } else {
+        INACTIVE
     }
 }

@@ -8,18 +8,15 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{dest::Dest, index::Published};
 use crate::{
-    engine::sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
+    engine::{
+        sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
+        service::ServiceSpec,
+    },
     kapi::{
         random,
         rcu::{Rcu, RcuBox, RcuSlot},
         time,
     },
-};
-
-/// How schedulers are set up: every service has one address.
-const OPTIONS: Options = Options {
-    addresses: 1,
-    ..Options::DEFAULT
 };
 
 /// A service's hold on its schedule.
@@ -66,6 +63,10 @@ pub(super) fn publish(slot: &Published, schedule: KBox<RcuBox<Schedule>>) {
 pub(crate) struct Schedule {
     scheduler: &'static dyn Scheduler,
     options: Options,
+    /// Whether any dest has one.
+    thresholds: bool,
+    /// Whether flows are scheduled packet by packet.
+    one_packet: bool,
     dests: KVVec<Arc<Dest>>,
     weights: KVVec<u32>,
     table: KVVec<u32>,
@@ -74,18 +75,21 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// A snapshot of `dests`, which come in the order they were added, with the local addresses
-    /// that FullNAT uses.
+    /// A snapshot of `dests`, which come in the order they were added, for a service of `spec`,
+    /// whose scheduler is `scheduler`, with the local addresses that FullNAT uses.
     pub(super) fn new<'a>(
+        spec: &ServiceSpec,
         scheduler: &'static dyn Scheduler,
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
         locals: KVVec<Ipv4Addr>,
     ) -> Result<Self> {
-        let (len, options) = (dests.len(), OPTIONS);
+        let (len, options) = (dests.len(), spec.options());
         let needs = scheduler.needs(len, &options);
         let mut new = Self {
             scheduler,
             options,
+            thresholds: false,
+            one_packet: spec.one_packet,
             dests: KVVec::with_capacity(len, GFP_KERNEL)?,
             weights: KVVec::with_capacity(len, GFP_KERNEL)?,
             table: KVVec::from_elem(0, needs.table, GFP_KERNEL)?,
@@ -98,7 +102,9 @@ impl Schedule {
         let mut identities = KVVec::with_capacity(len, GFP_KERNEL)?;
         for dest in dests.rev() {
             new.dests.push(dest.clone(), GFP_KERNEL)?;
-            new.weights.push(dest.spec().weight, GFP_KERNEL)?;
+            let spec = dest.spec();
+            new.weights.push(spec.weight, GFP_KERNEL)?;
+            new.thresholds |= spec.thresholds.upper != 0;
             identities.push(dest.identity(), GFP_KERNEL)?;
         }
         let mut scratch = KVVec::from_elem(0, needs.scratch, GFP_KERNEL)?;
@@ -149,9 +155,11 @@ impl Schedule {
 
     /// Lets the dests tell this snapshot of changes, and looks at them once.
     fn settle(&self) {
-        let follows = self.scheduler.follows_counts();
+        // A dest's counts say whether it is overloaded, which every scheduler has to be told.
+        let follows = self.scheduler.follows_counts() || self.thresholds;
         for (index, dest) in (0u32..).zip(self.dests.iter()) {
             dest.keep_weight();
+            dest.keep_thresholds();
             dest.set_place(follows.then_some(index));
             if follows {
                 self.scheduler.changed(&self.view(), index);
@@ -175,8 +183,13 @@ impl Schedule {
             state: &self.state,
             live: self,
             options: &self.options,
-            thresholds: false,
+            thresholds: self.thresholds,
         }
+    }
+
+    /// Whether every packet is scheduled on its own and no connection is kept.
+    pub(crate) fn is_one_packet(&self) -> bool {
+        self.one_packet
     }
 
     /// The dest for a new flow; none when no dest takes one.
@@ -195,8 +208,9 @@ impl Live for Schedule {
         self.dests.get(index as usize).map_or(0, |d| d.inactive())
     }
 
-    fn is_overloaded(&self, _index: u32) -> bool {
-        false
+    fn is_overloaded(&self, index: u32) -> bool {
+        let dest = self.dests.get(index as usize);
+        dest.is_some_and(|dest| dest.is_overloaded())
     }
 
     fn now(&self) -> u32 {

@@ -3,7 +3,7 @@
 //! A dest on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
-use rvs_engine::spec::{DestId, Mode};
+use rvs_engine::spec::{DestId, DestUpdate, Mode};
 
 use crate::attr::{received, required, Attr};
 use crate::generated::dest;
@@ -18,10 +18,13 @@ pub(crate) fn id_attributes(id: &DestId) -> Vec<Attr> {
 }
 
 /// Attributes of a dest with the settings that are given.
-pub(crate) fn attributes(id: &DestId, mode: Option<Mode>, weight: Option<u32>) -> Vec<Attr> {
+pub(crate) fn attributes(id: &DestId, update: &DestUpdate) -> Vec<Attr> {
     let mut attributes = id_attributes(id);
+    let mode = update.mode;
     attributes.extend(mode.map(|mode| Attr::u32(dest::MODE, mode.number())));
-    attributes.extend(weight.map(|weight| Attr::u32(dest::WEIGHT, weight)));
+    attributes.extend(update.weight.map(|n| Attr::u32(dest::WEIGHT, n)));
+    attributes.extend(update.upper.map(|n| Attr::u32(dest::UPPER_THRESHOLD, n)));
+    attributes.extend(update.lower.map(|n| Attr::u32(dest::LOWER_THRESHOLD, n)));
     attributes
 }
 
@@ -34,6 +37,10 @@ pub struct DestInfo {
     pub mode: Option<Mode>,
     /// Its share of new connections.
     pub weight: Option<u32>,
+    /// Connections from which on it takes no more; 0 is no threshold.
+    pub upper: Option<u32>,
+    /// Connections below which it takes more again.
+    pub lower: Option<u32>,
     /// Active connections.
     pub active: Option<u32>,
     /// Inactive connections.
@@ -49,6 +56,8 @@ impl DestInfo {
             id,
             mode: None,
             weight: None,
+            upper: None,
+            lower: None,
             active: None,
             inactive: None,
             stats: None,
@@ -57,7 +66,13 @@ impl DestInfo {
 
     /// Its attributes, as the kernel sends them.
     pub fn attributes(&self) -> Vec<Attr> {
-        let mut attributes = attributes(&self.id, self.mode, self.weight);
+        let update = DestUpdate {
+            mode: self.mode,
+            weight: self.weight,
+            upper: self.upper,
+            lower: self.lower,
+        };
+        let mut attributes = attributes(&self.id, &update);
         attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
         let stats = self.stats.as_ref();
@@ -69,6 +84,7 @@ impl DestInfo {
 impl Parseable<[u8]> for DestInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
+        let (mut upper, mut lower) = (None, None);
         let (mut active, mut inactive, mut stats) = (None, None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
@@ -77,6 +93,8 @@ impl Parseable<[u8]> for DestInfo {
                 dest::PORT => port = Some(attribute.u16_be("dest port")?),
                 dest::MODE => mode = Some(mode_of(attribute.u32("dest mode")?)?),
                 dest::WEIGHT => weight = Some(attribute.u32("dest weight")?),
+                dest::UPPER_THRESHOLD => upper = Some(attribute.u32("dest upper-threshold")?),
+                dest::LOWER_THRESHOLD => lower = Some(attribute.u32("dest lower-threshold")?),
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
                 dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
@@ -90,6 +108,8 @@ impl Parseable<[u8]> for DestInfo {
             },
             mode,
             weight,
+            upper,
+            lower,
             active,
             inactive,
             stats,

@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 use rvs_engine::change::Change;
-use rvs_engine::spec::{DestId, ServiceId};
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
+use rvs_engine::spec::{DestId, DestUpdate, ServiceId};
+use rvs_engine::threshold::Thresholds;
 
 use crate::attr::Attr;
-use crate::generated::{change, cmd, laddr, main, service, FAMILY_NAME, FAMILY_VERSION};
+use crate::generated::{change, cmd, laddr, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::{dest, service as service_wire, Config};
 
 /// A request.
@@ -187,21 +189,40 @@ const IN_BATCH: Kinds = Kinds {
 
 /// The nests of `change`.
 fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
-    let (id, scheduler, dest) = match change {
-        Change::ServiceAdd { id, scheduler } => (id, Some(scheduler), None),
-        Change::ServiceSet { id, scheduler } => (id, scheduler.as_ref(), None),
-        Change::ServiceDel { id } => (id, None, None),
+    let (id, update, dest) = match change {
+        Change::ServiceAdd { id, spec } => {
+            // What is not told is as it is unless told otherwise.
+            let update = ServiceUpdate {
+                scheduler: Some(spec.scheduler),
+                ..spec.since(&ServiceSpec::new(spec.scheduler))
+            };
+            (id, update, None)
+        }
+        Change::ServiceSet { id, update } => (id, *update, None),
+        Change::ServiceDel { id } => (id, ServiceUpdate::default(), None),
         Change::DestAdd { service, id, spec } => {
-            let dest = dest::attributes(id, Some(spec.mode), Some(spec.weight));
-            (service, None, Some(dest))
+            let Thresholds { upper, lower } = spec.thresholds;
+            let update = DestUpdate {
+                mode: Some(spec.mode),
+                weight: Some(spec.weight),
+                upper: (upper != 0).then_some(upper),
+                lower: (lower != 0).then_some(lower),
+            };
+            let dest = dest::attributes(id, &update);
+            (service, ServiceUpdate::default(), Some(dest))
         }
         Change::DestSet {
             service,
             id,
-            mode,
-            weight,
-        } => (service, None, Some(dest::attributes(id, *mode, *weight))),
-        Change::DestDel { service, id } => (service, None, Some(dest::id_attributes(id))),
+            update,
+        } => {
+            let dest = dest::attributes(id, update);
+            (service, ServiceUpdate::default(), Some(dest))
+        }
+        Change::DestDel { service, id } => {
+            let dest = dest::id_attributes(id);
+            (service, ServiceUpdate::default(), Some(dest))
+        }
         Change::LocalAdd { service, address } | Change::LocalDel { service, address } => {
             let service = service.iter().map(service_wire::id_attributes);
             let nests = service.map(|nest| Attr::nest(kinds.service, nest));
@@ -210,8 +231,7 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
                 .collect();
         }
     };
-    let mut nest = service_wire::id_attributes(id);
-    nest.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name.as_str())));
+    let nest = service_wire::attributes(id, &update);
     let mut attributes = vec![Attr::nest(kinds.service, nest)];
     attributes.extend(dest.map(|dest| Attr::nest(kinds.dest, dest)));
     attributes

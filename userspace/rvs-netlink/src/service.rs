@@ -3,6 +3,7 @@
 //! A service on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::service::{SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{Protocol, ServiceId};
 
 use crate::attr::{received, required, Attr};
@@ -18,6 +19,21 @@ pub(crate) fn id_attributes(id: &ServiceId) -> Vec<Attr> {
     ]
 }
 
+/// Attributes of a service with the settings that are given.
+pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
+    let mut attributes = id_attributes(id);
+    let scheduler = update.scheduler.as_ref();
+    attributes.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name.as_str())));
+    let flags = update.flags;
+    attributes.extend(flags.map(|flags| Attr::u32(service::SCHED_FLAGS, flags.bits())));
+    attributes.extend(update.mh_size.map(|n| Attr::u32(service::MH_SIZE, n)));
+    let expiration = update.expiration;
+    attributes.extend(expiration.map(|n| Attr::u32(service::SCHED_EXPIRATION, n)));
+    let one_packet = update.one_packet;
+    attributes.extend(one_packet.map(|on| Attr::u8(service::ONE_PACKET, on.into())));
+    attributes
+}
+
 /// A service as the kernel tells of it. What a kernel of another version does not tell is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceInfo {
@@ -25,6 +41,14 @@ pub struct ServiceInfo {
     pub id: ServiceId,
     /// Its scheduler.
     pub scheduler: Option<String>,
+    /// Flags of its scheduler.
+    pub flags: Option<SchedulerFlags>,
+    /// Size of the table of `mh`.
+    pub mh_size: Option<u32>,
+    /// Seconds after which `lblc` and `lblcr` forget an address.
+    pub expiration: Option<u32>,
+    /// Whether every packet is scheduled on its own.
+    pub one_packet: Option<bool>,
     /// Number of dests.
     pub dests: Option<u32>,
     /// Active connections of all its dests.
@@ -41,6 +65,10 @@ impl ServiceInfo {
         Self {
             id,
             scheduler: None,
+            flags: None,
+            mh_size: None,
+            expiration: None,
+            one_packet: None,
             dests: None,
             active: None,
             inactive: None,
@@ -50,7 +78,15 @@ impl ServiceInfo {
 
     /// Its attributes, as the kernel sends them.
     pub fn attributes(&self) -> Vec<Attr> {
-        let mut attributes = id_attributes(&self.id);
+        let update = ServiceUpdate {
+            // Names that are too long for one travel below.
+            scheduler: None,
+            flags: self.flags,
+            mh_size: self.mh_size,
+            expiration: self.expiration,
+            one_packet: self.one_packet,
+        };
+        let mut attributes = attributes(&self.id, &update);
         let scheduler = self.scheduler.as_deref();
         attributes.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name)));
         attributes.extend(self.dests.map(|n| Attr::u32(service::DESTS, n)));
@@ -66,7 +102,8 @@ impl Parseable<[u8]> for ServiceInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut protocol, mut address, mut port) = (None, None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
-        let mut stats = None;
+        let (mut flags, mut mh_size, mut expiration) = (None, None, None);
+        let (mut one_packet, mut stats) = (None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -79,6 +116,16 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::DESTS => dests = Some(attribute.u32("service dests")?),
                 service::ACTIVE => active = Some(attribute.u32("service active")?),
                 service::INACTIVE => inactive = Some(attribute.u32("service inactive")?),
+                service::SCHED_FLAGS => {
+                    flags = SchedulerFlags::from_bits(attribute.u32("service sched-flags")?);
+                }
+                service::MH_SIZE => mh_size = Some(attribute.u32("service mh-size")?),
+                service::SCHED_EXPIRATION => {
+                    expiration = Some(attribute.u32("service sched-expiration")?);
+                }
+                service::ONE_PACKET => {
+                    one_packet = Some(attribute.u8("service one-packet")? != 0);
+                }
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
             }
@@ -90,6 +137,10 @@ impl Parseable<[u8]> for ServiceInfo {
                 port: required(port, "service port")?,
             },
             scheduler,
+            flags,
+            mh_size,
+            expiration,
+            one_packet,
             dests,
             active,
             inactive,

@@ -4,7 +4,8 @@
 
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
-use rvs_engine::spec::{DestId, DestSpec, Mode, ServiceId, SpecError, WEIGHT_MAX};
+use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX};
+use rvs_engine::threshold::Thresholds;
 use rvs_netlink::{DestInfo, Request, ServiceInfo};
 use serde::Serialize;
 
@@ -25,8 +26,8 @@ Modes:
       itself; it listens on the service's port (prepare it with: rvsadm rs setup)";
 
 const LIST_HELP: &str = "\
-JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"active\",
-\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
+JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
+\"lower\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
 \"out_bytes\"}}]}; what the module does not tell is null";
 
 /// What to do with dests.
@@ -44,6 +45,12 @@ pub enum Command {
         /// Its share of new connections, 0 to 65535; 0 takes no new ones
         #[arg(long, short, default_value_t = 1)]
         weight: u32,
+        /// Connections from which on it takes no more; 0 is no threshold
+        #[arg(long, short = 'x', value_name = "N", default_value_t = 0)]
+        upper: u32,
+        /// Connections below which it takes more again; 0 is three quarters of the upper
+        #[arg(long, short = 'y', value_name = "N", default_value_t = 0)]
+        lower: u32,
     },
     /// Change a dest; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true))]
@@ -57,6 +64,12 @@ pub enum Command {
         /// Its share of new connections, 0 to 65535; 0 takes no new ones
         #[arg(long, short, group = "setting")]
         weight: Option<u32>,
+        /// Connections from which on it takes no more; 0 is no threshold
+        #[arg(long, short = 'x', value_name = "N", group = "setting")]
+        upper: Option<u32>,
+        /// Connections below which it takes more again; 0 is three quarters of the upper
+        #[arg(long, short = 'y', value_name = "N", group = "setting")]
+        lower: Option<u32>,
     },
     /// Remove a dest; its TCP connections go on unless expire-nodest is on
     #[command(visible_alias = "delete")]
@@ -118,8 +131,18 @@ impl DestList {
 /// Does it.
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        Command::Add { id, mode, weight } => {
-            let spec = DestSpec { mode, weight };
+        Command::Add {
+            id,
+            mode,
+            weight,
+            upper,
+            lower,
+        } => {
+            let spec = DestSpec {
+                mode,
+                weight,
+                thresholds: Thresholds { upper, lower },
+            };
             let what = format!("add dest {} to {}", id.dest, id.service);
             check(&what, spec, &id)?;
             let change = Change::DestAdd {
@@ -129,14 +152,25 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             };
             context.change(&what, &Request::Change(change))
         }
-        Command::Set { id, mode, weight } => {
+        Command::Set {
+            id,
+            mode,
+            weight,
+            upper,
+            lower,
+        } => {
             let what = format!("change dest {} of {}", id.dest, id.service);
-            check_given(&what, mode, weight, &id)?;
+            let update = DestUpdate {
+                mode,
+                weight,
+                upper,
+                lower,
+            };
+            check_given(&what, &update, &id)?;
             let change = Change::DestSet {
                 service: id.service,
                 id: id.dest,
-                mode,
-                weight,
+                update,
             };
             context.change(&what, &Request::Change(change))
         }
@@ -166,17 +200,14 @@ fn check(what: &str, spec: DestSpec, id: &Id) -> Result<(), Failure> {
 }
 
 /// Checks what is given; the rest stays as the kernel has it, and that breaks no rule.
-fn check_given(
-    what: &str,
-    mode: Option<Mode>,
-    weight: Option<u32>,
-    id: &Id,
-) -> Result<(), Failure> {
-    match (mode, weight) {
-        (Some(mode), weight) => {
-            let weight = weight.unwrap_or(1);
-            check(what, DestSpec { mode, weight }, id)
+fn check_given(what: &str, update: &DestUpdate, id: &Id) -> Result<(), Failure> {
+    if let (Some(upper), Some(lower)) = (update.upper, update.lower) {
+        if lower > upper {
+            return Err(Failure::spec(what, SpecError::Thresholds { upper, lower }));
         }
+    }
+    match (update.mode, update.weight) {
+        (Some(mode), weight) => check(what, DestSpec::new(mode, weight.unwrap_or(1)), id),
         (None, Some(weight)) if weight > WEIGHT_MAX => {
             Err(Failure::spec(what, SpecError::Weight(weight)))
         }
@@ -204,6 +235,10 @@ pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
         &["DEST", "MODE"]
     };
     let mut table = Table::new(text, &["WEIGHT", "ACTIVE", "INACTIVE"]);
+    let thresholds = dests.iter().any(|dest| dest.upper.unwrap_or(0) != 0);
+    if thresholds {
+        table.numbers(&["UPPER", "LOWER"]);
+    }
     if stats {
         table.numbers(&TRAFFIC);
     }
@@ -219,6 +254,9 @@ pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
             cell(dest.active),
             cell(dest.inactive),
         ]);
+        if thresholds {
+            cells.extend([cell(dest.upper), cell(dest.lower)]);
+        }
         if stats {
             cells.extend(traffic_cells(dest.stats.as_ref()));
         }
@@ -234,6 +272,8 @@ fn check_complete(dests: &[(ServiceInfo, DestInfo)]) {
         &[
             ("mode", |(_, d)| d.mode.is_some()),
             ("weight", |(_, d)| d.weight.is_some()),
+            ("upper-threshold", |(_, d)| d.upper.is_some()),
+            ("lower-threshold", |(_, d)| d.lower.is_some()),
             ("active", |(_, d)| d.active.is_some()),
             ("inactive", |(_, d)| d.inactive.is_some()),
             ("stats", |(_, d)| d.stats.is_some()),

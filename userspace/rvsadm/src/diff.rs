@@ -5,14 +5,17 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use rvs_engine::change::Change;
-use rvs_engine::spec::{DestId, ServiceId};
-use rvs_netlink::DestInfo;
+use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
+use rvs_engine::spec::{DestId, DestSpec, DestUpdate, ServiceId};
+use rvs_engine::threshold::Thresholds;
+use rvs_netlink::{DestInfo, ServiceInfo};
 use serde::Serialize;
 
 use crate::document::{Document, WantedLocal, WantedService};
 use crate::laddr::pool_name;
 use crate::snapshot::{Running, Snapshot};
+use crate::values;
 
 /// A change and the line of the file that asks for it; removals have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ impl Builder {
     fn add_service(&mut self, wanted: &WantedService) {
         let change = Change::ServiceAdd {
             id: wanted.id,
-            scheduler: wanted.scheduler,
+            spec: wanted.spec,
         };
         self.adds.push(step(change, wanted.line));
         self.plan.services.added += 1;
@@ -104,12 +107,13 @@ impl Builder {
     }
 
     fn change_service(&mut self, wanted: &WantedService, running: &Running) {
-        if running.service.scheduler.as_deref() == Some(wanted.scheduler.as_str()) {
+        let update = service_update(&wanted.spec, &running.service);
+        if update == ServiceUpdate::default() {
             self.plan.services.unchanged += 1;
         } else {
             let change = Change::ServiceSet {
                 id: wanted.id,
-                scheduler: Some(wanted.scheduler),
+                update,
             };
             self.sets.push(step(change, wanted.line));
             self.plan.services.changed += 1;
@@ -144,15 +148,16 @@ impl Builder {
                     self.adds.push(step(change, dest.line));
                     self.plan.dests.added += 1;
                 }
-                Some(has) if has.mode == Some(spec.mode) && has.weight == Some(spec.weight) => {
-                    self.plan.dests.unchanged += 1;
-                }
                 Some(has) => {
+                    let update = dest_update(&spec, has);
+                    if update == DestUpdate::default() {
+                        self.plan.dests.unchanged += 1;
+                        continue;
+                    }
                     let change = Change::DestSet {
                         service,
                         id,
-                        mode: (has.mode != Some(spec.mode)).then_some(spec.mode),
-                        weight: (has.weight != Some(spec.weight)).then_some(spec.weight),
+                        update,
                     };
                     self.sets.push(step(change, dest.line));
                     self.plan.dests.changed += 1;
@@ -203,34 +208,102 @@ fn step(change: Change, line: usize) -> Step {
     Step { change, line }
 }
 
+/// What makes `has` a service of those settings.
+fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
+    let scheduler = has.scheduler.as_deref().and_then(SchedulerName::new);
+    ServiceUpdate {
+        scheduler: differs(wanted.scheduler, scheduler),
+        flags: differs(wanted.flags, has.flags),
+        mh_size: differs(wanted.mh_size, has.mh_size),
+        expiration: differs(wanted.expiration, has.expiration),
+        one_packet: differs(wanted.one_packet, has.one_packet),
+    }
+}
+
+/// What makes `has` a dest of those settings.
+fn dest_update(wanted: &DestSpec, has: &DestInfo) -> DestUpdate {
+    let Thresholds { upper, lower } = wanted.thresholds;
+    DestUpdate {
+        mode: differs(wanted.mode, has.mode),
+        weight: differs(wanted.weight, has.weight),
+        upper: differs(upper, has.upper),
+        lower: differs(lower, has.lower),
+    }
+}
+
+fn differs<T: PartialEq>(wanted: T, has: Option<T>) -> Option<T> {
+    (has.as_ref() != Some(&wanted)).then_some(wanted)
+}
+
+/// A service's settings in words.
+fn service_words(update: &ServiceUpdate) -> String {
+    let mut words = String::new();
+    if let Some(name) = &update.scheduler {
+        words = format!("{words} scheduler {}", name.as_str());
+    }
+    if let Some(flags) = update.flags {
+        let scheduler = update.scheduler.as_ref().map_or("", SchedulerName::as_str);
+        let names = match values::flag_names(scheduler, flags) {
+            names if names.is_empty() => "none".to_owned(),
+            names => names.join(","),
+        };
+        words = format!("{words} sched-flags {names}");
+    }
+    if let Some(size) = update.mh_size {
+        words = format!("{words} mh-size {size}");
+    }
+    if let Some(seconds) = update.expiration {
+        words = format!("{words} sched-expiration {seconds}");
+    }
+    if let Some(on) = update.one_packet {
+        words = format!("{words} ops {}", if on { "on" } else { "off" });
+    }
+    words
+}
+
+/// A dest's settings in words.
+fn dest_words(update: &DestUpdate) -> String {
+    let mode = update.mode.map(|mode| format!(" mode {}", mode.name()));
+    let numbers = [
+        ("weight", update.weight),
+        ("upper", update.upper),
+        ("lower", update.lower),
+    ];
+    let numbers = numbers
+        .into_iter()
+        .filter_map(|(name, n)| n.map(|n| format!(" {name} {n}")));
+    mode.into_iter().chain(numbers).collect()
+}
+
 /// The change in words: "add dest 192.0.2.1:80 to tcp/…".
 pub fn describe(change: &Change) -> String {
     match change {
-        Change::ServiceAdd { id, scheduler } => {
-            format!("add service {id} scheduler {}", scheduler.as_str())
+        Change::ServiceAdd { id, spec } => {
+            let update = ServiceUpdate {
+                scheduler: Some(spec.scheduler),
+                ..spec.since(&ServiceSpec::new(spec.scheduler))
+            };
+            format!("add service {id}{}", service_words(&update))
         }
-        Change::ServiceSet { id, scheduler } => match scheduler {
-            Some(name) => format!("change service {id} scheduler {}", name.as_str()),
-            None => format!("change service {id}"),
-        },
+        Change::ServiceSet { id, update } => {
+            format!("change service {id}{}", service_words(update))
+        }
         Change::ServiceDel { id } => format!("remove service {id}"),
         Change::DestAdd { service, id, spec } => {
-            let mode = spec.mode.name();
-            format!(
-                "add dest {id} to {service} mode {mode} weight {}",
-                spec.weight
-            )
+            let Thresholds { upper, lower } = spec.thresholds;
+            let update = DestUpdate {
+                mode: Some(spec.mode),
+                weight: Some(spec.weight),
+                upper: (upper != 0).then_some(upper),
+                lower: (lower != 0).then_some(lower),
+            };
+            format!("add dest {id} to {service}{}", dest_words(&update))
         }
         Change::DestSet {
             service,
             id,
-            mode,
-            weight,
-        } => {
-            let mode = mode.map_or(String::new(), |mode| format!(" mode {}", mode.name()));
-            let weight = weight.map_or(String::new(), |weight| format!(" weight {weight}"));
-            format!("change dest {id} of {service}{mode}{weight}")
-        }
+            update,
+        } => format!("change dest {id} of {service}{}", dest_words(update)),
         Change::DestDel { service, id } => format!("remove dest {id} of {service}"),
         Change::LocalAdd { service, address } => {
             format!("add local address {address} to {}", pool_name(*service))

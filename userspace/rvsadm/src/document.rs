@@ -5,11 +5,12 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use rvs_engine::change::SchedulerName;
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestSpec, ServiceId};
 use rvs_netlink::Config;
 
 use crate::failure::BrokenLine;
+use crate::hints;
 use crate::laddr::pool_name;
 use crate::lines::{self, Line};
 use crate::ports::Ports;
@@ -21,8 +22,8 @@ pub struct WantedService {
     pub line: usize,
     /// Its id.
     pub id: ServiceId,
-    /// Its scheduler.
-    pub scheduler: SchedulerName,
+    /// Its settings.
+    pub spec: ServiceSpec,
     /// Its dests, in the file's order.
     pub dests: Vec<WantedDest>,
     /// Its local addresses, in the file's order.
@@ -108,7 +109,8 @@ impl Parser {
     fn line(&mut self, number: usize, text: &str, ports: &Ports) {
         match lines::parse(text, ports) {
             Ok(Line::Nothing) => {}
-            Ok(Line::Service(id, scheduler)) => self.service(number, id, scheduler),
+            Ok(Line::Service(id, spec)) => self.service(number, id, spec),
+            Ok(Line::More(id, update)) => self.more(number, id, &update),
             Ok(Line::Dest(service, id, spec)) => self.dest(number, service, id, spec),
             Ok(Line::Local(service, address)) => self.local(number, service, address),
             Ok(Line::Settings(settings)) => self.settings(number, settings),
@@ -131,7 +133,7 @@ impl Parser {
         });
     }
 
-    fn service(&mut self, line: usize, id: ServiceId, scheduler: SchedulerName) {
+    fn service(&mut self, line: usize, id: ServiceId, spec: ServiceSpec) {
         let services = &mut self.document.services;
         let first = self.services.get(&id).and_then(|at| services.get(*at));
         if let Some(first) = first {
@@ -142,10 +144,28 @@ impl Parser {
         services.push(WantedService {
             line,
             id,
-            scheduler,
+            spec,
             dests: Vec::new(),
             locals: Vec::new(),
         });
+    }
+
+    /// More settings of a service.
+    fn more(&mut self, line: usize, id: ServiceId, update: &ServiceUpdate) {
+        if self.broken_services.contains(&id) {
+            return;
+        }
+        let services = &mut self.document.services;
+        let service = self.services.get(&id).and_then(|at| services.get_mut(*at));
+        let Some(service) = service else {
+            let reason = format!("no line above adds the service {id}");
+            let hint = "the -A line of a service comes before its other lines";
+            return self.broken(line, reason, hint);
+        };
+        service.spec = update.of(&service.spec);
+        if let Err(error) = service.spec.validate(&id) {
+            self.broken(line, error.to_string(), &hints::of_spec(&error));
+        }
     }
 
     fn dest(&mut self, line: usize, service: ServiceId, id: DestId, spec: DestSpec) {

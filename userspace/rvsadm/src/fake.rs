@@ -4,8 +4,9 @@
 
 use std::net::IpAddr;
 
-use rvs_engine::change::{Blame as Part, Change, ChangeError, SchedulerName};
+use rvs_engine::change::{Blame as Part, Change, ChangeError};
 use rvs_engine::sched;
+use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::{validate_local, DestId, DestSpec, ServiceId};
 use rvs_netlink::{
     Blame, Config, Connection, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo,
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, PartialEq)]
 pub struct FakeService {
     pub id: ServiceId,
-    pub scheduler: SchedulerName,
+    pub spec: ServiceSpec,
     pub dests: Vec<(DestId, DestSpec)>,
     pub locals: Vec<IpAddr>,
 }
@@ -85,28 +86,29 @@ impl FakeKernel {
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), ChangeError> {
-        let known = |name: SchedulerName| match sched::by_name(name.as_str()) {
-            Some(_) => Ok(name),
-            None => Err(ChangeError::NoScheduler(name)),
+        let known = |spec: ServiceSpec| match sched::by_name(spec.scheduler.as_str()) {
+            Some(_) => Ok(spec),
+            None => Err(ChangeError::NoScheduler(spec.scheduler)),
         };
         match *change {
-            Change::ServiceAdd { id, scheduler } => {
+            Change::ServiceAdd { id, spec } => {
                 id.validate()?;
+                spec.validate(&id)?;
                 if self.find(&id).is_ok() {
                     return Err(ChangeError::ServiceExists(id));
                 }
                 self.services.push(FakeService {
                     id,
-                    scheduler: known(scheduler)?,
+                    spec: known(spec)?,
                     dests: Vec::new(),
                     locals: Vec::new(),
                 });
             }
-            Change::ServiceSet { id, scheduler } => {
+            Change::ServiceSet { id, update } => {
                 let service = self.find(&id)?;
-                if let Some(scheduler) = scheduler {
-                    service.scheduler = known(scheduler)?;
-                }
+                let spec = update.of(&service.spec);
+                spec.validate(&id)?;
+                service.spec = known(spec)?;
             }
             Change::ServiceDel { id } => {
                 self.find(&id)?;
@@ -126,16 +128,12 @@ impl FakeKernel {
             Change::DestSet {
                 service,
                 id,
-                mode,
-                weight,
+                update,
             } => {
                 let of = self.find(&service)?;
                 let dest = of.dests.iter_mut().find(|(other, _)| *other == id);
                 let (_, spec) = dest.ok_or(ChangeError::NoDest(id))?;
-                let new = DestSpec {
-                    mode: mode.unwrap_or(spec.mode),
-                    weight: weight.unwrap_or(spec.weight),
-                };
+                let new = update.of(spec);
                 new.validate(&id, &service)?;
                 *spec = new;
             }
@@ -199,7 +197,11 @@ impl FakeKernel {
         Reply {
             generation: Some(self.generation),
             service: Some(ServiceInfo {
-                scheduler: Some(service.scheduler.as_str().to_owned()),
+                scheduler: Some(service.spec.scheduler.as_str().to_owned()),
+                flags: Some(service.spec.flags),
+                mh_size: Some(service.spec.mh_size),
+                expiration: Some(service.spec.expiration),
+                one_packet: Some(service.spec.one_packet),
                 dests: u32::try_from(service.dests.len()).ok(),
                 active: Some(0),
                 inactive: Some(0),
@@ -220,6 +222,8 @@ impl FakeKernel {
             dest: Some(DestInfo {
                 mode: Some(spec.mode),
                 weight: Some(spec.weight),
+                upper: Some(spec.thresholds.upper),
+                lower: Some(spec.thresholds.lower),
                 active: Some(0),
                 inactive: Some(0),
                 stats: Some(Stats::default()),

@@ -56,7 +56,19 @@ pub fn of_spec(error: &SpecError) -> String {
         }
         SpecError::ToaKind(_) => "254 is the default and what most receivers expect".to_owned(),
         SpecError::LocalPorts(_) => "for example 5000-65535, which is the default".to_owned(),
-        SpecError::Timeout(_) => "a timeout is 1 second to 31 days, in seconds".to_owned(),
+        SpecError::Thresholds { .. } => {
+            "a dest that has the upper threshold of connections takes more when it has fewer than \
+             the lower"
+                .to_owned()
+        }
+        SpecError::MhSize(_) => {
+            let sizes = sched::MH_SIZES.map(|size| size.to_string());
+            format!("the sizes are {}", sizes.join(", "))
+        }
+        SpecError::OnePacket(_) => "a TCP connection needs its packets at one dest".to_owned(),
+        SpecError::Expiration(_) | SpecError::Timeout(_) => {
+            "a timeout is 1 second to 31 days, in seconds".to_owned()
+        }
     }
 }
 

@@ -9,9 +9,11 @@ mod options;
 
 use std::net::IpAddr;
 
-use rvs_engine::change::{ChangeError, SchedulerName};
+use rvs_engine::change::ChangeError;
 use rvs_engine::sched;
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::threshold::Thresholds;
 use rvs_netlink::Config;
 
 use crate::config::{self, LineError};
@@ -26,6 +28,8 @@ const SETTINGS: &str = "#rvsadm config ";
 
 /// What the line of a local address for all services starts with.
 const DEFAULT_LOCAL: &str = "#rvsadm laddr ";
+/// What a line starts with that has settings of a service for which ipvsadm has no options.
+const SERVICE: &str = "#rvsadm service ";
 
 /// The scheduler of a service line without `-s`, as `ipvsadm(8)` documents.
 const IPVSADM_SCHEDULER: &str = "wlc";
@@ -36,7 +40,9 @@ pub enum Line {
     /// Blank, or a comment.
     Nothing,
     /// A service.
-    Service(ServiceId, SchedulerName),
+    Service(ServiceId, ServiceSpec),
+    /// More settings of a service that a line above adds.
+    More(ServiceId, ServiceUpdate),
     /// A dest of a service.
     Dest(ServiceId, DestId, DestSpec),
     /// A local address of a service, or for all that have none.
@@ -70,9 +76,29 @@ impl Problem {
     }
 }
 
-/// The line of a service.
-pub fn service_line(id: &ServiceId, scheduler: &str) -> String {
-    format!("-A {} -s {scheduler}", service_option(id))
+/// The line of a service, and another where ipvsadm has no options for some settings.
+pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
+    let scheduler = spec.scheduler.as_str();
+    let mut line = format!("-A {} -s {scheduler}", service_option(id));
+    let flags = values::flag_names(scheduler, spec.flags);
+    if !flags.is_empty() {
+        line = format!("{line} -b {}", flags.join(","));
+    }
+    if spec.one_packet {
+        line.push_str(" -o");
+    }
+    let since = spec.since(&ServiceSpec::new(spec.scheduler));
+    let mut more = String::new();
+    if let Some(size) = since.mh_size {
+        more = format!("{more} --mh-size {size}");
+    }
+    if let Some(seconds) = since.expiration {
+        more = format!("{more} --sched-expiration {seconds}");
+    }
+    if more.is_empty() {
+        return vec![line];
+    }
+    vec![line, format!("{SERVICE}{id}{more}")]
 }
 
 /// The line of a dest; `None` for what ipvsadm's lines cannot say.
@@ -86,7 +112,12 @@ pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> Option<St
         Mode::Local => return None,
     };
     let service = service_option(service);
-    Some(format!("-a {service} -r {id} {flag} -w {}", spec.weight))
+    let mut line = format!("-a {service} -r {id} {flag} -w {}", spec.weight);
+    let Thresholds { upper, lower } = spec.thresholds;
+    if upper != 0 {
+        line = format!("{line} -x {upper} -y {lower}");
+    }
+    Some(line)
 }
 
 /// The line of a service's local address, as the ipvsadm of DPVS saves it.
@@ -125,6 +156,9 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     if let Some(address) = line.strip_prefix(DEFAULT_LOCAL) {
         return Ok(Line::Local(None, local_address(address.trim())?));
     }
+    if let Some(more) = line.strip_prefix(SERVICE) {
+        return parse_more(more);
+    }
     // No value has a # in it.
     let code = line.split('#').next().unwrap_or_default();
     let words: Vec<&str> = code.split_whitespace().collect();
@@ -150,6 +184,36 @@ fn parse_settings(text: &str) -> Result<Line, Problem> {
         Err(LineError::Spec(error)) => Err(Problem::of_spec(error)),
         Err(LineError::Usage(reason)) => Err(Problem::new(reason, "see: rvsadm config set --help")),
     }
+}
+
+/// Reads settings of a service for which ipvsadm has no options.
+fn parse_more(text: &str) -> Result<Line, Problem> {
+    let problem = |reason: String| {
+        Problem::new(
+            reason,
+            "it is: #rvsadm service SERVICE [--mh-size N] [--sched-expiration SECONDS]",
+        )
+    };
+    let mut words = text.split_whitespace();
+    let service = words.next().unwrap_or_default();
+    let id = values::service_id(service).map_err(problem)?;
+    let mut update = ServiceUpdate::default();
+    while let Some(option) = words.next() {
+        let place = match option {
+            "--mh-size" => &mut update.mh_size,
+            "--sched-expiration" => &mut update.expiration,
+            _ => return Err(problem(format!("{option:?} is not an option of that line"))),
+        };
+        let value = words.next().unwrap_or_default();
+        let number = value.parse().map_err(|_| {
+            let reason = format!("{option} takes a number, not {value:?}");
+            problem(reason)
+        })?;
+        if place.replace(number).is_some() {
+            return Err(problem(format!("{option} is there twice")));
+        }
+    }
+    Ok(Line::More(id, update))
 }
 
 impl Options<'_> {
@@ -200,11 +264,23 @@ impl Options<'_> {
             let reason = ChangeError::NoScheduler(scheduler).to_string();
             return Err(Problem::new(reason, &hints::schedulers()));
         }
-        Ok(Line::Service(id, scheduler))
+        let flags = self.flags.map_or(Ok(Default::default()), values::flags);
+        let flags = flags.map_err(|reason| {
+            let hint = "-b takes the flags of the scheduler with commas between";
+            Problem::new(format!("-b: {reason}"), hint)
+        })?;
+        let spec = ServiceSpec {
+            flags,
+            one_packet: self.one_packet,
+            ..ServiceSpec::new(scheduler)
+        };
+        spec.validate(&id).map_err(Problem::of_spec)?;
+        Ok(Line::Service(id, spec))
     }
 
     fn has_dest_options(&self) -> bool {
-        self.real_server.is_some() || self.mode.is_some() || self.weight.is_some()
+        let thresholds = self.upper.is_some() || self.lower.is_some();
+        self.real_server.is_some() || self.mode.is_some() || self.weight.is_some() || thresholds
     }
 
     /// Refuses a local address on the line of something else.
@@ -220,7 +296,8 @@ impl Options<'_> {
 
     fn local_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
-        if self.has_dest_options() || self.scheduler.is_some() {
+        let of_service = self.scheduler.is_some() || self.flags.is_some() || self.one_packet;
+        if self.has_dest_options() || of_service {
             return Err(Problem::new(
                 "-P adds a local address, and the line has options of a service or dest",
                 "it is -P -t ADDRESS:PORT -z LOCAL-ADDRESS",
@@ -235,6 +312,12 @@ impl Options<'_> {
     fn dest_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
         self.refuse_local()?;
+        if self.one_packet {
+            return Err(Problem::new(
+                "-a adds a dest, and the line has one-packet scheduling (-o)",
+                "that belongs to the service's line, which starts with -A",
+            ));
+        }
         if self.scheduler.is_some() {
             return Err(Problem::new(
                 "-a adds a dest, and the line has a scheduler (-s)",
@@ -253,14 +336,32 @@ impl Options<'_> {
             // As ipvsadm has it.
             port: port.unwrap_or(service.port),
         };
-        let mode = self.mode.unwrap_or(Mode::Dr);
-        let weight = match self.weight {
-            None => 1,
-            Some(text) => text.parse().map_err(|_| {
-                Problem::new(format!("weight {text:?} is not a number"), "0 to 65535")
-            })?,
+        let mode = match (self.mode, self.flags) {
+            (mode, None) => mode.unwrap_or(Mode::Dr),
+            (None, Some("")) => Mode::FullNat,
+            (None, Some(flags)) => {
+                return Err(Problem::new(
+                    format!("-b is FullNAT here, and {flags:?} follows it"),
+                    "flags of a scheduler belong to the service's line, which starts with -A",
+                ))
+            }
+            (Some(_), Some(_)) => return Err(unsupported("-b", "a second mode")),
         };
-        let spec = DestSpec { mode, weight };
+        let number = |name: &str, text: Option<&str>, otherwise, hint: &str| {
+            text.map_or(Ok(otherwise), |text| {
+                let reason = format!("{name} {text:?} is not a number");
+                text.parse().map_err(|_| Problem::new(reason, hint))
+            })
+        };
+        let connections = "a number of connections; 0 is no threshold";
+        let spec = DestSpec {
+            mode,
+            weight: number("weight", self.weight, 1, "0 to 65535")?,
+            thresholds: Thresholds {
+                upper: number("upper threshold", self.upper, 0, connections)?,
+                lower: number("lower threshold", self.lower, 0, connections)?,
+            },
+        };
         spec.validate(&id, &service).map_err(Problem::of_spec)?;
         Ok(Line::Dest(service, id, spec))
     }

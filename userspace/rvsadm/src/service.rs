@@ -4,6 +4,7 @@
 
 use clap::{Args, Subcommand};
 use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Request, ServiceInfo};
 use serde::Serialize;
@@ -20,15 +21,22 @@ use crate::views::{ServiceView, ServiceWithDests};
 const ADD_HELP: &str = "\
 Example:
   rvsadm service add tcp/203.0.113.10:443 --scheduler rr
+  rvsadm service add tcp/203.0.113.10:443 -s mh --sched-flags mh-fallback,mh-port
+  rvsadm service add udp/203.0.113.10:53 -s rr --ops
 
 Schedulers:
-  rr   round robin: the dests in turn
-  wrr  weighted round robin: in turn, as often as their weights say";
+  rr, wrr          the dests in turn; as often as their weights say
+  lc, wlc          the fewest connections; relative to the weights
+  sed, nq          the shortest expected delay; an idle dest first
+  lblc, lblcr      by destination address, as long as that dest is not too busy
+  dh, sh, mh       by hash of the destination, of the source; Maglev hashing of the source
+  fo, ovf          the highest weight; the highest that is not overflowing
+  twos             the less loaded of two that are drawn by weight";
 
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
-\"dests\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",
-\"in_bytes\",\"out_bytes\"}}]}; what the module does not tell is null";
+\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"dests\",\"active\",\"inactive\",
+\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"}}]}; what the module does not tell is null";
 
 const SHOW_HELP: &str = "\
 JSON: {\"service\":{…},\"dests\":[{…}]}, each as in the lists";
@@ -45,15 +53,23 @@ pub enum Command {
         /// How dests are chosen for new connections
         #[arg(long, short, default_value = "wrr", value_parser = values::scheduler)]
         scheduler: SchedulerName,
+        /// The rest
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Change a service; its connections go on
+    #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
+        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet"]))]
     Set {
         /// The service
         #[command(flatten)]
         id: Id,
         /// How dests are chosen for new connections
         #[arg(long, short, value_parser = values::scheduler)]
-        scheduler: SchedulerName,
+        scheduler: Option<SchedulerName>,
+        /// The rest
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Remove a service with its dests
     #[command(visible_alias = "delete")]
@@ -80,6 +96,38 @@ pub enum Command {
     Flush,
 }
 
+/// Settings besides the scheduler.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Settings {
+    /// Flags of the scheduler, as ipvsadm has them: sh-fallback, sh-port, mh-fallback, mh-port,
+    /// flag-1, flag-2, flag-3, with commas between; none for none
+    #[arg(long = "sched-flags", short = 'b', value_name = "FLAGS", value_parser = values::flags)]
+    flags: Option<SchedulerFlags>,
+    /// Size of mh's table, a prime: 251, 509, … 4093 (default), … 65521, 65537, 131071
+    #[arg(long, value_name = "N")]
+    mh_size: Option<u32>,
+    /// Seconds after which lblc and lblcr forget an unused address (default 86400)
+    #[arg(long = "sched-expiration", value_name = "SECONDS")]
+    expiration: Option<u32>,
+    /// Schedule every packet on its own and keep no connections (--ops=off: no longer); UDP only
+    #[arg(long = "ops", short = 'o', value_name = "SWITCH", num_args = 0..=1, require_equals = true,
+        default_missing_value = "on", value_parser = values::switch)]
+    one_packet: Option<bool>,
+}
+
+impl Settings {
+    fn update(self, scheduler: Option<SchedulerName>) -> ServiceUpdate {
+        ServiceUpdate {
+            scheduler,
+            flags: self.flags,
+            mh_size: self.mh_size,
+            expiration: self.expiration,
+            one_packet: self.one_packet,
+        }
+    }
+}
+
 /// The argument that names a service.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Id {
@@ -98,20 +146,33 @@ struct ServiceList {
 /// Does it.
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        Command::Add { id, scheduler } => {
+        Command::Add {
+            id,
+            scheduler,
+            settings,
+        } => {
             let id = id.service;
             let what = format!("add service {id}");
             id.validate()
                 .map_err(|error| Failure::spec(what.as_str(), error))?;
-            let change = Change::ServiceAdd { id, scheduler };
+            let spec = settings.update(None).of(&ServiceSpec::new(scheduler));
+            spec.validate(&id)
+                .map_err(|error| Failure::spec(what.as_str(), error))?;
+            let change = Change::ServiceAdd { id, spec };
             context.change(&what, &Request::Change(change))
         }
-        Command::Set { id, scheduler } => {
+        Command::Set {
+            id,
+            scheduler,
+            settings,
+        } => {
+            let update = settings.update(scheduler);
             let change = Change::ServiceSet {
                 id: id.service,
-                scheduler: Some(scheduler),
+                update,
             };
             let what = format!("change service {}", id.service);
+            check_given(&what, &update, &id.service)?;
             context.change(&what, &Request::Change(change))
         }
         Command::Del { id } => {
@@ -123,6 +184,14 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
         Command::List { stats } => list(stats, context),
         Command::Show { id } => show(id.service, context),
     }
+}
+
+/// Checks what is given; the rest stays as the kernel has it, and that breaks no rule.
+fn check_given(what: &str, update: &ServiceUpdate, id: &ServiceId) -> Result<(), Failure> {
+    let any = values::scheduler("rr").map_err(|reason| Failure::new(what, reason, None))?;
+    let spec = update.of(&ServiceSpec::new(any));
+    spec.validate(id)
+        .map_err(|error| Failure::spec(what, error))
 }
 
 fn list(stats: bool, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -163,7 +232,10 @@ fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 fn table(services: &[ServiceView], stats: bool) -> Table {
-    let mut table = Table::new(&["SERVICE", "SCHEDULER"], &["DESTS", "ACTIVE", "INACTIVE"]);
+    let mut table = Table::new(
+        &["SERVICE", "SCHEDULER", "OPTIONS"],
+        &["DESTS", "ACTIVE", "INACTIVE"],
+    );
     if stats {
         table.numbers(&TRAFFIC);
     }
@@ -171,6 +243,7 @@ fn table(services: &[ServiceView], stats: bool) -> Table {
         let mut cells = vec![
             service.id.clone(),
             cell(service.scheduler.as_ref()),
+            service.options(),
             cell(service.dests),
             cell(service.active),
             cell(service.inactive),
@@ -189,6 +262,7 @@ fn check_complete(services: &[ServiceInfo]) {
         services,
         &[
             ("scheduler", |s| s.scheduler.is_some()),
+            ("sched-flags", |s| s.flags.is_some()),
             ("dests", |s| s.dests.is_some()),
             ("active", |s| s.active.is_some()),
             ("inactive", |s| s.inactive.is_some()),

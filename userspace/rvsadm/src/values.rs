@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
 use rvs_engine::prefix::Prefix;
+use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
 
 use crate::endpoint;
@@ -38,6 +39,49 @@ pub fn dest_id(text: &str) -> Result<DestId, String> {
 pub fn scheduler(text: &str) -> Result<SchedulerName, String> {
     let name = SchedulerName::new(text).filter(|_| !text.is_empty());
     name.ok_or_else(|| format!("the name of a scheduler has 1 to {SCHEDULER_NAME_MAX} letters"))
+}
+
+/// Names of flags, as ipvsadm has them.
+const FLAGS: [(&str, SchedulerFlags); 7] = [
+    ("sh-fallback", SchedulerFlags::FALLBACK),
+    ("sh-port", SchedulerFlags::PORT),
+    ("mh-fallback", SchedulerFlags::FALLBACK),
+    ("mh-port", SchedulerFlags::PORT),
+    ("flag-1", SchedulerFlags::FALLBACK),
+    ("flag-2", SchedulerFlags::PORT),
+    ("flag-3", SchedulerFlags::THIRD),
+];
+
+/// Reads flags of a scheduler with commas between, or `none`.
+pub fn flags(text: &str) -> Result<SchedulerFlags, String> {
+    if text == "none" {
+        return Ok(SchedulerFlags::NONE);
+    }
+    let mut flags = SchedulerFlags::NONE;
+    for word in text.split(',') {
+        let known = FLAGS.iter().find(|(name, _)| *name == word);
+        let (_, flag) = known.ok_or_else(|| {
+            let names: Vec<_> = FLAGS.iter().map(|(name, _)| *name).collect();
+            format!(
+                "{word:?} is no flag of a scheduler; there are {}",
+                names.join(", ")
+            )
+        })?;
+        flags = flags.with(*flag);
+    }
+    Ok(flags)
+}
+
+/// Names of a scheduler's flags, those of its own where it has them.
+pub fn flag_names(scheduler: &str, flags: SchedulerFlags) -> Vec<&'static str> {
+    let names = match scheduler {
+        "sh" => ["sh-fallback", "sh-port", "flag-3"],
+        "mh" => ["mh-fallback", "mh-port", "flag-3"],
+        _ => ["flag-1", "flag-2", "flag-3"],
+    };
+    let known = FLAGS.iter().filter(|(name, _)| names.contains(name));
+    let set = known.filter(|(_, flag)| flags.has(*flag));
+    set.map(|(name, _)| *name).collect()
 }
 
 /// All modes, also those that this version does not forward with.
@@ -92,6 +136,20 @@ mod tests {
         assert!(scheduler("").is_err());
         assert!(scheduler("sixteen-letters-").is_err());
         assert!(mode("direct").unwrap_err().contains("dr, nat, tun"));
+    }
+
+    #[test]
+    fn flags_have_the_names_of_their_scheduler() {
+        for (text, scheduler, names) in [
+            ("sh-port,sh-fallback", "sh", vec!["sh-fallback", "sh-port"]),
+            ("flag-1,flag-3", "mh", vec!["mh-fallback", "flag-3"]),
+            ("mh-port", "rr", vec!["flag-2"]),
+            ("none", "sh", vec![]),
+        ] {
+            assert_eq!(flag_names(scheduler, flags(text).unwrap()), names, "{text}");
+        }
+        assert!(flags("sh-ports").unwrap_err().contains("\"sh-ports\""));
+        assert!(flags("").is_err());
     }
 
     proptest! {

@@ -4,9 +4,12 @@
 
 use std::net::IpAddr;
 
+use rvs_engine::sched::Options;
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
+
+use crate::values;
 
 /// Numbers with names, in order; `in-packets` is `in_packets` in JSON.
 #[derive(Clone, Debug)]
@@ -39,6 +42,10 @@ pub struct ServiceView {
     pub address: String,
     pub port: u16,
     pub scheduler: Option<String>,
+    pub flags: Option<Vec<&'static str>>,
+    pub mh_size: Option<u32>,
+    pub expiration: Option<u32>,
+    pub one_packet: Option<bool>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
@@ -53,11 +60,39 @@ impl From<&ServiceInfo> for ServiceView {
             address: service.id.address.to_string(),
             port: service.id.port,
             scheduler: service.scheduler.clone(),
+            flags: service.flags.map(|flags| {
+                let scheduler = service.scheduler.as_deref().unwrap_or_default();
+                values::flag_names(scheduler, flags)
+            }),
+            mh_size: service.mh_size,
+            expiration: service.expiration,
+            one_packet: service.one_packet,
             dests: service.dests,
             active: service.active,
             inactive: service.inactive,
             stats: service.stats.as_ref().map(Numbers::from),
         }
+    }
+}
+
+impl ServiceView {
+    /// What of its settings is not as it is unless told otherwise, as `service add` takes it; `-`
+    /// for nothing.
+    pub fn options(&self) -> String {
+        let mut options: Vec<String> = Vec::new();
+        options.extend(self.flags.iter().flatten().map(|&name| name.to_owned()));
+        let mh_size = self.mh_size.filter(|n| *n != Options::DEFAULT.mh_size);
+        options.extend(mh_size.map(|n| format!("mh-size={n}")));
+        let expiration = self.expiration;
+        let expiration = expiration.filter(|n| *n != Options::DEFAULT.expiration);
+        options.extend(expiration.map(|n| format!("sched-expiration={n}")));
+        if self.one_packet == Some(true) {
+            options.push("ops".to_owned());
+        }
+        if options.is_empty() {
+            return "-".to_owned();
+        }
+        options.join(",")
     }
 }
 
@@ -70,6 +105,8 @@ pub struct DestView {
     pub port: u16,
     pub mode: Option<&'static str>,
     pub weight: Option<u32>,
+    pub upper: Option<u32>,
+    pub lower: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub stats: Option<Numbers>,
@@ -85,6 +122,8 @@ impl DestView {
             port: dest.id.port,
             mode: dest.mode.map(|mode| mode.name()),
             weight: dest.weight,
+            upper: dest.upper,
+            lower: dest.lower,
             active: dest.active,
             inactive: dest.inactive,
             stats: dest.stats.as_ref().map(Numbers::from),

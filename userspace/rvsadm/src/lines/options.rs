@@ -28,6 +28,11 @@ enum Means {
     LocalAddress,
     /// `-b`: flags of a scheduler; in the ipvsadm of DPVS and Alibaba's LVS it is mode fullnat. A
     /// guess could forward another way than was meant, so it is refused.
+    Upper,
+    Lower,
+    OnePacket,
+    /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, without a value; flags of a scheduler
+    /// otherwise.
     FullNatOrFlags,
     /// Something that this version lacks.
     Unsupported(&'static str),
@@ -63,7 +68,6 @@ const fn valued(letter: &'static str, name: &'static str, means: Means) -> Known
 
 /// What this version lacks.
 const FWMARK: Means = Means::Unsupported("a service by firewall mark");
-const ONE_PACKET: Means = Means::Unsupported("one-packet scheduling");
 const PERSISTENCE: Means = Means::Unsupported("persistence");
 const TUNNELLING: Means = Means::Unsupported("tunnelling");
 
@@ -82,8 +86,8 @@ const OPTIONS: &[Known] = &[
     // The ipvsadm of DPVS has these.
     flag("-P", "--add-laddr", Means::Command(Command::Local)),
     valued("-z", "--local-address", Means::LocalAddress),
-    valued("-x", "--u-threshold", Means::Threshold),
-    valued("-y", "--l-threshold", Means::Threshold),
+    valued("-x", "--u-threshold", Means::Upper),
+    valued("-y", "--l-threshold", Means::Lower),
     flag("-b", "--sched-flags", Means::FullNatOrFlags),
     flag("", "--fullnat", Means::Mode(Mode::FullNat)),
     valued("", "--sctp-service", Means::Unsupported("SCTP")),
@@ -91,8 +95,8 @@ const OPTIONS: &[Known] = &[
     flag("-6", "--ipv6", FWMARK),
     flag("-p", "--persistent", PERSISTENCE),
     valued("-M", "--netmask", PERSISTENCE),
-    flag("-o", "--ops", ONE_PACKET),
-    flag("-O", "", ONE_PACKET),
+    flag("-o", "--ops", Means::OnePacket),
+    flag("-O", "", Means::OnePacket),
     valued("", "--pe", Means::Unsupported("a persistence engine")),
     valued("", "--tun-type", TUNNELLING),
     valued("", "--tun-port", TUNNELLING),
@@ -120,13 +124,18 @@ pub(super) struct Options<'a> {
     pub(super) mode: Option<Mode>,
     pub(super) weight: Option<&'a str>,
     pub(super) local: Option<&'a str>,
+    pub(super) upper: Option<&'a str>,
+    pub(super) lower: Option<&'a str>,
+    pub(super) one_packet: bool,
+    /// What follows `-b`; nothing for FullNAT.
+    pub(super) flags: Option<&'a str>,
 }
 
 impl<'a> Options<'a> {
     /// Reads the words of a line.
     pub(super) fn parse(words: &[&'a str]) -> Result<Self, Problem> {
         let mut options = Self::default();
-        let mut words = words.iter().copied();
+        let mut words = words.iter().copied().peekable();
         while let Some(word) = words.next() {
             let (name, joined) = split_option(word);
             let mut known = OPTIONS.iter().filter(|_| name.len() > 1);
@@ -137,11 +146,13 @@ impl<'a> Options<'a> {
                 ));
             };
             let value = match joined {
-                Some(value) if known.takes_value => value,
-                // Whatever its value, it is refused for what it is.
-                Some(_) if matches!(known.means, Means::Unsupported(_) | Means::FullNatOrFlags) => {
-                    ""
+                Some(value) if known.takes_value || known.means == Means::FullNatOrFlags => value,
+                None if known.means == Means::FullNatOrFlags => {
+                    let follows = words.next_if(|word| !word.starts_with('-'));
+                    follows.unwrap_or_default()
                 }
+                // Whatever its value, it is refused for what it is.
+                Some(_) if matches!(known.means, Means::Unsupported(_)) => "",
                 Some(value) => {
                     return Err(Problem::new(
                         format!("{name} takes no value, and {value:?} follows it"),
@@ -167,14 +178,10 @@ impl<'a> Options<'a> {
             Means::Mode(mode) => self.mode.replace(mode).is_some(),
             Means::Weight => self.weight.replace(value).is_some(),
             Means::LocalAddress => self.local.replace(value).is_some(),
-            Means::FullNatOrFlags => {
-                return Err(Problem::new(
-                    format!("{name}: a flag of a scheduler is not supported by this version"),
-                    "take it out of the line to do without; mode fullnat is written --fullnat",
-                ));
-            }
-            Means::Threshold if value == "0" => false,
-            Means::Threshold => return Err(unsupported(name, "a threshold of connections")),
+            Means::Upper => self.upper.replace(value).is_some(),
+            Means::Lower => self.lower.replace(value).is_some(),
+            Means::OnePacket => std::mem::replace(&mut self.one_packet, true),
+            Means::FullNatOrFlags => self.flags.replace(value).is_some(),
             Means::Unsupported(what) => return Err(unsupported(name, what)),
             Means::NotSaved => {
                 return Err(Problem::new(

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a service is set to, besides its id.
+
+use super::change::SchedulerName;
+use super::sched::{Options, MH_SIZES};
+use super::spec::{validate_timeout, Protocol, ServiceId, SpecError};
+
+/// Flags of a scheduler, as bits: `IP_VS_SVC_F_SCHED1` to `3` of `ip_vs`, from 1 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchedulerFlags(u32);
+
+impl SchedulerFlags {
+    /// `flag-1`: `sh-fallback`, `mh-fallback`.
+    pub const FALLBACK: Self = Self(1);
+    /// `flag-2`: `sh-port`, `mh-port`.
+    pub const PORT: Self = Self(2);
+    /// `flag-3`: no scheduler has a use for it.
+    pub const THIRD: Self = Self(4);
+    /// No flag.
+    pub const NONE: Self = Self(0);
+    /// All flags there are.
+    pub const ALL: Self = Self(7);
+
+    /// The flags with these bits; none where one is unknown.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        if bits & !Self::ALL.0 == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
+
+    /// Their bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all of `other` are among them.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These and `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A service's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// How dests are chosen for new flows.
+    pub scheduler: SchedulerName,
+    /// Flags of the scheduler; one that has no use for them ignores them, as in `ip_vs`.
+    pub flags: SchedulerFlags,
+    /// Size of `mh`'s table, one of [`MH_SIZES`].
+    pub mh_size: u32,
+    /// Seconds after which `lblc` and `lblcr` forget an address, and `lblcr` shrinks its set.
+    pub expiration: u32,
+    /// Every packet is scheduled on its own and no connection is kept; UDP only.
+    pub one_packet: bool,
+}
+
+impl ServiceSpec {
+    /// The settings of a service of which only the scheduler is given.
+    pub const fn new(scheduler: SchedulerName) -> Self {
+        Self {
+            scheduler,
+            flags: SchedulerFlags::NONE,
+            mh_size: Options::DEFAULT.mh_size,
+            expiration: Options::DEFAULT.expiration,
+            one_packet: false,
+        }
+    }
+
+    /// Checks the settings of the service `id`, but for the scheduler's name.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that they break.
+    pub fn validate(&self, id: &ServiceId) -> Result<(), SpecError> {
+        if !MH_SIZES.contains(&self.mh_size) {
+            return Err(SpecError::MhSize(self.mh_size));
+        }
+        validate_timeout(self.expiration).map_err(|_| SpecError::Expiration(self.expiration))?;
+        if self.one_packet && id.protocol != Protocol::Udp {
+            return Err(SpecError::OnePacket(id.protocol));
+        }
+        Ok(())
+    }
+
+    /// How its scheduler is set up: every service has one address.
+    pub const fn options(&self) -> Options {
+        Options {
+            fallback: self.flags.has(SchedulerFlags::FALLBACK),
+            port: self.flags.has(SchedulerFlags::PORT),
+            mh_size: self.mh_size,
+            addresses: 1,
+            expiration: self.expiration,
+        }
+    }
+
+    /// What makes these settings of `old`.
+    pub fn since(&self, old: &Self) -> ServiceUpdate {
+        ServiceUpdate {
+            scheduler: differs(self.scheduler, old.scheduler),
+            flags: differs(self.flags, old.flags),
+            mh_size: differs(self.mh_size, old.mh_size),
+            expiration: differs(self.expiration, old.expiration),
+            one_packet: differs(self.one_packet, old.one_packet),
+        }
+    }
+}
+
+fn differs<T: PartialEq>(new: T, old: T) -> Option<T> {
+    (new != old).then_some(new)
+}
+
+/// A change of a service's settings; `None` keeps a setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceUpdate {
+    /// See [`ServiceSpec::scheduler`].
+    pub scheduler: Option<SchedulerName>,
+    /// See [`ServiceSpec::flags`].
+    pub flags: Option<SchedulerFlags>,
+    /// See [`ServiceSpec::mh_size`].
+    pub mh_size: Option<u32>,
+    /// See [`ServiceSpec::expiration`].
+    pub expiration: Option<u32>,
+    /// See [`ServiceSpec::one_packet`].
+    pub one_packet: Option<bool>,
+}
+
+impl ServiceUpdate {
+    /// What becomes of `old`.
+    #[must_use]
+    pub fn of(&self, old: &ServiceSpec) -> ServiceSpec {
+        ServiceSpec {
+            scheduler: self.scheduler.unwrap_or(old.scheduler),
+            flags: self.flags.unwrap_or(old.flags),
+            mh_size: self.mh_size.unwrap_or(old.mh_size),
+            expiration: self.expiration.unwrap_or(old.expiration),
+            one_packet: self.one_packet.unwrap_or(old.one_packet),
+        }
+    }
+}
