@@ -5,14 +5,12 @@ Connections stay open here, so that the choice depends on what came before.
 """
 
 import collections
-import contextlib
 import fractions
-import itertools
-import socket
 import threading
 
 import pytest
-from lab.director import Service
+from lab.director import Service, run_by
+from lab.held import clients
 from lab.netns import wait_until
 from lab.topology import DIRECTOR, Lab
 
@@ -66,61 +64,9 @@ def _vip(unused=iter(VIPS)):
     return next(unused)
 
 
-class Clients:
-    """Connections of one client to one address, held open."""
-
-    ports = itertools.count(20000)
-
-    def __init__(self, host, vip):
-        self.host, self.vip = host, vip
-        self.sockets = collections.deque()
-
-    def open(self, source="198.51.100.2"):
-        """One more connection, from a port that nobody had before; returns who answers, or none."""
-        with self.host.inside():
-            s = socket.socket()
-        s.settimeout(10)
-        s.bind((source, next(self.ports)))
-        try:
-            s.connect((self.vip, 80))
-        except ConnectionRefusedError:
-            s.close()
-            return None
-        self.sockets.append(s)
-        s.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
-        answer = s.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 200"), answer
-        return answer.split()[-1].decode()
-
-    def close(self, count):
-        """Ends the oldest connections. What they send passes the director before later ones."""
-        for _ in range(min(count, len(self.sockets))):
-            self.sockets.popleft().close()
-
-
-@contextlib.contextmanager
-def clients(lab, svc):
-    """Connections to a service that end with the test."""
-    made = Clients(lab.client, svc.vip)
-    try:
-        yield made
-    finally:
-        made.close(len(made.sockets))
-
-
 def service(lab, vip, scheduler, weights):
     """A service of the lab's real servers."""
     return Service(list(zip(lab.addresses.values(), weights)), scheduler=scheduler, vip=vip)
-
-
-@contextlib.contextmanager
-def run_by(director, svc):
-    """The service on a director that has nothing else before and after."""
-    director.add(svc)
-    try:
-        yield director
-    finally:
-        director.flush()
 
 
 def set_weight(director, svc, address, weight):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One description of a service, configured through ip_vs or through RVS."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -10,7 +11,10 @@ from .topology import VIP
 
 @dataclasses.dataclass
 class Service:
-    """A service and its dests: (address, weight) pairs."""
+    """A service and its dests: (address, weight) pairs.
+
+    The options of the service and of each dest are as ipvsadm has them; rvsadm has the same.
+    """
 
     dests: list
     scheduler: str = "rr"
@@ -18,6 +22,8 @@ class Service:
     protocol: str = "tcp"
     vip: str = VIP
     port: int = 80
+    options: tuple = ()
+    dest_options: tuple = ()
 
     @property
     def id(self):
@@ -39,11 +45,11 @@ class Ipvs:
         """Adds a service with its dests."""
         which = ("-t" if service.protocol == "tcp" else "-u", f"{service.vip}:{service.port}")
         shell.modprobe(f"ip_vs_{service.scheduler}")
-        self.host.run("ipvsadm", "-A", *which, "-s", service.scheduler)
+        self.host.run("ipvsadm", "-A", *which, "-s", service.scheduler, *service.options)
         for address, weight in service.dests:
             self.host.run(
                 "ipvsadm", "-a", *which, "-r", f"{address}:{service.port}",
-                self.MODE[service.mode], "-w", weight,
+                self.MODE[service.mode], "-w", weight, *service.dest_options,
             )
 
     def flush(self):
@@ -70,11 +76,11 @@ class Rvs:
 
     def add(self, service):
         """Adds a service with its dests."""
-        self.adm("service", "add", service.id, "--scheduler", service.scheduler)
+        self.adm("service", "add", service.id, "-s", service.scheduler, *service.options)
         for address, weight in service.dests:
             self.adm(
                 "dest", "add", service.id, f"{address}:{service.port}",
-                "--mode", service.mode, "--weight", weight,
+                "--mode", service.mode, "--weight", weight, *service.dest_options,
             )
 
     def flush(self):
@@ -90,3 +96,13 @@ class Rvs:
             for address, weight in service.dests:
                 lines.append(f"-a {which} -r {address}:{service.port} -g -w {weight}")
         return self.adm("restore", "-", stdin="\n".join(lines) + "\n")
+
+
+@contextlib.contextmanager
+def run_by(director, svc):
+    """The service on a director that has nothing else before and after."""
+    director.add(svc)
+    try:
+        yield director
+    finally:
+        director.flush()

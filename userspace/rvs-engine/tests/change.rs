@@ -93,10 +93,7 @@ fn the_part_that_is_to_blame() {
     let add = Change::DestAdd {
         service: SERVICE,
         id: DEST,
-        spec: DestSpec {
-            mode: Mode::Dr,
-            weight: 1,
-        },
+        spec: DestSpec::new(Mode::Dr, 1),
     };
     let del = Change::ServiceDel { id: SERVICE };
     let weight = ChangeError::from(SpecError::Weight(65_536));

@@ -38,10 +38,7 @@ fn dest(address: &str, port: u16) -> DestId {
 }
 
 fn dr(weight: u32) -> DestSpec {
-    DestSpec {
-        mode: Mode::Dr,
-        weight,
-    }
+    DestSpec::new(Mode::Dr, weight)
 }
 
 /// The text and the blamed field of a refusal.
@@ -171,7 +168,7 @@ fn dests_are_refused_with_the_reason() {
     );
     for mode in MODES.into_iter().filter(|mode| !mode.is_supported()) {
         let text = format!("mode {} is not supported by this version", mode.name());
-        let spec = DestSpec { mode, weight: 1 };
+        let spec = DestSpec::new(mode, 1);
         assert_eq!(refused("192.0.2.1", 443, spec), (text, Field::Mode));
     }
 }
@@ -208,6 +205,13 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             first: number as u16,
             last: 1,
         }),
+        SpecError::Thresholds {
+            upper: number,
+            lower: number,
+        },
+        SpecError::MhSize(number),
+        SpecError::Expiration(number),
+        SpecError::OnePacket(Protocol::Tcp),
     ];
     for error in &all {
         match error {
@@ -224,6 +228,10 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::Weight(_)
             | SpecError::Timeout(_)
             | SpecError::ToaKind(_)
+            | SpecError::Thresholds { .. }
+            | SpecError::MhSize(_)
+            | SpecError::Expiration(_)
+            | SpecError::OnePacket(_)
             | SpecError::LocalPorts(_) => {}
         }
     }
@@ -272,7 +280,7 @@ proptest! {
         let rs = DestId { address: rs.0, port: rs.1 };
         let results = [
             vip.validate(),
-            DestSpec { mode, weight }.validate(&rs, &vip),
+            DestSpec::new(mode, weight).validate(&rs, &vip),
             validate_timeout(weight),
         ];
         for error in results.iter().filter_map(|result| result.err()) {

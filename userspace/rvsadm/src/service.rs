@@ -232,22 +232,27 @@ fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
 }
 
 fn table(services: &[ServiceView], stats: bool) -> Table {
-    let mut table = Table::new(
-        &["SERVICE", "SCHEDULER", "OPTIONS"],
-        &["DESTS", "ACTIVE", "INACTIVE"],
-    );
+    let options: Vec<_> = services.iter().map(ServiceView::options).collect();
+    let any = options.iter().any(|options| !options.is_empty());
+    let text: &[&str] = if any {
+        &["SERVICE", "SCHEDULER", "OPTIONS"]
+    } else {
+        &["SERVICE", "SCHEDULER"]
+    };
+    let mut table = Table::new(text, &["DESTS", "ACTIVE", "INACTIVE"]);
     if stats {
         table.numbers(&TRAFFIC);
     }
-    for service in services {
-        let mut cells = vec![
-            service.id.clone(),
-            cell(service.scheduler.as_ref()),
-            service.options(),
+    for (service, options) in services.iter().zip(options) {
+        let mut cells = vec![service.id.clone(), cell(service.scheduler.as_ref())];
+        if any {
+            cells.push(cell((!options.is_empty()).then_some(options)));
+        }
+        cells.extend([
             cell(service.dests),
             cell(service.active),
             cell(service.inactive),
-        ];
+        ]);
         if stats {
             cells.extend(traffic_cells(service.stats.as_ref()));
         }

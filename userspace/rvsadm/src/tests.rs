@@ -62,10 +62,68 @@ udp/203.0.113.10:53  wrr            0       0         0
         document["services"][0],
         json!({
             "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
-            "scheduler": "rr", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
+            "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
+            "one_packet": false, "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
         })
     );
     assert!(document["generation"].is_u64());
+}
+
+#[test]
+fn options_and_thresholds_have_columns_where_there_are_any() {
+    let mut kernel = FakeKernel::default();
+    for command in [
+        "service add tcp/203.0.113.10:80 -s sh --sched-flags sh-fallback,sh-port",
+        "service add udp/203.0.113.10:53 -s rr --ops",
+        "service add tcp/203.0.113.10:81 -s rr",
+        "dest add tcp/203.0.113.10:80 192.0.2.1:80 --upper 8 --lower 5",
+    ] {
+        printed(&mut kernel, command).unwrap();
+    }
+    assert_eq!(
+        printed(&mut kernel, "service list").unwrap(),
+        "\
+SERVICE              SCHEDULER  OPTIONS              DESTS  ACTIVE  INACTIVE
+tcp/203.0.113.10:80  sh         sh-fallback,sh-port      1       0         0
+udp/203.0.113.10:53  rr         ops                      0       0         0
+tcp/203.0.113.10:81  rr         -                        0       0         0
+"
+    );
+    assert_eq!(
+        printed(&mut kernel, "dest list").unwrap(),
+        "\
+SERVICE              DEST          MODE  WEIGHT  ACTIVE  INACTIVE  UPPER  LOWER
+tcp/203.0.113.10:80  192.0.2.1:80  dr         1       0         0      8      5
+"
+    );
+    let saved = printed(&mut kernel, "save").unwrap();
+    assert_eq!(
+        saved,
+        "\
+-A -t 203.0.113.10:80 -s sh -b sh-fallback,sh-port
+-a -t 203.0.113.10:80 -r 192.0.2.1:80 -g -w 1 -x 8 -y 5
+-A -u 203.0.113.10:53 -s rr -o
+-A -t 203.0.113.10:81 -s rr
+"
+    );
+    let before = kernel.services.clone();
+    assert_eq!(FakeKernel::with(&saved).services, before);
+    for command in [
+        "service set udp/203.0.113.10:53 --ops=off",
+        "service set tcp/203.0.113.10:80 --sched-flags none -s mh --mh-size 251",
+        "dest set tcp/203.0.113.10:80 192.0.2.1:80 -x 0 -y 0",
+    ] {
+        printed(&mut kernel, command).unwrap();
+    }
+    assert_eq!(
+        printed(&mut kernel, "service list").unwrap(),
+        "\
+SERVICE              SCHEDULER  OPTIONS      DESTS  ACTIVE  INACTIVE
+tcp/203.0.113.10:80  mh         mh-size=251      1       0         0
+udp/203.0.113.10:53  rr         -                0       0         0
+tcp/203.0.113.10:81  rr         -                0       0         0
+"
+    );
 }
 
 #[test]
@@ -81,7 +139,7 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     );
     let dest = json!({
         "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
-        "port": 80, "mode": "dr", "weight": 10, "active": 0, "inactive": 0, "stats": stats(),
+        "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "active": 0, "inactive": 0, "stats": stats(),
     });
     let list = document(&mut kernel, "dest list");
     assert_eq!(list["dests"][1], dest);

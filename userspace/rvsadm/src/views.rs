@@ -76,8 +76,7 @@ impl From<&ServiceInfo> for ServiceView {
 }
 
 impl ServiceView {
-    /// What of its settings is not as it is unless told otherwise, as `service add` takes it; `-`
-    /// for nothing.
+    /// What of its settings is not as it is unless told otherwise, as `service add` takes it.
     pub fn options(&self) -> String {
         let mut options: Vec<String> = Vec::new();
         options.extend(self.flags.iter().flatten().map(|&name| name.to_owned()));
@@ -88,9 +87,6 @@ impl ServiceView {
         options.extend(expiration.map(|n| format!("sched-expiration={n}")));
         if self.one_packet == Some(true) {
             options.push("ops".to_owned());
-        }
-        if options.is_empty() {
-            return "-".to_owned();
         }
         options.join(",")
     }

@@ -8,6 +8,7 @@ use netlink_packet_core::{
 };
 use proptest::prelude::*;
 use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::{Protocol, ServiceId};
 
 use super::*;
@@ -142,7 +143,7 @@ fn a_change_is_sent_and_acknowledged() {
     let mut script = Script::new([family(), ack(2)]);
     let add = Change::ServiceAdd {
         id: web(80),
-        scheduler: SchedulerName::new("rr").unwrap(),
+        spec: ServiceSpec::new(SchedulerName::new("rr").unwrap()),
     };
     let mut client = Client::over(&mut script).unwrap();
     client.execute(&Request::Change(add)).unwrap();

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use proptest::option::of;
 use proptest::prelude::*;
+use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
 
 use super::*;
@@ -41,13 +42,20 @@ prop_compose! {
         address in addresses(),
         port: u16,
         scheduler in of("[a-z]{1,15}"),
+        bits in of(0_u32..8),
+        mh_size: Option<u32>,
+        expiration: Option<u32>,
+        one_packet: Option<bool>,
         dests: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
         stats in of(stats()),
     ) -> ServiceInfo {
         let id = ServiceId { protocol, address, port };
-        ServiceInfo { id, scheduler, dests, active, inactive, stats }
+        let flags = bits.and_then(SchedulerFlags::from_bits);
+        ServiceInfo {
+            id, scheduler, flags, mh_size, expiration, one_packet, dests, active, inactive, stats,
+        }
     }
 }
 
@@ -57,12 +65,14 @@ prop_compose! {
         port: u16,
         mode in of(modes()),
         weight: Option<u32>,
+        upper: Option<u32>,
+        lower: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
         stats in of(stats()),
     ) -> DestInfo {
         let id = DestId { address, port };
-        DestInfo { id, mode, weight, active, inactive, stats }
+        DestInfo { id, mode, weight, upper, lower, active, inactive, stats }
     }
 }
 

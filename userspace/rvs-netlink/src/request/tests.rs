@@ -2,6 +2,8 @@
 
 use netlink_packet_core::DecodeError;
 use rvs_engine::change::SchedulerName;
+use rvs_engine::sched::MH_SIZES;
+use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{DestSpec, Mode, Protocol};
 
 use super::*;
@@ -23,22 +25,36 @@ fn changes() -> Vec<Change> {
     let spec = DestSpec {
         mode: Mode::Dr,
         weight: 65_535,
+        thresholds: Thresholds {
+            upper: u32::MAX,
+            lower: 1,
+        },
+    };
+    let update = ServiceUpdate {
+        scheduler: Some(scheduler),
+        flags: Some(SchedulerFlags::ALL),
+        mh_size: Some(MH_SIZES[0]),
+        expiration: Some(1),
+        one_packet: Some(true),
     };
     vec![
         Change::ServiceAdd {
             id: service,
-            scheduler,
+            spec: update.of(&ServiceSpec::new(scheduler)),
         },
         Change::ServiceSet {
             id: service,
-            scheduler: Some(scheduler),
+            update,
         },
         Change::DestAdd { service, id, spec },
         Change::DestSet {
             service,
             id,
-            mode: None,
-            weight: Some(7),
+            update: DestUpdate {
+                weight: Some(7),
+                lower: Some(0),
+                ..DestUpdate::default()
+            },
         },
         Change::DestDel { service, id },
         Change::LocalAdd {

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use rvs_engine::service::SchedulerFlags;
+
 use super::*;
 
 fn read(line: &str) -> Result<Line, Problem> {
@@ -12,15 +14,19 @@ fn service(text: &str) -> ServiceId {
     values::service_id(text).unwrap()
 }
 
+fn plain(scheduler: &str) -> ServiceSpec {
+    ServiceSpec::new(values::scheduler(scheduler).unwrap())
+}
+
 fn dest(service_text: &str, text: &str, weight: u32) -> Line {
     let mode = Mode::Dr;
     let id = values::dest_id(text).unwrap();
-    Line::Dest(service(service_text), id, DestSpec { mode, weight })
+    Line::Dest(service(service_text), id, DestSpec::new(mode, weight))
 }
 
 #[test]
 fn ipvsadm_lines() {
-    let rr = values::scheduler("rr").unwrap();
+    let rr = plain("rr");
     let web = || Line::Service(service("tcp/192.0.2.10:80"), rr);
     for line in [
         "-A -t 192.0.2.10:80 -s rr",
@@ -31,7 +37,7 @@ fn ipvsadm_lines() {
     ] {
         assert_eq!(read(line), Ok(web()), "{line}");
     }
-    let wlc = values::scheduler("wlc").unwrap();
+    let wlc = plain("wlc");
     assert_eq!(
         read("-A -t 192.0.2.10:80"),
         Ok(Line::Service(service("tcp/192.0.2.10:80"), wlc))
@@ -52,6 +58,31 @@ fn ipvsadm_lines() {
 }
 
 #[test]
+fn what_ipvsadm_cannot_say_has_a_line_of_its_own() {
+    let id = service("tcp/192.0.2.10:80");
+    let spec = ServiceSpec {
+        mh_size: 65_537,
+        expiration: 60,
+        flags: SchedulerFlags::PORT,
+        ..plain("mh")
+    };
+    let lines = service_lines(&id, &spec);
+    assert_eq!(
+        lines,
+        [
+            "-A -t 192.0.2.10:80 -s mh -b mh-port",
+            "#rvsadm service tcp/192.0.2.10:80 --mh-size 65537 --sched-expiration 60",
+        ]
+    );
+    let update = ServiceUpdate {
+        mh_size: Some(65_537),
+        expiration: Some(60),
+        ..ServiceUpdate::default()
+    };
+    assert_eq!(read(&lines[1]), Ok(Line::More(id, update)));
+}
+
+#[test]
 fn nothing() {
     for line in ["", "   ", "# -A -t nonsense", "#rvsadm is a comment", "#"] {
         assert_eq!(read(line), Ok(Line::Nothing), "{line:?}");
@@ -68,15 +99,27 @@ fn refused_with_a_reason() {
         ),
         ("-A -f 1 -s rr", "-f: a service by firewall mark"),
         (
-            "-A -t 192.0.2.10:80 -s sh -b sh-port",
-            "-b: a flag of a scheduler",
+            "-A -t 192.0.2.10:80 -s sh -b sh-ports",
+            "-b: \"sh-ports\" is no flag",
+        ),
+        ("-A -t 192.0.2.10:80 -s sh -b", "-b: \"\" is no flag"),
+        (
+            "-A -t 192.0.2.10:80 -s rr -O",
+            "one-packet scheduling is for udp",
+        ),
+        ("-A -t 192.0.2.10:80 -s rr -x 5", "options of a dest"),
+        (
+            "#rvsadm service tcp/192.0.2.10:80 --mh 4093",
+            "\"--mh\" is not",
         ),
         (
-            "-b sh-port -A -t 192.0.2.10:80 -s sh",
-            "-b: a flag of a scheduler",
+            "#rvsadm service tcp/192.0.2.10:80 --mh-size",
+            "--mh-size takes a number",
         ),
-        ("-A -t 192.0.2.10:80 -s rr -O", "-O: one-packet"),
-        ("-A -t 192.0.2.10:80 -s rr --ops", "--ops: one-packet"),
+        (
+            "#rvsadm service tcp/192.0.2.10 --mh-size 251",
+            "has no port",
+        ),
         (
             "-A -t 192.0.2.10:80 -s nope",
             "no scheduler is called \"nope\"",
@@ -133,10 +176,11 @@ fn refused_with_a_reason() {
         assert!(problem.hint.is_some(), "{line}");
     }
     for (options, reason) in [
-        ("-b", "-b: a flag of a scheduler"),
         ("-z 192.0.2.200", "local address (-z)"),
-        ("-x 5", "-x: a threshold"),
-        ("-y 5", "-y: a threshold"),
+        ("-x five", "upper threshold \"five\""),
+        ("-y 5", "lower threshold 5 is above the upper, 0"),
+        ("-b sh-port", "-b is FullNAT here"),
+        ("-o", "one-packet scheduling (-o)"),
         ("-w 65536", "weight 65536"),
         ("-w -1", "\"-1\""),
         ("-s rr", "scheduler"),
@@ -157,15 +201,27 @@ proptest! {
         port in 1_u16..,
         weight in 0_u32..=65_535,
         udp: bool,
+        bits in 0_u32..8,
+        one_packet: bool,
+        upper: u32,
     ) {
         let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
         let address = std::net::Ipv4Addr::from(v4).into();
         let id = ServiceId { protocol, address, port };
         prop_assume!(id.validate().is_ok());
-        let line = service_line(&id, "wrr");
-        prop_assert_eq!(read(&line), Ok(Line::Service(id, values::scheduler("wrr").unwrap())));
+        for name in ["wrr", "sh", "mh"] {
+            let spec = ServiceSpec {
+                flags: SchedulerFlags::from_bits(bits).unwrap(),
+                one_packet: udp && one_packet,
+                ..plain(name)
+            };
+            let lines = service_lines(&id, &spec);
+            prop_assert_eq!(lines.len(), 1);
+            prop_assert_eq!(read(&lines[0]), Ok(Line::Service(id, spec)));
+        }
         let dest = DestId { address: std::net::Ipv4Addr::from(real).into(), port };
-        let spec = DestSpec { mode: Mode::Dr, weight };
+        let thresholds = Thresholds { upper, lower: upper / 2 };
+        let spec = DestSpec { thresholds, ..DestSpec::new(Mode::Dr, weight) };
         prop_assume!(spec.validate(&dest, &id).is_ok());
         let line = dest_line(&id, &dest, &spec).unwrap();
         prop_assert_eq!(read(&line), Ok(Line::Dest(id, dest, spec)));

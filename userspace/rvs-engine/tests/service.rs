@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Settings of services, and thresholds of dests.
+
+use proptest::prelude::*;
+use rvs_engine::change::SchedulerName;
+use rvs_engine::sched::{Options, MH_SIZES};
+use rvs_engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
+use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::threshold::Thresholds;
+
+fn id(protocol: Protocol) -> ServiceId {
+    ServiceId {
+        protocol,
+        address: [203, 0, 113, 10].into(),
+        port: 53,
+    }
+}
+
+fn spec() -> ServiceSpec {
+    ServiceSpec::new(SchedulerName::new("mh").unwrap())
+}
+
+#[test]
+fn what_is_not_given_is_as_in_ip_vs() {
+    let defaults = Options {
+        addresses: 1,
+        ..Options::DEFAULT
+    };
+    assert_eq!(spec().options(), defaults);
+    assert_eq!(spec().validate(&id(Protocol::Tcp)), Ok(()));
+}
+
+#[test]
+fn flags_set_up_the_scheduler() {
+    let flags = |bits| ServiceSpec {
+        flags: SchedulerFlags::from_bits(bits).unwrap(),
+        ..spec()
+    };
+    for (bits, fallback, port) in [(0, false, false), (1, true, false), (2, false, true)] {
+        let options = flags(bits).options();
+        assert_eq!((options.fallback, options.port), (fallback, port));
+        // The third changes nothing.
+        assert_eq!(flags(bits | 4).options(), options);
+    }
+    assert_eq!(SchedulerFlags::from_bits(8), None);
+}
+
+#[test]
+fn settings_that_break_a_rule() {
+    let tcp = id(Protocol::Tcp);
+    for mh_size in MH_SIZES {
+        assert_eq!(ServiceSpec { mh_size, ..spec() }.validate(&tcp), Ok(()));
+    }
+    let mh_size = 4094;
+    let spec_of = ServiceSpec { mh_size, ..spec() };
+    assert_eq!(spec_of.validate(&tcp), Err(SpecError::MhSize(4094)));
+    let expiration = 0;
+    let spec_of = ServiceSpec {
+        expiration,
+        ..spec()
+    };
+    assert_eq!(spec_of.validate(&tcp), Err(SpecError::Expiration(0)));
+    let one_packet = true;
+    let spec_of = ServiceSpec {
+        one_packet,
+        ..spec()
+    };
+    let refused = Err(SpecError::OnePacket(Protocol::Tcp));
+    assert_eq!(spec_of.validate(&tcp), refused);
+    assert_eq!(spec_of.validate(&id(Protocol::Udp)), Ok(()));
+}
+
+#[test]
+fn thresholds_the_wrong_way_round_are_refused() {
+    let dest = DestId {
+        address: [192, 0, 2, 1].into(),
+        port: 53,
+    };
+    let set = |upper, lower| {
+        let update = DestUpdate {
+            upper: Some(upper),
+            lower: Some(lower),
+            ..DestUpdate::default()
+        };
+        let spec = update.of(&DestSpec::new(Mode::Dr, 1));
+        spec.validate(&dest, &id(Protocol::Tcp))
+    };
+    let refused = |upper, lower| Err(SpecError::Thresholds { upper, lower });
+    assert_eq!(set(5, 6), refused(5, 6));
+    assert_eq!(set(0, 1), refused(0, 1));
+    assert_eq!(set(5, 5), Ok(()));
+    assert_eq!(set(u32::MAX, 0), Ok(()));
+}
+
+/// `ip_vs` as its source has it: a flag that is set when a connection begins and cleared when one
+/// ends.
+#[derive(Default)]
+struct Model {
+    total: u32,
+    overloaded: bool,
+}
+
+impl Model {
+    fn begin(&mut self, of: Thresholds) {
+        self.total += 1;
+        if of.upper != 0 && self.total >= of.upper {
+            self.overloaded = true;
+        }
+    }
+
+    fn end(&mut self, of: Thresholds) {
+        self.total -= 1;
+        if of.lower != 0 {
+            if self.total < of.lower {
+                self.overloaded = false;
+            }
+        } else if of.upper != 0 {
+            if u64::from(self.total) * 4 < u64::from(of.upper) * 3 {
+                self.overloaded = false;
+            }
+        } else {
+            self.overloaded = false;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn overload_is_that_of_ip_vs(
+        upper in 0_u32..40,
+        lower in 0_u32..40,
+        steps in prop::collection::vec(any::<bool>(), 0..300),
+    ) {
+        let thresholds = Thresholds { upper, lower: lower.min(upper) };
+        let mut model = Model::default();
+        let mut overloaded = false;
+        for begins in steps {
+            if begins {
+                model.begin(thresholds);
+            } else if model.total > 0 {
+                model.end(thresholds);
+            }
+            overloaded = thresholds.is_overloaded(overloaded, model.total);
+            prop_assert_eq!(overloaded, model.overloaded);
+        }
+    }
+
+    #[test]
+    fn thresholds_come_back_from_their_word(upper: u32, lower: u32) {
+        let thresholds = Thresholds { upper, lower };
+        prop_assert_eq!(Thresholds::from_word(thresholds.to_word()), thresholds);
+    }
+
+    #[test]
+    fn a_difference_makes_the_one_of_the_other(
+        bits in 0_u32..8,
+        mh_size: u32,
+        expiration: u32,
+        one_packet: bool,
+    ) {
+        let new = ServiceSpec {
+            flags: SchedulerFlags::from_bits(bits).unwrap(),
+            mh_size,
+            expiration,
+            one_packet,
+            ..spec()
+        };
+        prop_assert_eq!(new.since(&spec()).of(&spec()), new);
+        prop_assert_eq!(new.since(&new), ServiceUpdate::default());
+        prop_assert_eq!(ServiceUpdate::default().of(&new), new);
+    }
+}
