@@ -265,6 +265,11 @@ fn dest_kind(field: Field) -> Option<u16> {
         Field::Mode => Some(dest::MODE),
         Field::Weight => Some(dest::WEIGHT),
         Field::Lower => Some(dest::LOWER_THRESHOLD),
-        Field::Timeout | Field::MhSize | Field::Expiration | Field::OnePacket | Field::LocalPorts | Field::ToaKind => None,
+        Field::Timeout
+        | Field::MhSize
+        | Field::Expiration
+        | Field::OnePacket
+        | Field::LocalPorts
+        | Field::ToaKind => None,
     }
 }

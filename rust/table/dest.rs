@@ -207,9 +207,12 @@ impl Dest {
             let total = ((counts >> 32) as u32).saturating_add(counts as u32);
             let is = thresholds.is_overloaded(seen & OVERLOADED != 0, total);
             let next = (seen | OVERLOADED).wrapping_add(1) | u64::from(is);
-            let swapped =
-                self.overload
-                    .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire);
+            let swapped = self.overload.compare_exchange_weak(
+                seen,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
             match swapped {
                 Ok(_) => return,
                 Err(now) => seen = now,

@@ -114,9 +114,9 @@ prop_compose! {
     fn replies()(
         command: u8,
         generation: Option<u32>,
-        service in of(services()),
-        dest in of(dests()),
-        conn in of(conns()),
+        service in of(services().boxed()),
+        dest in of(dests().boxed()),
+        conn in of(conns().boxed()),
         stats in of(stats()),
         config in of(configs()),
         laddr in of(addresses()),
