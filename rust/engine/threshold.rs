@@ -31,7 +31,7 @@ impl Thresholds {
 
     /// Both as one word.
     pub const fn to_word(self) -> u64 {
-        (self.upper as u64) << 32 | self.lower as u64
+        ((self.upper as u64) << 32) | self.lower as u64
     }
 
     /// What [`Self::to_word`] was made of.
