@@ -8,7 +8,8 @@ use super::decode::{DestRequest, ServiceRequest};
 use super::uapi::{cmd, main};
 use super::POLICY;
 use crate::engine::change::{Blame, Change, ChangeError};
-use crate::engine::spec::{ServiceId, SpecError};
+use crate::engine::service::{ServiceSpec, ServiceUpdate};
+use crate::engine::spec::{DestUpdate, ServiceId, SpecError};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 use crate::netlink::{change, event, namespace, refusal};
 use crate::table::ConfigGuard;
@@ -30,7 +31,10 @@ impl<const CMD: u8> Doit for Set<CMD> {
             cmd::NEW_SERVICE => new_service(request, &service, &config)?,
             cmd::SET_SERVICE => Change::ServiceSet {
                 id: find(request, &service, &config)?,
-                scheduler: Some(service.scheduler()?),
+                update: ServiceUpdate {
+                    scheduler: Some(service.scheduler()?),
+                    ..ServiceUpdate::default()
+                },
             },
             cmd::DEL_SERVICE => Change::ServiceDel {
                 id: find(request, &service, &config)?,
@@ -57,7 +61,7 @@ fn new_service(
     }
     Ok(Change::ServiceAdd {
         id,
-        scheduler: service.scheduler()?,
+        spec: ServiceSpec::new(service.scheduler()?),
     })
 }
 
@@ -75,8 +79,11 @@ fn dest<const CMD: u8>(request: &Request<'_>, service: ServiceId) -> Result<Chan
     Ok(Change::DestSet {
         service,
         id,
-        mode: Some(spec.mode),
-        weight: Some(spec.weight),
+        update: DestUpdate {
+            mode: Some(spec.mode),
+            weight: Some(spec.weight),
+            ..DestUpdate::default()
+        },
     })
 }
 

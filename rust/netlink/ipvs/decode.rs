@@ -270,7 +270,7 @@ impl<'a, 'r> DestRequest<'a, 'r> {
                 ));
             }
         };
-        Ok(DestSpec { mode, weight })
+        Ok(DestSpec::new(mode, weight))
     }
 
     fn check_tunnel(&self) -> Result {

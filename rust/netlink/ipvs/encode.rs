@@ -24,7 +24,7 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
         w.u16(service::PROTOCOL, u16::from(view.id.protocol.number()))?;
         address(w, service::ADDR, view.id.address)?;
         w.u16_be(service::PORT, view.id.port)?;
-        w.str(service::SCHED_NAME, view.scheduler)?;
+        w.str(service::SCHED_NAME, view.spec.scheduler.as_str())?;
         let mut flags = [0xff; 8];
         for (to, from) in flags.iter_mut().zip(service_flags::HASHED.to_ne_bytes()) {
             *to = from;

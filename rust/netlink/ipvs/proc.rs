@@ -45,7 +45,8 @@ impl Show for Services {
             let id = service.id();
             let protocol = protocol(id.protocol);
             let address = Endpoint(id.address, id.port);
-            let name = service.scheduler_name();
+            let spec = service.spec();
+            let name = spec.scheduler.as_str();
             // The missing flags of a service leave a space each.
             let spaces = if id.address.is_ipv6() { " " } else { "  " };
             writeln!(out, "{protocol}  {address} {name}{spaces}")?;

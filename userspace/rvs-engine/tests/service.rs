@@ -2,6 +2,8 @@
 
 //! Settings of services, and thresholds of dests.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use proptest::prelude::*;
 use rvs_engine::change::SchedulerName;
 use rvs_engine::sched::{Options, MH_SIZES};
