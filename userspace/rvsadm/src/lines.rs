@@ -345,7 +345,12 @@ impl Options<'_> {
                     "flags of a scheduler belong to the service's line, which starts with -A",
                 ))
             }
-            (Some(_), Some(_)) => return Err(unsupported("-b", "a second mode")),
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(
+                    "-b is FullNAT here, and the line has another mode",
+                    "give one service, one real server and one mode a line",
+                ))
+            }
         };
         let number = |name: &str, text: Option<&str>, otherwise, hint: &str| {
             text.map_or(Ok(otherwise), |text| {

@@ -23,11 +23,7 @@ enum Means {
     RealServer,
     Mode(Mode),
     Weight,
-    /// An upper or lower threshold; 0 is none, and that is what there is.
-    Threshold,
     LocalAddress,
-    /// `-b`: flags of a scheduler; in the ipvsadm of DPVS and Alibaba's LVS it is mode fullnat. A
-    /// guess could forward another way than was meant, so it is refused.
     Upper,
     Lower,
     OnePacket,
