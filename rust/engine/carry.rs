@@ -2,25 +2,31 @@
 
 //! Carrying the client's address to the real server in a TCP option (TOA).
 //!
-//! The option is kind, length 8, and the client's port and address as they stand in its packets.
+//! The option is kind, length, and the client's port and address as they stand in its packets.
 //! It goes right behind the fixed header, so that no end of options comes before it. Every segment
 //! of the client has it until the client acknowledges the first payload of the real server: the
 //! handshake's last segment alone may get lost, or be ignored (`TCP_DEFER_ACCEPT`).
 
+use core::net::{IpAddr, SocketAddr};
+
 use super::csum::{self, Delta};
-use super::tuple::TupleV4;
+use super::family::{IpHeader, Tuple};
+use super::toa::{V4_LEN, V6_LEN};
 use super::wire::options::{TcpOptions, MSS, TIMESTAMPS, TIMESTAMPS_LEN};
 use super::wire::transport::TCP_MIN_LEN;
 use super::wire::{TcpFlags, TCP};
 
-/// Length of the option, in bytes.
-pub const LEN: usize = 8;
-
 /// Longest TCP header, in bytes.
 const TCP_MAX_LEN: usize = 60;
 
-/// Length of an IPv4 header without options, in bytes.
-const IP_LEN: usize = 20;
+/// Longest IP header without options, in bytes.
+const IP_MAX_LEN: usize = 40;
+
+/// Bytes that timestamps take with padding.
+const STAMPS_LEN: usize = TIMESTAMPS_LEN + 2;
+
+/// Longest [`bare_ack`], in bytes.
+const ACK_MAX_LEN: usize = IP_MAX_LEN + TCP_MIN_LEN + V6_LEN + STAMPS_LEN;
 
 /// Kinds that receivers are known to take for an address: of Alibaba's LVS (200; 253 for IPv6),
 /// UCloud (252), DPVS and Huawei (254).
@@ -29,8 +35,12 @@ const KNOWN_KINDS: [u8; 4] = [200, 252, 253, 254];
 /// Kind of Fast Open (RFC 7413).
 const FAST_OPEN: u8 = 34;
 
-/// Least MSS that an answer is lowered to, as the kernel's `TCP_MIN_SND_MSS` with room for options.
-const MSS_MIN: u16 = 88;
+/// Least MSS that an IPv4 client's answer is lowered to, as the kernel's `TCP_MIN_SND_MSS` with
+/// room for options.
+const MSS_MIN_V4: u16 = 88;
+
+/// Least MSS that an IPv6 client's answer is lowered to: what the least MTU has room for.
+const MSS_MIN_V6: u16 = 1220;
 
 /// Where things are in the TCP header.
 const SEQUENCE: usize = 4;
@@ -39,16 +49,52 @@ const DATA_OFFSET: usize = 12;
 const FLAGS: usize = 13;
 const CHECKSUM: usize = 16;
 
-/// The option that tells where packets of `tuple` come from. `kind` is what the receiver listens to.
-pub fn option(kind: u8, tuple: &TupleV4) -> [u8; LEN] {
-    let [p0, p1] = tuple.sport().to_be_bytes();
-    let [a, b, c, d] = tuple.src().octets();
-    [kind, LEN as u8, p0, p1, a, b, c, d]
+/// The option that tells where a client's packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    bytes: [u8; V6_LEN],
+    len: usize,
 }
 
-/// Whether a TCP header of that length has room for the option.
-pub const fn has_room(header_len: usize) -> bool {
-    header_len <= TCP_MAX_LEN - LEN
+impl Told {
+    /// For packets of `tuple`. `kind` is what the receiver listens to.
+    pub fn new<T: Tuple>(kind: u8, tuple: &T) -> Self {
+        Self::of(kind, tuple.source())
+    }
+
+    fn of(kind: u8, client: SocketAddr) -> Self {
+        let [p0, p1] = client.port().to_be_bytes();
+        let mut bytes = [0; V6_LEN];
+        let [k, l, b0, b1, address @ ..] = &mut bytes;
+        let len = match client.ip() {
+            IpAddr::V4(v4) => {
+                let [a0, a1, a2, a3, ..] = address;
+                [*a0, *a1, *a2, *a3] = v4.octets();
+                V4_LEN
+            }
+            IpAddr::V6(v6) => {
+                *address = v6.octets();
+                V6_LEN
+            }
+        };
+        (*k, *l, *b0, *b1) = (kind, len as u8, p0, p1);
+        Self { bytes, len }
+    }
+
+    /// Its length, in bytes: a multiple of four.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Whether a TCP header of that length has room for it.
+    pub const fn has_room(&self, header_len: usize) -> bool {
+        header_len <= TCP_MAX_LEN.saturating_sub(self.len)
+    }
 }
 
 /// Whether a segment, given by its whole header, opens a connection with data that a Fast Open
@@ -86,8 +132,13 @@ pub fn blank(header: &mut [u8], kind: u8) -> Option<Delta> {
 }
 
 /// Takes the option's length off the MSS of a real server's SYN, so that segments with the option
-/// fit. Returns what that adds to the checksum.
-pub fn lower_mss(header: &mut [u8]) -> Option<Delta> {
+/// fit. The option's length and the least MSS are those of the client's family, whose IP version
+/// is `version`. Returns what that adds to the checksum.
+pub fn lower_mss(header: &mut [u8], version: u8) -> Option<Delta> {
+    let (len, least) = match version {
+        4 => (V4_LEN, MSS_MIN_V4),
+        _ => (V6_LEN, MSS_MIN_V6),
+    };
     let Some(mss) = TcpOptions::of(header).find(|option| option.kind == MSS && option.len == 4)
     else {
         return Some(Delta::NONE);
@@ -96,45 +147,38 @@ pub fn lower_mss(header: &mut [u8]) -> Option<Delta> {
     let value = mss.offset.checked_add(2)?;
     let field = header.get_mut(value..)?.first_chunk_mut::<2>()?;
     let old = u16::from_be_bytes(*field);
-    if old > MSS_MIN {
-        *field = old.saturating_sub(LEN as u16).max(MSS_MIN).to_be_bytes();
+    if old > least {
+        *field = old.saturating_sub(len as u16).max(least).to_be_bytes();
     }
     Some(Delta::of_u16(before, csum::sum(header)))
 }
 
-/// Fills the gap of [`LEN`] bytes that is behind the fixed TCP header of `head`, the linear part of
-/// a packet from its IP header on, with the option, and mends lengths and checksums.
+/// Fills the gap of the option's length that is behind the fixed TCP header of `head`, the linear
+/// part of a packet from its IP header on, with the option, and mends lengths and checksums.
 /// `is_partial`: the checksum field holds the pseudo header's sum only.
-pub fn fill(
+pub fn fill<I: IpHeader>(
     head: &mut [u8],
     ip_header_len: usize,
-    option: [u8; LEN],
+    option: &Told,
     is_partial: bool,
 ) -> Option<()> {
     let (ip, tcp) = head.split_at_mut_checked(ip_header_len)?;
-    let longer = Delta::of_u16(0, u16::from_le_bytes((LEN as u16).to_be_bytes()));
-    let total = ip.get_mut(2..)?.first_chunk_mut::<2>()?;
-    // 0 is a packet of more than 64 KiB on its way through the host (BIG TCP).
-    if *total != [0, 0] {
-        let old = *total;
-        let len = u16::from_be_bytes(old).checked_add(LEN as u16);
-        *total = len.unwrap_or(0).to_be_bytes();
-        let delta = Delta::of_u16(u16::from_le_bytes(old), u16::from_le_bytes(*total));
-        let checksum = ip.get_mut(10..)?.first_chunk_mut::<2>()?;
-        *checksum = delta.apply(u16::from_le_bytes(*checksum)).to_le_bytes();
-    }
-    let gap = tcp.get_mut(TCP_MIN_LEN..)?.first_chunk_mut::<LEN>()?;
-    *gap = option;
+    let len = option.len as u16;
+    I::lengthen(ip, len)?;
+    let end = TCP_MIN_LEN.checked_add(option.len)?;
+    tcp.get_mut(TCP_MIN_LEN..end)?
+        .copy_from_slice(option.bytes());
     let offset = tcp.get_mut(DATA_OFFSET)?;
     let old = *offset;
-    *offset = offset.checked_add(((LEN / 4) as u8) << 4)?;
+    *offset = offset.checked_add(((option.len / 4) as u8) << 4)?;
     let offsets = Delta::of_u16(u16::from(old), u16::from(*offset));
+    let longer = Delta::of_u16(0, u16::from_le_bytes(len.to_be_bytes()));
     let checksum = tcp.get_mut(CHECKSUM..)?.first_chunk_mut::<2>()?;
     let sum = u16::from_le_bytes(*checksum);
     let sum = if is_partial {
         longer.apply_to_sum(sum)
     } else {
-        let contents = Delta::of_u64(0, u64::from_le_bytes(option));
+        let contents = Delta::of_u16(0, csum::sum(option.bytes()));
         longer.and(offsets).and(contents).apply(sum)
     };
     *checksum = sum.to_le_bytes();
@@ -146,51 +190,47 @@ pub fn fill(
 ///
 /// `head` is the linear part of that packet from its IP header on. Returns the bytes and how many
 /// of them count.
-pub fn bare_ack(
+pub fn bare_ack<I: IpHeader>(
     head: &[u8],
     ip_header_len: usize,
-    option: [u8; LEN],
-) -> Option<([u8; IP_LEN + TCP_MIN_LEN + LEN + 12], usize)> {
-    let mut packet = [0; IP_LEN + TCP_MIN_LEN + LEN + 12];
+    option: &Told,
+) -> Option<([u8; ACK_MAX_LEN], usize)> {
+    let mut packet = [0; ACK_MAX_LEN];
     let (ip, tcp) = head.split_at_checked(ip_header_len)?;
     let header_len = usize::from(tcp.get(DATA_OFFSET)? >> 4) << 2;
     let tcp = tcp.get(..header_len)?;
-    let mut len = IP_LEN + TCP_MIN_LEN + LEN;
+    let (new_ip, new_tcp) = packet.split_at_mut_checked(I::FIXED_LEN)?;
+    new_tcp
+        .get_mut(..TCP_MIN_LEN)?
+        .copy_from_slice(tcp.get(..TCP_MIN_LEN)?);
+    let mut len = TCP_MIN_LEN.checked_add(option.len)?;
+    new_tcp
+        .get_mut(TCP_MIN_LEN..len)?
+        .copy_from_slice(option.bytes());
     if let Some(stamps) =
         TcpOptions::of(tcp).find(|option| option.kind == TIMESTAMPS && option.len == TIMESTAMPS_LEN)
     {
         let from = tcp.get(stamps.offset..)?.first_chunk::<TIMESTAMPS_LEN>()?;
-        packet.get_mut(len..len + 2)?.fill(1);
-        packet.get_mut(len + 2..)?.copy_from_slice(from);
-        len += 12;
+        let to = new_tcp.get_mut(len..)?.first_chunk_mut::<STAMPS_LEN>()?;
+        let [n0, n1, stamps @ ..] = to;
+        (*n0, *n1, *stamps) = (1, 1, *from);
+        len = len.checked_add(STAMPS_LEN)?;
     }
-    let (new_ip, new_tcp) = packet.split_at_mut_checked(IP_LEN)?;
-    new_ip.copy_from_slice(ip.get(..IP_LEN)?);
-    *new_ip.first_mut()? = 0x45;
-    *new_ip.get_mut(2..)?.first_chunk_mut()? = (len as u16).to_be_bytes();
-    // No id, not to be fragmented, no checksum yet.
-    *new_ip.get_mut(4..)?.first_chunk_mut()? = [0, 0, 0x40, 0];
-    *new_ip.get_mut(10..)?.first_chunk_mut()? = [0; 2];
-    let checksum = csum::of(new_ip).to_le_bytes();
-    *new_ip.get_mut(10..)?.first_chunk_mut()? = checksum;
-
-    new_tcp
-        .get_mut(..TCP_MIN_LEN)?
-        .copy_from_slice(tcp.get(..TCP_MIN_LEN)?);
-    *new_tcp.get_mut(TCP_MIN_LEN..)?.first_chunk_mut()? = option;
-    let segment_len = len - IP_LEN;
-    *new_tcp.get_mut(DATA_OFFSET)? = ((segment_len / 4) as u8) << 4;
+    let segment_len = u16::try_from(len).ok()?;
+    *new_tcp.get_mut(DATA_OFFSET)? = ((len / 4) as u8) << 4;
     *new_tcp.get_mut(FLAGS)? = TcpFlags::ACK.0;
     // Checksum and urgent pointer.
     *new_tcp.get_mut(CHECKSUM..)?.first_chunk_mut()? = [0; 4];
-    let addresses = new_ip.get(12..)?.first_chunk::<8>()?;
-    let [l0, l1] = (segment_len as u16).to_be_bytes();
-    let pseudo = Delta::of_u64(0, u64::from_le_bytes(*addresses))
+    new_ip.copy_from_slice(ip.get(..I::FIXED_LEN)?);
+    I::strip(new_ip, TCP, segment_len)?;
+    let addresses = csum::sum(new_ip.get(I::ADDRESSES..)?);
+    let [l0, l1] = segment_len.to_be_bytes();
+    let pseudo = Delta::of_u16(0, addresses)
         .and(Delta::of_u32(0, u32::from_le_bytes([0, TCP, l0, l1])));
-    let sum = csum::sum(new_tcp.get(..segment_len)?);
+    let sum = csum::sum(new_tcp.get(..len)?);
     let checksum = (!pseudo.apply_to_sum(sum)).to_le_bytes();
     *new_tcp.get_mut(CHECKSUM..)?.first_chunk_mut()? = checksum;
-    Some((packet, len))
+    Some((packet, I::FIXED_LEN.checked_add(len)?))
 }
 
 /// The number at `offset`, network order in memory.
@@ -202,9 +242,15 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tuple::{TupleV4, TupleV6};
+    use super::super::wire::{Ipv4, Ipv6};
     use super::*;
 
-    const OPTION: [u8; LEN] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];
+    const OPTION: [u8; V4_LEN] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];
+
+    fn told() -> Told {
+        Told::of(254, "198.51.100.7:40000".parse().unwrap())
+    }
 
     /// An IPv4 TCP packet with right checksums.
     fn packet(options: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -243,8 +289,8 @@ mod tests {
         for payload in [&b"GET / HTTP/1.0"[..], b"", b"odd"] {
             for options in [&[][..], &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]] {
                 let mut whole = packet(options, payload);
-                whole.splice(40..40, [0xaa; LEN]);
-                fill(&mut whole, 20, OPTION, false).unwrap();
+                whole.splice(40..40, [0xaa; V4_LEN]);
+                fill::<Ipv4>(&mut whole, 20, &told(), false).unwrap();
                 assert_sound(&whole);
                 let expected = packet(&[&OPTION[..], options].concat(), payload);
                 assert_eq!(whole, expected);
@@ -263,8 +309,8 @@ mod tests {
         };
         let (before, after) = (pseudo(23), pseudo(31));
         whole[36..38].copy_from_slice(&before);
-        whole.splice(40..40, [0; LEN]);
-        fill(&mut whole, 20, OPTION, true).unwrap();
+        whole.splice(40..40, [0; V4_LEN]);
+        fill::<Ipv4>(&mut whole, 20, &told(), true).unwrap();
         assert_eq!(whole[36..38], after);
     }
 
@@ -279,13 +325,14 @@ mod tests {
             (&[], OPTION.to_vec()),
         ] {
             let first = packet(options, b"payload");
-            let (bytes, len) = bare_ack(&first, 20, OPTION).unwrap();
+            let (bytes, len) = bare_ack::<Ipv4>(&first, 20, &told()).unwrap();
             let ack = &bytes[..len];
             assert_sound(ack);
             assert_eq!(ack[40..], expected[..]);
             assert_eq!(ack[20..32], first[20..32]);
             assert_eq!((ack[33], &ack[34..36]), (0x10, &first[34..36]));
         }
+        let has_room = |len| told().has_room(len);
         assert!(has_room(52) && !has_room(53) && !has_room(60));
     }
 
@@ -307,7 +354,7 @@ mod tests {
         for (mss, lowered) in [(1460u16, 1452), (88, 88), (90, 88), (60, 60)] {
             let [m0, m1] = mss.to_be_bytes();
             let mut whole = packet(&[2, 4, m0, m1, 1, 3, 3, 7], b"");
-            let delta = lower_mss(&mut whole[20..]).unwrap();
+            let delta = lower_mss(&mut whole[20..], 4).unwrap();
             let sum = u16::from_le_bytes([whole[36], whole[37]]);
             whole[36..38].copy_from_slice(&delta.apply(sum).to_le_bytes());
             assert_sound(&whole);
@@ -330,6 +377,60 @@ mod tests {
     fn the_option_is_the_clients_socket() {
         let (from, to) = ("198.51.100.7:40000", "203.0.113.10:443");
         let tuple = TupleV4::new(from.parse().unwrap(), to.parse().unwrap(), TCP);
-        assert_eq!(option(254, &tuple), OPTION);
+        assert_eq!(Told::new(254, &tuple).bytes(), OPTION);
+        let (from, to) = ("[2001:db8::7]:40000", "[2001:db8::10]:443");
+        let tuple = TupleV6::new(from.parse().unwrap(), to.parse().unwrap(), TCP);
+        let told = Told::new(254, &tuple);
+        let address = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+        assert_eq!(told.bytes(), [&[254, 20, 0x9c, 0x40][..], &address].concat());
+        assert!(told.has_room(40) && !told.has_room(44));
+    }
+
+    /// An IPv6 TCP packet with right checksums.
+    fn packet_v6(options: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x60, 0, 0, 0];
+        packet.extend((20 + options.len() as u16 + payload.len() as u16).to_be_bytes());
+        packet.extend([6, 60]);
+        packet.extend(1..=32);
+        packet.extend(&self::packet(options, payload)[20..]);
+        packet[56..58].fill(0);
+        let sum = tcp_checksum_v6(&packet).to_le_bytes();
+        packet[56..58].copy_from_slice(&sum);
+        packet
+    }
+
+    fn tcp_checksum_v6(packet: &[u8]) -> u16 {
+        let mut bytes = packet[8..40].to_vec();
+        bytes.extend([0, 6]);
+        bytes.extend(&packet[4..6]);
+        bytes.extend(&packet[40..]);
+        csum::of(&bytes)
+    }
+
+    #[test]
+    fn ipv6_carries_more() {
+        let told = Told::of(254, "[2001:db8::7]:40000".parse().unwrap());
+        let first = packet_v6(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2], b"odd");
+        let mut whole = first.clone();
+        whole.splice(60..60, [0xaa; V6_LEN]);
+        fill::<Ipv6>(&mut whole, 40, &told, false).unwrap();
+        let options = [told.bytes(), &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]].concat();
+        assert_eq!(whole, packet_v6(&options, b"odd"));
+        assert_eq!(tcp_checksum_v6(&whole), 0);
+
+        let (bytes, len) = bare_ack::<Ipv6>(&first, 40, &told).unwrap();
+        let mut expected = packet_v6(&options, b"");
+        expected[53] = 0x10;
+        expected[56..58].fill(0);
+        let sum = tcp_checksum_v6(&expected).to_le_bytes();
+        expected[56..58].copy_from_slice(&sum);
+        assert_eq!(bytes[..len], expected);
+
+        let mut whole = packet_v6(&[2, 4, 5, 0xa0], b"");
+        lower_mss(&mut whole[40..], 6).unwrap();
+        assert_eq!(whole[62..64], (1440u16 - 20).to_be_bytes());
+        let mut whole = packet_v6(&[2, 4, 4, 0xc8], b"");
+        lower_mss(&mut whole[40..], 6).unwrap();
+        assert_eq!(whole[62..64], 1220u16.to_be_bytes());
     }
 }

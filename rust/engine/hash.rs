@@ -11,7 +11,7 @@
 //!
 //! Sources: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012); `lib/siphash.c`.
 
-use super::tuple::TupleV4;
+use super::tuple::{TupleV4, TupleV6};
 
 /// Bytes that an IPv4 tuple has as a message: two addresses, two ports, the protocol.
 const V4_BYTES: u64 = 13;
@@ -90,28 +90,23 @@ pub fn tuple_v4(key: &Key, tuple: &TupleV4) -> u64 {
 }
 
 /// Hash of an IPv6 tuple; all 64 bits are usable.
-///
-/// The addresses are the 16 bytes of the header read as two little-endian words each, the ports
-/// are as in the header (network order in memory).
 #[inline(always)]
-pub fn tuple_v6(
-    key: &Key,
-    protocol: u8,
-    src: [u64; 2],
-    dst: [u64; 2],
-    sport: u16,
-    dport: u16,
-) -> u64 {
-    let rest = u64::from(sport) | (u64::from(dport) << 16) | (u64::from(protocol) << 32);
-    let [s0, s1] = src;
-    let [d0, d1] = dst;
+pub fn tuple_v6(key: &Key, tuple: &TupleV6) -> u64 {
+    let ([s0, s1], [d0, d1], rest) = tuple.words();
     sip::<1, 3>(key, &[s0, s1, d0, d1], rest | (V6_BYTES << 56))
 }
 
-/// Hash of one word, such as [`TupleV4::service_key`]; all 64 bits are usable.
+/// Hash of one word; all 64 bits are usable.
 #[inline(always)]
 pub fn word(key: &Key, value: u64) -> u64 {
-    sip::<1, 3>(key, &[value], 8 << 56)
+    words(key, [value])
+}
+
+/// Hash of up to 31 words; all 64 bits are usable.
+#[inline(always)]
+pub fn words<const N: usize>(key: &Key, values: [u64; N]) -> u64 {
+    const { assert!(N < 32) };
+    sip::<1, 3>(key, &values, (N as u64) << 59)
 }
 
 /// The kernel's `hsiphash_1u32` on 64-bit machines.
@@ -183,15 +178,15 @@ mod tests {
         assert_eq!(tuple_v4(&key, &tuple), reference::<1, 3>(13));
 
         let word64 = |from: u8| u64::from_le_bytes(core::array::from_fn(|i| from + i as u8));
-        let hash = tuple_v6(
-            &key,
-            36,
+        let tuple = TupleV6::from_words(
             [word64(0), word64(8)],
             [word64(16), word64(24)],
-            u16::from_le_bytes([32, 33]),
-            u16::from_le_bytes([34, 35]),
+            u32::from_le_bytes([32, 33, 34, 35]),
+            36,
         );
-        assert_eq!(hash, reference::<1, 3>(37));
+        assert_eq!(tuple_v6(&key, &tuple), reference::<1, 3>(37));
+        let three = words(&key, [word64(0), word64(8), word64(16)]);
+        assert_eq!(three, reference::<1, 3>(24));
         assert_eq!(word(&key, word64(0)), reference::<1, 3>(8));
         let word = word32(&key, u32::from_le_bytes([0, 1, 2, 3]));
         assert_eq!(word, reference::<1, 3>(4) as u32);

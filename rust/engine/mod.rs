@@ -9,6 +9,7 @@
 pub mod carry;
 pub mod change;
 pub mod csum;
+pub mod family;
 pub mod hash;
 pub mod portpool;
 pub mod prefix;

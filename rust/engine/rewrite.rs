@@ -3,8 +3,8 @@
 //! Giving a packet another tuple: addresses, ports, and the checksums over them.
 
 use super::csum::{sum, Delta};
-use super::tuple::TupleV4;
-use super::wire::{IcmpError, Ipv4, TCP, UDP};
+use super::family::{Family, IpHeader, Tuple};
+use super::wire::{IcmpError, TCP, UDP};
 
 /// Whose work a packet's transport checksum is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub struct Deltas {
 
 impl Deltas {
     /// `from` becomes `to`.
-    pub const fn new(from: &TupleV4, to: &TupleV4) -> Self {
-        let ((from_addresses, from_rest), (to_addresses, to_rest)) = (from.words(), to.words());
-        let addresses = Delta::of_u64(from_addresses, to_addresses);
-        let ports = Delta::of_u32(from_rest as u32, to_rest as u32);
+    #[inline]
+    pub fn new<T: Tuple>(from: &T, to: &T) -> Self {
+        let addresses = from.address_delta(to);
+        let ports = Delta::of_u32(from.ports(), to.ports());
         Self {
             addresses,
             all: addresses.and(ports),
@@ -53,10 +53,6 @@ impl Deltas {
     }
 }
 
-/// Where things are in the IPv4 header.
-const IP_CHECKSUM: usize = 10;
-const IP_ADDRESSES: usize = 12;
-
 /// Where the checksum is in the ICMP header.
 const ICMP_CHECKSUM: usize = 2;
 
@@ -72,26 +68,26 @@ const fn checksum_offset(protocol: u8) -> Option<usize> {
 
 /// How many bytes of a packet [`packet`] writes to, at most, counted from the IP header on.
 #[inline(always)]
-pub const fn writes(ip: &Ipv4) -> usize {
-    match checksum_offset(ip.protocol) {
-        Some(offset) => ip.header_len.wrapping_add(offset).wrapping_add(2),
-        None => ip.header_len.wrapping_add(4),
+pub fn writes(ip: &impl IpHeader) -> usize {
+    match checksum_offset(ip.protocol()) {
+        Some(offset) => ip.header_len().wrapping_add(offset).wrapping_add(2),
+        None => ip.header_len().wrapping_add(4),
     }
 }
 
 /// Gives the packet whose headers `head` holds the tuple `to`. `deltas` are those from its present
 /// tuple to that. `None`, and nothing is changed, when `head` does not hold [`writes`] bytes.
 #[inline(always)]
-pub fn packet(
+pub fn packet<I: IpHeader>(
     head: &mut [u8],
-    ip: &Ipv4,
-    to: &TupleV4,
+    ip: &I,
+    to: &I::Tuple,
     deltas: Deltas,
     checksum: Checksum,
 ) -> Option<()> {
-    let (ip_header, transport) = head.split_at_mut_checked(ip.header_len)?;
-    segment(transport, ip.protocol, to, deltas, checksum)?;
-    addresses(ip_header, to.words().0, deltas.addresses)
+    let (ip_header, transport) = head.split_at_mut_checked(ip.header_len())?;
+    segment(transport, ip.protocol(), to.ports(), deltas, checksum)?;
+    I::set_addresses(ip_header, to, deltas.addresses)
 }
 
 /// Gives a transport header other ports, and its checksum what other addresses and ports make of
@@ -100,7 +96,7 @@ pub fn packet(
 fn segment(
     transport: &mut [u8],
     protocol: u8,
-    to: &TupleV4,
+    ports: u32,
     deltas: Deltas,
     checksum: Checksum,
 ) -> Option<()> {
@@ -117,16 +113,7 @@ fn segment(
         },
     };
     *field = new.to_le_bytes();
-    *transport.first_chunk_mut()? = (to.words().1 as u32).to_le_bytes();
-    Some(())
-}
-
-/// Gives an IPv4 header other addresses.
-#[inline(always)]
-fn addresses(header: &mut [u8], addresses: u64, delta: Delta) -> Option<()> {
-    let checksum = field(header, IP_CHECKSUM)?;
-    *checksum = delta.apply(u16::from_le_bytes(*checksum)).to_le_bytes();
-    *header.get_mut(IP_ADDRESSES..)?.first_chunk_mut()? = addresses.to_le_bytes();
+    *transport.first_chunk_mut()? = ports.to_le_bytes();
     Some(())
 }
 
@@ -136,39 +123,45 @@ fn field(bytes: &mut [u8], offset: usize) -> Option<&mut [u8; 2]> {
     bytes.get_mut(offset..)?.first_chunk_mut()
 }
 
-/// Gives an ICMP error other addresses, `outer`, and the packet it is about the tuple `inner`.
+/// Gives an ICMP error other addresses, those of `outer`, and the packet it is about the tuple
+/// `inner`.
 ///
 /// The inner transport checksum is changed where the error carries it (RFC 1812 asks for as much
 /// of the packet as fits, RFC 792 only for eight bytes). `quoted` changes what else differs in the
 /// transport header, as far as the error has it, and says what that adds to its checksum. `None`
-/// when `head`, the linear part from
-/// the outer IP header on, does not hold what `error` was read from.
-pub fn icmp_error(
+/// when `head`, the linear part from the outer IP header on, does not hold what `error` was read
+/// from.
+pub fn icmp_error<F: Family>(
     head: &mut [u8],
-    ip: &Ipv4,
-    error: &IcmpError,
-    outer: u64,
-    inner: &TupleV4,
+    ip: &F::Ip,
+    error: &IcmpError<F>,
+    outer: &F::Tuple,
+    inner: &F::Tuple,
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
 ) -> Option<()> {
     let deltas = Deltas::new(&error.tuple, inner);
-    let message_len = ip.total_len.checked_sub(ip.header_len)?;
-    let (ip_header, message) = head.split_at_mut_checked(ip.header_len)?;
+    let outer_delta = ip.tuple(0).address_delta(outer);
+    let message_len = ip.total_len().checked_sub(ip.header_len())?;
+    let (ip_header, message) = head.split_at_mut_checked(ip.header_len())?;
     let message_len = message_len.min(message.len());
     let message = message.get_mut(..message_len)?;
     let before = sum(message);
-    let at = error.inner_offset.checked_sub(ip.header_len)?;
+    let at = error.inner_offset.checked_sub(ip.header_len())?;
     let (inner_header, transport) = message
         .get_mut(at..)?
-        .split_at_mut_checked(error.inner.header_len)?;
-    addresses(inner_header, inner.words().0, deltas.addresses)?;
-    let protocol = error.inner.protocol;
+        .split_at_mut_checked(error.inner.header_len())?;
+    F::Ip::set_addresses(inner_header, inner, deltas.addresses)?;
+    let protocol = error.inner.protocol();
     let deltas = deltas.and(quoted(transport)?);
-    if segment(transport, protocol, inner, deltas, Checksum::Whole).is_none() {
-        *transport.first_chunk_mut()? = (inner.words().1 as u32).to_le_bytes();
+    if segment(transport, protocol, inner.ports(), deltas, Checksum::Whole).is_none() {
+        *transport.first_chunk_mut()? = inner.ports().to_le_bytes();
     }
-    let changed = Delta::of_u16(before, sum(message));
+    let mut changed = Delta::of_u16(before, sum(message));
+    if F::VERSION == 6 {
+        // ICMPv6's checksum covers the addresses too (RFC 4443, section 2.3).
+        changed = changed.and(outer_delta);
+    }
     let field = field(message, ICMP_CHECKSUM)?;
     *field = changed.apply(u16::from_le_bytes(*field)).to_le_bytes();
-    addresses(ip_header, outer, Delta::of_u64(ip.addresses, outer))
+    F::Ip::set_addresses(ip_header, outer, outer_delta)
 }

@@ -3,7 +3,7 @@
 //! Headers that go in front of a packet for a tunnel.
 
 use super::csum;
-use super::wire::Ipv4;
+use super::family::IpHeader;
 
 /// IANA number of IPv4 in IPv4 (RFC 2003).
 const IPIP: u8 = 4;
@@ -18,7 +18,7 @@ pub const IPIP_OVERHEAD: u32 = 20;
 /// time to live and "don't fragment" are the inner packet's; `id` matters only without the latter
 /// (RFC 6864). None when the sum is longer than a packet can be.
 #[inline(always)]
-pub fn ipip(inner: &Ipv4, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<[u8; 20]> {
+pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<[u8; 20]> {
     let len = len.checked_add(IPIP_OVERHEAD)?;
     // A packet of many segments is cut, and its header completed, by whoever sends it.
     let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
@@ -26,7 +26,7 @@ pub fn ipip(inner: &Ipv4, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<
     let flags = if inner.dont_fragment() { 0x40 } else { 0 };
     let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses.to_le_bytes();
     let mut header = [
-        0x45, inner.tos, l0, l1, i0, i1, flags, 0, ttl, IPIP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
+        0x45, inner.tos(), l0, l1, i0, i1, flags, 0, ttl, IPIP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
     ];
     let [c0, c1] = csum::of(&header).to_le_bytes();
     let [_, _, _, _, _, _, _, _, _, _, f0, f1, ..] = &mut header;
@@ -36,6 +36,7 @@ pub fn ipip(inner: &Ipv4, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::Ipv4;
     use super::*;
 
     #[test]

@@ -3,7 +3,51 @@
 //! What tells one flow from another.
 
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+use super::csum::Delta;
+use super::family::Tuple;
+use super::hash::{self, Key};
+
+/// What a service is looked up by: destination address, port, protocol and family, as words that
+/// are compared and hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceKey {
+    /// The address as it stands in the header, read little-endian; the second word is 0 for IPv4.
+    pub address: [u64; 2],
+    /// The port as in the header, read little-endian; the protocol from bit 16, the family's
+    /// version from bit 24 on.
+    pub rest: u32,
+}
+
+impl ServiceKey {
+    /// Of a service at an address; `port` in host order.
+    pub fn new(protocol: u8, address: IpAddr, port: u16) -> Self {
+        match address {
+            IpAddr::V4(v4) => {
+                TupleV4::between((Ipv4Addr::UNSPECIFIED, 0), (v4, port), protocol).service_key()
+            }
+            IpAddr::V6(v6) => {
+                TupleV6::between((Ipv6Addr::UNSPECIFIED, 0), (v6, port), protocol).service_key()
+            }
+        }
+    }
+
+    #[inline(always)]
+    const fn of(address: [u64; 2], rest: u64, version: u8) -> Self {
+        Self {
+            address,
+            rest: (rest >> 16) as u32 & 0x00ff_ffff | (version as u32) << 24,
+        }
+    }
+
+    /// Keyed hash; all bits are usable.
+    #[inline]
+    pub fn hash(&self, key: &Key) -> u64 {
+        let [low, high] = self.address;
+        hash::words(key, [low, high, u64::from(self.rest)])
+    }
+}
 
 /// Addresses, ports and protocol of an IPv4 packet, in 16 bytes.
 ///
@@ -66,74 +110,229 @@ impl TupleV4 {
     pub const fn words(&self) -> (u64, u64) {
         (self.addresses, self.rest)
     }
+}
 
-    /// The same flow seen from the other side.
+impl Tuple for TupleV4 {
+    type Address = Ipv4Addr;
+    const VERSION: u8 = 4;
+
     #[inline(always)]
-    pub const fn reversed(&self) -> Self {
+    fn between(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), protocol: u8) -> Self {
+        Self::new(
+            SocketAddrV4::new(src.0, src.1),
+            SocketAddrV4::new(dst.0, dst.1),
+            protocol,
+        )
+    }
+
+    #[inline(always)]
+    fn reversed(&self) -> Self {
         let ports = self.rest as u32;
         Self {
             addresses: self.addresses.rotate_left(32),
-            rest: (self.rest >> 32 << 32) | ports.rotate_left(16) as u64,
+            rest: (self.rest >> 32 << 32) | u64::from(ports.rotate_left(16)),
         }
     }
 
-    /// Destination address, port and protocol in one word: what a service is looked up by.
-    ///
-    /// Address in the low 32 bits and port in the next 16, both as read little-endian from the
-    /// header, then the protocol.
     #[inline(always)]
-    pub const fn service_key(&self) -> u64 {
-        (self.addresses >> 32) | (self.rest >> 16 << 32)
+    fn hash(&self, key: &Key) -> u64 {
+        hash::tuple_v4(key, self)
     }
 
-    /// Source address.
     #[inline(always)]
-    pub const fn src(&self) -> Ipv4Addr {
-        let [a, b, c, d] = (self.addresses as u32).to_le_bytes();
-        Ipv4Addr::new(a, b, c, d)
+    fn service_key(&self) -> ServiceKey {
+        ServiceKey::of([self.addresses >> 32, 0], self.rest, Self::VERSION)
     }
 
-    /// Destination address.
     #[inline(always)]
-    pub const fn dst(&self) -> Ipv4Addr {
-        let [a, b, c, d] = ((self.addresses >> 32) as u32).to_le_bytes();
-        Ipv4Addr::new(a, b, c, d)
+    fn src(&self) -> Ipv4Addr {
+        Ipv4Addr::from((self.addresses as u32).to_le_bytes())
     }
 
-    /// Source port, host order.
     #[inline(always)]
-    pub const fn sport(&self) -> u16 {
-        u16::from_be_bytes((self.rest as u16).to_le_bytes())
+    fn dst(&self) -> Ipv4Addr {
+        Ipv4Addr::from(((self.addresses >> 32) as u32).to_le_bytes())
     }
 
-    /// Destination port, host order.
     #[inline(always)]
-    pub const fn dport(&self) -> u16 {
-        u16::from_be_bytes(((self.rest >> 16) as u16).to_le_bytes())
+    fn sport(&self) -> u16 {
+        sport(self.rest)
     }
 
-    /// IANA protocol number.
     #[inline(always)]
-    pub const fn protocol(&self) -> u8 {
+    fn dport(&self) -> u16 {
+        dport(self.rest)
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> u32 {
+        self.rest as u32
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
         (self.rest >> 32) as u8
     }
 
-    /// Source address and port.
-    pub const fn source(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(self.src(), self.sport())
-    }
-
-    /// Destination address and port.
-    pub const fn destination(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(self.dst(), self.dport())
+    #[inline(always)]
+    fn address_delta(&self, to: &Self) -> Delta {
+        Delta::of_u64(self.addresses, to.addresses)
     }
 }
 
-/// `service_key` of the flows toward this service; `port` in host order.
-#[inline]
-pub const fn service_key(protocol: u8, address: Ipv4Addr, port: u16) -> u64 {
-    let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-    TupleV4::new(nobody, SocketAddrV4::new(address, port), protocol).service_key()
+/// Addresses, ports and protocol of an IPv6 packet, in 40 bytes: as [`TupleV4`], with two words an
+/// address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct TupleV6 {
+    src: [u64; 2],
+    dst: [u64; 2],
+    rest: u64,
+}
+
+impl TupleV6 {
+    /// A tuple of addresses and ports; ports in host order, `protocol` is the IANA number. Flow
+    /// labels and scopes do not count.
+    pub fn new(src: SocketAddrV6, dst: SocketAddrV6, protocol: u8) -> Self {
+        Self::between(
+            (*src.ip(), src.port()),
+            (*dst.ip(), dst.port()),
+            protocol,
+        )
+    }
+
+    /// A tuple of the two addresses, each read from the header as two little-endian numbers, and of
+    /// the two ports, read as one.
+    #[inline(always)]
+    pub const fn from_words(src: [u64; 2], dst: [u64; 2], ports: u32, protocol: u8) -> Self {
+        Self {
+            src,
+            dst,
+            rest: ports as u64 | ((protocol as u64) << 32),
+        }
+    }
+
+    /// The words: source, destination; ports and, from bit 32, the protocol. The top 24 bits of
+    /// the last are 0.
+    #[inline(always)]
+    pub const fn words(&self) -> ([u64; 2], [u64; 2], u64) {
+        (self.src, self.dst, self.rest)
+    }
+}
+
+impl Tuple for TupleV6 {
+    type Address = Ipv6Addr;
+    const VERSION: u8 = 6;
+
+    #[inline]
+    fn between(src: (Ipv6Addr, u16), dst: (Ipv6Addr, u16), protocol: u8) -> Self {
+        let sport = u16::from_le_bytes(src.1.to_be_bytes());
+        let dport = u16::from_le_bytes(dst.1.to_be_bytes());
+        Self::from_words(
+            address_words(src.0),
+            address_words(dst.0),
+            u32::from(sport) | (u32::from(dport) << 16),
+            protocol,
+        )
+    }
+
+    #[inline(always)]
+    fn reversed(&self) -> Self {
+        let ports = self.rest as u32;
+        Self {
+            src: self.dst,
+            dst: self.src,
+            rest: (self.rest >> 32 << 32) | u64::from(ports.rotate_left(16)),
+        }
+    }
+
+    #[inline(always)]
+    fn hash(&self, key: &Key) -> u64 {
+        hash::tuple_v6(key, self)
+    }
+
+    #[inline(always)]
+    fn service_key(&self) -> ServiceKey {
+        ServiceKey::of(self.dst, self.rest, Self::VERSION)
+    }
+
+    #[inline(always)]
+    fn src(&self) -> Ipv6Addr {
+        address_of_words(self.src)
+    }
+
+    #[inline(always)]
+    fn dst(&self) -> Ipv6Addr {
+        address_of_words(self.dst)
+    }
+
+    #[inline(always)]
+    fn sport(&self) -> u16 {
+        sport(self.rest)
+    }
+
+    #[inline(always)]
+    fn dport(&self) -> u16 {
+        dport(self.rest)
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> u32 {
+        self.rest as u32
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        (self.rest >> 32) as u8
+    }
+
+    #[inline(always)]
+    fn address_delta(&self, to: &Self) -> Delta {
+        let [s0, s1] = self.src;
+        let [d0, d1] = self.dst;
+        let [t0, t1] = to.src;
+        let [e0, e1] = to.dst;
+        Delta::of_u64(s0, t0)
+            .and(Delta::of_u64(s1, t1))
+            .and(Delta::of_u64(d0, e0))
+            .and(Delta::of_u64(d1, e1))
+    }
+}
+
+impl fmt::Debug for TupleV6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}>{}",
+            self.protocol(),
+            self.source(),
+            self.destination()
+        )
+    }
+}
+
+#[inline(always)]
+const fn sport(rest: u64) -> u16 {
+    u16::from_be_bytes((rest as u16).to_le_bytes())
+}
+
+#[inline(always)]
+const fn dport(rest: u64) -> u16 {
+    u16::from_be_bytes(((rest >> 16) as u16).to_le_bytes())
+}
+
+/// An IPv6 address as two little-endian numbers read from the header.
+#[inline(always)]
+pub const fn address_words(address: Ipv6Addr) -> [u64; 2] {
+    let bits = u128::from_le_bytes(address.octets());
+    [bits as u64, (bits >> 64) as u64]
+}
+
+#[inline(always)]
+const fn address_of_words(words: [u64; 2]) -> Ipv6Addr {
+    let [low, high] = words;
+    let bits = low as u128 | ((high as u128) << 64);
+    Ipv6Addr::from_bits(u128::from_be_bytes(bits.to_le_bytes()))
 }
 
 impl fmt::Debug for TupleV4 {
@@ -184,12 +383,33 @@ mod tests {
         let t = tuple();
         assert_eq!(
             t.service_key(),
-            service_key(6, Ipv4Addr::new(203, 0, 113, 10), 443)
+            ServiceKey::new(6, Ipv4Addr::new(203, 0, 113, 10).into(), 443)
         );
         assert_ne!(
             t.service_key(),
-            service_key(17, Ipv4Addr::new(203, 0, 113, 10), 443)
+            ServiceKey::new(17, Ipv4Addr::new(203, 0, 113, 10).into(), 443)
         );
         assert_ne!(t.service_key(), t.reversed().service_key());
+    }
+
+    #[test]
+    fn ipv6_as_well() {
+        let t = TupleV6::new(
+            "[2001:db8::7]:40000".parse().unwrap(),
+            "[2001:db8:0:1::10]:443".parse().unwrap(),
+            6,
+        );
+        let text = "6/[2001:db8::7]:40000>[2001:db8:0:1::10]:443";
+        assert_eq!(format!("{t:?}"), text);
+        assert_eq!(core::mem::size_of::<TupleV6>(), 40);
+        assert_eq!(t.reversed().source(), t.destination());
+        assert_eq!(t.reversed().destination(), t.source());
+        assert_eq!(t.reversed().reversed(), t);
+        let key = |address: &str, port| ServiceKey::new(6, address.parse().unwrap(), port);
+        assert_eq!(t.service_key(), key("2001:db8:0:1::10", 443));
+        assert_ne!(t.service_key(), key("2001:db8:0:1::10", 444));
+        assert_ne!(t.service_key(), key("2001:db8::10", 443));
+        // ::1 has the words of no IPv4 address with the same family.
+        assert_ne!(key("1.0.0.0", 443), key("100::", 443));
     }
 }

@@ -32,11 +32,6 @@ const EMPTY: u64 = 0;
 /// Being given to another address.
 const TAKEN: u64 = u64::MAX;
 
-/// The key of an IPv4 address.
-pub(super) const fn key(address: u32) -> u64 {
-    address as u64 | (1 << 32)
-}
-
 /// The table; `W` words an entry.
 #[derive(Clone, Copy)]
 pub(super) struct Cache<'a, const W: usize> {

@@ -34,8 +34,7 @@ impl Scheduler for DestinationHashing {
     }
 
     fn pick(&self, view: &View<'_>, flow: &Flow) -> Option<u32> {
-        let address = u32::from(flow.tuple.dst());
-        let index = view.entry(hash_32(address, BITS) as usize);
+        let index = view.entry(hash_32(flow.destination, BITS) as usize);
         view.is_usable(index).then_some(index)
     }
 }

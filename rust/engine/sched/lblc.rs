@@ -10,7 +10,7 @@
 //!
 //! State: `wlc`'s; how many dests have connections to spare, and for each whether; the addresses.
 
-use super::cache::{key, Cache};
+use super::cache::{Cache};
 use super::tree::{settle, Least};
 use super::wlc::WeightedLeastConnection;
 use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE};
@@ -154,7 +154,7 @@ impl Scheduler for Locality {
     fn pick(&self, view: &View<'_>, flow: &Flow) -> Option<u32> {
         let parts = Parts::of(view);
         let cache = Dests::new(parts.cache, view.options.addresses);
-        let key = key(u32::from(flow.tuple.dst()));
+        let key = flow.key;
         let now = view.live.now();
         let Some(entry) = cache.find(key) else {
             let least = parts.wlc.least()?;

@@ -10,7 +10,7 @@
 //!
 //! State: as `lblc`, with sets in place of dests.
 
-use super::cache::{key, Cache, Entry};
+use super::cache::{Cache, Entry};
 use super::lblc::Parts;
 use super::{overhead, Flow, Needs, Options, Plan, Scheduler, View, GONE};
 use core::sync::atomic::{
@@ -207,7 +207,7 @@ impl Scheduler for LocalityReplicated {
     fn pick(&self, view: &View<'_>, flow: &Flow) -> Option<u32> {
         let parts = Parts::of(view);
         let cache = Sets::new(parts.cache, view.options.addresses);
-        let key = key(u32::from(flow.tuple.dst()));
+        let key = flow.key;
         let now = view.live.now();
         let Some((entry, set)) = cache.find(key).and_then(|e| Some((e, Set::of(e)?))) else {
             let least = parts.wlc.least()?;

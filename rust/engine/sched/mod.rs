@@ -41,7 +41,8 @@ mod twos;
 mod wlc;
 mod wrr;
 
-use super::tuple::TupleV4;
+use super::family::{Address as _, Tuple};
+use core::net::IpAddr;
 use core::sync::atomic::AtomicU64;
 
 /// What [`Scheduler::carry`]'s map says of a dest that is gone.
@@ -209,8 +210,39 @@ impl View<'_> {
 /// What a pick may depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
-    /// Client, virtual address and protocol of the flow's first packet.
-    pub tuple: TupleV4,
+    /// The client's address, [folded](super::family::Address::folded).
+    pub source: u32,
+    /// The client's port, host order.
+    pub sport: u16,
+    /// The virtual address, folded.
+    pub destination: u32,
+    /// The virtual address's key for `lblc` and `lblcr`.
+    key: u64,
+}
+
+impl Flow {
+    /// What `tuple`, of the flow's first packet, has of it.
+    #[inline]
+    pub fn of<T: Tuple>(tuple: &T) -> Self {
+        let destination = tuple.dst().folded();
+        let key = match tuple.dst().into() {
+            IpAddr::V4(_) => u64::from(destination) | (1 << 32),
+            // 64 bits of the 128: two addresses of one service that share them share a dest. Bits
+            // 32 and 33 keep it from what the cache has for no address, and from IPv4's.
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                let [high, low] = [(bits >> 64) as u64, bits as u64];
+                (low.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ high.rotate_left(32)) & !(1 << 32)
+                    | (1 << 33)
+            }
+        };
+        Self {
+            source: tuple.src().folded(),
+            sport: tuple.sport(),
+            destination,
+            key,
+        }
+    }
 }
 
 /// A rule for choosing dests; chosen once per service, by name.

@@ -78,11 +78,11 @@ impl Scheduler for SourceHashing {
 #[inline(always)]
 pub(super) fn hashed(view: &View<'_>, flow: &Flow) -> u32 {
     let port = if view.options.port {
-        flow.tuple.sport()
+        flow.sport
     } else {
         0
     };
-    u32::from(flow.tuple.src()).wrapping_add(u32::from(port))
+    flow.source.wrapping_add(u32::from(port))
 }
 
 /// The dest in the first slot from `slot` on that takes something.

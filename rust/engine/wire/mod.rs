@@ -9,17 +9,17 @@
 
 pub mod icmp;
 pub mod ipv4;
+pub mod ipv6;
 pub mod options;
 pub mod packet;
 pub mod transport;
 
-pub use icmp::IcmpError;
+pub use icmp::{IcmpError, IcmpFamily, Report};
 pub use ipv4::Ipv4;
-pub use packet::PacketV4;
+pub use ipv6::Ipv6;
+pub use packet::{Packet, PacketV4, PacketV6};
 pub use transport::{Segment, TcpFlags};
 
-/// ICMP's IANA protocol number.
-pub const ICMP: u8 = 1;
 /// TCP's IANA protocol number.
 pub const TCP: u8 = 6;
 /// UDP's IANA protocol number.
@@ -33,7 +33,7 @@ pub enum Error {
     NotLinear(usize),
     /// The packet ends within a header.
     Short,
-    /// The version is not 4.
+    /// The version is another.
     Version,
     /// The IP header says it is shorter than 20 bytes.
     HeaderLength,
@@ -45,7 +45,7 @@ pub enum Error {
     DataOffset,
     /// The UDP length is less than 8 or more than the packet.
     UdpLength,
-    /// Neither TCP nor UDP.
+    /// Neither TCP nor UDP, or behind headers that only the host itself can judge.
     Protocol,
     /// ICMP, but not an error about a packet.
     IcmpQuery,

@@ -2,32 +2,38 @@
 
 //! A whole TCP or UDP packet's headers.
 
-use super::super::tuple::TupleV4;
-use super::{Error, Ipv4, Segment};
+use super::super::family::{Family, IpHeader, V4, V6};
+use super::{Error, Segment};
 
-/// An IPv4 packet that a service could be meant by.
+/// A packet that a service could be meant by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketV4 {
+pub struct Packet<F: Family> {
     /// Its flow.
-    pub tuple: TupleV4,
+    pub tuple: F::Tuple,
     /// Its IP header.
-    pub ip: Ipv4,
+    pub ip: F::Ip,
     /// Its TCP or UDP header.
     pub segment: Segment,
 }
 
-impl PacketV4 {
+/// An IPv4 packet.
+pub type PacketV4 = Packet<V4>;
+
+/// An IPv6 packet.
+pub type PacketV6 = Packet<V6>;
+
+impl<F: Family> Packet<F> {
     /// Reads the headers at the start of `head`, the linear part of a packet of `len` bytes.
     ///
-    /// Callers that can turn strangers away by the address alone take [`Ipv4::parse`] first and
-    /// then [`PacketV4::from_ip`].
+    /// Callers that can turn strangers away by the address alone take [`IpHeader::parse`] first and
+    /// then [`Packet::from_ip`].
     ///
     /// # Errors
     ///
     /// All but `IcmpQuery`; ICMP is `Protocol` here, see [`super::IcmpError`].
     #[inline(always)]
     pub fn parse(head: &[u8], len: usize) -> Result<Self, Error> {
-        Self::from_ip(head, Ipv4::parse(head, len)?)
+        Self::from_ip(head, F::Ip::parse(head, len)?)
     }
 
     /// Reads the rest of a packet whose IP header was read from `head`.
@@ -36,10 +42,10 @@ impl PacketV4 {
     ///
     /// Those of [`Segment::parse`].
     #[inline(always)]
-    pub fn from_ip(head: &[u8], ip: Ipv4) -> Result<Self, Error> {
+    pub fn from_ip(head: &[u8], ip: F::Ip) -> Result<Self, Error> {
         let segment = Segment::parse(head, &ip)?;
         Ok(Self {
-            tuple: TupleV4::from_words(ip.addresses, segment.ports, ip.protocol),
+            tuple: ip.tuple(segment.ports),
             ip,
             segment,
         })
@@ -47,7 +53,7 @@ impl PacketV4 {
 
     /// Bytes of all its headers, from the IP header on.
     #[inline(always)]
-    pub const fn headers_len(&self) -> usize {
-        self.ip.header_len.saturating_add(self.segment.header_len)
+    pub fn headers_len(&self) -> usize {
+        self.ip.header_len().saturating_add(self.segment.header_len)
     }
 }

@@ -2,7 +2,8 @@
 
 //! TCP (RFC 9293) and UDP (RFC 768) headers, as far as balancing needs them.
 
-use super::{chunk, Error, Ipv4, TCP, UDP};
+use super::super::family::IpHeader;
+use super::{chunk, Error, TCP, UDP};
 use core::fmt::{self, Write as _};
 
 /// Length of a TCP header without options, in bytes.
@@ -78,11 +79,11 @@ impl Segment {
     ///
     /// `Fragment`, `Protocol`, `NotLinear`, `Short`, `DataOffset`, `UdpLength`.
     #[inline(always)]
-    pub fn parse(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+    pub fn parse(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
         if ip.is_fragment() {
             return Err(Error::Fragment);
         }
-        match ip.protocol {
+        match ip.protocol() {
             TCP => Self::tcp(head, ip),
             UDP => Self::udp(head, ip),
             _ => Err(Error::Protocol),
@@ -90,11 +91,11 @@ impl Segment {
     }
 
     #[inline(always)]
-    fn tcp(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+    fn tcp(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
         let fixed: &[u8; TCP_MIN_LEN] = transport(head, ip)?;
         let [p0, p1, p2, p3, _, _, _, _, _, _, _, _, offset, flags, ..] = *fixed;
         let header_len = usize::from(offset >> 4) << 2;
-        if header_len < TCP_MIN_LEN || ip.header_len.saturating_add(header_len) > ip.total_len {
+        if header_len < TCP_MIN_LEN || ip.header_len().saturating_add(header_len) > ip.total_len() {
             return Err(Error::DataOffset);
         }
         Ok(Self {
@@ -105,11 +106,11 @@ impl Segment {
     }
 
     #[inline(always)]
-    fn udp(head: &[u8], ip: &Ipv4) -> Result<Self, Error> {
+    fn udp(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
         let fixed: &[u8; UDP_LEN] = transport(head, ip)?;
         let [p0, p1, p2, p3, l0, l1, _, _] = *fixed;
         let len = usize::from(u16::from_be_bytes([l0, l1]));
-        if len < UDP_LEN || ip.header_len.saturating_add(len) > ip.total_len {
+        if len < UDP_LEN || ip.header_len().saturating_add(len) > ip.total_len() {
             return Err(Error::UdpLength);
         }
         Ok(Self {
@@ -122,9 +123,12 @@ impl Segment {
 
 /// The first `N` bytes of the payload, none of them padding.
 #[inline(always)]
-fn transport<'a, const N: usize>(head: &'a [u8], ip: &Ipv4) -> Result<&'a [u8; N], Error> {
-    if ip.header_len.saturating_add(N) > ip.total_len {
+fn transport<'a, const N: usize>(
+    head: &'a [u8],
+    ip: &impl IpHeader,
+) -> Result<&'a [u8; N], Error> {
+    if ip.header_len().saturating_add(N) > ip.total_len() {
         return Err(Error::Short);
     }
-    chunk(head, ip.header_len, ip.total_len)
+    chunk(head, ip.header_len(), ip.total_len())
 }

@@ -5,13 +5,19 @@
 #![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
 use proptest::prelude::*;
-use rvs_engine::tuple::TupleV4;
-use rvs_engine::wire::{self, Error, IcmpError, Ipv4, PacketV4};
+use rvs_engine::family::{IpHeader, Tuple, V4, V6};
+use rvs_engine::wire::{self, Error, IcmpError, IcmpFamily, Packet, Report};
+use std::net::IpAddr;
 
-const TABLES: [(&str, &str); 2] = [
-    ("ipv4", include_str!("../../../tests/packets/ipv4.txt")),
-    ("icmp", include_str!("../../../tests/packets/icmp.txt")),
+/// Name, packets, how they are read.
+const TABLES: [(&str, &str, Reader); 4] = [
+    ("ipv4", include_str!("../../../tests/packets/ipv4.txt"), read::<V4>),
+    ("icmp", include_str!("../../../tests/packets/icmp.txt"), read::<V4>),
+    ("ipv6", include_str!("../../../tests/packets/ipv6.txt"), read::<V6>),
+    ("icmpv6", include_str!("../../../tests/packets/icmpv6.txt"), read::<V6>),
 ];
+
+type Reader = fn(&[u8], usize) -> Result<String, Error>;
 
 struct Case {
     name: String,
@@ -48,7 +54,7 @@ fn case(block: &[&str]) -> Case {
     }
 }
 
-fn flow(tuple: &TupleV4) -> String {
+fn flow(tuple: &impl Tuple) -> String {
     let protocol = if tuple.protocol() == wire::TCP {
         "tcp"
     } else {
@@ -57,39 +63,39 @@ fn flow(tuple: &TupleV4) -> String {
     format!("{protocol} {} > {}", tuple.source(), tuple.destination())
 }
 
-fn read(head: &[u8], len: usize) -> Result<String, Error> {
-    let ip = Ipv4::parse(head, len)?;
-    if ip.protocol == wire::ICMP {
-        let error = IcmpError::parse(head, &ip)?;
-        let IcmpError {
-            kind, code, mtu, ..
-        } = error;
-        return Ok(format!(
-            "icmp {kind}/{code} mtu {mtu} about {}",
-            flow(&error.tuple)
-        ));
+fn read<F: IcmpFamily>(head: &[u8], len: usize) -> Result<String, Error> {
+    let ip = F::Ip::parse(head, len)?;
+    if ip.protocol() == F::ICMP {
+        let error = IcmpError::<F>::parse(head, &ip)?;
+        let mtu = match error.report {
+            Report::TooBig(mtu) => mtu,
+            _ => 0,
+        };
+        let (kind, code) = (error.kind, error.code);
+        let about = flow(&error.tuple);
+        return Ok(format!("icmp {kind}/{code} mtu {mtu} about {about}"));
     }
-    let packet = PacketV4::parse(head, len)?;
-    assert_eq!(PacketV4::from_ip(head, ip), Ok(packet));
+    let packet = Packet::<F>::parse(head, len)?;
+    assert_eq!(Packet::<F>::from_ip(head, ip), Ok(packet));
     let flow = flow(&packet.tuple);
-    Ok(match ip.protocol {
+    Ok(match ip.protocol() {
         wire::TCP => format!("{flow} {:?}", packet.segment.flags),
         _ => flow,
     })
 }
 
-fn verdict(head: &[u8], len: usize) -> String {
+fn verdict(read: Reader, head: &[u8], len: usize) -> String {
     read(head, len).unwrap_or_else(|error| format!("error {error:?}"))
 }
 
 #[test]
 fn every_packet_of_the_tables_reads_as_it_says() {
     let mut wrong = vec![];
-    for (file, table) in TABLES {
+    for (file, table, read) in TABLES {
         let cases = cases(table);
         assert!(cases.len() > 20, "{file}: only {} cases", cases.len());
         for case in cases {
-            let got = verdict(&case.bytes, case.length);
+            let got = verdict(read, &case.bytes, case.length);
             if got != case.expected {
                 wrong.push(format!(
                     "{file}: {}: {got}, not {}",
@@ -103,8 +109,8 @@ fn every_packet_of_the_tables_reads_as_it_says() {
 
 /// Whatever part of a packet is linear, the verdict is that of the whole packet or a request for
 /// more that leads on.
-fn leads_to_the_same_verdict(bytes: &[u8]) {
-    let whole = verdict(bytes, bytes.len());
+fn leads_to_the_same_verdict(read: Reader, bytes: &[u8]) {
+    let whole = verdict(read, bytes, bytes.len());
     assert!(!whole.contains("NotLinear"), "{whole}");
     for linear in 0..=bytes.len() {
         let mut have = linear;
@@ -126,16 +132,16 @@ fn leads_to_the_same_verdict(bytes: &[u8]) {
 
 #[test]
 fn it_does_not_matter_how_much_is_linear() {
-    for (_, table) in TABLES {
+    for (_, table, read) in TABLES {
         for case in cases(table).iter().filter(|c| c.length == c.bytes.len()) {
-            leads_to_the_same_verdict(&case.bytes);
+            leads_to_the_same_verdict(read, &case.bytes);
         }
     }
 }
 
 #[test]
 fn cut_packets_are_refused() {
-    for (_, table) in TABLES {
+    for (_, table, read) in TABLES {
         for case in cases(table) {
             let whole = case.length == case.bytes.len() && !case.name.contains("padding");
             if !whole || case.expected.starts_with("error") {
@@ -157,7 +163,7 @@ fn cut_packets_are_refused() {
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let packets: Vec<Vec<u8>> = TABLES
         .iter()
-        .flat_map(|(_, table)| cases(table))
+        .flat_map(|(_, table, _)| cases(table))
         .map(|case| case.bytes)
         .collect();
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
@@ -178,20 +184,33 @@ proptest! {
 
     #[test]
     fn any_bytes_have_a_verdict(bytes in bytes()) {
-        leads_to_the_same_verdict(&bytes);
+        leads_to_the_same_verdict(read::<V4>, &bytes);
+        leads_to_the_same_verdict(read::<V6>, &bytes);
     }
 
     #[test]
     fn what_is_read_lies_within_the_packet(bytes in bytes()) {
-        if let Ok(packet) = PacketV4::parse(&bytes, bytes.len()) {
-            let end = packet.ip.header_len + packet.segment.header_len;
-            prop_assert!(end <= packet.ip.total_len && packet.ip.total_len <= bytes.len());
-            prop_assert_eq!(packet.tuple.protocol(), packet.ip.protocol);
-            prop_assert_eq!(&packet.tuple.src().octets()[..], &bytes[12..16]);
-            prop_assert_eq!(&packet.tuple.dst().octets()[..], &bytes[16..20]);
-            let ports = &bytes[packet.ip.header_len..];
-            prop_assert_eq!(&packet.tuple.sport().to_be_bytes()[..], &ports[..2]);
-            prop_assert_eq!(&packet.tuple.dport().to_be_bytes()[..], &ports[2..4]);
-        }
+        lies_within::<V4>(&bytes, 12)?;
+        lies_within::<V6>(&bytes, 8)?;
     }
+}
+
+fn lies_within<F: IcmpFamily>(bytes: &[u8], addresses: usize) -> Result<(), TestCaseError> {
+    let Ok(packet) = Packet::<F>::parse(bytes, bytes.len()) else {
+        return Ok(());
+    };
+    let end = packet.ip.header_len() + packet.segment.header_len;
+    prop_assert!(end <= packet.ip.total_len() && packet.ip.total_len() <= bytes.len());
+    prop_assert_eq!(packet.tuple.protocol(), packet.ip.protocol());
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let [src, dst] = [packet.tuple.src().into(), packet.tuple.dst().into()].map(octets);
+    let both = [src, dst].concat();
+    prop_assert_eq!(&both[..], &bytes[addresses..addresses + both.len()]);
+    let ports = &bytes[packet.ip.header_len()..];
+    prop_assert_eq!(&packet.tuple.sport().to_be_bytes()[..], &ports[..2]);
+    prop_assert_eq!(&packet.tuple.dport().to_be_bytes()[..], &ports[2..4]);
+    Ok(())
 }

@@ -5,9 +5,12 @@
 use proptest::prelude::*;
 use rvs_engine::csum::Delta;
 use rvs_engine::rewrite::{self, Checksum, Deltas};
+use rvs_engine::family::{IpHeader as _, Tuple as _, V4};
 use rvs_engine::tuple::TupleV4;
-use rvs_engine::wire::{IcmpError, Ipv4, PacketV4, ICMP, TCP, UDP};
+use rvs_engine::wire::{IcmpError, Ipv4, PacketV4, TCP, UDP};
 use std::net::SocketAddrV4;
+
+const ICMP: u8 = 1;
 
 /// RFC 1071, from its definition.
 fn checksum(parts: &[&[u8]]) -> u16 {
@@ -139,9 +142,9 @@ proptest! {
         let mut head = error(&from);
         let expected = error(&to);
         let ip = Ipv4::parse(&head, head.len()).unwrap();
-        let parsed = IcmpError::parse(&head, &ip).unwrap();
-        let outer = TupleV4::new(router, SocketAddrV4::new(to.src(), 0), ICMP).words().0;
-        prop_assert!(rewrite::icmp_error(&mut head, &ip, &parsed, outer, &to, |_| Some(Delta::NONE)).is_some());
+        let parsed = IcmpError::<V4>::parse(&head, &ip).unwrap();
+        let outer = TupleV4::new(router, SocketAddrV4::new(to.src(), 0), ICMP);
+        prop_assert!(rewrite::icmp_error(&mut head, &ip, &parsed, &outer, &to, |_| Some(Delta::NONE)).is_some());
         let inner_field = 48 + if tcp { 16 } else { 6 };
         let mut fields = vec![10, 22, 38];
         if inner_field + 2 <= head.len() {

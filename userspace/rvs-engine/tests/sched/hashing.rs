@@ -10,13 +10,11 @@ use crate::service::{flow, small, weighted, Service};
 
 /// A flow between any two addresses.
 fn between(client: u32, server: u32) -> Flow {
-    Flow {
-        tuple: TupleV4::new(
-            SocketAddrV4::new(Ipv4Addr::from(client), 1234),
-            SocketAddrV4::new(Ipv4Addr::from(server), 80),
-            6,
-        ),
-    }
+    Flow::of(&TupleV4::new(
+        SocketAddrV4::new(Ipv4Addr::from(client), 1234),
+        SocketAddrV4::new(Ipv4Addr::from(server), 80),
+        6,
+    ))
 }
 
 fn shares(service: &Service, flows: impl Iterator<Item = Flow>) -> Vec<u32> {

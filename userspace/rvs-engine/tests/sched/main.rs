@@ -14,7 +14,7 @@ mod threads;
 use std::sync::atomic::Ordering::Relaxed;
 
 use proptest::prelude::*;
-use rvs_engine::sched::{Options, NAMES};
+use rvs_engine::sched::{Flow, Options, NAMES};
 
 use models::model;
 use service::{flow, small, weighted, Dest, Random, Service};
@@ -400,14 +400,13 @@ fn as_many_addresses_are_remembered_as_asked_for() {
         for name in ["lblc", "lblcr"] {
             let mut service = Service::with(name, weighted(&[1; 50]), options, false);
             let to = |number: u32| {
-                let mut flow = flow(0);
+                let client = "198.51.100.0:1024".parse().unwrap();
                 let address = std::net::Ipv4Addr::from(0x0a00_0000 + number * 7);
-                flow.tuple = rvs_engine::tuple::TupleV4::new(
-                    flow.tuple.source(),
+                Flow::of(&rvs_engine::tuple::TupleV4::new(
+                    client,
                     std::net::SocketAddrV4::new(address, 80),
                     6,
-                );
-                flow
+                ))
             };
             let mut homes = vec![];
             for number in 0..addresses {

@@ -218,15 +218,15 @@ fn slot(value: u32) -> usize {
 
 impl Model for DestinationHashing {
     fn pick(&mut self, list: &[Dest], flow: &Flow, _: u32) -> Option<u32> {
-        let index = slot(flow.tuple.dst().into()).checked_rem(list.len())?;
+        let index = slot(flow.destination).checked_rem(list.len())?;
         Some(list[index]).filter(is_usable).map(|d| d.name)
     }
 }
 
 /// What `sh` and `mh` hash.
 fn hashed(flow: &Flow, options: &Options) -> u32 {
-    let port = if options.port { flow.tuple.sport() } else { 0 };
-    u32::from(flow.tuple.src()).wrapping_add(u32::from(port))
+    let port = if options.port { flow.sport } else { 0 };
+    flow.source.wrapping_add(u32::from(port))
 }
 
 /// `sh`: each dest has weight slots of 256, at least one, and again from the first.
@@ -360,7 +360,7 @@ struct Locality(HashMap<u32, (u32, u32)>);
 
 impl Model for Locality {
     fn pick(&mut self, list: &[Dest], flow: &Flow, now: u32) -> Option<u32> {
-        let key = u32::from(flow.tuple.dst());
+        let key = flow.destination;
         self.0.retain(|_, (_, used)| now - *used < DAY);
         if let Some((name, used)) = self.0.get_mut(&key) {
             *used = now;
@@ -386,7 +386,7 @@ struct Replicated(HashMap<u32, (Vec<u32>, u32, u32)>);
 
 impl Model for Replicated {
     fn pick(&mut self, list: &[Dest], flow: &Flow, now: u32) -> Option<u32> {
-        let key = u32::from(flow.tuple.dst());
+        let key = flow.destination;
         self.0.retain(|_, (_, _, used)| now - *used < DAY);
         let Some((names, changed, used)) = self.0.get_mut(&key) else {
             let name = wlc(list)?.name;

@@ -67,13 +67,11 @@ pub fn flow(number: u32) -> Flow {
     let client = Ipv4Addr::from(0xc633_6400 + number % 251);
     let port = 1024 + (number % 60_000) as u16;
     let address = Ipv4Addr::from(0xcb00_7100 + number % 3);
-    Flow {
-        tuple: TupleV4::new(
-            SocketAddrV4::new(client, port),
-            SocketAddrV4::new(address, 80),
-            6,
-        ),
-    }
+    Flow::of(&TupleV4::new(
+        SocketAddrV4::new(client, port),
+        SocketAddrV4::new(address, 80),
+        6,
+    ))
 }
 
 /// What changes of a dest, as the kernel keeps it.
