@@ -3,12 +3,14 @@
 
 #include <linux/etherdevice.h>
 #include <linux/fprobe.h>
+#include <linux/icmpv6.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/jiffies.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
@@ -21,6 +23,8 @@
 #include <net/gso.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
 #include <net/neighbour.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netns/generic.h>

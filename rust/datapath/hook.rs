@@ -2,13 +2,16 @@
 
 //! Where packets come in.
 
+use core::marker::PhantomData;
+
 use kernel::prelude::*;
 
-use super::{context::Context, icmp, new_flow, xmit};
+use super::{context::Context, family::Balanced, icmp, new_flow, xmit};
 use crate::{
     engine::{
+        family::{Family, IpHeader, V4, V6},
         proto::tcp::{self, Table},
-        wire::{Error, Ipv4, PacketV4, ICMP, TCP},
+        wire::{Error, Packet, TCP},
     },
     kapi::{
         icmp::Answer,
@@ -23,48 +26,62 @@ use crate::{
 /// connection tracking asks for (-400).
 const PRIORITY: i32 = -350;
 
+/// Times that a packet is read at most: its headers and extensions may be made linear one by one,
+/// before and after its fragments are put together.
+pub(super) const ATTEMPTS: u32 = 24;
+
 /// Packets from the network.
-struct FromNetwork;
+struct FromNetwork<F>(PhantomData<F>);
 
 /// Packets of programs on this host.
-struct FromHost;
+struct FromHost<F>(PhantomData<F>);
 
-impl Hook<Netns> for FromNetwork {
+impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
+    const VERSION: u8 = F::VERSION;
     const PLACE: Place = Place::PreRouting;
     const PRIORITY: i32 = PRIORITY;
 
     #[inline(always)]
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        let Some(ours) = admit(netns, &skb) else {
+        let Some(ours) = admit::<F>(netns, &skb) else {
             return Verdict::Accept(skb);
         };
         if !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
         let place = Self::PLACE;
-        balance(Context { netns, place, rcu }, skb, ours)
+        balance::<F>(Context { netns, place, rcu }, skb, ours)
     }
 }
 
-impl Hook<Netns> for FromHost {
+impl<F: Balanced> Hook<Netns> for FromHost<F> {
+    const VERSION: u8 = F::VERSION;
     const PLACE: Place = Place::LocalOut;
     const PRIORITY: i32 = PRIORITY;
 
     #[inline(always)]
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        let Some(ours) = admit(netns, &skb) else {
+        let Some(ours) = admit::<F>(netns, &skb) else {
             return Verdict::Accept(skb);
         };
         let place = Self::PLACE;
-        balance(Context { netns, place, rcu }, skb, ours)
+        balance::<F>(Context { netns, place, rcu }, skb, ours)
     }
 }
 
-/// Puts the hooks into a namespace.
-pub(crate) fn activate(netns: &Netns) -> Result<Hooks> {
+/// Puts the hooks for an IP version into a namespace.
+pub(crate) fn activate(netns: &Netns, version: u8) -> Result<Hooks> {
+    if version == V4::VERSION {
+        hooks::<V4>(netns)
+    } else {
+        hooks::<V6>(netns)
+    }
+}
+
+fn hooks<F: Balanced>(netns: &Netns) -> Result<Hooks> {
     netns.hook([
-        netfilter::ipv4::<_, FromNetwork>(),
-        netfilter::ipv4::<_, FromHost>(),
+        netfilter::describe::<_, FromNetwork<F>>(),
+        netfilter::describe::<_, FromHost<F>>(),
     ])
 }
 
@@ -79,29 +96,29 @@ pub(super) enum Ours {
 
 /// The cheap test that strangers do not pass.
 #[inline(always)]
-fn admit(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
-    if netns.virtual_addresses.may_contain(skb.ipv4_destination()) {
+fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
+    let gate = F::gate(netns);
+    if gate.virtual_addresses.may_contain(F::destination(skb)) {
         return Some(Ours::ByDestination);
     }
-    if netns.translated_dests.is_empty() {
+    if gate.translated_dests.is_empty() {
         return None;
     }
-    netns
-        .translated_dests
-        .may_contain(skb.ipv4_source())
+    gate.translated_dests
+        .may_contain(F::source(skb))
         .then_some(Ours::BySource)
 }
 
 /// A packet that is perhaps of a service.
-fn balance<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
-    let packet = match PacketV4::parse(skb.head(), skb.len() as usize) {
+fn balance<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
+    let packet = match Packet::<F>::parse(skb.head(), skb.len() as usize) {
         Ok(packet) => packet,
         Err(error) => match mend(cx, skb, ours, error) {
             Mended::Packet(whole, packet) => {
                 skb = whole;
                 packet
             }
-            Mended::Icmp(skb, ip) => return icmp::receive(cx, skb, &ip, ours),
+            Mended::Icmp(skb, ip) => return icmp::receive::<F>(cx, skb, &ip, ours),
             Mended::Verdict(verdict) => return verdict,
         },
     };
@@ -122,7 +139,7 @@ fn balance<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
 /// Whether a connection takes another packet: it has neither expired nor lost its dest, and the
 /// client does not begin a new one with the same ports.
 #[inline(always)]
-fn is_usable(netns: &Netns, conn: &Conn, side: Side, packet: &PacketV4) -> bool {
+fn is_usable<F: Balanced>(netns: &Netns, conn: &Conn, side: Side, packet: &Packet<F>) -> bool {
     let begins_anew = packet.segment.flags.opens() && new_flow::begins_anew(netns, conn, side);
     if begins_anew || !conn.touch(&netns.settings) {
         return false;
@@ -132,19 +149,18 @@ fn is_usable(netns: &Netns, conn: &Conn, side: Side, packet: &PacketV4) -> bool 
 
 /// A packet of an established connection.
 #[inline(always)]
-fn forward<'a>(
+fn forward<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
     skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
 ) -> Verdict<'a> {
-    let nat = conn.nat();
-    if packet.ip.protocol == TCP {
-        let table = match (nat, side) {
-            (None, _) => Table::InOnly,
-            (Some(_), Side::Client) => Table::In,
-            (Some(_), Side::Dest) => Table::Out,
+    if packet.ip.protocol() == TCP {
+        let table = match (conn.has_two_keys(), side) {
+            (false, _) => Table::InOnly,
+            (true, Side::Client) => Table::In,
+            (true, Side::Dest) => Table::Out,
         };
         conn.step(|state| tcp::next(table, packet.segment.flags, state));
     }
@@ -153,36 +169,44 @@ fn forward<'a>(
 
 /// Counts a packet of `side` and sends it the way its connection goes.
 #[inline(always)]
-pub(super) fn send<'a>(
+pub(super) fn send<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
     skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
 ) -> Verdict<'a> {
     let dest = conn.dest();
     match side {
         Side::Client => dest.packet_in(skb.len()),
         Side::Dest => dest.packet_out(skb.len()),
     }
-    match conn.nat() {
-        None => xmit::whole(cx, dest, skb, &packet.ip),
+    if !conn.has_two_keys() {
+        return xmit::whole::<F>(cx, dest, skb, &packet.ip);
+    }
+    match conn.nat::<F::Tuple>() {
         Some(nat) => xmit::nat(cx, conn, nat, side, skb, packet),
+        None => Verdict::Drop(skb),
     }
 }
 
 /// What comes of a packet that could not be parsed as it was.
-enum Mended<'a> {
-    Packet(Skb<'a>, PacketV4),
-    Icmp(Skb<'a>, Ipv4),
+enum Mended<'a, F: Balanced> {
+    Packet(Skb<'a>, Packet<F>),
+    Icmp(Skb<'a>, F::Ip),
     Verdict(Verdict<'a>),
 }
 
 /// Tries again with a packet whose headers are not linear or that comes in fragments.
 #[cold]
-fn mend<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours, mut error: Error) -> Mended<'a> {
+fn mend<'a, F: Balanced>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    ours: Ours,
+    mut error: Error,
+) -> Mended<'a, F> {
     // Each header may have to be made linear, once before and once after defragmentation.
-    for _ in 0..6 {
+    for _ in 0..ATTEMPTS {
         match error {
             Error::NotLinear(len) => {
                 if !skb.pull(len) {
@@ -190,22 +214,26 @@ fn mend<'a>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours, mut error: Error) -> 
                     return Mended::Verdict(Verdict::Drop(skb));
                 }
             }
-            Error::Fragment => match skb.defragment(cx.netns.net()) {
+            Error::Fragment => match skb.defragment(cx.netns.net(), F::VERSION) {
                 Ok(whole) => skb = whole,
                 Err(queued) => return Mended::Verdict(Verdict::Stolen(queued)),
             },
             Error::Protocol => {
-                return match Ipv4::parse(skb.head(), skb.len() as usize) {
-                    Ok(ip) if ip.protocol == ICMP => Mended::Icmp(skb, ip),
+                return match F::Ip::parse(skb.head(), skb.len() as usize) {
+                    Ok(ip) if ip.protocol() == F::ICMP => Mended::Icmp(skb, ip),
                     _ => Mended::Verdict(Verdict::Accept(skb)),
                 }
             }
             _ => break,
         }
-        match PacketV4::parse(skb.head(), skb.len() as usize) {
+        match Packet::parse(skb.head(), skb.len() as usize) {
             Ok(packet) => return Mended::Packet(skb, packet),
             Err(next) => error = next,
         }
+    }
+    if error == Error::Fragment {
+        // Nobody puts fragments together here.
+        return Mended::Verdict(Verdict::Accept(skb));
     }
     Mended::Verdict(malformed(cx.netns, skb, ours))
 }
@@ -219,8 +247,8 @@ pub(super) fn malformed<'a>(netns: &Netns, skb: Skb<'a>, ours: Ours) -> Verdict<
     Verdict::Drop(skb)
 }
 
-/// Answers a packet and drops it.
-pub(super) fn refuse<'a>(mut skb: Skb<'a>, answer: Answer) -> Verdict<'a> {
-    crate::kapi::icmp::answer(&mut skb, answer);
+/// Answers a packet of that IP version and drops it.
+pub(super) fn refuse<'a>(mut skb: Skb<'a>, version: u8, answer: Answer) -> Verdict<'a> {
+    crate::kapi::icmp::answer(&mut skb, version, answer);
     Verdict::Drop(skb)
 }

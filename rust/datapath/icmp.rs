@@ -4,11 +4,15 @@
 
 use super::{
     context::Context,
+    family::Balanced,
     hook::{self, Ours},
     xmit,
 };
 use crate::{
-    engine::wire::{Error, IcmpError, Ipv4},
+    engine::{
+        family::{IpHeader, Tuple},
+        wire::{Error, IcmpError},
+    },
     kapi::{netfilter::Verdict, skb::Skb},
     table::{Counter, Side},
 };
@@ -18,8 +22,13 @@ use crate::{
 /// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
 /// unreachable clients.
 #[cold]
-pub(super) fn receive<'a>(cx: Context<'a>, mut skb: Skb<'a>, ip: &Ipv4, ours: Ours) -> Verdict<'a> {
-    let (ip, error) = match read(&mut skb, ip) {
+pub(super) fn receive<'a, F: Balanced>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    ip: &F::Ip,
+    ours: Ours,
+) -> Verdict<'a> {
+    let (ip, error) = match read::<F>(&mut skb, ip) {
         Ok(read) => read,
         Err(Error::NotLinear(_)) => {
             cx.netns.counters.count(Counter::DropNoMemory);
@@ -39,26 +48,29 @@ pub(super) fn receive<'a>(cx: Context<'a>, mut skb: Skb<'a>, ip: &Ipv4, ours: Ou
         Side::Client => dest.packet_in(skb.len()),
         Side::Dest => dest.packet_out(skb.len()),
     }
-    let Some(nat) = conn.nat() else {
-        return xmit::whole(cx, dest, skb, &ip);
+    if !conn.has_two_keys() {
+        return xmit::whole::<F>(cx, dest, skb, &ip);
+    }
+    let Some(nat) = conn.nat::<F::Tuple>() else {
+        return Verdict::Drop(skb);
     };
     // Its checksum covers all of it.
-    if !skb.pull(ip.total_len) {
+    if !skb.pull(ip.total_len()) {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
-    xmit::icmp_error(cx, conn, nat, side, skb, &ip, &error)
+    xmit::icmp_error::<F>(cx, conn, nat, side, skb, &ip, &error)
 }
 
 /// Reads the message, making as much of it linear as that takes.
-fn read(skb: &mut Skb<'_>, ip: &Ipv4) -> Result<(Ipv4, IcmpError), Error> {
+fn read<F: Balanced>(skb: &mut Skb<'_>, ip: &F::Ip) -> Result<(F::Ip, IcmpError<F>), Error> {
     let mut ip = *ip;
-    let mut result = IcmpError::parse(skb.head(), &ip);
-    // The header, the inner header, its ports.
-    for _ in 0..3 {
+    let mut result = IcmpError::<F>::parse(skb.head(), &ip);
+    // The header, the inner header with its extensions, the ports.
+    for _ in 0..hook::ATTEMPTS {
         match result {
             Err(Error::NotLinear(len)) if skb.pull(len) => {
-                ip = Ipv4::parse(skb.head(), skb.len() as usize)?;
+                ip = F::Ip::parse(skb.head(), skb.len() as usize)?;
                 result = IcmpError::parse(skb.head(), &ip);
             }
             _ => break,

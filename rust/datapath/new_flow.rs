@@ -4,9 +4,10 @@
 
 use kernel::prelude::*;
 
-use super::{context::Context, hook, xmit};
+use super::{context::Context, family::Balanced, hook, xmit};
 use crate::{
     engine::{
+        family::IpHeader,
         proto::{
             tcp::{self, Table},
             State,
@@ -14,7 +15,7 @@ use crate::{
         sched::Flow,
         shift::Opening,
         spec::Mode,
-        wire::{PacketV4, TCP, UDP},
+        wire::{Packet, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, Side},
@@ -22,17 +23,17 @@ use crate::{
 
 /// A packet that no connection is known for.
 #[cold]
-pub(super) fn begin<'a>(
+pub(super) fn begin<'a, F: Balanced>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
     hash: u32,
 ) -> Verdict<'a> {
     let netns = cx.netns;
     let Some(schedule) = netns.schedule(&packet.tuple, cx.rcu) else {
         return Verdict::Accept(skb);
     };
-    let state = match packet.ip.protocol {
+    let state = match packet.ip.protocol() {
         TCP if !packet.segment.flags.opens() => {
             netns.counters.count(Counter::NotSyn);
             return Verdict::Accept(skb);
@@ -41,18 +42,15 @@ pub(super) fn begin<'a>(
         TCP => tcp::next(Table::InOnly, packet.segment.flags, State::None),
         _ => State::Udp,
     };
-    let flow = Flow {
-        tuple: packet.tuple,
-    };
-    let Some(dest) = schedule.pick(&flow) else {
+    let Some(dest) = schedule.pick(&Flow::of(&packet.tuple)) else {
         netns.counters.count(Counter::DropNoDest);
-        return hook::refuse(skb, Answer::PortUnreachable);
+        return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
     };
     let one_packet = schedule.is_one_packet();
     if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
         dest.connection();
         dest.packet_in(skb.len());
-        return xmit::whole(cx, dest, skb, &packet.ip);
+        return xmit::whole::<F>(cx, dest, skb, &packet.ip);
     }
     if netns.is_full() {
         netns.counters.count(Counter::DropConnMax);
@@ -78,7 +76,7 @@ pub(super) fn begin<'a>(
         }
         Err(NoConnection::Port) => {
             netns.counters.count(Counter::DropNoPort);
-            return hook::refuse(skb, Answer::PortUnreachable);
+            return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
         }
     };
     let verdict = hook::send(cx, conn, Side::Client, skb, packet);
@@ -91,15 +89,19 @@ pub(super) fn begin<'a>(
 
 /// What a connection opens with, where its dest is to see other sequence numbers. An error when
 /// there is no memory.
-fn opening(skb: &mut Skb<'_>, packet: &PacketV4, dest: &Dest) -> Result<Option<Opening>> {
-    if packet.ip.protocol != TCP || dest.spec().mode != Mode::FullNat {
+fn opening<F: Balanced>(
+    skb: &mut Skb<'_>,
+    packet: &Packet<F>,
+    dest: &Dest,
+) -> Result<Option<Opening>> {
+    if packet.ip.protocol() != TCP || dest.spec().mode != Mode::FullNat {
         return Ok(None);
     }
     let end = packet.headers_len();
     if skb.head().len() < end && !skb.pull(end) {
         return Err(ENOMEM);
     }
-    let header = skb.head().get(packet.ip.header_len..end).ok_or(EINVAL)?;
+    let header = skb.head().get(packet.ip.header_len()..end).ok_or(EINVAL)?;
     Ok(Opening::read(header))
 }
 
@@ -119,7 +121,7 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
 /// of a removed dest go on until they end, unless the operator wants otherwise.
 #[cold]
 pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
-    let is_tcp = conn.tuple().protocol() == TCP;
+    let is_tcp = conn.client_ends().protocol == TCP;
     is_tcp && (side == Side::Dest || !netns.settings.expire_nodest())
 }
 
@@ -129,16 +131,16 @@ pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
 /// this host, which resets it only if the virtual address is its own. The client's next attempt
 /// finds another dest. UDP goes to another at once.
 #[cold]
-pub(super) fn replace<'a>(
+pub(super) fn replace<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
     hash: u32,
 ) -> Verdict<'a> {
     let gone = conn.dest().is_gone();
     cx.netns.disconnect(conn, cx.rcu);
-    if gone && packet.ip.protocol != UDP && !packet.segment.flags.opens() {
+    if gone && packet.ip.protocol() != UDP && !packet.segment.flags.opens() {
         cx.netns.counters.count(Counter::DropDestGone);
         return Verdict::Drop(skb);
     }

@@ -225,8 +225,8 @@ pub fn bare_ack<I: IpHeader>(
     I::strip(new_ip, TCP, segment_len)?;
     let addresses = csum::sum(new_ip.get(I::ADDRESSES..)?);
     let [l0, l1] = segment_len.to_be_bytes();
-    let pseudo = Delta::of_u16(0, addresses)
-        .and(Delta::of_u32(0, u32::from_le_bytes([0, TCP, l0, l1])));
+    let pseudo =
+        Delta::of_u16(0, addresses).and(Delta::of_u32(0, u32::from_le_bytes([0, TCP, l0, l1])));
     let sum = csum::sum(new_tcp.get(..len)?);
     let checksum = (!pseudo.apply_to_sum(sum)).to_le_bytes();
     *new_tcp.get_mut(CHECKSUM..)?.first_chunk_mut()? = checksum;
@@ -382,7 +382,10 @@ mod tests {
         let tuple = TupleV6::new(from.parse().unwrap(), to.parse().unwrap(), TCP);
         let told = Told::new(254, &tuple);
         let address = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
-        assert_eq!(told.bytes(), [&[254, 20, 0x9c, 0x40][..], &address].concat());
+        assert_eq!(
+            told.bytes(),
+            [&[254, 20, 0x9c, 0x40][..], &address].concat()
+        );
         assert!(told.has_room(40) && !told.has_room(44));
     }
 

@@ -23,6 +23,12 @@ pub struct Deltas {
 }
 
 impl Deltas {
+    /// Nothing changes.
+    pub const NONE: Self = Self {
+        addresses: Delta::NONE,
+        all: Delta::NONE,
+    };
+
     /// `from` becomes `to`.
     #[inline]
     pub fn new<T: Tuple>(from: &T, to: &T) -> Self {

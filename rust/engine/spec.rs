@@ -123,9 +123,6 @@ impl ServiceId {
     /// Checks the id of a service that is to be added.
     pub fn validate(&self) -> Result<(), SpecError> {
         check_unicast(self.address, SpecError::VirtualAddress)?;
-        if self.address.is_ipv6() {
-            return Err(SpecError::Ipv6(self.address));
-        }
         if self.port == 0 {
             return Err(SpecError::ServicePort);
         }
@@ -243,9 +240,6 @@ impl DestSpec {
 /// Checks a local address that is to be added: what FullNAT puts in the client's place.
 pub fn validate_local(address: IpAddr) -> Result<(), SpecError> {
     check_unicast(address, SpecError::LocalAddress)?;
-    if address.is_ipv6() {
-        return Err(SpecError::Ipv6(address));
-    }
     // No real server could answer it.
     if address.is_loopback() {
         return Err(SpecError::LocalAddress(address));

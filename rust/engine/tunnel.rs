@@ -26,7 +26,26 @@ pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -
     let flags = if inner.dont_fragment() { 0x40 } else { 0 };
     let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses.to_le_bytes();
     let mut header = [
-        0x45, inner.tos(), l0, l1, i0, i1, flags, 0, ttl, IPIP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
+        0x45,
+        inner.tos(),
+        l0,
+        l1,
+        i0,
+        i1,
+        flags,
+        0,
+        ttl,
+        IPIP,
+        0,
+        0,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
     ];
     let [c0, c1] = csum::of(&header).to_le_bytes();
     let [_, _, _, _, _, _, _, _, _, _, f0, f1, ..] = &mut header;

@@ -194,11 +194,7 @@ impl TupleV6 {
     /// A tuple of addresses and ports; ports in host order, `protocol` is the IANA number. Flow
     /// labels and scopes do not count.
     pub fn new(src: SocketAddrV6, dst: SocketAddrV6, protocol: u8) -> Self {
-        Self::between(
-            (*src.ip(), src.port()),
-            (*dst.ip(), dst.port()),
-            protocol,
-        )
+        Self::between((*src.ip(), src.port()), (*dst.ip(), dst.port()), protocol)
     }
 
     /// A tuple of the two addresses, each read from the header as two little-endian numbers, and of

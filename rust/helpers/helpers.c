@@ -53,19 +53,24 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
 	INIT_DELAYED_WORK(work, func);
 }
 
-/* Moves the first `offset` bytes `len` bytes into the headroom, headers and all. */
-void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len)
+/*
+ * Moves the first `offset` bytes `len` bytes into the headroom, headers and all. The transport
+ * header is then at `transport`.
+ */
+void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
+		  unsigned int transport)
 {
 	skb_push(skb, len);
 	memmove(skb->data, skb->data + len, offset);
 	skb_reset_network_header(skb);
-	skb_set_transport_header(skb, ip_hdrlen(skb));
+	skb_set_transport_header(skb, transport);
 	if (skb->ip_summed == CHECKSUM_PARTIAL)
 		skb->csum_start -= len;
 }
 
-/* A packet of this host's own, from its IPv4 header on. */
-struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int headroom)
+/* A packet of this host's own, from its IP header of `transport` bytes on. */
+struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
+			       unsigned int headroom)
 {
 	struct sk_buff *skb = alloc_skb(headroom + len, GFP_ATOMIC | __GFP_NOWARN);
 
@@ -74,8 +79,8 @@ struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned in
 	skb_reserve(skb, headroom);
 	skb_put_data(skb, packet, len);
 	skb_reset_network_header(skb);
-	skb_set_transport_header(skb, ip_hdrlen(skb));
-	skb->protocol = htons(ETH_P_IP);
+	skb_set_transport_header(skb, transport);
+	skb->protocol = ip_hdr(skb)->version == 4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
 	return skb;
 }
 

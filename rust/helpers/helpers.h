@@ -46,8 +46,28 @@ void rvs_spin_unlock_bh(spinlock_t *lock);
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 
 /* linux/skbuff.h */
-void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len);
-struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int headroom);
+void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
+		  unsigned int transport);
+struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
+			       unsigned int headroom);
+
+/* net/icmpv6.h */
+void rvs_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
+
+/* net/ip6_route.h, net/addrconf.h */
+struct dst_entry *rvs_route6_output(struct net *net, const struct in6_addr *daddr,
+				    struct in6_addr *saddr, u32 *cookie);
+bool rvs_route6_is_local(const struct dst_entry *dst);
+bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr);
+bool rvs_route6_is_good(struct dst_entry *dst, u32 cookie);
+bool rvs_route6_input(struct sk_buff *skb);
+bool rvs_is_own_address6(struct net *net, const struct in6_addr *addr);
+
+/* net/netfilter/ipv6/nf_defrag_ipv6.h */
+u16 rvs_frag6_max_size(const struct sk_buff *skb);
+void rvs_defrag6_get(void);
+void rvs_defrag6_put(void);
+bool rvs_defrag6(struct net *net, struct sk_buff *skb);
 
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);

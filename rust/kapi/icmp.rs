@@ -20,11 +20,41 @@ pub(crate) enum Answer {
     TimeExceeded,
 }
 
-/// Tells the sender of an IPv4 packet what became of it; rate limits are the kernel's.
-///
-/// The kernel needs the packet's route to answer; without one there is no answer.
-pub(crate) fn answer(skb: &mut Skb<'_>, answer: Answer) {
-    if !skb.route_input() {
+/// Tells the sender of a packet of that IP version what became of it; rate limits are the kernel's.
+pub(crate) fn answer(skb: &mut Skb<'_>, version: u8, answer: Answer) {
+    if version == 4 {
+        answer_v4(skb, answer);
+    } else {
+        answer_v6(skb, answer);
+    }
+}
+
+fn answer_v6(skb: &mut Skb<'_>, answer: Answer) {
+    let (kind, code, info) = match answer {
+        Answer::PortUnreachable => (
+            bindings::ICMPV6_DEST_UNREACH,
+            bindings::ICMPV6_PORT_UNREACH,
+            0,
+        ),
+        Answer::HostUnreachable => (
+            bindings::ICMPV6_DEST_UNREACH,
+            bindings::ICMPV6_ADDR_UNREACH,
+            0,
+        ),
+        Answer::FragmentationNeeded(mtu) => (bindings::ICMPV6_PKT_TOOBIG, 0, mtu),
+        Answer::TimeExceeded => (
+            bindings::ICMPV6_TIME_EXCEED,
+            bindings::ICMPV6_EXC_HOPLIMIT,
+            0,
+        ),
+    };
+    // SAFETY: The packet is live and ours.
+    unsafe { bindings::rvs_icmpv6_send(skb.as_raw(), kind as u8, code as u8, info) };
+}
+
+/// The kernel needs an IPv4 packet's route to answer; without one there is no answer.
+fn answer_v4(skb: &mut Skb<'_>, answer: Answer) {
+    if !skb.route_input(4) {
         return;
     }
     let (kind, code, info) = match answer {

@@ -53,7 +53,10 @@ pub(crate) trait Hook<S> {
     /// Its order among hooks of the place, lowest first.
     const PRIORITY: i32;
 
-    /// Looks at an IPv4 packet whose IP header is linear and complete.
+    /// The protocol family whose packets it looks at: 4 or 6, for the version of IP.
+    const VERSION: u8;
+
+    /// Looks at a packet whose (fixed) IP header is linear and complete.
     fn packet<'a>(state: &'a S, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a>;
 }
 
@@ -63,11 +66,14 @@ pub(crate) struct Description<S> {
     _state: PhantomData<fn(&S)>,
 }
 
-/// Describes `H` for IPv4 packets.
-pub(crate) fn ipv4<S: Sync + 'static, H: Hook<S>>() -> Description<S> {
+/// Describes `H`.
+pub(crate) fn describe<S: Sync + 'static, H: Hook<S>>() -> Description<S> {
     let op = bindings::nf_hook_ops {
         hook: Some(trampoline::<S, H>),
-        pf: bindings::NFPROTO_IPV4 as u8,
+        pf: match H::VERSION {
+            4 => bindings::NFPROTO_IPV4 as u8,
+            _ => bindings::NFPROTO_IPV6 as u8,
+        },
         hooknum: H::PLACE.number(),
         priority: H::PRIORITY,
         ..Default::default()

@@ -6,7 +6,7 @@
 //! [`include/net/neighbour.h`](srctree/include/net/neighbour.h)
 
 use core::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ptr::{self, NonNull},
 };
 
@@ -30,17 +30,21 @@ use crate::bindings;
 ///
 /// # Invariants
 ///
-/// Holds a reference on `route`, and on `neighbour` where there is one, both in `net`.
+/// Holds a reference on `route`, and on `neighbour` where there is one, both in `net`. The route is
+/// a `rtable` if `cookie` is none, else a `rt6_info`.
 pub(crate) struct NextHop {
     net: &'static Net,
-    route: NonNull<bindings::rtable>,
+    route: NonNull<bindings::dst_entry>,
     /// None when the real server is this host.
     neighbour: Option<NonNull<bindings::neighbour>>,
-    /// What this host's own packets that way have as source.
-    source: Ipv4Addr,
+    /// What an IPv6 route holds as long as.
+    cookie: Option<u32>,
+    is_local: bool,
     /// Bytes that the device wants in front of the IP header.
     headroom: u32,
     mtu: u32,
+    /// What this host's own packets that way have as source.
+    source: IpAddr,
 }
 
 // SAFETY: Routes and neighbours may be used and released from any thread.
@@ -49,22 +53,35 @@ unsafe impl Send for NextHop {}
 unsafe impl Sync for NextHop {}
 
 impl NextHop {
-    /// Looks up the way to `address` for packets from `source`, unspecified for any. From any
-    /// context that does not hold the neighbour's lock.
+    /// Looks up the way to `address` for packets from `source`, none for any. From any context that
+    /// does not hold the neighbour's lock.
     ///
     /// # Errors
     ///
     /// What the routing table says (`ENETUNREACH` …); `EHOSTUNREACH` for broadcast and multicast
-    /// routes; `ENOBUFS` when there is no memory or no room for a neighbour.
-    pub(crate) fn lookup(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
+    /// routes; `EINVAL` for a source of the other family; `ENOBUFS` when there is no memory or no
+    /// room for a neighbour.
+    pub(crate) fn lookup(
+        net: &'static Net,
+        address: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Self> {
         let mut hop = Self::look_up_route(net, address, source)?;
         if hop.is_local() {
             return Ok(hop);
         }
-        let address_be = u32::from_ne_bytes(address.octets());
-        // SAFETY: We hold the route.
+        let octets = match address {
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets();
+                [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            }
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        // SAFETY: We hold the route, whose family is the address's.
         let neighbour =
-            unsafe { bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(address_be).cast()) };
+            unsafe { bindings::dst_neigh_lookup(hop.dst(), ptr::addr_of!(octets).cast()) };
+        // A failed look-up in IPv6 gives an error pointer.
+        let neighbour = from_err_ptr(neighbour).map_err(|_| ENOBUFS)?;
         // INVARIANT: The look-up took the reference.
         hop.neighbour = Some(NonNull::new(neighbour).ok_or(ENOBUFS)?);
         // SAFETY: The route holds its device.
@@ -80,42 +97,83 @@ impl NextHop {
     /// # Errors
     ///
     /// Those of [`NextHop::lookup`] that the routing table has.
-    pub(crate) fn check(net: &'static Net, address: Ipv4Addr) -> Result {
-        Self::look_up_route(net, address, Ipv4Addr::UNSPECIFIED).map(drop)
+    pub(crate) fn check(net: &'static Net, address: IpAddr) -> Result {
+        Self::look_up_route(net, address, None).map(drop)
     }
 
     /// A way whose neighbour is still to be found, unless it leads to this host.
-    fn look_up_route(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
+    fn look_up_route(net: &'static Net, address: IpAddr, source: Option<IpAddr>) -> Result<Self> {
+        match (address, source) {
+            (IpAddr::V4(to), None) => Self::look_up_v4(net, to, Ipv4Addr::UNSPECIFIED),
+            (IpAddr::V4(to), Some(IpAddr::V4(from))) => Self::look_up_v4(net, to, from),
+            (IpAddr::V6(to), None) => Self::look_up_v6(net, to, Ipv6Addr::UNSPECIFIED),
+            (IpAddr::V6(to), Some(IpAddr::V6(from))) => Self::look_up_v6(net, to, from),
+            _ => Err(EINVAL),
+        }
+    }
+
+    fn look_up_v4(net: &'static Net, address: Ipv4Addr, source: Ipv4Addr) -> Result<Self> {
         let address_be = u32::from_ne_bytes(address.octets());
         let mut source_be = u32::from_ne_bytes(source.octets());
         // SAFETY: The namespace is alive.
         let route = unsafe { bindings::rvs_route_output(net.as_raw(), address_be, &mut source_be) };
-        let route = NonNull::new(from_err_ptr(route.cast())?).ok_or(EHOSTUNREACH)?;
+        let route = NonNull::new(from_err_ptr(route)?).ok_or(EHOSTUNREACH)?;
+        // SAFETY: The look-up took a reference. Not by its flags: routes to a broadcast address are
+        // marked local too.
+        let kind = u32::from(unsafe { route.as_ref() }.rt_type);
+        // INVARIANT: The look-up took the reference; a route's first field is its `dst_entry`.
+        let hop = Self {
+            net,
+            route: route.cast(),
+            neighbour: None,
+            cookie: None,
+            is_local: kind == u32::from(bindings::RTN_LOCAL),
+            headroom: 0,
+            mtu: 0,
+            source: IpAddr::V4(Ipv4Addr::from(source_be.to_ne_bytes())),
+        };
+        if !hop.is_local() && kind != u32::from(bindings::RTN_UNICAST) {
+            return Err(EHOSTUNREACH);
+        }
+        Ok(hop)
+    }
+
+    fn look_up_v6(net: &'static Net, address: Ipv6Addr, source: Ipv6Addr) -> Result<Self> {
+        let (to, mut from, mut cookie) = (address.octets(), source.octets(), 0);
+        let to = ptr::addr_of!(to).cast();
+        // SAFETY: The namespace is alive; the pointers are to sixteen bytes each, and to a word.
+        let route = unsafe {
+            let from = ptr::addr_of_mut!(from).cast();
+            bindings::rvs_route6_output(net.as_raw(), to, from, &mut cookie)
+        };
+        let route = NonNull::new(from_err_ptr(route)?).ok_or(EHOSTUNREACH)?;
+        // SAFETY: The look-up took a reference.
+        let (is_local, is_unicast) = unsafe {
+            (
+                bindings::rvs_route6_is_local(route.as_ptr()),
+                bindings::rvs_route6_is_unicast(route.as_ptr(), to),
+            )
+        };
         // INVARIANT: The look-up took the reference.
         let hop = Self {
             net,
             route,
             neighbour: None,
-            source: Ipv4Addr::from(source_be.to_ne_bytes()),
+            cookie: Some(cookie),
+            is_local,
             headroom: 0,
             mtu: 0,
+            source: IpAddr::V6(Ipv6Addr::from(from)),
         };
-        if !hop.is_local() && hop.route().rt_type != u16::from(bindings::RTN_UNICAST) {
+        if !is_unicast {
             return Err(EHOSTUNREACH);
         }
         Ok(hop)
     }
 
     #[inline]
-    fn route(&self) -> &bindings::rtable {
-        // SAFETY: By the invariant.
-        unsafe { self.route.as_ref() }
-    }
-
-    #[inline]
     fn dst(&self) -> *mut bindings::dst_entry {
-        // The first field.
-        self.route.as_ptr().cast()
+        self.route.as_ptr()
     }
 
     /// A hash of the neighbour.
@@ -143,13 +201,12 @@ impl NextHop {
     /// Whether the real server is this host.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        // Not by its flags: routes to a broadcast address are marked local too.
-        self.route().rt_type == u16::from(bindings::RTN_LOCAL)
+        self.is_local
     }
 
     /// The source that this host's own packets take, such as a tunnel's.
     #[inline]
-    pub(crate) fn source(&self) -> Ipv4Addr {
+    pub(crate) fn source(&self) -> IpAddr {
         self.source
     }
 
@@ -168,7 +225,21 @@ impl NextHop {
     /// Whether route and neighbour still hold; if not, look the way up again.
     #[inline]
     pub(crate) fn is_good(&self) -> bool {
-        let route = self.route.as_ptr();
+        let is_good = match self.cookie {
+            None => self.is_good_v4(),
+            // SAFETY: By the invariant.
+            Some(cookie) => unsafe { bindings::rvs_route6_is_good(self.dst(), cookie) },
+        };
+        is_good
+            && self.neighbour.is_none_or(|neighbour| {
+                // SAFETY: By the invariant; others write the field whole.
+                unsafe { ptr::read_volatile(ptr::addr_of!((*neighbour.as_ptr()).dead)) == 0 }
+            })
+    }
+
+    #[inline(always)]
+    fn is_good_v4(&self) -> bool {
+        let route = self.route.as_ptr().cast::<bindings::rtable>();
         // SAFETY: By the invariant; others write these fields whole.
         let (obsolete, generation) = unsafe {
             (
@@ -178,10 +249,6 @@ impl NextHop {
         };
         obsolete == bindings::DST_OBSOLETE_FORCE_CHK
             && generation == self.net.ipv4_route_generation()
-            && self.neighbour.is_none_or(|neighbour| {
-                // SAFETY: By the invariant; others write the field whole.
-                unsafe { ptr::read_volatile(ptr::addr_of!((*neighbour.as_ptr()).dead)) == 0 }
-            })
     }
 
     /// Sends a packet out by the neighbour, past the hooks for output and forwarding.
@@ -206,13 +273,18 @@ impl NextHop {
         }
     }
 
-    /// Sends a packet through the kernel's own IPv4 output: POST_ROUTING hooks, fragmentation.
+    /// Sends a packet through the kernel's own output: POST_ROUTING hooks, fragmentation.
     pub(crate) fn send_slowly(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
         // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
         unsafe {
             skb.borrow_route(self.dst());
             skb.set_device(self.device().0);
-            bindings::ip_output(self.net.as_raw(), skb.get_mut().sk.cast(), skb.as_raw());
+            let socket = skb.get_mut().sk.cast();
+            if self.cookie.is_none() {
+                bindings::ip_output(self.net.as_raw(), socket, skb.as_raw());
+            } else {
+                bindings::ip6_output(self.net.as_raw(), socket, skb.as_raw());
+            }
             Consumed::new()
         }
     }
@@ -220,11 +292,20 @@ impl NextHop {
 
 /// Whether this host takes packets to `address` as its own: an address of a device that is up, or
 /// one of a local route. May sleep.
-pub(crate) fn is_of_this_host(net: &Net, address: Ipv4Addr) -> bool {
-    let address_be = u32::from_ne_bytes(address.octets());
-    // SAFETY: The namespace is alive.
-    let kind = unsafe { bindings::inet_addr_type(net.as_raw(), address_be) };
-    kind == u32::from(bindings::RTN_LOCAL)
+pub(crate) fn is_of_this_host(net: &Net, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let address_be = u32::from_ne_bytes(v4.octets());
+            // SAFETY: The namespace is alive.
+            let kind = unsafe { bindings::inet_addr_type(net.as_raw(), address_be) };
+            kind == u32::from(bindings::RTN_LOCAL)
+        }
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            // SAFETY: The namespace is alive; the pointer is to sixteen bytes.
+            unsafe { bindings::rvs_is_own_address6(net.as_raw(), ptr::addr_of!(octets).cast()) }
+        }
+    }
 }
 
 /// An id for a packet between two addresses that may be fragmented on its way.

@@ -6,6 +6,7 @@
 
 use core::{marker::PhantomData, ptr::NonNull, slice};
 
+use super::{defrag6, netns::Net};
 use crate::bindings;
 
 /// `skb->pkt_type` of frames that are addressed to this host.
@@ -129,6 +130,33 @@ impl<'a> Skb<'a> {
         unsafe { self.get().data.add(OFFSET).cast::<u32>().read_unaligned() }
     }
 
+    /// Source address of an IPv6 packet, its four words put together by exclusive or, each as it
+    /// stands in the header, read in native order.
+    #[inline(always)]
+    pub(crate) fn ipv6_source(&self) -> u32 {
+        self.ipv6_words::<8>()
+    }
+
+    /// Destination address of an IPv6 packet, likewise.
+    #[inline(always)]
+    pub(crate) fn ipv6_destination(&self) -> u32 {
+        self.ipv6_words::<24>()
+    }
+
+    /// An address of the IPv6 header, without a check of lengths, as [`Skb::ipv4_word`].
+    #[inline(always)]
+    fn ipv6_words<const OFFSET: usize>(&self) -> u32 {
+        const { assert!(OFFSET + 16 <= 40) };
+        // SAFETY: Netfilter's IPv6 hooks get packets whose fixed header is whole and linear
+        // (`ip6_rcv_core` sees to it for received ones); it has no alignment to rely on.
+        let [low, high] = unsafe {
+            let address = self.get().data.add(OFFSET).cast::<u64>();
+            [address, address.add(1)].map(|half| half.read_unaligned())
+        };
+        let both = low ^ high;
+        (both ^ (both >> 32)) as u32
+    }
+
     /// The linear part from the network header on, for writing. It must have been made writable.
     #[inline]
     pub(crate) fn head_mut(&mut self) -> &mut [u8] {
@@ -209,15 +237,21 @@ impl<'a> Skb<'a> {
         }
     }
 
-    /// Routes a received packet by its present addresses. False when that fails.
-    pub(crate) fn route_input(&mut self) -> bool {
+    /// Routes a received packet of that IP version by its present addresses. False when that fails.
+    pub(crate) fn route_input(&mut self, version: u8) -> bool {
         // SAFETY: The packet is live and ours; hooks run under RCU.
-        unsafe { bindings::rvs_route_input(self.as_raw()) }
+        unsafe {
+            if version == 4 {
+                bindings::rvs_route_input(self.as_raw())
+            } else {
+                bindings::rvs_route6_input(self.as_raw())
+            }
+        }
     }
 
     /// Takes one off the time to live and mends the header's checksum. The header must be writable.
     #[inline]
-    pub(crate) fn decrease_ttl(&mut self) {
+    fn decrease_ttl(&mut self) {
         let skb = self.get_mut();
         if skb.len.wrapping_sub(skb.data_len) < 20 {
             return;
@@ -231,6 +265,17 @@ impl<'a> Skb<'a> {
         [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
     }
 
+    /// Takes one off the time to live or hop limit of a packet of that IP version, as a router does.
+    /// The header must be writable.
+    #[inline(always)]
+    pub(crate) fn count_hop(&mut self, version: u8) {
+        if version == 4 {
+            self.decrease_ttl();
+        } else if let Some(hop_limit) = self.head_mut().get_mut(7) {
+            *hop_limit = hop_limit.wrapping_sub(1);
+        }
+    }
+
     /// Puts an IPv4 header in front of the packet, which has the headroom for it and is writable.
     /// None on lack of memory, or for a packet that is in tunnels already whose segments nobody
     /// could tell.
@@ -240,14 +285,17 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
     }
 
-    /// Makes room for `LEN` bytes at `offset`: what is before them moves into the headroom, which
-    /// must be there. None, and nothing is done, when that is not in the linear part.
-    pub(crate) fn open_gap<const LEN: usize>(&mut self, offset: usize) -> Option<()> {
-        if offset > self.head().len() || self.headroom() < LEN {
+    /// Makes room for `len` bytes at `offset`: what is before them moves into the headroom, which
+    /// must be there. The transport header is then at `transport`. None, and nothing is done, when
+    /// what is to move is not in the linear part.
+    pub(crate) fn open_gap(&mut self, offset: usize, len: usize, transport: usize) -> Option<()> {
+        if offset > self.head().len() || transport > offset || self.headroom() < len {
             return None;
         }
-        // SAFETY: By the invariant; `offset` bytes are linear and `LEN` are free in front of them.
-        unsafe { bindings::rvs_open_gap(self.as_raw(), offset as u32, LEN as u32) };
+        // SAFETY: By the invariant; `offset` bytes are linear and `len` are free in front of them.
+        unsafe {
+            bindings::rvs_open_gap(self.as_raw(), offset as u32, len as u32, transport as u32);
+        }
         Some(())
     }
 
@@ -258,17 +306,27 @@ impl<'a> Skb<'a> {
         (skb.data as usize).wrapping_sub(skb.head as usize)
     }
 
-    /// A packet of this host with these bytes, an IPv4 header and what follows it, and `headroom`
-    /// bytes in front. None when there is no memory.
-    pub(crate) fn with_packet(bytes: &[u8], headroom: u32) -> Option<Self> {
+    /// A packet of this host with these bytes, an IP header of `transport` bytes and what follows
+    /// it, and `headroom` bytes in front. None when there is no memory.
+    pub(crate) fn with_packet(bytes: &[u8], transport: usize, headroom: u32) -> Option<Self> {
         let len = u32::try_from(bytes.len()).ok()?;
+        if transport > bytes.len() {
+            return None;
+        }
+        let from = bytes.as_ptr().cast();
         // SAFETY: The pointer is to `len` bytes, which are copied.
-        let skb = unsafe { bindings::rvs_new_packet(bytes.as_ptr().cast(), len, headroom) };
+        let skb = unsafe { bindings::rvs_new_packet(from, len, transport as u32, headroom) };
         // INVARIANT: It is new, so nobody else has it.
         Some(Self {
             skb: NonNull::new(skb)?,
             _hook: PhantomData,
         })
+    }
+
+    /// Whether a received IPv6 packet was put together from fragments.
+    pub(crate) fn came_in_fragments_v6(&self) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::rvs_frag6_max_size(self.as_raw()) != 0 }
     }
 
     /// Forgets what was found out about the packet on its way in, as forwarding does.
@@ -327,11 +385,19 @@ impl<'a> Skb<'a> {
             .dev = device.cast();
     }
 
-    /// Puts the packet's fragments together.
+    /// Puts the packet's fragments together, where this host can; a packet of that IP version.
     ///
-    /// `None` when this was not the last one: the packet is kept until the others come. The
+    /// An error when this was not the last one: the packet is kept until the others come. The
     /// network header of what comes back is at its start.
-    pub(crate) fn defragment(self, net: &super::netns::Net) -> Result<Self, Consumed> {
+    pub(crate) fn defragment(self, net: &Net, version: u8) -> Result<Self, Consumed> {
+        if version == 4 {
+            self.defragment_v4(net)
+        } else {
+            defrag6::gather(self, net)
+        }
+    }
+
+    fn defragment_v4(self, net: &Net) -> Result<Self, Consumed> {
         // SAFETY: By the invariant; the queue owns the packet unless 0 is returned. Its locks are
         // also taken in softirqs, which a local sender's process has not turned off.
         let error = unsafe {

@@ -2,8 +2,6 @@
 
 //! laddr-get. Changes of local addresses are in [`change`](super::change).
 
-use core::net::IpAddr;
-
 use kernel::error::Result;
 
 use super::generated::cmd;
@@ -81,7 +79,7 @@ fn one(
     for address in pool.addresses().iter().skip(*sent) {
         let view = LocalView {
             service,
-            address: IpAddr::V4(*address),
+            address: *address,
         };
         let full = out.message(cmd::LADDR_GET, |w| encode::local(w, generation, &view));
         if full.is_err() {

@@ -5,7 +5,7 @@
 //! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
 //! publishes by RCU at its end: all of a batch or nothing.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use kernel::{
     prelude::*,
@@ -15,6 +15,7 @@ use kernel::{
 use super::{
     counters::{Counter, Counters, EventSums, Traffic},
     dest::Dest,
+    filter::{header_word, AddressFilter, Gate},
     index::Index,
     local::{Left, Pool},
     netns::Netns,
@@ -27,9 +28,10 @@ use crate::{
         sched::{self, Scheduler},
         service::ServiceSpec,
         spec::{DestId, DestSpec, ServiceId, SpecError},
-        tuple,
+        tuple::ServiceKey,
     },
     kapi::{
+        defrag6::Defrag6,
         netfilter::Hooks,
         rcu::{Moment, Rcu, RcuBox},
         route::NextHop,
@@ -44,7 +46,9 @@ pub(crate) struct Config {
     /// Local addresses of services that have none of their own.
     locals: Pool,
     left_locals: Left,
-    hooks: Option<Hooks>,
+    /// Of IPv4 and of IPv6, from the first service or dest of the family on.
+    hooks_v4: Option<Hooks>,
+    hooks_v6: Option<(Hooks, Defrag6)>,
     /// What removed services and dests have carried.
     retired: Traffic,
     /// What is taken off the namespace's counts since they were last set to zero.
@@ -104,7 +108,7 @@ enum Undo {
     /// Position of the service, none for the namespace's pool.
     LocalAdd(Option<usize>),
     /// As above, and the address and its place in the pool.
-    LocalDel(Option<usize>, usize, Ipv4Addr),
+    LocalDel(Option<usize>, usize, IpAddr),
 }
 
 impl Service {
@@ -143,8 +147,9 @@ impl Service {
         self.dests.iter().position(|m| m.dest.id() == *id)
     }
 
-    fn key(&self) -> u64 {
-        service_key(&self.id)
+    fn key(&self) -> ServiceKey {
+        let id = &self.id;
+        ServiceKey::new(id.protocol.number(), id.address, id.port)
     }
 
     /// A schedule of its dests as they are now, which goes on where the published one stands.
@@ -186,14 +191,6 @@ impl Member {
     }
 }
 
-fn service_key(id: &ServiceId) -> u64 {
-    match id.address {
-        IpAddr::V4(address) => tuple::service_key(id.protocol.number(), address, id.port),
-        // Not added by this version.
-        IpAddr::V6(_) => 0,
-    }
-}
-
 impl Config {
     pub(super) fn new() -> Self {
         Self {
@@ -202,7 +199,8 @@ impl Config {
             settings: Settings::DEFAULT,
             locals: Pool::new(),
             left_locals: Left::new(),
-            hooks: None,
+            hooks_v4: None,
+            hooks_v6: None,
             retired: Traffic::default(),
             zero: Traffic::default(),
             zero_events: EventSums::default(),
@@ -210,8 +208,11 @@ impl Config {
         }
     }
 
-    pub(super) fn take_hooks(&mut self) -> Option<Hooks> {
-        self.hooks.take()
+    pub(super) fn drop_hooks(&mut self) {
+        self.hooks_v4 = None;
+        // Packets may be in the hooks, and use it, until a grace period has passed; `Defrag6` waits
+        // for that by itself.
+        self.hooks_v6 = None;
     }
 
     /// Shows every dest, removed ones too.
@@ -512,16 +513,13 @@ impl<'a> ConfigGuard<'a> {
         if place.position(&id).is_some() {
             return Err(ChangeError::DestExists(id));
         }
-        match id.address {
-            IpAddr::V4(address) => NextHop::check(net, address).map_err(|error| {
-                if error == ENOMEM || error == ENOBUFS {
-                    ChangeError::NoMemory
-                } else {
-                    ChangeError::NoRoute(id.address)
-                }
-            })?,
-            IpAddr::V6(_) => return Err(ChangeError::NoRoute(id.address)),
-        }
+        NextHop::check(net, id.address).map_err(|error| {
+            if error == ENOMEM || error == ENOBUFS {
+                ChangeError::NoMemory
+            } else {
+                ChangeError::NoRoute(id.address)
+            }
+        })?;
         let dest = Dest::new(service, id, spec, place.published.clone())
             .map_err(|_| ChangeError::NoMemory)?;
         let member = Member {
@@ -593,9 +591,7 @@ impl<'a> ConfigGuard<'a> {
         self.config.removed.reserve(leaving, GFP_KERNEL)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();
         self.config.left_locals.reserve(leaving)?;
-        if self.config.hooks.is_none() && !self.config.services.is_empty() {
-            self.config.hooks = Some(netns.activate()?);
-        }
+        self.activate()?;
         // Nothing fails from here on.
         for (published, schedule) in schedules {
             schedule::publish(&published, schedule);
@@ -611,6 +607,26 @@ impl<'a> ConfigGuard<'a> {
         }
         self.update_filters();
         netns.next_generation();
+        Ok(())
+    }
+
+    /// Puts the datapath's hooks in for the families that there are services or dests of.
+    fn activate(&mut self) -> Result {
+        let config = &mut *self.config;
+        let has = |family: fn(&IpAddr) -> bool| {
+            config.services.iter().any(|service| {
+                let mut dests = service.dests.iter();
+                family(&service.id.address) || dests.any(|m| family(&m.dest.id().address))
+            })
+        };
+        let (v4, v6) = (has(IpAddr::is_ipv4), has(IpAddr::is_ipv6));
+        if v4 && config.hooks_v4.is_none() {
+            config.hooks_v4 = Some(self.netns.activate(4)?);
+        }
+        if v6 && config.hooks_v6.is_none() {
+            let defrag = Defrag6::new();
+            config.hooks_v6 = Some((self.netns.activate(6)?, defrag));
+        }
         Ok(())
     }
 
@@ -635,7 +651,7 @@ impl<'a> ConfigGuard<'a> {
 
     /// Lets packets to local addresses in that have left their pools, while connections may have
     /// them; there is room for them.
-    fn retire_locals(&mut self, addresses: &[Ipv4Addr]) {
+    fn retire_locals(&mut self, addresses: &[IpAddr]) {
         self.config.left_locals.keep(addresses);
         self.netns.expect_work();
     }
@@ -678,39 +694,40 @@ impl<'a> ConfigGuard<'a> {
         let removed = config.removed.iter().map(|r| r.dest.service().address);
         let addresses = Iterator::chain(services, removed);
         let addresses = Iterator::chain(addresses, self.locals_in_use());
-        self.netns
-            .virtual_addresses
-            .set(addresses.filter_map(header_word));
+        set(self.netns, |gate| &gate.virtual_addresses, addresses);
         let members = config.services.iter().flat_map(|s| s.dests.iter());
         let dests = Iterator::chain(
             members.map(|member| &member.dest),
             config.removed.iter().map(|removed| &removed.dest),
         );
         let translated = dests.filter(|dest| dest.is_translated());
-        self.netns
-            .translated_dests
-            .set(translated.filter_map(|dest| header_word(dest.id().address)));
+        let translated = translated.map(|dest| dest.id().address);
+        set(self.netns, |gate| &gate.translated_dests, translated);
     }
 }
 
 impl ConfigGuard<'_> {
     /// Addresses that dests may answer to: those of all pools, and those that have left them.
-    fn locals_in_use(&self) -> impl Iterator<Item = IpAddr> + '_ {
+    fn locals_in_use(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
         let config = &*self.config;
         let services = config.services.iter();
         let of_services = services.flat_map(|service| service.locals.addresses());
         let pools = Iterator::chain(of_services, config.locals.addresses());
         let all = Iterator::chain(pools, config.left_locals.addresses());
-        all.copied().map(IpAddr::V4)
+        all.copied()
     }
 }
 
-/// An address as it stands in the IPv4 header, read in native order.
-fn header_word(address: IpAddr) -> Option<u32> {
-    match address {
-        IpAddr::V4(address) => Some(u32::from_ne_bytes(address.octets())),
-        IpAddr::V6(_) => None,
-    }
+/// Makes a filter of each family hold exactly those of `addresses` that are of it.
+fn set(
+    netns: &Netns,
+    filter: fn(&Gate) -> &AddressFilter,
+    addresses: impl Iterator<Item = IpAddr> + Clone,
+) {
+    let v4 = addresses.clone().filter(IpAddr::is_ipv4);
+    filter(&netns.gate_v4).set(v4.map(header_word));
+    let v6 = addresses.filter(IpAddr::is_ipv6);
+    filter(&netns.gate_v6).set(v6.map(header_word));
 }
 
 impl Undo {

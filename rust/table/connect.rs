@@ -2,24 +2,27 @@
 
 //! Making connections: their keys, and for FullNAT their local address and port.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use core::ptr::NonNull;
 
 use kernel::sync::Arc;
 
 use super::{
-    connections::{self, Conn, Inserted, Keys, Stage},
+    connections::{Conn, Inserted, NatKeys, Pair, Single, Stage},
     dest::Dest,
+    local::LocalAddress,
     netns::{Netns, TICK},
     schedule::Schedule,
 };
 use crate::{
     engine::{
+        family::{folded, Address, Tuple},
         hash,
         portpool::Candidates,
         proto::State,
+        rewrite::Deltas,
         shift::{Opening, Shift},
         spec::Mode,
-        tuple::TupleV4,
+        tuple::{TupleV4, TupleV6},
     },
     kapi::{rcu::Rcu, time},
 };
@@ -28,9 +31,9 @@ use crate::{
 const RACES: u32 = 8;
 
 /// A flow that gets a connection.
-pub(crate) struct NewFlow<'a> {
+pub(crate) struct NewFlow<'a, T> {
     /// Tuple of its packets.
-    pub(crate) tuple: TupleV4,
+    pub(crate) tuple: T,
     /// That tuple's hash in the table.
     pub(crate) hash: u32,
     /// The state that its first packet puts it in.
@@ -53,54 +56,135 @@ pub(crate) enum NoConnection {
     Port,
 }
 
-impl Netns {
-    /// Makes a connection, or finds the one that another CPU has made.
-    pub(crate) fn connect<'a>(
-        &self,
-        flow: &NewFlow<'_>,
+/// What becomes of an attempt at a connection: none where the dest's key is taken.
+type Attempt<'a> = Result<Option<&'a Conn>, NoConnection>;
+
+/// A family whose flows get connections.
+pub(crate) trait Connect: Single {
+    /// Makes a connection with a dest whose packets come back here under another tuple.
+    fn connect_translated<'a>(
+        netns: &Netns,
+        flow: &NewFlow<'_, Self>,
+        mode: Mode,
+        rcu: Rcu<'a>,
+    ) -> Result<&'a Conn, NoConnection>;
+}
+
+impl Connect for TupleV4 {
+    fn connect_translated<'a>(
+        netns: &Netns,
+        flow: &NewFlow<'_, Self>,
+        mode: Mode,
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection> {
-        let Some(address) = self.translated_address(flow.dest) else {
-            return self
-                .insert(flow, None, Shift::NONE, rcu)?
-                .ok_or(NoConnection::Port);
-        };
-        let real_server = SocketAddrV4::new(address, flow.dest.id().port);
-        if flow.dest.spec().mode == Mode::FullNat {
-            return self.connect_locally(flow, real_server, rcu);
+        netns.connect_alike(flow, mode, rcu)
+    }
+}
+
+impl Connect for TupleV6 {
+    fn connect_translated<'a>(
+        netns: &Netns,
+        flow: &NewFlow<'_, Self>,
+        mode: Mode,
+        rcu: Rcu<'a>,
+    ) -> Result<&'a Conn, NoConnection> {
+        if flow.dest.id().address.is_ipv6() {
+            return netns.connect_alike(flow, mode, rcu);
         }
-        let key = TupleV4::new(real_server, flow.tuple.source(), flow.tuple.protocol());
-        let key = (key, self.connections.hash(&key));
-        self.insert(flow, Some(key), Shift::NONE, rcu)?
+        // Addresses of two families have no change of checksums between them that would last.
+        netns.connect_locally::<_, TupleV4>(flow, |_, _| Deltas::NONE, rcu)
+    }
+}
+
+impl Netns {
+    /// Makes a connection, or finds the one that another CPU has made.
+    pub(crate) fn connect<'a, T: Connect>(
+        &self,
+        flow: &NewFlow<'_, T>,
+        rcu: Rcu<'a>,
+    ) -> Result<&'a Conn, NoConnection> {
+        let mode = flow.dest.spec().mode;
+        if matches!(mode, Mode::Nat | Mode::FullNat) {
+            return T::connect_translated(self, flow, mode, rcu);
+        }
+        let client = (flow.tuple, flow.hash);
+        let conn = T::allocate_one(client, flow.state, flow.dest.clone());
+        self.insert(conn, rcu)?.ok_or(NoConnection::Port)
+    }
+
+    /// As [`Connect::connect_translated`], with a dest of the client's family.
+    fn connect_alike<'a, T: Pair<T>>(
+        &self,
+        flow: &NewFlow<'_, T>,
+        mode: Mode,
+        rcu: Rcu<'a>,
+    ) -> Result<&'a Conn, NoConnection>
+    where
+        T::Address: LocalAddress,
+    {
+        let deltas = |from: &T, to: &T| Deltas::new(from, to);
+        if mode == Mode::FullNat {
+            return self.connect_locally(flow, deltas, rcu);
+        }
+        let tuple = &flow.tuple;
+        let id = flow.dest.id();
+        let address = T::Address::of(id.address).ok_or(NoConnection::Port)?;
+        let client = (tuple.src(), tuple.sport());
+        let key = T::between((address, id.port), client, tuple.protocol());
+        let keys = NatKeys {
+            dest: (key, self.connections.hash(&key)),
+            deltas: deltas(tuple, &key.reversed()),
+            shift: Shift::NONE,
+            stage: Stage::Untouched,
+            toa_kind: 0,
+        };
+        self.insert_translated(flow, keys, rcu)?
             .ok_or(NoConnection::Port)
     }
 
     /// Makes a connection from a local address and port that no other has toward the real server.
-    fn connect_locally<'a>(
+    fn connect_locally<'a, C: Pair<D>, D: Tuple>(
         &self,
-        flow: &NewFlow<'_>,
-        real_server: SocketAddrV4,
+        flow: &NewFlow<'_, C>,
+        deltas: fn(&C, &D) -> Deltas,
         rcu: Rcu<'a>,
-    ) -> Result<&'a Conn, NoConnection> {
-        let locals = flow.schedule.locals();
+    ) -> Result<&'a Conn, NoConnection>
+    where
+        D::Address: LocalAddress,
+    {
+        let locals = D::Address::of_service(flow.schedule.locals());
+        let id = flow.dest.id();
+        let address = D::Address::of(id.address).ok_or(NoConnection::Port)?;
         let order = hash::word(
             &self.sequence_key,
-            self.connections.long_hash(&flow.tuple) ^ u64::from(real_server.ip().to_bits()),
+            self.connections.long_hash(&flow.tuple) ^ u64::from(folded(id.address)),
         );
+        let toa_kind = self.settings.toa_kind();
+        let stage = match (flow.opening, toa_kind) {
+            (None, _) => Stage::Untouched,
+            (Some(_), 0) => Stage::Told,
+            (Some(_), _) => Stage::Opening,
+        };
         let ports = self.settings.local_ports();
         let mut races = 0;
         for (number, port) in Candidates::new(order, locals.len(), ports) {
             let Some(local) = locals.get(number) else {
                 break;
             };
-            let local = SocketAddrV4::new(*local, port);
-            let key = TupleV4::new(real_server, local, flow.tuple.protocol());
+            let real_server = (address, id.port);
+            let key = D::between(real_server, (*local, port), flow.tuple.protocol());
             let hash = self.connections.hash(&key);
             if self.connections.lookup(&key, hash, rcu).is_some() {
                 continue;
             }
-            let shift = self.shift(&key, flow.opening.as_ref());
-            if let Some(conn) = self.insert(flow, Some((key, hash)), shift, rcu)? {
+            let keys = NatKeys {
+                dest: (key, hash),
+                deltas: deltas(&flow.tuple, &key.reversed()),
+                shift: self.shift(&key, flow.opening.as_ref()),
+                stage,
+                toa_kind,
+            };
+            if let Some(conn) = self.insert_translated(flow, keys, rcu)? {
                 return Ok(conn);
             }
             races += 1;
@@ -114,40 +198,32 @@ impl Netns {
     /// How to move a connection whose dest's packets carry `key`: to an initial sequence number
     /// as of RFC 6528, whose clock ticks every 64 ns as the kernel's does, and to timestamps in
     /// milliseconds. Both are ahead of what the last connection with the same key had.
-    fn shift(&self, key: &TupleV4, opening: Option<&Opening>) -> Shift {
+    fn shift(&self, key: &impl Tuple, opening: Option<&Opening>) -> Shift {
         let Some(opening) = opening else {
             return Shift::NONE;
         };
-        let secret = hash::tuple_v4(&self.sequence_key, key);
+        let secret = key.hash(&self.sequence_key);
         let now = time::nanoseconds();
         let sequence = (secret as u32).wrapping_add((now >> 6) as u32);
         let timestamp = ((secret >> 32) as u32).wrapping_add((now / 1_000_000) as u32);
         Shift::new(opening, sequence, timestamp)
     }
 
-    /// Puts a new connection in the table. None when the dest's key is taken.
-    fn insert<'a>(
+    fn insert_translated<'a, C: Pair<D>, D: Tuple>(
         &self,
-        flow: &NewFlow<'_>,
-        dest: Option<(TupleV4, u32)>,
-        shift: Shift,
+        flow: &NewFlow<'_, C>,
+        keys: NatKeys<D>,
         rcu: Rcu<'a>,
-    ) -> Result<Option<&'a Conn>, NoConnection> {
+    ) -> Attempt<'a> {
         let client = (flow.tuple, flow.hash);
-        let toa_kind = self.settings.toa_kind();
-        let stage = match (flow.opening, toa_kind) {
-            (None, _) => Stage::Untouched,
-            (Some(_), 0) => Stage::Told,
-            (Some(_), _) => Stage::Opening,
-        };
-        let keys = Keys {
-            client,
-            dest,
-            shift,
-            stage,
-            toa_kind,
-        };
-        let conn = connections::allocate(keys, flow.state, flow.dest.clone());
+        self.insert(
+            C::allocate(client, keys, flow.state, flow.dest.clone()),
+            rcu,
+        )
+    }
+
+    /// Puts a new connection in the table.
+    fn insert<'a>(&self, conn: Option<NonNull<Conn>>, rcu: Rcu<'a>) -> Attempt<'a> {
         let conn = conn.ok_or(NoConnection::Memory)?;
         Ok(match self.connections.insert(conn, rcu) {
             None => None,
@@ -161,16 +237,5 @@ impl Netns {
                 Some(conn)
             }
         })
-    }
-
-    /// The address of a dest whose packets come back here under another tuple.
-    fn translated_address(&self, dest: &Dest) -> Option<Ipv4Addr> {
-        if !matches!(dest.spec().mode, Mode::Nat | Mode::FullNat) {
-            return None;
-        }
-        match dest.id().address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        }
     }
 }

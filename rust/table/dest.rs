@@ -2,10 +2,7 @@
 
 //! Real servers.
 
-use core::{
-    net::{IpAddr, Ipv4Addr},
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -15,6 +12,7 @@ use super::{
 };
 use crate::{
     engine::{
+        family,
         proto::State,
         sched::Identity,
         spec::{DestId, DestSpec, Mode, ServiceId},
@@ -159,13 +157,7 @@ impl Dest {
             weight => weight,
         };
         Identity {
-            address: match self.id.address {
-                IpAddr::V4(address) => u32::from(address),
-                IpAddr::V6(address) => {
-                    let bits = address.to_bits();
-                    ((bits >> 96) ^ (bits >> 64) ^ (bits >> 32) ^ bits) as u32
-                }
-            },
+            address: family::folded(self.id.address),
             port: self.id.port,
             last_weight,
         }
@@ -319,10 +311,7 @@ impl Dest {
     }
 
     fn look_up(&self, net: &'static Net) -> Result<NextHop> {
-        match self.id.address {
-            IpAddr::V4(address) => NextHop::lookup(net, address, Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => Err(EAFNOSUPPORT),
-        }
+        NextHop::lookup(net, self.id.address, None)
     }
 
     /// Forgets the way to it where it leads through `device`, or at all. A way that is no longer

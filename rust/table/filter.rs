@@ -2,12 +2,44 @@
 
 //! The cheap test that turns strangers away.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+};
 
 /// Places in a filter: 2 KiB, so that even with 200 addresses only a tenth of strangers goes on to
 /// the look-up of connections, where they are turned away as well. A byte a place, not a bit: every
 /// packet of the host is asked, and a byte takes half of the instructions.
 const PLACES: usize = 2048;
+
+/// What of a family's packets is looked at.
+pub(crate) struct Gate {
+    /// Lets packets to virtual addresses in.
+    pub(crate) virtual_addresses: AddressFilter,
+    /// Lets packets from dests in whose replies get other addresses.
+    pub(crate) translated_dests: AddressFilter,
+}
+
+impl Gate {
+    /// Lets nothing in.
+    pub(super) fn new() -> Self {
+        Self {
+            virtual_addresses: AddressFilter::new(),
+            translated_dests: AddressFilter::new(),
+        }
+    }
+}
+
+/// What [`AddressFilter`] knows an address by.
+pub(super) fn header_word(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(v4) => u32::from_ne_bytes(v4.octets()),
+        IpAddr::V6(v6) => {
+            let bits = u128::from_ne_bytes(v6.octets());
+            ((bits >> 96) ^ (bits >> 64) ^ (bits >> 32) ^ bits) as u32
+        }
+    }
+}
 
 /// A set of addresses that may say yes to one that is not in it, never no to one that is.
 pub(crate) struct AddressFilter {
@@ -24,7 +56,8 @@ impl AddressFilter {
         }
     }
 
-    /// Whether `address`, as it stands in the header read in native order, may be in the set.
+    /// Whether `address`, as it stands in the header read in native order, may be in the set. Of an
+    /// IPv6 address the exclusive or of its four words.
     #[inline(always)]
     pub(crate) fn may_contain(&self, address: u32) -> bool {
         match self.places.get(place(address)) {

@@ -6,19 +6,16 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::schedule::Schedule;
 use crate::{
-    engine::hash::{self, Key},
+    engine::{hash::Key, tuple::ServiceKey},
     kapi::rcu::{Rcu, RcuSlot},
 };
 
 /// A service's present schedule, shared by the configuration and the index.
 pub(super) type Published = Arc<RcuSlot<Schedule>>;
 
-/// An immutable hash table of services by [`TupleV4::service_key`], open addressing, at most half
-/// full.
-///
-/// [`TupleV4::service_key`]: crate::engine::tuple::TupleV4::service_key
+/// An immutable hash table of services, open addressing, at most half full.
 pub(super) struct Index {
-    slots: KVVec<Option<(u64, Published)>>,
+    slots: KVVec<Option<(ServiceKey, Published)>>,
     mask: usize,
     key: Key,
 }
@@ -26,7 +23,7 @@ pub(super) struct Index {
 impl Index {
     /// An index of `services`, `count` of them.
     pub(super) fn new<'a>(
-        services: impl Iterator<Item = (u64, &'a Published)>,
+        services: impl Iterator<Item = (ServiceKey, &'a Published)>,
         count: usize,
         key: Key,
     ) -> Result<Self> {
@@ -50,7 +47,7 @@ impl Index {
         Ok(index)
     }
 
-    fn insert(&mut self, service: u64, published: Published) {
+    fn insert(&mut self, service: ServiceKey, published: Published) {
         let mut at = self.start(service);
         for _ in 0..self.slots.len() {
             match self.slots.get_mut(at) {
@@ -63,12 +60,12 @@ impl Index {
         }
     }
 
-    fn start(&self, service: u64) -> usize {
-        hash::word(&self.key, service) as usize & self.mask
+    fn start(&self, service: ServiceKey) -> usize {
+        service.hash(&self.key) as usize & self.mask
     }
 
     /// The present schedule of the service with that key.
-    pub(super) fn find<'a>(&self, service: u64, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+    pub(super) fn find<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         let mut at = self.start(service);
         // At least half of the slots are empty, so this ends.
         while let Some(Some((key, published))) = self.slots.get(at) {

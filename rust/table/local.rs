@@ -10,17 +10,17 @@
 //! namespace has no connection at all. An address too many costs those packets to it that belong
 //! to nothing a look-up that misses.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kernel::prelude::*;
 
 use crate::{
-    engine::{change::ChangeError, spec},
+    engine::{change::ChangeError, family::Address, spec},
     kapi::{netns::Net, rcu::Moment, route},
 };
 
 /// Local addresses in the order they were added, each once.
-pub(crate) struct Pool(KVVec<Ipv4Addr>);
+pub(crate) struct Pool(KVVec<IpAddr>);
 
 impl Pool {
     /// One without addresses.
@@ -29,7 +29,7 @@ impl Pool {
     }
 
     /// Its addresses.
-    pub(crate) fn addresses(&self) -> &[Ipv4Addr] {
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
         &self.0
     }
 
@@ -53,13 +53,11 @@ impl Pool {
         if self.contains(address) {
             return Err(ChangeError::LocalExists(address));
         }
-        match address {
-            IpAddr::V4(v4) if route::is_of_this_host(net, v4) => {
-                let pushed = self.0.push(v4, GFP_KERNEL);
-                pushed.map_err(|_| ChangeError::NoMemory)
-            }
-            _ => Err(ChangeError::NotOnThisHost(address)),
+        if !route::is_of_this_host(net, address) {
+            return Err(ChangeError::NotOnThisHost(address));
         }
+        let pushed = self.0.push(address, GFP_KERNEL);
+        pushed.map_err(|_| ChangeError::NoMemory)
     }
 
     /// Takes back the last [`Pool::add`].
@@ -68,7 +66,7 @@ impl Pool {
     }
 
     /// Removes an address; tells where it was.
-    pub(super) fn remove(&mut self, address: IpAddr) -> Result<(usize, Ipv4Addr), ChangeError> {
+    pub(super) fn remove(&mut self, address: IpAddr) -> Result<(usize, IpAddr), ChangeError> {
         let missing = ChangeError::NoLocal(address);
         let position = self.position(address).ok_or(missing)?;
         let address = self.0.remove(position).map_err(|_| missing)?;
@@ -76,23 +74,61 @@ impl Pool {
     }
 
     /// Takes back a [`Pool::remove`].
-    pub(super) fn take_back_remove(&mut self, position: usize, address: Ipv4Addr) {
+    pub(super) fn take_back_remove(&mut self, position: usize, address: IpAddr) {
         // There is room where it was taken from.
         let _ = self.0.insert_within_capacity(position, address);
     }
 
-    /// The addresses that a service with this pool uses: these, or `default`'s.
-    pub(super) fn or_default(&self, default: &Self) -> Result<KVVec<Ipv4Addr>> {
-        let pool = if self.is_empty() { default } else { self };
-        let mut copy = KVVec::with_capacity(pool.0.len(), GFP_KERNEL)?;
-        copy.extend_from_slice(&pool.0, GFP_KERNEL)?;
-        Ok(copy)
+    /// The addresses that a service with this pool uses: these, or, of a family that has none of
+    /// them, `default`'s.
+    pub(super) fn or_default(&self, default: &Self) -> Result<Locals> {
+        Ok(Locals {
+            v4: self.of_family(default)?,
+            v6: self.of_family(default)?,
+        })
+    }
+
+    fn of_family<A: Address>(&self, default: &Self) -> Result<KVVec<A>> {
+        let mut addresses = KVVec::new();
+        for pool in [self, default] {
+            for address in pool.0.iter().copied().filter_map(A::of) {
+                addresses.push(address, GFP_KERNEL)?;
+            }
+            if !addresses.is_empty() {
+                break;
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// The local addresses that a service uses, in the order they were added.
+pub(crate) struct Locals {
+    v4: KVVec<Ipv4Addr>,
+    v6: KVVec<Ipv6Addr>,
+}
+
+/// A family whose local addresses are kept.
+pub(crate) trait LocalAddress: Address {
+    /// Those of the family.
+    fn of_service(locals: &Locals) -> &[Self];
+}
+
+impl LocalAddress for Ipv4Addr {
+    fn of_service(locals: &Locals) -> &[Self] {
+        &locals.v4
+    }
+}
+
+impl LocalAddress for Ipv6Addr {
+    fn of_service(locals: &Locals) -> &[Self] {
+        &locals.v6
     }
 }
 
 /// Addresses that have left their pools, while connections may have them.
 pub(super) struct Left {
-    addresses: KVVec<Ipv4Addr>,
+    addresses: KVVec<IpAddr>,
     /// When the last of them left: those who were reading then may still give it to a connection.
     at: Option<Moment>,
 }
@@ -107,7 +143,7 @@ impl Left {
     }
 
     /// The addresses.
-    pub(super) fn addresses(&self) -> &[Ipv4Addr] {
+    pub(super) fn addresses(&self) -> &[IpAddr] {
         &self.addresses
     }
 
@@ -123,7 +159,7 @@ impl Left {
 
     /// Keeps addresses that packets no longer see, but for those that are on their way; there is
     /// room for them.
-    pub(super) fn keep(&mut self, addresses: &[Ipv4Addr]) {
+    pub(super) fn keep(&mut self, addresses: &[IpAddr]) {
         for address in addresses {
             if !self.addresses.contains(address) {
                 let _ = self.addresses.push_within_capacity(*address);

@@ -16,12 +16,13 @@ mod settings;
 mod ways;
 
 pub(crate) use config::{ConfigGuard, Refused, Service};
-pub(crate) use connect::{NewFlow, NoConnection};
+pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
     create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
+pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
 pub(crate) use netns::{Devices, Netns};
 pub(crate) use settings::Settings;

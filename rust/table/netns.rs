@@ -17,14 +17,14 @@ use super::{
     config::{Config, ConfigGuard},
     connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
-    filter::AddressFilter,
+    filter::Gate,
     index::Index,
     schedule::Schedule,
     settings::{LiveSettings, Settings},
     ways::Ways,
 };
 use crate::{
-    engine::{hash::Key, spec::ServiceId, tuple::TupleV4},
+    engine::{family::Tuple, hash::Key, spec::ServiceId},
     kapi::{
         netdev::{self, Device, DeviceWatcher},
         netfilter::{Description, Hooks},
@@ -39,8 +39,8 @@ use crate::{
 /// Ticks between two runs of the worker.
 pub(super) const TICK: u32 = time::HZ / 4;
 
-/// Puts the datapath's hooks into a namespace that gets its first service.
-pub(crate) type Activation = fn(&Netns) -> Result<Hooks>;
+/// Puts the datapath's hooks for that IP version into a namespace that gets its first service.
+pub(crate) type Activation = fn(&Netns, u8) -> Result<Hooks>;
 
 /// Set once, by the module's init.
 static ACTIVATION: SetOnce<Activation> = SetOnce::new();
@@ -48,10 +48,10 @@ static ACTIVATION: SetOnce<Activation> = SetOnce::new();
 /// State of one network namespace.
 #[pin_data]
 pub(crate) struct Netns {
-    /// Lets packets to virtual addresses in; first, as every packet asks it.
-    pub(crate) virtual_addresses: AddressFilter,
-    /// Lets packets from dests in whose replies get other addresses.
-    pub(crate) translated_dests: AddressFilter,
+    /// First, as every IPv4 packet asks it.
+    pub(crate) gate_v4: Gate,
+    /// What every IPv6 packet asks.
+    pub(crate) gate_v6: Gate,
     /// Ways back to clients.
     pub(crate) ways: Ways,
     /// The connections.
@@ -86,8 +86,8 @@ impl PerNet for Netns {
         let ways = Ways::new()?;
         let netns = KBox::pin_init(
             pin_init!(Self {
-                virtual_addresses: AddressFilter::new(),
-                translated_dests: AddressFilter::new(),
+                gate_v4: Gate::new(),
+                gate_v6: Gate::new(),
                 ways,
                 connections,
                 settings: LiveSettings::new(&Settings::DEFAULT),
@@ -110,9 +110,8 @@ impl PerNet for Netns {
     }
 
     fn pre_exit(&self) {
-        let hooks = self.config.lock().take_hooks();
         // Nobody sends packets through us or kicks the worker after this.
-        drop(hooks);
+        self.config.lock().drop_hooks();
         rcu::synchronize();
         self.worker.stop();
         // Devices may not go while a way leads through them.
@@ -154,9 +153,9 @@ impl Netns {
         unsafe { Hooks::register(self.net, self, hooks) }
     }
 
-    /// Registers the datapath's hooks.
-    pub(super) fn activate(&self) -> Result<Hooks> {
-        ACTIVATION.as_ref().ok_or(EINVAL)?(self)
+    /// Registers the datapath's hooks for that IP version.
+    pub(super) fn activate(&self, version: u8) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version)
     }
 
     /// The configuration, for reading and changing. May sleep.
@@ -174,7 +173,7 @@ impl Netns {
     }
 
     /// The schedule of the service that a new flow is for.
-    pub(crate) fn schedule<'a>(&self, tuple: &TupleV4, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+    pub(crate) fn schedule<'a>(&self, tuple: &impl Tuple, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         self.index.get(rcu)?.find(tuple.service_key(), rcu)
     }
 

@@ -2,11 +2,11 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::{net::Ipv4Addr, ops::Deref, ptr, sync::atomic::AtomicU64};
+use core::{ops::Deref, ptr, sync::atomic::AtomicU64};
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::{dest::Dest, index::Published};
+use super::{dest::Dest, index::Published, local::Locals};
 use crate::{
     engine::{
         sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
@@ -71,7 +71,7 @@ pub(crate) struct Schedule {
     weights: KVVec<u32>,
     table: KVVec<u32>,
     state: KVVec<AtomicU64>,
-    locals: KVVec<Ipv4Addr>,
+    locals: Locals,
 }
 
 impl Schedule {
@@ -81,7 +81,7 @@ impl Schedule {
         spec: &ServiceSpec,
         scheduler: &'static dyn Scheduler,
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
-        locals: KVVec<Ipv4Addr>,
+        locals: Locals,
     ) -> Result<Self> {
         let (len, options) = (dests.len(), spec.options());
         let needs = scheduler.needs(len, &options);
@@ -118,8 +118,8 @@ impl Schedule {
         Ok(new)
     }
 
-    /// The local addresses that FullNAT has for this service, in the order they were added.
-    pub(crate) fn locals(&self) -> &[Ipv4Addr] {
+    /// The local addresses that FullNAT has for this service.
+    pub(crate) fn locals(&self) -> &Locals {
         &self.locals
     }
 

@@ -9,7 +9,7 @@
 //! more, and the connection looks again.
 
 use core::{
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -65,12 +65,12 @@ impl Ways {
     pub(crate) fn find<'a>(
         &'a self,
         net: &'static Net,
-        client: Ipv4Addr,
-        source: Ipv4Addr,
+        client: IpAddr,
+        source: IpAddr,
         number: &AtomicU32,
         rcu: Rcu<'a>,
     ) -> Result<&'a NextHop> {
-        let way = NextHop::lookup(net, client, source)?;
+        let way = NextHop::lookup(net, client, Some(source))?;
         let index = way.neighbour_hash() as usize % SLOTS;
         let slot = self.slots.get(index).ok_or(EINVAL)?;
         if let Some(known) = slot.get(rcu).filter(|k| k.way.is_as_good_as(&way)) {

@@ -5,26 +5,31 @@
 use super::{no_way, transmit, way_to, Edit};
 use crate::{
     datapath::context::Context,
-    engine::wire::Ipv4,
+    engine::family::{Family, IpHeader},
     kapi::{netfilter::Verdict, skb::Skb},
     table::Dest,
 };
 
 /// Sends a packet to a dest on a network of this host.
 #[inline(always)]
-pub(super) fn dr<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+pub(super) fn dr<'a, F: Family>(
+    cx: Context<'a>,
+    dest: &'a Dest,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+) -> Verdict<'a> {
     let way = match way_to(cx, dest) {
         Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
     };
     if way.is_local() {
         return Verdict::Accept(skb);
     }
     let edit = Edit {
         // The time to live.
-        writes: ip.header_len,
+        writes: ip.header_len(),
         pushes: 0,
         edit: |_: &mut Skb<'_>| Some(()),
     };
-    transmit(cx, way, skb, ip, edit)
+    transmit::<F>(cx, way, skb, ip, edit)
 }

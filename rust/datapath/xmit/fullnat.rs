@@ -7,12 +7,13 @@ use super::{
     way_to, Edit,
 };
 use crate::{
-    datapath::context::Context,
+    datapath::{context::Context, family::Balanced},
     engine::{
-        carry,
+        carry::{self, Told},
         csum::Delta,
+        family::{IpHeader, Tuple},
         shift,
-        wire::{transport::TCP_MIN_LEN, PacketV4, TcpFlags},
+        wire::{transport::TCP_MIN_LEN, Packet, TcpFlags},
     },
     kapi::{netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
@@ -20,13 +21,13 @@ use crate::{
 
 /// Sends a segment of `side` on to the other.
 #[inline]
-pub(super) fn segment<'a>(
+pub(super) fn segment<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
-    nat: &'a NatConn,
+    nat: &'a NatConn<F::Tuple>,
     side: Side,
     mut skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
 ) -> Verdict<'a> {
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
@@ -41,12 +42,12 @@ pub(super) fn segment<'a>(
         pushes: 0,
         edit: |skb: &mut Skb<'_>| rewrite(skb, nat, side, packet),
     };
-    send(cx, conn, nat, side, skb, &packet.ip, edit)
+    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Whether a client's segment is one that tells the client's address.
 #[cold]
-fn tells(nat: &NatConn, skb: &Skb<'_>, packet: &PacketV4) -> bool {
+fn tells<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) -> bool {
     let Some(header) = header(skb, packet) else {
         return false;
     };
@@ -67,44 +68,45 @@ fn tells(nat: &NatConn, skb: &Skb<'_>, packet: &PacketV4) -> bool {
 
 /// Sends a client's segment with the option: in it, or in one ahead of it that has no payload.
 #[cold]
-fn tell<'a>(
+fn tell<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
-    nat: &'a NatConn,
+    nat: &'a NatConn<F::Tuple>,
     skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
 ) -> Verdict<'a> {
-    let option = carry::option(nat.toa_kind(), &conn.tuple());
-    let ip_len = packet.ip.header_len;
+    let option = Told::new(nat.toa_kind(), &nat.client_tuple());
+    let more = option.len() as u32;
+    let ip_len = packet.ip.header_len();
     let way = way_to(cx, conn.dest()).ok();
     // A dest on this host has no path to be too long for.
     let mtu = way.map_or(
         u32::MAX,
         |way| if way.is_local() { u32::MAX } else { way.mtu() },
     );
-    let mtu = mtu.saturating_sub(carry::LEN as u32);
+    let mtu = mtu.saturating_sub(more);
     let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
-    if fits && carry::has_room(packet.segment.header_len) {
+    if fits && option.has_room(packet.segment.header_len) {
         let edit = Edit {
             writes: packet.headers_len(),
-            pushes: carry::LEN as u32,
+            pushes: more,
             edit: |skb: &mut Skb<'_>| {
                 rewrite(skb, nat, Side::Client, packet)?;
-                skb.open_gap::<{ carry::LEN }>(ip_len.checked_add(TCP_MIN_LEN)?)?;
+                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, option.len(), ip_len)?;
                 let is_partial = skb.is_checksum_partial();
-                carry::fill(skb.head_mut(), ip_len, option, is_partial)
+                carry::fill::<F::Ip>(skb.head_mut(), ip_len, &option, is_partial)
             },
         };
-        return send(cx, conn, nat, Side::Client, skb, &packet.ip, edit);
+        return send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit);
     }
     let edit = Edit {
         writes: packet.headers_len(),
         pushes: 0,
         edit: |skb: &mut Skb<'_>| {
             rewrite(skb, nat, Side::Client, packet)?;
-            let (bytes, len) = carry::bare_ack(skb.head(), ip_len, option)?;
+            let (bytes, len) = carry::bare_ack::<F::Ip>(skb.head(), ip_len, &option)?;
             if let Some(way) = way.filter(|way| !way.is_local()) {
-                match Skb::with_packet(bytes.get(..len)?, way.headroom()) {
+                match Skb::with_packet(bytes.get(..len)?, F::Ip::FIXED_LEN, way.headroom()) {
                     Some(ack) => drop(way.send(ack, cx.rcu)),
                     // The next segment tells it.
                     None => cx.netns.counters.count(Counter::DropNoMemory),
@@ -113,14 +115,19 @@ fn tell<'a>(
             Some(())
         },
     };
-    send(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
+    send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
 }
 
 /// Gives a segment of `side` the numbers and the tuple that the other knows.
 #[inline(always)]
-fn rewrite(skb: &mut Skb<'_>, nat: &NatConn, side: Side, packet: &PacketV4) -> Option<()> {
+fn rewrite<F: Balanced>(
+    skb: &mut Skb<'_>,
+    nat: &NatConn<F::Tuple>,
+    side: Side,
+    packet: &Packet<F>,
+) -> Option<()> {
     let end = packet.headers_len();
-    let header = skb.head_mut().get_mut(packet.ip.header_len..end)?;
+    let header = skb.head_mut().get_mut(packet.ip.header_len()..end)?;
     let changed = match side {
         Side::Client => {
             let moved = nat.shift().toward_dest(header)?;
@@ -145,12 +152,12 @@ fn rewrite(skb: &mut Skb<'_>, nat: &NatConn, side: Side, packet: &PacketV4) -> O
 
 /// A dest's SYN: what acknowledges it is noted, and it leaves room for the option.
 #[cold]
-fn answer(nat: &NatConn, header: &mut [u8]) -> Option<Delta> {
+fn answer<T: Tuple>(nat: &NatConn<T>, header: &mut [u8]) -> Option<Delta> {
     nat.answered(carry::expected_next(header)?);
-    carry::lower_mss(header)
+    carry::lower_mss(header, T::VERSION)
 }
 
 /// The TCP header of a packet, with its options.
-fn header<'s>(skb: &'s Skb<'_>, packet: &PacketV4) -> Option<&'s [u8]> {
-    skb.head().get(packet.ip.header_len..packet.headers_len())
+fn header<'s, F: Balanced>(skb: &'s Skb<'_>, packet: &Packet<F>) -> Option<&'s [u8]> {
+    skb.head().get(packet.ip.header_len()..packet.headers_len())
 }

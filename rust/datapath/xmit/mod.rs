@@ -13,7 +13,10 @@ use kernel::prelude::*;
 
 use super::{context::Context, hook::refuse};
 use crate::{
-    engine::{spec::Mode, wire::Ipv4},
+    engine::{
+        family::{Family, IpHeader},
+        spec::Mode,
+    },
     kapi::{
         icmp::Answer,
         netfilter::{Place, Verdict},
@@ -25,11 +28,16 @@ use crate::{
 
 /// Sends a packet to a dest as it is, by the dest's mode.
 #[inline(always)]
-pub(super) fn whole<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+pub(super) fn whole<'a, F: Family>(
+    cx: Context<'a>,
+    dest: &'a Dest,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+) -> Verdict<'a> {
     if dest.spec().mode == Mode::Tun {
-        return tun::tun(cx, dest, skb, ip);
+        return tun::tun::<F>(cx, dest, skb, ip);
     }
-    dr::dr(cx, dest, skb, ip)
+    dr::dr::<F>(cx, dest, skb, ip)
 }
 
 /// The way to a dest, looked up when there is none or it is no longer good.
@@ -48,13 +56,13 @@ fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
 ///
 /// On lack of memory the sender is told nothing: it would give up, and its next try may succeed.
 #[cold]
-fn no_way<'a>(netns: &'a Netns, skb: Skb<'a>, error: Error) -> Verdict<'a> {
+fn no_way<'a>(netns: &'a Netns, skb: Skb<'a>, version: u8, error: Error) -> Verdict<'a> {
     if error == ENOMEM || error == ENOBUFS {
         netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
     netns.counters.count(Counter::DropNoRoute);
-    refuse(skb, Answer::HostUnreachable)
+    refuse(skb, version, Answer::HostUnreachable)
 }
 
 /// What a mode does to a packet.
@@ -71,11 +79,11 @@ struct Edit<F> {
 /// `edit` changes the first `writes` bytes, which are linear, and puts `pushes` bytes in front;
 /// `None` from it is a packet that it cannot be done to, and that is dropped.
 #[inline(always)]
-fn transmit<'a>(
+fn transmit<'a, F: Family>(
     cx: Context<'a>,
     way: &'a NextHop,
     mut skb: Skb<'a>,
-    ip: &Ipv4,
+    ip: &F::Ip,
     Edit {
         writes,
         pushes,
@@ -84,21 +92,23 @@ fn transmit<'a>(
 ) -> Verdict<'a> {
     let netns = cx.netns;
     let forwarded = cx.place == Place::PreRouting;
-    if forwarded && ip.ttl <= 1 {
-        return refuse(skb, Answer::TimeExceeded);
+    if forwarded && ip.ttl() <= 1 {
+        return refuse(skb, F::VERSION, Answer::TimeExceeded);
     }
     let mtu = way.mtu().saturating_sub(pushes);
     let fits = skb.len() <= mtu || fits_in_segments(&skb, mtu);
-    if !fits && ip.dont_fragment() {
+    // An IPv6 packet that came in fragments leaves in such.
+    let came_whole = || F::VERSION == 4 || !(forwarded && skb.came_in_fragments_v6());
+    if !fits && ip.dont_fragment() && came_whole() {
         netns.counters.count(Counter::DropTooBig);
-        return refuse(skb, Answer::FragmentationNeeded(mtu));
+        return refuse(skb, F::VERSION, Answer::FragmentationNeeded(mtu));
     }
     if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
         netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
     if forwarded {
-        skb.decrease_ttl();
+        skb.count_hop(F::VERSION);
     }
     if edit(&mut skb).is_none() {
         netns.counters.count(Counter::DropMalformed);

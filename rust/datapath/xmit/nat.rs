@@ -8,12 +8,13 @@ use kernel::prelude::*;
 
 use super::{fullnat, no_way, transmit, way_to, Edit};
 use crate::{
-    datapath::context::Context,
+    datapath::{context::Context, family::Balanced},
     engine::{
         csum::Delta,
+        family::{IpHeader, Tuple},
         rewrite::{self, Checksum},
         shift::Shift,
-        wire::{IcmpError, Ipv4, PacketV4},
+        wire::{IcmpError, Packet},
     },
     kapi::{
         netfilter::{Place, Verdict},
@@ -25,13 +26,13 @@ use crate::{
 
 /// Sends a packet of `side` on to the other, translated.
 #[inline(always)]
-pub(in crate::datapath) fn nat<'a>(
+pub(in crate::datapath) fn nat<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
-    nat: &'a NatConn,
+    nat: &'a NatConn<F::Tuple>,
     side: Side,
     skb: Skb<'a>,
-    packet: &PacketV4,
+    packet: &Packet<F>,
 ) -> Verdict<'a> {
     if nat.stage() != Stage::Untouched {
         return fullnat::segment(cx, conn, nat, side, skb, packet);
@@ -42,17 +43,17 @@ pub(in crate::datapath) fn nat<'a>(
         pushes: 0,
         edit,
     };
-    send(cx, conn, nat, side, skb, &packet.ip, edit)
+    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Gives a packet of `side` the tuple that the other knows. `more` is what else was changed behind
 /// its ports.
 #[inline(always)]
-pub(super) fn translate(
+pub(super) fn translate<F: Balanced>(
     skb: &mut Skb<'_>,
-    nat: &NatConn,
+    nat: &NatConn<F::Tuple>,
     side: Side,
-    packet: &PacketV4,
+    packet: &Packet<F>,
     more: Delta,
 ) -> Option<()> {
     let (to, deltas) = nat.translation(side);
@@ -67,21 +68,20 @@ pub(super) fn translate(
 /// Sends an ICMP error of `side`, about a packet that it received, on to the other. The message is
 /// linear.
 #[cold]
-pub(in crate::datapath) fn icmp_error<'a>(
+pub(in crate::datapath) fn icmp_error<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
-    nat: &'a NatConn,
+    nat: &'a NatConn<F::Tuple>,
     side: Side,
     skb: Skb<'a>,
-    ip: &Ipv4,
-    error: &IcmpError,
+    ip: &F::Ip,
+    error: &IcmpError<F>,
 ) -> Verdict<'a> {
     let (to, _) = nat.translation(side);
-    let to_addresses = to.words().0;
     let outer = match side {
         // Its sender may be a router between us and the client.
-        Side::Client => (ip.addresses & 0xffff_ffff) | (to_addresses >> 32 << 32),
-        Side::Dest => to_addresses,
+        Side::Client => Tuple::between((ip.tuple(0).src(), 0), (to.dst(), 0), 0),
+        Side::Dest => to,
     };
     let quoted = |quote: &mut [u8]| {
         // What this side received, the other has sent.
@@ -92,25 +92,25 @@ pub(in crate::datapath) fn icmp_error<'a>(
         }
     };
     let edit = |skb: &mut Skb<'_>| {
-        rewrite::icmp_error(skb.head_mut(), ip, error, outer, &to.reversed(), quoted)
+        rewrite::icmp_error(skb.head_mut(), ip, error, &outer, &to.reversed(), quoted)
     };
     let edit = Edit {
-        writes: ip.total_len,
+        writes: ip.total_len(),
         pushes: 0,
         edit,
     };
-    send(cx, conn, nat, side, skb, ip, edit)
+    send::<F>(cx, conn, nat, side, skb, ip, edit)
 }
 
 /// Edits a packet of `side` and sends it to the other.
 #[inline(always)]
-pub(super) fn send<'a>(
+pub(super) fn send<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
-    nat: &'a NatConn,
+    nat: &'a NatConn<F::Tuple>,
     side: Side,
     mut skb: Skb<'a>,
-    ip: &Ipv4,
+    ip: &F::Ip,
     edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
     let edit = Edit {
@@ -123,18 +123,18 @@ pub(super) fn send<'a>(
     };
     let way = match side {
         Side::Client => way_to(cx, conn.dest()),
-        Side::Dest => way_back(cx, conn, nat),
+        Side::Dest => way_back(cx, nat),
     };
     let way = match way {
         Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
     };
     if !way.is_local() {
-        return transmit(cx, way, skb, ip, edit);
+        return transmit::<F>(cx, way, skb, ip, edit);
     }
     // To a client on this host: routed by the dest's address, as the virtual one would be taken
     // for a spoofed packet where it is this host's own.
-    let routed = side == Side::Client || cx.place == Place::LocalOut || skb.route_input();
+    let routed = side == Side::Client || cx.place == Place::LocalOut || skb.route_input(F::VERSION);
     if !routed || !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
@@ -144,14 +144,15 @@ pub(super) fn send<'a>(
 
 /// The way to a connection's client.
 #[inline(always)]
-fn way_back<'a>(cx: Context<'a>, conn: &'a Conn, nat: &'a NatConn) -> Result<&'a NextHop> {
+fn way_back<'a, T: Tuple>(cx: Context<'a>, nat: &'a NatConn<T>) -> Result<&'a NextHop> {
     let number = nat.way_back();
     if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
         return Ok(way);
     }
     let netns = cx.netns;
     netns.counters.count(Counter::RouteRefreshes);
-    let (client, virtual_address) = (conn.tuple().src(), conn.tuple().dst());
+    let tuple = nat.client_tuple();
+    let (client, virtual_address) = (tuple.src().into(), tuple.dst().into());
     netns
         .ways
         .find(netns.net(), client, virtual_address, number, cx.rcu)

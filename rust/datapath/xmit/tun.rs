@@ -8,8 +8,8 @@ use super::{no_way, transmit, way_to, Edit};
 use crate::{
     datapath::context::Context,
     engine::{
+        family::{Family, IpHeader},
         tunnel::{ipip, IPIP_OVERHEAD},
-        wire::Ipv4,
     },
     kapi::{
         netfilter::{Place, Verdict},
@@ -21,40 +21,44 @@ use crate::{
 
 /// Sends a packet to a dest anywhere, in an IPIP tunnel.
 #[inline]
-pub(super) fn tun<'a>(cx: Context<'a>, dest: &'a Dest, skb: Skb<'a>, ip: &Ipv4) -> Verdict<'a> {
+pub(super) fn tun<'a, F: Family>(
+    cx: Context<'a>,
+    dest: &'a Dest,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+) -> Verdict<'a> {
     let way = match way_to(cx, dest) {
         Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, error),
+        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
     };
     if way.is_local() {
         return Verdict::Accept(skb);
     }
     let ttl = match cx.place {
-        Place::PreRouting => ip.ttl.wrapping_sub(1),
-        Place::LocalOut => ip.ttl,
+        Place::PreRouting => ip.ttl().wrapping_sub(1),
+        Place::LocalOut => ip.ttl(),
     };
     let edit = Edit {
-        writes: ip.header_len,
+        writes: ip.header_len(),
         pushes: IPIP_OVERHEAD,
-        edit: |skb: &mut Skb<'_>| encapsulate(cx.netns, way, dest, skb, ip, ttl),
+        edit: |skb: &mut Skb<'_>| encapsulate::<F>(cx.netns, way, dest, skb, ip, ttl),
     };
-    transmit(cx, way, skb, ip, edit)
+    transmit::<F>(cx, way, skb, ip, edit)
 }
 
 /// Puts the outer header in front of a packet.
 #[inline]
-fn encapsulate(
+fn encapsulate<F: Family>(
     netns: &Netns,
     way: &NextHop,
     dest: &Dest,
     skb: &mut Skb<'_>,
-    ip: &Ipv4,
+    ip: &F::Ip,
     ttl: u8,
 ) -> Option<()> {
-    let IpAddr::V4(address) = dest.id().address else {
+    let (IpAddr::V4(source), IpAddr::V4(address)) = (way.source(), dest.id().address) else {
         return None;
     };
-    let source = way.source();
     let id = if ip.dont_fragment() {
         0
     } else {

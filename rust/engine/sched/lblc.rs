@@ -10,7 +10,7 @@
 //!
 //! State: `wlc`'s; how many dests have connections to spare, and for each whether; the addresses.
 
-use super::cache::{Cache};
+use super::cache::Cache;
 use super::tree::{settle, Least};
 use super::wlc::WeightedLeastConnection;
 use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE};

@@ -77,11 +77,7 @@ impl Scheduler for SourceHashing {
 /// What of a flow is hashed, here and in `mh`.
 #[inline(always)]
 pub(super) fn hashed(view: &View<'_>, flow: &Flow) -> u32 {
-    let port = if view.options.port {
-        flow.sport
-    } else {
-        0
-    };
+    let port = if view.options.port { flow.sport } else { 0 };
     flow.source.wrapping_add(u32::from(port))
 }
 

@@ -244,7 +244,10 @@ mod tests {
         let mut header = packet(TCP, &[]);
         Ipv6::set_addresses(&mut header, &tuple.reversed(), Delta::NONE).unwrap();
         let turned = parse(&header).unwrap();
-        assert_eq!((turned.source, turned.destination), (ip.destination, ip.source));
+        assert_eq!(
+            (turned.source, turned.destination),
+            (ip.destination, ip.source)
+        );
     }
 
     #[test]
@@ -261,7 +264,7 @@ mod tests {
         let whole = packet(0, &payload);
         assert_eq!(Ipv6::parse(&whole[..60], 88), Err(Error::NotLinear(72)));
         let cut = packet(0, &payload[..20]);
-        assert_eq!(parse(&cut), Err(Error::TotalLength));
+        assert_eq!(parse(&cut), Err(Error::Short));
     }
 
     #[test]

@@ -14,10 +14,10 @@ pub mod options;
 pub mod packet;
 pub mod transport;
 
-pub use icmp::{IcmpError, IcmpFamily, Report};
+pub use icmp::{IcmpError, IcmpFamily};
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
-pub use packet::{Packet, PacketV4, PacketV6};
+pub use packet::Packet;
 pub use transport::{Segment, TcpFlags};
 
 /// TCP's IANA protocol number.

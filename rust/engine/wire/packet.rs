@@ -2,7 +2,7 @@
 
 //! A whole TCP or UDP packet's headers.
 
-use super::super::family::{Family, IpHeader, V4, V6};
+use super::super::family::{Family, IpHeader};
 use super::{Error, Segment};
 
 /// A packet that a service could be meant by.
@@ -15,12 +15,6 @@ pub struct Packet<F: Family> {
     /// Its TCP or UDP header.
     pub segment: Segment,
 }
-
-/// An IPv4 packet.
-pub type PacketV4 = Packet<V4>;
-
-/// An IPv6 packet.
-pub type PacketV6 = Packet<V6>;
 
 impl<F: Family> Packet<F> {
     /// Reads the headers at the start of `head`, the linear part of a packet of `len` bytes.

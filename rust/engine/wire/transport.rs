@@ -123,10 +123,7 @@ impl Segment {
 
 /// The first `N` bytes of the payload, none of them padding.
 #[inline(always)]
-fn transport<'a, const N: usize>(
-    head: &'a [u8],
-    ip: &impl IpHeader,
-) -> Result<&'a [u8; N], Error> {
+fn transport<'a, const N: usize>(head: &'a [u8], ip: &impl IpHeader) -> Result<&'a [u8; N], Error> {
     if ip.header_len().saturating_add(N) > ip.total_len() {
         return Err(Error::Short);
     }

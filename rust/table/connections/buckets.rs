@@ -16,7 +16,7 @@ use core::{
 use kernel::prelude::*;
 
 use super::conn::{Conn, Node, Side};
-use crate::{engine::tuple::TupleV4, kapi::rcu::Rcu};
+use crate::{engine::family::Tuple, kapi::rcu::Rcu};
 
 /// The chains; a power of two of them.
 ///
@@ -76,7 +76,7 @@ impl Buckets {
     #[inline(always)]
     pub(super) fn find<'a>(
         &self,
-        tuple: &TupleV4,
+        tuple: &impl Tuple,
         hash: u32,
         _rcu: Rcu<'a>,
     ) -> Option<(&'a Conn, Side)> {
@@ -85,7 +85,8 @@ impl Buckets {
             // SAFETY: By the invariant, and connections are freed a grace period after they were
             // unlinked.
             let this = unsafe { node.as_ref() };
-            if this.is(tuple, hash) {
+            // SAFETY: As above: it is part of a key.
+            if unsafe { Node::is_of(node, tuple, hash) } {
                 // SAFETY: As above.
                 return Some((unsafe { Node::conn(node) }, this.side()));
             }

@@ -18,13 +18,13 @@ use core::{
 
 use kernel::prelude::*;
 
-use self::{buckets::Buckets, conn::Node};
+use self::{
+    buckets::Buckets,
+    conn::{AnyKey, Key, Node},
+};
 use super::settings::LiveSettings;
 use crate::{
-    engine::{
-        hash::{self, Key},
-        tuple::TupleV4,
-    },
+    engine::{family::Tuple, hash},
     kapi::{
         lock::{StripedLock, STRIPES},
         rcu::{self, Rcu},
@@ -32,9 +32,8 @@ use crate::{
     },
 };
 
-pub(super) use self::conn::allocate;
 pub(crate) use self::{
-    conn::{create_caches, Caches, Conn, Keys, NatConn, Side, Stage},
+    conn::{create_caches, Caches, Conn, NatConn, NatKeys, Pair, Side, Single, Stage},
     view::{ConnCursor, ConnView},
 };
 
@@ -65,7 +64,7 @@ pub(super) enum Inserted<'a> {
 /// `current` is a live [`Buckets`]; all nodes reachable from it are parts of [`Conn`]s from the slab, each in one chain, and freed only a grace period after being unlinked.
 pub(crate) struct Connections {
     current: AtomicPtr<Buckets>,
-    key: Key,
+    key: hash::Key,
     count: AtomicU32,
     /// Keys in the table: one or two a connection.
     nodes: AtomicU32,
@@ -81,7 +80,7 @@ unsafe impl Send for Connections {}
 unsafe impl Sync for Connections {}
 
 impl Connections {
-    pub(super) fn new(key: Key) -> Result<Self> {
+    pub(super) fn new(key: hash::Key) -> Result<Self> {
         let locks = StripedLock::new()?;
         let buckets = Buckets::new(MIN_BUCKETS)?;
         Ok(Self {
@@ -103,20 +102,20 @@ impl Connections {
 
     /// Hash of a tuple in this table.
     #[inline(always)]
-    pub(crate) fn hash(&self, tuple: &TupleV4) -> u32 {
-        hash::tuple_v4(&self.key, tuple) as u32
+    pub(crate) fn hash(&self, tuple: &impl Tuple) -> u32 {
+        tuple.hash(&self.key) as u32
     }
 
     /// Hash of a tuple in this table, all of it: half of it is enough to know a bucket.
-    pub(super) fn long_hash(&self, tuple: &TupleV4) -> u64 {
-        hash::tuple_v4(&self.key, tuple)
+    pub(super) fn long_hash(&self, tuple: &impl Tuple) -> u64 {
+        tuple.hash(&self.key)
     }
 
     /// The connection that a packet with that tuple belongs to.
     #[inline(always)]
     pub(crate) fn lookup<'a>(
         &self,
-        tuple: &TupleV4,
+        tuple: &impl Tuple,
         hash: u32,
         rcu: Rcu<'a>,
     ) -> Option<(&'a Conn, Side)> {
@@ -136,14 +135,21 @@ impl Connections {
     pub(super) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Option<Inserted<'a>> {
         // SAFETY: The caller made it; nobody else knows it yet.
         let new: &'a Conn = unsafe { conn.as_ref() };
-        let dest_side = new.nat().map(|nat| &nat.dest_side);
         // The dest's key first: as soon as the client's is in, packets go to the dest.
-        if dest_side.is_some_and(|node| self.link(node, rcu).is_some()) {
+        let is_taken = match new.dest_key() {
+            Some(AnyKey::V4(key)) => self.link(key, rcu).is_some(),
+            Some(AnyKey::V6(key)) => self.link(key, rcu).is_some(),
+            None => false,
+        };
+        if is_taken {
             // SAFETY: It came from the slab and was never shared.
             unsafe { conn::free(conn) };
             return None;
         }
-        let existing = self.link(&new.node, rcu);
+        let existing = match new.client_key() {
+            AnyKey::V4(key) => self.link(key, rcu),
+            AnyKey::V6(key) => self.link(key, rcu),
+        };
         self.count.fetch_add(1, Ordering::Relaxed);
         let Some((existing, _)) = existing else {
             // Not before: two CPUs may have made one of the same flow.
@@ -156,8 +162,9 @@ impl Connections {
     }
 
     /// Links a node in, unless its key is taken: then whose it is.
-    fn link<'a>(&self, node: &Node, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
-        let (hash, tuple) = (node.hash(), node.tuple());
+    fn link<'a, T: Tuple>(&self, key: &Key<T>, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
+        let (node, tuple) = (&key.node, key.tuple);
+        let hash = node.hash();
         let _guard = self.locks.lock(hash)?;
         if let Some(taken) = self.lookup(&tuple, hash, rcu) {
             return Some(taken);
@@ -191,9 +198,9 @@ impl Connections {
         if !conn.end() {
             return false;
         }
-        self.unlink(&conn.node, rcu);
-        if let Some(nat) = conn.nat() {
-            self.unlink(&nat.dest_side, rcu);
+        self.unlink(conn.client_key().node(), rcu);
+        if let Some(key) = conn.dest_key() {
+            self.unlink(key.node(), rcu);
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
         let dead = ptr::from_ref(conn).cast_mut();

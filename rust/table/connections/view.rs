@@ -45,12 +45,12 @@ pub(crate) struct ConnView {
 
 impl ConnView {
     fn new(conn: &Conn, settings: &LiveSettings) -> Option<Self> {
-        let tuple = conn.tuple();
+        let ends = conn.client_ends();
         let dest = conn.dest();
         Some(Self {
-            protocol: Protocol::from_number(tuple.protocol())?,
-            client: SocketAddr::V4(tuple.source()),
-            vip: SocketAddr::V4(tuple.destination()),
+            protocol: Protocol::from_number(ends.protocol)?,
+            client: ends.client,
+            vip: ends.virtual_address,
             dest: SocketAddr::new(dest.id().address, dest.id().port),
             mode: dest.spec().mode,
             state: conn.state(),

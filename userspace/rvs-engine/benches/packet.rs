@@ -13,8 +13,9 @@ use std::time::Instant;
 use rvs_engine::hash::{tuple_v4, Key};
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{by_name, Flow, Identity, Live, Options, Plan, Scheduler, View, NAMES};
+use rvs_engine::family::V4;
 use rvs_engine::tuple::TupleV4;
-use rvs_engine::wire::{PacketV4, TcpFlags};
+use rvs_engine::wire::{Packet, TcpFlags};
 
 const ROUNDS: usize = 15;
 const TIMES: u32 = 100_000;
@@ -142,7 +143,7 @@ fn main() {
     let key = Key::new(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
 
     measure("parse", || {
-        black_box(PacketV4::parse(black_box(&PACKET), PACKET.len())).ok();
+        black_box(Packet::<V4>::parse(black_box(&PACKET), PACKET.len())).ok();
     });
     measure("hash", || {
         black_box(tuple_v4(&key, black_box(&tuple)));

@@ -6,7 +6,8 @@
 
 use proptest::prelude::*;
 use rvs_engine::family::{IpHeader, Tuple, V4, V6};
-use rvs_engine::wire::{self, Error, IcmpError, IcmpFamily, Packet, Report};
+use rvs_engine::wire::icmp::Report;
+use rvs_engine::wire::{self, Error, IcmpError, IcmpFamily, Packet};
 use std::net::IpAddr;
 
 /// Name, packets, how they are read.

@@ -7,7 +7,7 @@ use rvs_engine::csum::Delta;
 use rvs_engine::rewrite::{self, Checksum, Deltas};
 use rvs_engine::family::{IpHeader as _, Tuple as _, V4};
 use rvs_engine::tuple::TupleV4;
-use rvs_engine::wire::{IcmpError, Ipv4, PacketV4, TCP, UDP};
+use rvs_engine::wire::{IcmpError, Ipv4, Packet, TCP, UDP};
 use std::net::SocketAddrV4;
 
 const ICMP: u8 = 1;
@@ -114,7 +114,7 @@ proptest! {
         let deltas = Deltas::new(&from, &to);
         prop_assert!(rewrite::packet(&mut head, &ip, &to, deltas, kind).is_some());
         prop_assert!(same_but_for_zeroes(&head, &expected, &[10, field]));
-        prop_assert_eq!(PacketV4::parse(&head, head.len()).unwrap().tuple, to);
+        prop_assert_eq!(Packet::<V4>::parse(&head, head.len()).unwrap().tuple, to);
 
         prop_assert!(rewrite::packet(&mut head, &ip, &from, deltas.reversed(), kind).is_some());
         prop_assert!(same_but_for_zeroes(&head, &before, &[10, field]));

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/icmpv6.h>
+#include <linux/ipv6.h>
+#include <linux/kmod.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <net/addrconf.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/ipv6_frag.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+
+#include "helpers.h"
+
+/*
+ * As rvs_route_output(). `*saddr` is :: for any source, and then becomes the one that the host
+ * would take; `*cookie` is what tells whether the route still holds.
+ */
+struct dst_entry *rvs_route6_output(struct net *net, const struct in6_addr *daddr,
+				    struct in6_addr *saddr, u32 *cookie)
+{
+	struct flowi6 fl6 = {
+		.daddr = *daddr,
+		.saddr = *saddr,
+		.flowi6_flags = FLOWI_FLAG_KNOWN_NH | FLOWI_FLAG_ANYSRC,
+	};
+	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
+	int error = dst->error;
+
+	if (!error && ipv6_addr_any(saddr))
+		error = ipv6_dev_get_saddr(net, ip6_dst_idev(dst)->dev, daddr, 0, saddr);
+	if (error) {
+		dst_release(dst);
+		return ERR_PTR(error);
+	}
+	*cookie = rt6_get_cookie(dst_rt6_info(dst));
+	return dst;
+}
+
+/* Whether a route leads to an address of this host, and whether it leads to one host at all. */
+bool rvs_route6_is_local(const struct dst_entry *dst)
+{
+	return dst_rt6_info(dst)->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST);
+}
+
+bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr)
+{
+	return !(dst_rt6_info(dst)->rt6i_flags & RTF_REJECT) && !ipv6_addr_is_multicast(daddr);
+}
+
+bool rvs_route6_is_good(struct dst_entry *dst, u32 cookie)
+{
+	return dst_check(dst, cookie);
+}
+
+/* See rvs_route_input(). */
+bool rvs_route6_input(struct sk_buff *skb)
+{
+	if (skb_dst(skb))
+		return true;
+	if (!skb->dev)
+		return false;
+	ip6_route_input(skb);
+	return !skb_dst(skb)->error;
+}
+
+bool rvs_is_own_address6(struct net *net, const struct in6_addr *addr)
+{
+	struct flowi6 fl6 = { .daddr = *addr };
+	struct dst_entry *dst;
+	bool own;
+
+	if (ipv6_chk_addr(net, addr, NULL, 0))
+		return true;
+	dst = ip6_route_output(net, NULL, &fl6);
+	own = !dst->error && dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
+	dst_release(dst);
+	return own;
+}
+
+void rvs_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info)
+{
+	if (!skb->dev && skb_dst(skb))
+		skb->dev = skb_dst(skb)->dev;
+	if (skb->dev)
+		icmpv6_send(skb, type, code, info);
+}
+
+/* The longest of the fragments that a packet was put together from; 0 for one that came whole. */
+u16 rvs_frag6_max_size(const struct sk_buff *skb)
+{
+	return IP6CB(skb)->frag_max_size;
+}
+
+typedef int frag6_gather_t(struct net *net, struct sk_buff *skb, u32 user);
+
+static frag6_gather_t __rcu *gather;
+static unsigned int gather_users;
+static DEFINE_MUTEX(gather_lock);
+
+/* nf_defrag_ipv6's function, by name: rvs.ko does not need that module to be there. */
+void rvs_defrag6_get(void)
+{
+	mutex_lock(&gather_lock);
+	if (!rcu_access_pointer(gather)) {
+		request_module("nf_defrag_ipv6");
+		rcu_assign_pointer(gather, symbol_get(nf_ct_frag6_gather));
+	}
+	gather_users++;
+	mutex_unlock(&gather_lock);
+}
+
+void rvs_defrag6_put(void)
+{
+	mutex_lock(&gather_lock);
+	if (!--gather_users && rcu_access_pointer(gather)) {
+		RCU_INIT_POINTER(gather, NULL);
+		synchronize_rcu();
+		symbol_put(nf_ct_frag6_gather);
+	}
+	mutex_unlock(&gather_lock);
+}
+
+/*
+ * Puts the fragments of a packet together, as ipv6_defrag() does for connection tracking. True when
+ * the packet is not the caller's any more. Queues of our own: connection tracking's zones have the
+ * numbers below.
+ */
+bool rvs_defrag6(struct net *net, struct sk_buff *skb)
+{
+	frag6_gather_t *function = rcu_dereference(gather);
+	int error;
+
+	if (!function)
+		return false;
+	local_bh_disable();
+	error = function(net, skb, __IP6_DEFRAG_CONNTRACK_BRIDGE_IN + 1);
+	local_bh_enable();
+	if (error && error != -EINPROGRESS)
+		kfree_skb_reason(skb, SKB_DROP_REASON_NETFILTER_DROP);
+	return error;
+}
