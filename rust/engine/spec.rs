@@ -282,7 +282,7 @@ pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
 pub enum SpecError {
     /// Not an address a service can have.
     VirtualAddress(IpAddr),
-    /// IPv6 is not balanced by this version.
+    /// IPv6 is not set up for by this version.
     Ipv6(IpAddr),
     /// A service needs a port.
     ServicePort,
@@ -427,10 +427,11 @@ impl fmt::Display for SpecError {
     }
 }
 
-/// Refuses addresses that no single host can have.
+/// Refuses addresses that no single host can have, or of which nobody knows the network.
 fn check_unicast(address: IpAddr, error: fn(IpAddr) -> SpecError) -> Result<(), SpecError> {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
-    if broadcast || address.is_unspecified() || address.is_multicast() {
+    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if broadcast || link_local || address.is_unspecified() || address.is_multicast() {
         return Err(error(address));
     }
     Ok(())

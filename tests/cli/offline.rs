@@ -24,8 +24,8 @@ fn a_description_that_breaks_a_rule() {
             "a service needs a port",
         ),
         (
-            vec!["service", "add", "tcp/[2001:db8::1]:80"],
-            "IPv6 is not supported",
+            vec!["service", "add", "tcp/[fe80::1]:80"],
+            "fe80::1 cannot be a virtual address",
         ),
         (
             [&dest[..], &["192.0.2.1:80"]].concat(),

@@ -94,9 +94,9 @@ SERVICES = {
     "address of 17 bytes": (
         "service-add", new(address=bytes(17)), "ERANGE", POLICY, "service.address",
     ),
-    "IPv6 address": (
-        "service-add", new(address="2001:db8::1"), "EOPNOTSUPP",
-        "2001:db8::1: IPv6 is not supported yet", "service.address",
+    "link-local address": (
+        "service-add", new(address="fe80::1"), "EINVAL",
+        "fe80::1 cannot be a virtual address", "service.address",
     ),
     **{
         f"address {address}": (
@@ -293,16 +293,18 @@ LOCALS = {
         "laddr-add", {"laddr": {"address": b"12345"}}, "EINVAL",
         "local address of 5 bytes, it takes 4 (IPv4) or 16 (IPv6)", "laddr.address",
     ),
-    "IPv6 address": (
-        "laddr-add", {"laddr": {"address": "2001:db8::1"}}, "EOPNOTSUPP",
-        "2001:db8::1: IPv6 is not supported yet", "laddr.address",
+    "foreign IPv6 address": (
+        "laddr-add", {"laddr": {"address": "2001:db8::1"}}, "EADDRNOTAVAIL",
+        "2001:db8::1 is not an address of this host", "laddr.address",
     ),
     **{
         f"address {address}": (
             "laddr-add", {**service(), "laddr": {"address": address}}, "EINVAL",
             f"{address} cannot be a local address", "laddr.address",
         )
-        for address in ("0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255")
+        for address in (
+            "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::1", "ff02::1", "fe80::1",
+        )
     },
     **{
         f"of another host, {address}": (

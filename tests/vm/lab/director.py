@@ -28,7 +28,12 @@ class Service:
     @property
     def id(self):
         """As RVS prints it: tcp/203.0.113.10:80."""
-        return f"{self.protocol}/{self.vip}:{self.port}"
+        return f"{self.protocol}/{end(self.vip, self.port)}"
+
+
+def end(address, port):
+    """ADDRESS:PORT, or [ADDRESS]:PORT."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class Ipvs:
@@ -43,12 +48,12 @@ class Ipvs:
 
     def add(self, service):
         """Adds a service with its dests."""
-        which = ("-t" if service.protocol == "tcp" else "-u", f"{service.vip}:{service.port}")
+        which = ("-t" if service.protocol == "tcp" else "-u", end(service.vip, service.port))
         shell.modprobe(f"ip_vs_{service.scheduler}")
         self.host.run("ipvsadm", "-A", *which, "-s", service.scheduler, *service.options)
         for address, weight in service.dests:
             self.host.run(
-                "ipvsadm", "-a", *which, "-r", f"{address}:{service.port}",
+                "ipvsadm", "-a", *which, "-r", end(address, service.port),
                 self.MODE[service.mode], "-w", weight, *service.dest_options,
             )
 
@@ -79,7 +84,7 @@ class Rvs:
         self.adm("service", "add", service.id, "-s", service.scheduler, *service.options)
         for address, weight in service.dests:
             self.adm(
-                "dest", "add", service.id, f"{address}:{service.port}",
+                "dest", "add", service.id, end(address, service.port),
                 "--mode", service.mode, "--weight", weight, *service.dest_options,
             )
 
@@ -91,10 +96,10 @@ class Rvs:
         """Makes these services the whole configuration, with one program start."""
         lines = []
         for service in services:
-            which = f"-{service.protocol[0]} {service.vip}:{service.port}"
+            which = f"-{service.protocol[0]} {end(service.vip, service.port)}"
             lines.append(f"-A {which} -s {service.scheduler}")
             for address, weight in service.dests:
-                lines.append(f"-a {which} -r {address}:{service.port} -g -w {weight}")
+                lines.append(f"-a {which} -r {end(address, service.port)} -g -w {weight}")
         return self.adm("restore", "-", stdin="\n".join(lines) + "\n")
 
 

@@ -8,9 +8,14 @@ import threading
 CHUNK = bytes(range(256)) * 256
 
 
+def family(address):
+    """The socket family of an address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def _listen(host, address, port):
     with host.inside():
-        s = socket.create_server((address, port), backlog=64)
+        s = socket.create_server((address, port), family=family(address), backlog=64)
     s.settimeout(60)
     return s
 
@@ -55,7 +60,7 @@ def both_ways(client, server, address, port, size, server_address="0.0.0.0", ser
     thread = threading.Thread(target=serve)
     thread.start()
     with client.inside():
-        s = socket.socket()
+        s = socket.socket(family(address))
     with s:
         s.settimeout(60)
         s.connect((address, port))
@@ -72,7 +77,7 @@ class UdpEcho:
 
     def __init__(self, host, port, address="0.0.0.0"):
         with host.inside():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._socket = socket.socket(family(address), socket.SOCK_DGRAM)
         self._socket.bind((address, port))
         self._socket.settimeout(0.2)
         self.name, self.peers, self._ends = host.name, [], False
@@ -98,7 +103,7 @@ class UdpEcho:
 def ask(host, address, port, data=b"x", timeout=5, checksum=True):
     """One datagram from a new port, and the answer to it."""
     with host.inside():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s = socket.socket(family(address), socket.SOCK_DGRAM)
     with s:
         if not checksum:
             s.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from .netns import wait_until
+from .transfer import family
 
 CONFIG = """
 daemon off;
@@ -21,6 +22,7 @@ http {{
     uwsgi_temp_path {home}; scgi_temp_path {home};
     server {{
         listen {port} backlog=4096;
+        listen [::]:{port} ipv6only=on backlog=4096;
         default_type text/plain;
         location = /1k {{ access_log off; return 200 "{name:x<1024}"; }}
         location / {{ return 200 "{name}\\n"; }}
@@ -61,7 +63,7 @@ def get(host, address, port=80, path="/", source="", source_port=0, timeout=20):
     From this process and not by curl: a program start costs 0.1 s under emulation.
     """
     with host.inside():
-        s = socket.socket()
+        s = socket.socket(family(address))
     with s:
         s.settimeout(timeout)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
