@@ -82,7 +82,7 @@ impl Told {
     }
 
     /// Its length, in bytes: a multiple of four.
-    pub const fn len(&self) -> usize {
+    pub const fn size(&self) -> usize {
         self.len
     }
 

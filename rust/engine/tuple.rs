@@ -37,7 +37,7 @@ impl ServiceKey {
     const fn of(address: [u64; 2], rest: u64, version: u8) -> Self {
         Self {
             address,
-            rest: (rest >> 16) as u32 & 0x00ff_ffff | (version as u32) << 24,
+            rest: ((rest >> 16) as u32 & 0x00ff_ffff) | ((version as u32) << 24),
         }
     }
 

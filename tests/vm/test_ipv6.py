@@ -133,7 +133,7 @@ def test_connections_are_listed_and_saved(six, rvs):
     six.prepare("fullnat", rvs)
     rvs.add(one(six, "fullnat", 80))
     get(six.client, VIP, source_port=41000)
-    listed = [one for one in rvs.json("conn", "list") if one["client"].endswith("]:41000")]
+    listed = [one for one in rvs.json("conn", "list")["connections"] if one["client"].endswith("]:41000")]
     assert [one["client"] for one in listed] == [f"[{CLIENT}]:41000"], listed
     saved = rvs.adm("save").stdout
     assert f"-A -t [{VIP}]:80 -s rr" in saved and f"-z {LOCALS[0]}" in saved, saved

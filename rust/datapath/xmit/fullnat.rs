@@ -76,7 +76,7 @@ fn tell<'a, F: Balanced>(
     packet: &Packet<F>,
 ) -> Verdict<'a> {
     let option = Told::new(nat.toa_kind(), &nat.client_tuple());
-    let more = option.len() as u32;
+    let more = option.size() as u32;
     let ip_len = packet.ip.header_len();
     let way = way_to(cx, conn.dest()).ok();
     // A dest on this host has no path to be too long for.
@@ -92,7 +92,7 @@ fn tell<'a, F: Balanced>(
             pushes: more,
             edit: |skb: &mut Skb<'_>| {
                 rewrite(skb, nat, Side::Client, packet)?;
-                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, option.len(), ip_len)?;
+                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, option.size(), ip_len)?;
                 let is_partial = skb.is_checksum_partial();
                 carry::fill::<F::Ip>(skb.head_mut(), ip_len, &option, is_partial)
             },

@@ -10,10 +10,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use rvs_engine::family::V4;
 use rvs_engine::hash::{tuple_v4, Key};
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{by_name, Flow, Identity, Live, Options, Plan, Scheduler, View, NAMES};
-use rvs_engine::family::V4;
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::{Packet, TcpFlags};
 
@@ -162,7 +162,7 @@ fn main() {
         };
         for dests in [2, 16, 256, 1_000, 10_000] {
             let service = Service::new(scheduler, dests);
-            let flow = Flow { tuple };
+            let flow = Flow::of(&tuple);
             measure(&format!("new flow {name} {dests}"), || {
                 service.new_flow(black_box(&flow))
             });

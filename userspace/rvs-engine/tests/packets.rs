@@ -12,10 +12,26 @@ use std::net::IpAddr;
 
 /// Name, packets, how they are read.
 const TABLES: [(&str, &str, Reader); 4] = [
-    ("ipv4", include_str!("../../../tests/packets/ipv4.txt"), read::<V4>),
-    ("icmp", include_str!("../../../tests/packets/icmp.txt"), read::<V4>),
-    ("ipv6", include_str!("../../../tests/packets/ipv6.txt"), read::<V6>),
-    ("icmpv6", include_str!("../../../tests/packets/icmpv6.txt"), read::<V6>),
+    (
+        "ipv4",
+        include_str!("../../../tests/packets/ipv4.txt"),
+        read::<V4>,
+    ),
+    (
+        "icmp",
+        include_str!("../../../tests/packets/icmp.txt"),
+        read::<V4>,
+    ),
+    (
+        "ipv6",
+        include_str!("../../../tests/packets/ipv6.txt"),
+        read::<V6>,
+    ),
+    (
+        "icmpv6",
+        include_str!("../../../tests/packets/icmpv6.txt"),
+        read::<V6>,
+    ),
 ];
 
 type Reader = fn(&[u8], usize) -> Result<String, Error>;

@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use rvs_engine::csum::Delta;
-use rvs_engine::rewrite::{self, Checksum, Deltas};
 use rvs_engine::family::{IpHeader as _, Tuple as _, V4};
+use rvs_engine::rewrite::{self, Checksum, Deltas};
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::{IcmpError, Ipv4, Packet, TCP, UDP};
 use std::net::SocketAddrV4;
