@@ -136,7 +136,7 @@ def test_connections_are_listed_and_saved(six, rvs):
     listed = [one for one in rvs.json("conn", "list")["connections"] if one["client"].endswith("]:41000")]
     assert [one["client"] for one in listed] == [f"[{CLIENT}]:41000"], listed
     saved = rvs.adm("save").stdout
-    assert f"-A -t [{VIP}]:80 -s rr" in saved and f"-z {LOCALS[0]}" in saved, saved
+    assert f"-A -t [{VIP}]:80 -s rr" in saved and f"#rvsadm laddr {LOCALS[0]}" in saved, saved
     rvs.adm("restore", "-", stdin=saved)
     assert get(six.client, VIP) == "rs1"
 
