@@ -14,6 +14,7 @@ pub mod hash;
 pub mod portpool;
 pub mod prefix;
 pub mod proto;
+pub mod rate;
 pub mod rewrite;
 pub mod sched;
 pub mod service;

@@ -1,12 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/proc_fs.h>
+#include <linux/sched/isolation.h>
 #include <linux/seq_file_net.h>
 #include <net/flow.h>
 #include <net/ip.h>
 #include <net/ip_tunnels.h>
 
 #include "helpers.h"
+
+/* A list of CPUs in its usual form, without those that the caller may not use. */
+int rvs_parse_cpus(const char *text, char *out, size_t size)
+{
+	cpumask_var_t cpus;
+	int error;
+
+	if (!zalloc_cpumask_var(&cpus, GFP_KERNEL))
+		return -ENOMEM;
+	error = cpulist_parse(text, cpus);
+	if (!error) {
+		cpumask_and(cpus, cpus, &current->cpus_mask);
+		scnprintf(out, size, "%*pbl\n", cpumask_pr_args(cpus));
+	}
+	free_cpumask_var(cpus);
+	return error;
+}
+
+/* The CPUs that kernel threads may use. */
+void rvs_default_cpus(char *out, size_t size)
+{
+	rcu_read_lock();
+	scnprintf(out, size, "%*pbl\n", cpumask_pr_args(housekeeping_cpumask(HK_TYPE_KTHREAD)));
+	rcu_read_unlock();
+}
+
+int rvs_notifier_refuse(int error)
+{
+	return notifier_from_errno(error);
+}
 
 unsigned int rvs_ll_reserved_space(const struct net_device *dev)
 {

@@ -16,10 +16,17 @@
 #include <linux/workqueue.h>
 #include <net/route.h>
 
+/* linux/cpumask.h */
+int rvs_parse_cpus(const char *text, char *out, size_t size);
+void rvs_default_cpus(char *out, size_t size);
+
 /* linux/netdevice.h */
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
 struct net_device *rvs_notifier_info_to_dev(void *info);
 int rvs_device_mtu(struct net *net, const char *name);
+
+/* linux/notifier.h */
+int rvs_notifier_refuse(int error);
 
 /* linux/percpu.h */
 void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);

@@ -46,6 +46,18 @@ impl Net {
         self.0.get()
     }
 
+    /// Whether it belongs to another user namespace than the first: its root is not the host's.
+    pub(crate) fn is_of_other_users(&self) -> bool {
+        // SAFETY: The namespace is alive, and its user namespace is set before anyone sees it.
+        let users = unsafe { ptr::read(ptr::addr_of!((*self.as_raw()).user_ns)) };
+        !ptr::eq(users, ptr::addr_of!(bindings::init_user_ns))
+    }
+
+    /// Whether it is the one that the host started with.
+    pub(crate) fn is_first(&self) -> bool {
+        ptr::eq(self.as_raw(), ptr::addr_of!(bindings::init_net))
+    }
+
     /// Changes whenever a cached IPv4 route of this namespace may be wrong.
     #[inline]
     pub(crate) fn ipv4_route_generation(&self) -> i32 {

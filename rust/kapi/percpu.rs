@@ -83,23 +83,53 @@ impl<const N: usize> PerCpuCounters<N> {
     /// The sums over all CPUs.
     pub(crate) fn sums(&self) -> [u64; N] {
         let mut sums = [0u64; N];
-        // SAFETY: Any number is a valid argument.
-        let next = |cpu| unsafe { bindings::rvs_next_possible_cpu(cpu) };
-        // SAFETY: Written once at boot.
-        let end = unsafe { ptr::read(ptr::addr_of!(bindings::nr_cpu_ids)) };
-        let mut cpu = next(-1);
-        while cpu < end {
-            // SAFETY: The CPU is possible and the allocation per-CPU.
-            let base = unsafe { bindings::rvs_per_cpu_ptr(self.base.cast(), cpu) }.cast::<u64>();
-            for (i, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: Within the allocation; other CPUs write whole words.
-                let value = unsafe { ptr::read_volatile(base.wrapping_add(i)) };
+        for cpu in cpus() {
+            for (sum, value) in sums.iter_mut().zip(self.of_cpu(cpu)) {
                 *sum = sum.wrapping_add(value);
             }
-            cpu = next(cpu as i32);
         }
         sums
     }
+
+    /// Those of one CPU.
+    pub(crate) fn of_cpu(&self, cpu: Cpu) -> [u64; N] {
+        // SAFETY: The CPU is possible and the allocation per-CPU.
+        let base = unsafe { bindings::rvs_per_cpu_ptr(self.base.cast(), cpu.0) }.cast::<u64>();
+        let mut counts = [0u64; N];
+        for (i, count) in counts.iter_mut().enumerate() {
+            // SAFETY: Within the allocation; other CPUs write whole words.
+            *count = unsafe { ptr::read_volatile(base.wrapping_add(i)) };
+        }
+        counts
+    }
+}
+
+/// A CPU that may be there.
+///
+/// # Invariants
+///
+/// The number is that of a possible CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Cpu(u32);
+
+impl Cpu {
+    /// Its number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// All CPUs that may be there, in order.
+pub(crate) fn cpus() -> impl Iterator<Item = Cpu> {
+    // SAFETY: Written once at boot.
+    let end = unsafe { ptr::read(ptr::addr_of!(bindings::nr_cpu_ids)) };
+    // SAFETY: Any number is a valid argument.
+    let next = move |after: i32| match unsafe { bindings::rvs_next_possible_cpu(after) } {
+        // INVARIANT: The C function gives possible CPUs.
+        cpu if cpu < end => Some(Cpu(cpu)),
+        _ => None,
+    };
+    core::iter::successors(next(-1), move |cpu| next(cpu.0 as i32))
 }
 
 impl<const N: usize> Drop for PerCpuCounters<N> {

@@ -92,7 +92,7 @@ impl Dumpit for Get {
 /// The dests of one service, without the first `sent`.
 fn one(generation: u32, service: &Service, sent: &mut usize, out: &mut DumpWriter<'_>) -> Progress {
     for member in service.dests().iter().skip(*sent) {
-        let view = DestView::new(member.dest(), member.traffic());
+        let view = DestView::new(member);
         let full = out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view));
         if full.is_err() {
             return Progress::More;

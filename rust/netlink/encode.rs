@@ -4,7 +4,9 @@
 
 use core::net::IpAddr;
 
-use super::generated::{config, conn, counters, dest, laddr, main, service, stats, tcp_timeouts};
+use super::generated::{
+    config, conn, counters, dest, laddr, main, rates, service, stats, tcp_timeouts,
+};
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::SCHEDULER_NAME_MAX;
 use crate::engine::proto::State;
@@ -19,7 +21,8 @@ const U16: usize = attr_size(2);
 const U32: usize = attr_size(4);
 const UINT: usize = attr_size(8);
 const ADDRESS: usize = attr_size(16);
-const TRAFFIC: usize = attr_size(stats::MAX as usize * UINT);
+const TRAFFIC: usize =
+    attr_size(stats::MAX as usize * UINT) + attr_size(rates::MAX as usize * UINT);
 const SERVICE_ID: usize = attr_size(U8 + ADDRESS + U16);
 
 /// Room that [`service`] takes at most, in bytes.
@@ -68,7 +71,8 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
         w.u32(service::INACTIVE, view.inactive)?;
-        w.nest(service::STATS, |w| traffic(w, &view.traffic))
+        w.nest(service::STATS, |w| traffic(w, &view.traffic))?;
+        w.nest(service::RATES, |w| traffic(w, &view.rates))
     })
 }
 
@@ -85,7 +89,8 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
         w.u32(dest::LOWER_THRESHOLD, view.spec.thresholds.lower)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
-        w.nest(dest::STATS, |w| traffic(w, &view.traffic))
+        w.nest(dest::STATS, |w| traffic(w, &view.traffic))?;
+        w.nest(dest::RATES, |w| traffic(w, &view.rates))
     })
 }
 
@@ -118,6 +123,7 @@ pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
 pub(super) fn statistics(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
     w.u32(main::GENERATION, config.generation())?;
     w.nest(main::STATS, |w| traffic(w, &config.traffic()))?;
+    w.nest(main::RATES, |w| traffic(w, &config.rates()))?;
     w.nest(main::COUNTERS, |w| counters(w, &config.counters()))
 }
 
@@ -153,6 +159,7 @@ fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
     }
 }
 
+/// Traffic, or its rates: the sets `stats` and `rates` have the same attributes.
 fn traffic(w: &mut Writer<'_>, traffic: &Traffic) -> Result {
     w.uint(stats::CONNECTIONS, traffic.connections)?;
     w.uint(stats::IN_PACKETS, traffic.in_packets)?;

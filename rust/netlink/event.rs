@@ -146,7 +146,7 @@ fn service_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, id: &Se
 
 fn dest_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, of: &ServiceId, id: &DestId) {
     if let Ok(found) = config.dest(of, id) {
-        let view = DestView::new(found.dest(), found.traffic());
+        let view = DestView::new(found);
         dest(request, cmd, config.generation(), &view);
     }
 }
@@ -191,7 +191,7 @@ fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gon
                 .map(|found| Gone::Service(ServiceView::new(found))),
             Change::DestDel { service, id } => {
                 let found = config.dest(service, id).ok();
-                found.map(|found| Gone::Dest(DestView::new(found.dest(), found.traffic())))
+                found.map(|found| Gone::Dest(DestView::new(found)))
             }
             Change::LocalDel { service, address } => {
                 find_local(config, *service, *address).map(Gone::Local)

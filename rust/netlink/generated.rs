@@ -100,6 +100,9 @@ pub enum Set {
     Conn,
     /// Traffic of a service, a dest or the namespace. "in" is toward the dest.
     Stats,
+    /// Traffic a second of a service, a dest or the namespace: a moving average of about the last 8
+    /// seconds, estimated every 2.
+    Rates,
     /// What happened in the namespace besides plain forwarding, counted since load or the last
     /// zero.
     Counters,
@@ -118,12 +121,13 @@ pub enum Set {
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Main,
         Self::Service,
         Self::Dest,
         Self::Conn,
         Self::Stats,
+        Self::Rates,
         Self::Counters,
         Self::Config,
         Self::TcpTimeouts,
@@ -139,6 +143,7 @@ impl Set {
             Self::Dest => "dest",
             Self::Conn => "conn",
             Self::Stats => "stats",
+            Self::Rates => "rates",
             Self::Counters => "counters",
             Self::Config => "config",
             Self::TcpTimeouts => "tcp-timeouts",
@@ -155,6 +160,7 @@ impl Set {
             Self::Dest => &dest::POLICY,
             Self::Conn => &conn::POLICY,
             Self::Stats => &stats::POLICY,
+            Self::Rates => &rates::POLICY,
             Self::Counters => &counters::POLICY,
             Self::Config => &config::POLICY,
             Self::TcpTimeouts => &tcp_timeouts::POLICY,
@@ -350,8 +356,12 @@ pub mod main {
     ///
     /// Type: nest of `laddr`.
     pub const LADDR: u16 = 9;
+    /// `rates`.
+    ///
+    /// Type: nest of `rates`.
+    pub const RATES: u16 = 10;
     /// Highest number in use.
-    pub const MAX: u16 = 9;
+    pub const MAX: u16 = 10;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -365,6 +375,7 @@ pub mod main {
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Change),
         Policy::Nested(Set::Laddr),
+        Policy::Nested(Set::Rates),
     ];
 }
 
@@ -421,8 +432,12 @@ pub mod service {
     ///
     /// Type: u8, max 1.
     pub const ONE_PACKET: u16 = 12;
+    /// In replies only.
+    ///
+    /// Type: nest of `rates`.
+    pub const RATES: u16 = 13;
     /// Highest number in use.
-    pub const MAX: u16 = 12;
+    pub const MAX: u16 = 13;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -439,6 +454,7 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
+        Policy::Nested(Set::Rates),
     ];
 }
 
@@ -483,8 +499,12 @@ pub mod dest {
     ///
     /// Type: u32.
     pub const LOWER_THRESHOLD: u16 = 9;
+    /// In replies only.
+    ///
+    /// Type: nest of `rates`.
+    pub const RATES: u16 = 10;
     /// Highest number in use.
-    pub const MAX: u16 = 9;
+    pub const MAX: u16 = 10;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -498,6 +518,7 @@ pub mod dest {
         Policy::Nested(Set::Stats),
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
+        Policy::Nested(Set::Rates),
     ];
 }
 
@@ -581,6 +602,45 @@ pub mod stats {
     /// Type: uint.
     pub const OUT_PACKETS: u16 = 3;
     /// Bytes from the IP header on.
+    ///
+    /// Type: uint.
+    pub const IN_BYTES: u16 = 4;
+    /// `out-bytes`.
+    ///
+    /// Type: uint.
+    pub const OUT_BYTES: u16 = 5;
+    /// Highest number in use.
+    pub const MAX: u16 = 5;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
+/// Traffic a second of a service, a dest or the namespace: a moving average of about the last 8
+/// seconds, estimated every 2.
+pub mod rates {
+    use super::{Policy, Range};
+
+    /// `connections`.
+    ///
+    /// Type: uint.
+    pub const CONNECTIONS: u16 = 1;
+    /// `in-packets`.
+    ///
+    /// Type: uint.
+    pub const IN_PACKETS: u16 = 2;
+    /// `out-packets`.
+    ///
+    /// Type: uint.
+    pub const OUT_PACKETS: u16 = 3;
+    /// `in-bytes`.
     ///
     /// Type: uint.
     pub const IN_BYTES: u16 = 4;

@@ -34,7 +34,7 @@ pub(super) fn dest<'a>(
 ) -> Result<DestView> {
     let mut members = service.dests().iter();
     match members.find(|member| member.dest().id() == *id) {
-        Some(member) => Ok(DestView::new(member.dest(), member.traffic())),
+        Some(member) => Ok(DestView::new(member)),
         None => Err(refuse(decoder, nest, ChangeError::NoDest(*id))),
     }
 }

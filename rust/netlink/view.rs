@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use crate::engine::service::ServiceSpec;
 use crate::engine::spec::{DestId, DestSpec, ServiceId};
-use crate::table::{Dest, Service, Traffic};
+use crate::table::{Member, Service, Traffic};
 
 /// A service.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub(super) struct ServiceView {
     pub(super) active: u32,
     pub(super) inactive: u32,
     pub(super) traffic: Traffic,
+    /// Traffic a second.
+    pub(super) rates: Traffic,
 }
 
 impl ServiceView {
@@ -29,6 +31,7 @@ impl ServiceView {
             active: 0,
             inactive: 0,
             traffic: service.traffic(),
+            rates: service.rates(),
         };
         for member in service.dests() {
             let dest = member.dest();
@@ -49,17 +52,21 @@ pub(super) struct DestView {
     pub(super) active: u32,
     pub(super) inactive: u32,
     pub(super) traffic: Traffic,
+    /// Traffic a second.
+    pub(super) rates: Traffic,
 }
 
 impl DestView {
-    pub(super) fn new(dest: &Dest, traffic: Traffic) -> Self {
+    pub(super) fn new(member: &Member) -> Self {
+        let dest = member.dest();
         Self {
             service: dest.service(),
             id: dest.id(),
             spec: dest.spec(),
             active: dest.active(),
             inactive: dest.inactive(),
-            traffic,
+            traffic: member.traffic(),
+            rates: member.rates(),
         }
     }
 }

@@ -13,7 +13,8 @@ use kernel::{
 };
 
 use super::{
-    counters::{Counter, Counters, EventSums, Traffic},
+    counters::{Counter, Counters, Estimator, EventSums, Traffic},
+    cpus::ByCpu,
     dest::Dest,
     filter::{header_word, AddressFilter, Gate},
     index::Index,
@@ -33,8 +34,11 @@ use crate::{
     kapi::{
         defrag6::Defrag6,
         netfilter::Hooks,
+        percpu::Cpu,
         rcu::{Moment, Rcu, RcuBox},
         route::NextHop,
+        time,
+        work::give_way,
     },
 };
 
@@ -51,6 +55,11 @@ pub(crate) struct Config {
     hooks_v6: Option<(Hooks, Defrag6)>,
     /// What removed services and dests have carried.
     retired: Traffic,
+    /// What dests have carried that are forgotten, by CPU.
+    forgotten: ByCpu,
+    estimator: Estimator,
+    /// When rates were last estimated, in nanoseconds since the boot.
+    estimated_at: u64,
     /// What is taken off the namespace's counts since they were last set to zero.
     zero: Traffic,
     zero_events: EventSums,
@@ -71,6 +80,7 @@ pub(crate) struct Service {
     /// What removed dests have carried.
     retired: Traffic,
     zero: Traffic,
+    estimator: Estimator,
     /// Its schedule has to be made anew.
     changed: bool,
 }
@@ -79,6 +89,7 @@ pub(crate) struct Service {
 pub(crate) struct Member {
     dest: Arc<Dest>,
     zero: Traffic,
+    estimator: Estimator,
 }
 
 /// A dest that was removed but still has connections.
@@ -137,6 +148,11 @@ impl Service {
         self.carried().since(self.zero)
     }
 
+    /// Its traffic a second.
+    pub(crate) fn rates(&self) -> Traffic {
+        self.estimator.rates()
+    }
+
     fn carried(&self) -> Traffic {
         self.dests
             .iter()
@@ -173,9 +189,23 @@ impl Service {
 
     fn zero(&mut self) {
         self.zero = self.carried();
+        self.estimator = Estimator::new(self.zero);
         for member in self.dests.iter_mut() {
             member.zero = member.dest.carried();
+            member.estimator = Estimator::new(member.zero);
         }
+    }
+
+    /// Estimates rates from what it and its dests have carried; gives what it has.
+    fn estimate(&mut self, elapsed_ms: u32) -> Traffic {
+        let mut sum = self.retired;
+        for member in self.dests.iter_mut() {
+            let carried = member.dest.carried();
+            member.estimator.look(carried, elapsed_ms);
+            sum = sum.plus(carried);
+        }
+        self.estimator.look(sum, elapsed_ms);
+        sum
     }
 }
 
@@ -189,11 +219,16 @@ impl Member {
     pub(crate) fn traffic(&self) -> Traffic {
         self.dest.carried().since(self.zero)
     }
+
+    /// Its traffic a second.
+    pub(crate) fn rates(&self) -> Traffic {
+        self.estimator.rates()
+    }
 }
 
 impl Config {
-    pub(super) fn new() -> Self {
-        Self {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
             services: KVVec::new(),
             removed: KVVec::new(),
             settings: Settings::DEFAULT,
@@ -202,10 +237,13 @@ impl Config {
             hooks_v4: None,
             hooks_v6: None,
             retired: Traffic::default(),
+            forgotten: ByCpu::new()?,
+            estimator: Estimator::new(Traffic::default()),
+            estimated_at: 0,
             zero: Traffic::default(),
             zero_events: EventSums::default(),
             last: 0,
-        }
+        })
     }
 
     pub(super) fn drop_hooks(&mut self) {
@@ -271,6 +309,19 @@ impl Config {
             sum.plus(removed.dest.carried().since(removed.carried))
         })
     }
+
+    /// Estimates all rates, `elapsed_ms` after the last time.
+    fn estimate(&mut self, elapsed_ms: u32) {
+        let mut sum = self.retired;
+        for service in self.services.iter_mut() {
+            sum = sum.plus(service.estimate(elapsed_ms));
+            give_way();
+        }
+        for removed in self.removed.iter() {
+            sum = sum.plus(removed.dest.carried().since(removed.carried));
+        }
+        self.estimator.look(sum, elapsed_ms);
+    }
 }
 
 /// The configuration, locked.
@@ -335,6 +386,28 @@ impl<'a> ConfigGuard<'a> {
         self.config.carried().since(self.config.zero)
     }
 
+    /// Traffic of the namespace a second.
+    pub(crate) fn rates(&self) -> Traffic {
+        self.config.estimator.rates()
+    }
+
+    /// What one CPU has carried of the namespace's traffic, never set to zero.
+    pub(crate) fn carried_on(&self, cpu: Cpu) -> Traffic {
+        let mut sum = self.config.forgotten.of(cpu);
+        self.config
+            .for_each_dest(|dest| sum = sum.plus(dest.carried_on(cpu)));
+        sum
+    }
+
+    /// Estimates all rates; false when there is nothing to estimate any more. May sleep.
+    pub(super) fn estimate(&mut self) -> bool {
+        let (now, config) = (time::nanoseconds(), &mut *self.config);
+        let elapsed_ms = now.saturating_sub(config.estimated_at) / 1_000_000;
+        config.estimated_at = now;
+        config.estimate(u32::try_from(elapsed_ms).unwrap_or(u32::MAX));
+        !config.services.is_empty() || config.estimator.rates() != Traffic::default()
+    }
+
     /// What happened in the namespace since it was last set to zero.
     pub(crate) fn counters(&self) -> Counters {
         let netns = self.netns;
@@ -365,6 +438,7 @@ impl<'a> ConfigGuard<'a> {
             return Ok(());
         }
         self.config.zero = self.config.carried();
+        self.config.estimator = Estimator::new(self.config.zero);
         self.config.zero_events = self.netns.counters.sums();
         self.config.services.iter_mut().for_each(Service::zero);
         Ok(())
@@ -495,6 +569,7 @@ impl<'a> ConfigGuard<'a> {
             published: published.map_err(|_| ChangeError::NoMemory)?,
             retired: Traffic::default(),
             zero: Traffic::default(),
+            estimator: Estimator::new(Traffic::default()),
             changed: true,
         };
         push(&mut self.config.services, service)?;
@@ -525,6 +600,7 @@ impl<'a> ConfigGuard<'a> {
         let member = Member {
             dest,
             zero: Traffic::default(),
+            estimator: Estimator::new(Traffic::default()),
         };
         push(&mut place.dests, member)?;
         place.changed = true;
@@ -606,6 +682,9 @@ impl<'a> ConfigGuard<'a> {
             }
         }
         self.update_filters();
+        if !self.config.services.is_empty() && netns.estimation.wake() {
+            self.config.estimated_at = time::nanoseconds();
+        }
         netns.next_generation();
         Ok(())
     }
@@ -663,6 +742,7 @@ impl<'a> ConfigGuard<'a> {
         let config = &mut *self.config;
         let before = config.removed.len();
         let mut retired = config.retired;
+        let forgotten = &mut config.forgotten;
         config.removed.retain(|removed| {
             let dest = &removed.dest;
             // In this order: what the last readers began is counted.
@@ -670,6 +750,7 @@ impl<'a> ConfigGuard<'a> {
             let lives = may_grow || dest.active() > 0 || dest.inactive() > 0;
             if !lives {
                 retired = retired.plus(dest.carried().since(removed.carried));
+                forgotten.add(dest);
                 dest.forget_way(None);
             }
             lives

@@ -4,10 +4,11 @@
 
 use kernel::prelude::*;
 
-use crate::kapi::percpu::PerCpuCounters;
+use crate::engine::rate::Averages;
+use crate::kapi::percpu::{Cpu, PerCpuCounters};
 
-/// Traffic of a dest, a service or a namespace.
-#[derive(Clone, Copy, Default)]
+/// Traffic of a dest, a service or a namespace, or its rates: as much a second.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     /// Connections scheduled.
     pub(crate) connections: u64,
@@ -32,6 +33,28 @@ impl Traffic {
         self.each(earlier, u64::wrapping_sub)
     }
 
+    /// The numbers, in an order of their own.
+    pub(super) fn counts(self) -> [u64; TRAFFIC] {
+        let mut counts = [0; TRAFFIC];
+        counts[CONNECTIONS] = self.connections;
+        counts[IN_PACKETS] = self.in_packets;
+        counts[OUT_PACKETS] = self.out_packets;
+        counts[IN_BYTES] = self.in_bytes;
+        counts[OUT_BYTES] = self.out_bytes;
+        counts
+    }
+
+    /// From the numbers in that order.
+    pub(super) fn from_counts(counts: [u64; TRAFFIC]) -> Self {
+        Self {
+            connections: counts[CONNECTIONS],
+            in_packets: counts[IN_PACKETS],
+            out_packets: counts[OUT_PACKETS],
+            in_bytes: counts[IN_BYTES],
+            out_bytes: counts[OUT_BYTES],
+        }
+    }
+
     fn each(self, other: Self, f: fn(u64, u64) -> u64) -> Self {
         Self {
             connections: f(self.connections, other.connections),
@@ -48,9 +71,10 @@ const IN_PACKETS: usize = 1;
 const OUT_PACKETS: usize = 2;
 const IN_BYTES: usize = 3;
 const OUT_BYTES: usize = 4;
+const TRAFFIC: usize = 5;
 
 /// Traffic as it is counted: one copy a CPU.
-pub(super) struct TrafficCounters(PerCpuCounters<5>);
+pub(super) struct TrafficCounters(PerCpuCounters<TRAFFIC>);
 
 impl TrafficCounters {
     pub(super) fn new() -> Result<Self> {
@@ -74,14 +98,32 @@ impl TrafficCounters {
     }
 
     pub(super) fn sum(&self) -> Traffic {
-        let sums = self.0.sums();
-        Traffic {
-            connections: sums[CONNECTIONS],
-            in_packets: sums[IN_PACKETS],
-            out_packets: sums[OUT_PACKETS],
-            in_bytes: sums[IN_BYTES],
-            out_bytes: sums[OUT_BYTES],
-        }
+        Traffic::from_counts(self.0.sums())
+    }
+
+    pub(super) fn of_cpu(&self, cpu: Cpu) -> Traffic {
+        Traffic::from_counts(self.0.of_cpu(cpu))
+    }
+}
+
+/// Estimates the rates of traffic that somebody else counts.
+#[derive(Clone, Copy)]
+pub(super) struct Estimator(Averages<TRAFFIC>);
+
+impl Estimator {
+    /// Of traffic that stands at `carried`.
+    pub(super) fn new(carried: Traffic) -> Self {
+        Self(Averages::new(carried.counts()))
+    }
+
+    /// Takes in that it stands at `carried` now, `elapsed_ms` after the last time.
+    pub(super) fn look(&mut self, carried: Traffic, elapsed_ms: u32) {
+        self.0.look(carried.counts(), elapsed_ms);
+    }
+
+    /// As much a second.
+    pub(super) fn rates(&self) -> Traffic {
+        Traffic::from_counts(self.0.per_second())
     }
 }
 

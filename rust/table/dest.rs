@@ -21,6 +21,7 @@ use crate::{
     kapi::{
         netdev::Device,
         netns::Net,
+        percpu::Cpu,
         rcu::{Rcu, RcuBox, RcuSlot},
         route::NextHop,
     },
@@ -255,6 +256,11 @@ impl Dest {
     /// What it has carried since it was added.
     pub(super) fn carried(&self) -> Traffic {
         self.traffic.sum()
+    }
+
+    /// What one CPU counted of that.
+    pub(super) fn carried_on(&self, cpu: Cpu) -> Traffic {
+        self.traffic.of_cpu(cpu)
     }
 
     /// Counts a connection that was scheduled here.

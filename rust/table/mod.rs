@@ -6,7 +6,9 @@ mod config;
 mod connect;
 mod connections;
 mod counters;
+mod cpus;
 mod dest;
+mod estimation;
 mod filter;
 mod index;
 mod local;
@@ -15,7 +17,7 @@ mod schedule;
 mod settings;
 mod ways;
 
-pub(crate) use config::{ConfigGuard, Refused, Service};
+pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
     create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,

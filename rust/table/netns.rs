@@ -17,6 +17,7 @@ use super::{
     config::{Config, ConfigGuard},
     connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
+    estimation::Estimation,
     filter::Gate,
     index::Index,
     schedule::Schedule,
@@ -75,6 +76,8 @@ pub(crate) struct Netns {
     maintenance: Mutex<u32>,
     #[pin]
     worker: Worker<Netns>,
+    #[pin]
+    pub(super) estimation: Estimation,
 }
 
 static REGISTRATION: Registration<Netns> = Registration::new();
@@ -84,6 +87,7 @@ impl PerNet for Netns {
         let connections = Connections::new(random_key())?;
         let counters = EventCounters::new()?;
         let ways = Ways::new()?;
+        let config = Config::new()?;
         let netns = KBox::pin_init(
             pin_init!(Self {
                 gate_v4: Gate::new(),
@@ -98,14 +102,17 @@ impl PerNet for Netns {
                 net,
                 idle: AtomicBool::new(true),
                 generation: AtomicU32::new(1),
-                config <- new_mutex!(Config::new(), "rvs config"),
+                config <- new_mutex!(config, "rvs config"),
                 maintenance <- new_mutex!(0, "rvs maintenance"),
                 worker: Worker::new(),
+                estimation: Estimation::new(net),
             }),
             GFP_KERNEL,
         )?;
         // SAFETY: Just made; `pre_exit` stops it.
         unsafe { Worker::start(netns.as_ref()) };
+        // SAFETY: A field of what is pinned stays where it is. The rest is as above.
+        unsafe { Worker::start(Pin::new_unchecked(&netns.estimation)) };
         Ok(netns)
     }
 
@@ -114,6 +121,7 @@ impl PerNet for Netns {
         self.config.lock().drop_hooks();
         rcu::synchronize();
         self.worker.stop();
+        self.estimation.stop();
         // Devices may not go while a way leads through them.
         self.forget_ways(None);
         self.connections.remove_all(|_| true);
@@ -161,6 +169,11 @@ impl Netns {
     /// The configuration, for reading and changing. May sleep.
     pub(crate) fn config(&self) -> ConfigGuard<'_> {
         ConfigGuard::new(self, self.config.lock())
+    }
+
+    /// Whether rates of traffic are estimated, or stay as they are.
+    pub(crate) fn estimate_rates(&self, wanted: bool) {
+        self.estimation.suspend(!wanted);
     }
 
     /// Counts changes of the configuration.

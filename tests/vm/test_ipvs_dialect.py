@@ -5,7 +5,6 @@ Each script runs twice in the same namespace, first with ip_vs loaded and then w
 """
 
 import contextlib
-import glob
 import os
 import pathlib
 import re
@@ -14,66 +13,9 @@ import struct
 
 import pytest
 from lab import shell
+from lab.compat import STOCK, TCP, UDP, VIP, balancer, commands, ipvsadm, same, unload
 from lab.genl import Client, Refused, attribute
-from lab.netns import Host
-
-STOCK = "ip_vs"
-VIP = "203.0.113.10"
-TCP, UDP = f"-t {VIP}:80", f"-u {VIP}:53"
-
-
-def unload():
-    """Neither RVS nor ip_vs is loaded."""
-    schedulers = [os.path.basename(p) for p in glob.glob("/sys/module/ip_vs_*")]
-    shell.rmmod("rvs", *schedulers, "ip_vs")
-
-
-@pytest.fixture(name="host")
-def _host():
-    unload()
-    made = Host("compat")
-    made.ip("link add d0 type dummy", "link set d0 up", "addr add 10.0.0.1/8 dev d0")
-    yield made
-    unload()
-    made.close()
-
-
-@contextlib.contextmanager
-def balancer(host, name):
-    """ip_vs, or RVS in its place."""
-    unload()
-    if name == STOCK:
-        shell.modprobe("ip_vs")
-    else:
-        shell.run("modprobe", "rvs", "ipvs=1")
-    try:
-        yield
-    finally:
-        # Services keep ip_vs and its schedulers from going.
-        host.run("ipvsadm", "-C", check=False)
-        unload()
-
-
-def same(host, script):
-    """What SCRIPT(host) gives with RVS, which has to be what it gives with ip_vs."""
-    with balancer(host, STOCK):
-        expected = script(host)
-    with balancer(host, "rvs"):
-        found = script(host)
-    assert found == expected
-    return found
-
-
-def ipvsadm(host, line, stdin=None):
-    """Status, output and errors of one ipvsadm; the table's size is not compared."""
-    done = host.run("ipvsadm", *line.split(), check=False, stdin=stdin)
-    return line, done.returncode, re.sub(r"size=\d+", "size=N", done.stdout), done.stderr
-
-
-def commands(*lines):
-    """A script of ipvsadm's command lines."""
-    return lambda host: [ipvsadm(host, line) for line in lines]
-
+from lab.kernel_log import KernelLog
 
 LISTS = ["-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thresholds",
          "-Ln --persistent-conn", "-L --timeout", "-L --daemon", "-Sn"]
@@ -343,7 +285,7 @@ def test_files_in_proc(host):
                  f"-a {TCP} -r 10.1.1.3:8080 -m", "-Lnc"]
         said = [ipvsadm(host, line) for line in setup]
         read = {name: host.run("cat", f"/proc/net/{name}").stdout
-                for name in ("ip_vs", "ip_vs_conn", "ip_vs_stats")}
+                for name in ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu")}
         # The order of services is the hash table's there.
         services = re.sub(r"size=\d+", "size=N", read.pop("ip_vs"))
         return said, sorted(re.split(r"\n(?=TCP|UDP)", services.rstrip("\n"))), read
@@ -440,3 +382,18 @@ def test_the_name_is_left_alone_unless_asked_for(host):
     assert not host.run("find", "/proc/net/", "-name", "ip_vs*").stdout
     # Whoever asks for the family makes the kernel load ip_vs.
     assert ipvsadm(host, "-Ln")[1] == 0 and os.path.exists("/sys/module/ip_vs")
+
+
+def test_ip_vs_is_kept_out_while_rvs_has_its_place(host):
+    log = KernelLog()
+    with contextlib.closing(log), balancer(host, "rvs"):
+        host.run("ipvsadm", "-A", *TCP.split(), "-s", "rr")
+        for name in ("ip_vs", "ip_vs_rr"):
+            done = shell.run("modprobe", name, check=False)
+            assert done.returncode != 0 and "busy" in done.stderr
+        assert any("RVS has its place" in line for line in log.read())
+        assert not os.path.exists("/sys/module/ip_vs") and VIP in ipvsadm(host, "-Ln")[2]
+        # Other modules load as ever.
+        shell.modprobe("sch_netem")
+    shell.modprobe("ip_vs")
+    assert os.path.exists("/sys/module/ip_vs")

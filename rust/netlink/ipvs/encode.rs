@@ -32,7 +32,8 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
         w.bytes(service::FLAGS, &flags)?;
         w.u32(service::TIMEOUT, 0)?;
         w.u32(service::NETMASK, u32::MAX)?;
-        statistics(w, service::STATS, service::STATS64, &view.traffic)
+        let traffic = [view.traffic, view.rates];
+        statistics(w, service::STATS, service::STATS64, &traffic)
     })
 }
 
@@ -52,7 +53,8 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
         w.u32(dest::INACT_CONNS, view.inactive)?;
         w.u32(dest::PERSIST_CONNS, 0)?;
         w.u16(dest::ADDR_FAMILY, family(view.id.address))?;
-        statistics(w, dest::STATS, dest::STATS64, &view.traffic)
+        let traffic = [view.traffic, view.rates];
+        statistics(w, dest::STATS, dest::STATS64, &traffic)
     })
 }
 
@@ -81,15 +83,29 @@ fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
     w.bytes(kind, &bytes)
 }
 
-/// Counts, with 32 bits cut off as `ip_vs` does, and with 64.
-fn statistics(w: &mut Writer<'_>, short: u16, long: u16, traffic: &Traffic) -> Result {
+/// Counts and rates, with 32 bits cut off as `ip_vs` does, and with 64.
+fn statistics(
+    w: &mut Writer<'_>,
+    short: u16,
+    long: u16,
+    [traffic, rates]: &[Traffic; 2],
+) -> Result {
+    let rates = [
+        (stats::CPS, rates.connections),
+        (stats::INPPS, rates.in_packets),
+        (stats::OUTPPS, rates.out_packets),
+        (stats::INBPS, rates.in_bytes),
+        (stats::OUTBPS, rates.out_bytes),
+    ];
     w.old_nest(short, |w| {
         w.u32(stats::CONNS, traffic.connections as u32)?;
         w.u32(stats::INPKTS, traffic.in_packets as u32)?;
         w.u32(stats::OUTPKTS, traffic.out_packets as u32)?;
         w.u64(stats::INBYTES, traffic.in_bytes, stats::PAD)?;
         w.u64(stats::OUTBYTES, traffic.out_bytes, stats::PAD)?;
-        RATES.into_iter().try_for_each(|kind| w.u32(kind, 0))
+        rates
+            .into_iter()
+            .try_for_each(|(kind, rate)| w.u32(kind, rate as u32))
     })?;
     w.old_nest(long, |w| {
         w.u64(stats::CONNS, traffic.connections, stats::PAD)?;
@@ -97,17 +113,8 @@ fn statistics(w: &mut Writer<'_>, short: u16, long: u16, traffic: &Traffic) -> R
         w.u64(stats::OUTPKTS, traffic.out_packets, stats::PAD)?;
         w.u64(stats::INBYTES, traffic.in_bytes, stats::PAD)?;
         w.u64(stats::OUTBYTES, traffic.out_bytes, stats::PAD)?;
-        RATES
+        rates
             .into_iter()
-            .try_for_each(|kind| w.u64(kind, 0, stats::PAD))
+            .try_for_each(|(kind, rate)| w.u64(kind, rate, stats::PAD))
     })
 }
-
-/// Rates are not estimated yet; clients want the attributes.
-const RATES: [u16; 5] = [
-    stats::CPS,
-    stats::INPPS,
-    stats::OUTPPS,
-    stats::INBPS,
-    stats::OUTBPS,
-];

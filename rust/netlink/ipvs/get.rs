@@ -93,7 +93,7 @@ impl Dumpit for Dests {
         };
         // Newest first, as `ip_vs` lists them.
         for member in service.dests().iter().rev().skip(state.sent) {
-            let view = DestView::new(member.dest(), member.traffic());
+            let view = DestView::new(member);
             let full = out.message(cmd::NEW_DEST, |w| encode::dest(w, &view));
             if full.is_err() {
                 return Ok(Progress::More);

@@ -15,12 +15,14 @@ mod get;
 mod namespace;
 mod nest;
 mod proc;
+mod sysctl;
 mod uapi;
 
 use kernel::error::code::EEXIST;
 use kernel::prelude::*;
 
 use crate::kapi::genl::{AttrPolicy, Family, Op, Registration};
+use crate::kapi::modules::{self, Guarding};
 use crate::kapi::netns::Registered;
 use change::Set;
 use namespace::Namespace;
@@ -69,6 +71,27 @@ static HANDLERS: [Op; 17] = [
 pub(crate) struct Spoken {
     _family: Registration,
     _namespaces: Option<Registered<Namespace>>,
+    _gate: Option<Guarding>,
+}
+
+/// Keeps `ip_vs` out while RVS has its names: the kernel would warn of each file that is there
+/// twice.
+struct Gate;
+
+static GATE: modules::Registration = modules::Registration::new();
+
+impl modules::Gate for Gate {
+    fn admits(name: &[u8]) -> bool {
+        if name != b"ip_vs" {
+            return true;
+        }
+        pr_err!("ip_vs is not loaded: RVS has its place until it is unloaded (rmmod rvs)\n");
+        false
+    }
+
+    fn registration() -> &'static modules::Registration {
+        &GATE
+    }
 }
 
 /// Takes the family's name if it is free. Do it after everything else when the module is loaded,
@@ -79,12 +102,15 @@ pub(crate) fn speak() -> Option<Spoken> {
     match FAMILY.register() {
         Ok(family) => {
             pr_info!("ipvsadm and keepalived now drive RVS\n");
+            let gate = modules::guard::<Gate>()
+                .inspect_err(|error| pr_warn!("ip_vs is not kept out ({})\n", error.to_errno()));
             // Only now, as ip_vs has files of these names.
             let namespaces = Namespace::register()
-                .inspect_err(|error| pr_warn!("no files in /proc/net ({})\n", error.to_errno()));
+                .inspect_err(|error| pr_warn!("no files in /proc ({})\n", error.to_errno()));
             Some(Spoken {
                 _family: family,
                 _namespaces: namespaces.ok(),
+                _gate: gate.ok(),
             })
         }
         Err(error) if error == EEXIST => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/proc/net/ip_vs`, `ip_vs_conn` and `ip_vs_stats` in `ip_vs`'s formats.
+//! `/proc/net/ip_vs`, `ip_vs_conn`, `ip_vs_stats` and `ip_vs_stats_percpu` in `ip_vs`'s formats.
 
 use core::{
     ffi::CStr,
@@ -17,9 +17,10 @@ use crate::{
     },
     kapi::{
         netns::Net,
+        percpu::cpus,
         proc::{Show, Text},
     },
-    table::{ConnCursor, ConnView, Netns},
+    table::{ConnCursor, ConnView, Netns, Traffic},
 };
 
 /// `ip_vs`.
@@ -99,20 +100,66 @@ impl Show for Statistics {
         let Some(netns) = Netns::of(net) else {
             return Ok(());
         };
-        let sum = netns.config().traffic();
+        let config = netns.config();
         writeln!(
             out,
             "   Total Incoming Outgoing         Incoming         Outgoing\n   \
-             Conns  Packets  Packets            Bytes            Bytes\n\
-             {:>8X} {:>8X} {:>8X} {:>16X} {:>16X}\n",
-            sum.connections, sum.in_packets, sum.out_packets, sum.in_bytes, sum.out_bytes
+             Conns  Packets  Packets            Bytes            Bytes\n{}\n\n \
+             Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n{}",
+            Columns(config.traffic()),
+            Columns(config.rates()),
+        )
+    }
+}
+
+/// `ip_vs_stats_percpu`.
+pub(super) struct StatisticsByCpu;
+
+impl Show for StatisticsByCpu {
+    const NAME: &'static CStr = c"ip_vs_stats_percpu";
+
+    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+        let Some(netns) = Netns::of(net) else {
+            return Ok(());
+        };
+        let config = netns.config();
+        out.write_str(
+            "       Total Incoming Outgoing         Incoming         Outgoing\n\
+             CPU    Conns  Packets  Packets            Bytes            Bytes\n",
         )?;
-        // Rates are not estimated yet.
+        for cpu in cpus() {
+            writeln!(
+                out,
+                "{:>3X} {}",
+                cpu.number(),
+                Columns(config.carried_on(cpu))
+            )?;
+        }
         writeln!(
             out,
-            " Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n\
-             {0:>8X} {0:>8X} {0:>8X} {0:>16X} {0:>16X}",
-            0
+            "  ~ {}\n\n     \
+             Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n    {}",
+            Columns(config.traffic()),
+            Columns(config.rates()),
+        )
+    }
+}
+
+/// Traffic in columns.
+struct Columns(Traffic);
+
+impl fmt::Display for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Traffic {
+            connections,
+            in_packets,
+            out_packets,
+            in_bytes,
+            out_bytes,
+        } = self.0;
+        write!(
+            f,
+            "{connections:>8X} {in_packets:>8X} {out_packets:>8X} {in_bytes:>16X} {out_bytes:>16X}"
         )
     }
 }

@@ -47,6 +47,8 @@ pub struct DestInfo {
     pub inactive: Option<u32>,
     /// Its traffic.
     pub stats: Option<Stats>,
+    /// Its traffic a second.
+    pub rates: Option<Stats>,
 }
 
 impl DestInfo {
@@ -61,6 +63,7 @@ impl DestInfo {
             active: None,
             inactive: None,
             stats: None,
+            rates: None,
         }
     }
 
@@ -77,6 +80,8 @@ impl DestInfo {
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
         let stats = self.stats.as_ref();
         attributes.extend(stats.map(|s| Attr::nest(dest::STATS, s.attributes())));
+        let rates = self.rates.as_ref();
+        attributes.extend(rates.map(|r| Attr::nest(dest::RATES, r.attributes())));
         attributes
     }
 }
@@ -85,7 +90,8 @@ impl Parseable<[u8]> for DestInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
         let (mut upper, mut lower) = (None, None);
-        let (mut active, mut inactive, mut stats) = (None, None, None);
+        let (mut active, mut inactive) = (None, None);
+        let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -98,6 +104,7 @@ impl Parseable<[u8]> for DestInfo {
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
                 dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
+                dest::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
             }
         }
@@ -113,6 +120,7 @@ impl Parseable<[u8]> for DestInfo {
             active,
             inactive,
             stats,
+            rates,
         })
     }
 }

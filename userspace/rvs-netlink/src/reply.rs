@@ -29,6 +29,8 @@ pub struct Reply {
     pub conn: Option<Connection>,
     /// Traffic of the namespace.
     pub stats: Option<Stats>,
+    /// Traffic of the namespace a second.
+    pub rates: Option<Stats>,
     /// Counters of the namespace.
     pub counters: Option<Counters>,
     /// Settings of the namespace.
@@ -47,6 +49,7 @@ impl Reply {
         nest(main::DEST, self.dest.as_ref().map(|d| d.attributes()));
         nest(main::CONN, self.conn.as_ref().map(|c| c.attributes()));
         nest(main::STATS, self.stats.as_ref().map(|s| s.attributes()));
+        nest(main::RATES, self.rates.as_ref().map(|r| r.attributes()));
         let counters = self.counters.as_ref();
         nest(main::COUNTERS, counters.map(|c| c.attributes()));
         nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
@@ -72,6 +75,7 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::DEST => reply.dest = Some(DestInfo::parse(content)?),
                 main::CONN => reply.conn = Some(Connection::parse(content)?),
                 main::STATS => reply.stats = Some(Stats::parse(content)?),
+                main::RATES => reply.rates = Some(Stats::parse(content)?),
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),
                 main::CONFIG => reply.config = Some(Config::parse(content)?),
                 main::LADDR => reply.laddr = Some(parse_local_address(content)?),

@@ -57,6 +57,8 @@ pub struct ServiceInfo {
     pub inactive: Option<u32>,
     /// Its traffic.
     pub stats: Option<Stats>,
+    /// Its traffic a second.
+    pub rates: Option<Stats>,
 }
 
 impl ServiceInfo {
@@ -73,6 +75,7 @@ impl ServiceInfo {
             active: None,
             inactive: None,
             stats: None,
+            rates: None,
         }
     }
 
@@ -94,6 +97,8 @@ impl ServiceInfo {
         attributes.extend(self.inactive.map(|n| Attr::u32(service::INACTIVE, n)));
         let stats = self.stats.as_ref();
         attributes.extend(stats.map(|s| Attr::nest(service::STATS, s.attributes())));
+        let rates = self.rates.as_ref();
+        attributes.extend(rates.map(|r| Attr::nest(service::RATES, r.attributes())));
         attributes
     }
 }
@@ -103,7 +108,7 @@ impl Parseable<[u8]> for ServiceInfo {
         let (mut protocol, mut address, mut port) = (None, None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
         let (mut flags, mut mh_size, mut expiration) = (None, None, None);
-        let (mut one_packet, mut stats) = (None, None);
+        let (mut one_packet, mut stats, mut rates) = (None, None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -127,6 +132,7 @@ impl Parseable<[u8]> for ServiceInfo {
                     one_packet = Some(attribute.u8("service one-packet")? != 0);
                 }
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
+                service::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
             }
         }
@@ -145,6 +151,7 @@ impl Parseable<[u8]> for ServiceInfo {
             active,
             inactive,
             stats,
+            rates,
         })
     }
 }

@@ -51,7 +51,7 @@ macro_rules! uint_set {
 }
 
 uint_set! {
-    /// Traffic of a service, a dest or the namespace.
+    /// Traffic of a service, a dest or the namespace, or its rates, whose attributes are the same.
     Stats of Stats in stats {
         /// Connections scheduled.
         connections = CONNECTIONS,
@@ -105,12 +105,14 @@ uint_set! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generated::rates;
 
     #[test]
     fn every_number_of_the_spec_is_there() {
         let all = |set, max| (1..=max).map(move |kind| attribute_name(set, kind));
         let names = |entries: Vec<(&'static str, u64)>| entries.into_iter().map(|(name, _)| name);
         assert!(names(Stats::default().entries()).eq(all(Set::Stats, stats::MAX)));
+        assert!(names(Stats::default().entries()).eq(all(Set::Rates, rates::MAX)));
         assert!(names(Counters::default().entries()).eq(all(Set::Counters, counters::MAX)));
     }
 }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{cell, Table};
 use crate::snapshot::dests_of;
-use crate::stats::{traffic_cells, warn_missing, TRAFFIC};
+use crate::stats::{warn_missing, Columns};
 use crate::values;
 use crate::views::DestView;
 
@@ -28,7 +28,7 @@ Modes:
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
 \"lower\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
-\"out_bytes\"}}]}; what the module does not tell is null";
+\"out_bytes\"},\"rates\":{the same, a second}}]}; what the module does not tell is null";
 
 /// What to do with dests.
 #[derive(Debug, Subcommand)]
@@ -84,9 +84,9 @@ pub enum Command {
         /// The service, PROTOCOL/ADDRESS:PORT
         #[arg(value_name = "SERVICE", value_parser = values::service_id)]
         service: Option<ServiceId>,
-        /// Show traffic too
-        #[arg(long)]
-        stats: bool,
+        /// Traffic
+        #[command(flatten)]
+        columns: Columns,
     },
     /// Show one dest with its traffic
     #[command(after_help = "JSON: {\"dests\":[{…}]}, one entry, as in the list")]
@@ -182,13 +182,14 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             let what = format!("remove dest {} of {}", id.dest, id.service);
             context.change(&what, &Request::Change(change))
         }
-        Command::List { service, stats } => {
+        Command::List { service, columns } => {
             let what = service.map_or("list dests".to_owned(), |s| format!("list dests of {s}"));
-            print(&what, &Request::DestList(service), stats, context)
+            print(&what, &Request::DestList(service), columns, context)
         }
         Command::Show { id } => {
             let what = format!("show dest {} of {}", id.dest, id.service);
-            print(&what, &Request::DestGet(id.service, id.dest), true, context)
+            let request = Request::DestGet(id.service, id.dest);
+            print(&what, &request, Columns::STATS, context)
         }
     }
 }
@@ -218,17 +219,17 @@ fn check_given(what: &str, update: &DestUpdate, id: &Id) -> Result<(), Failure> 
 fn print(
     what: &str,
     request: &Request,
-    stats: bool,
+    columns: Columns,
     context: &mut Context<'_>,
 ) -> Result<(), Failure> {
     let failed = |error| Failure::kernel(what, error);
     let replies = context.kernel.collect(request).map_err(failed)?;
     let document = DestList::new(&dests_of(replies).map_err(failed)?);
-    context.print(&document, |document| table(&document.dests, stats, true))
+    context.print(&document, |document| table(&document.dests, columns, true))
 }
 
 /// The table of `dests`, with or without traffic and their service.
-pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
+pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
     let text: &[&str] = if service {
         &["SERVICE", "DEST", "MODE"]
     } else {
@@ -239,9 +240,7 @@ pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
     if thresholds {
         table.numbers(&["UPPER", "LOWER"]);
     }
-    if stats {
-        table.numbers(&TRAFFIC);
-    }
+    columns.head(&mut table);
     for dest in dests {
         let mut cells = Vec::new();
         if service {
@@ -257,9 +256,7 @@ pub fn table(dests: &[DestView], stats: bool, service: bool) -> Table {
         if thresholds {
             cells.extend([cell(dest.upper), cell(dest.lower)]);
         }
-        if stats {
-            cells.extend(traffic_cells(dest.stats.as_ref()));
-        }
+        columns.fill(&mut cells, dest.stats.as_ref(), dest.rates.as_ref());
         table.row(cells);
     }
     table
@@ -277,6 +274,7 @@ fn check_complete(dests: &[(ServiceInfo, DestInfo)]) {
             ("active", |(_, d)| d.active.is_some()),
             ("inactive", |(_, d)| d.inactive.is_some()),
             ("stats", |(_, d)| d.stats.is_some()),
+            ("rates", |(_, d)| d.rates.is_some()),
         ],
     );
 }

@@ -206,6 +206,7 @@ impl FakeKernel {
                 active: Some(0),
                 inactive: Some(0),
                 stats: Some(Stats::default()),
+                rates: Some(Stats::default()),
                 ..ServiceInfo::new(service.id)
             }),
             ..Reply::default()
@@ -227,6 +228,7 @@ impl FakeKernel {
                 active: Some(0),
                 inactive: Some(0),
                 stats: Some(Stats::default()),
+                rates: Some(Stats::default()),
                 ..DestInfo::new(*id)
             }),
             ..Reply::default()
@@ -341,6 +343,7 @@ impl Transport for FakeKernel {
             }],
             Request::StatsGet => vec![Reply {
                 stats: Some(Stats::default()),
+                rates: Some(Stats::default()),
                 counters: Some(Counters::default()),
                 ..Reply::default()
             }],

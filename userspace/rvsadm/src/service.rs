@@ -14,7 +14,7 @@ use crate::dest::{self, DestList};
 use crate::failure::Failure;
 use crate::output::{cell, Table};
 use crate::snapshot::{dests_of, services_of};
-use crate::stats::{traffic_cells, warn_missing, TRAFFIC};
+use crate::stats::{warn_missing, Columns};
 use crate::values;
 use crate::views::{ServiceView, ServiceWithDests};
 
@@ -36,7 +36,8 @@ Schedulers:
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
 \"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"dests\",\"active\",\"inactive\",
-\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"}}]}; what the module does not tell is null";
+\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
+\"rates\":{the same, a second}}]}; what the module does not tell is null";
 
 const SHOW_HELP: &str = "\
 JSON: {\"service\":{…},\"dests\":[{…}]}, each as in the lists";
@@ -81,9 +82,9 @@ pub enum Command {
     /// List all services
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List {
-        /// Show traffic too
-        #[arg(long)]
-        stats: bool,
+        /// Traffic
+        #[command(flatten)]
+        columns: Columns,
     },
     /// Show one service with its dests and traffic
     #[command(after_help = SHOW_HELP)]
@@ -181,7 +182,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             context.change(&what, &Request::Change(change))
         }
         Command::Flush => context.change("remove all services", &Request::ServiceFlush),
-        Command::List { stats } => list(stats, context),
+        Command::List { columns } => list(columns, context),
         Command::Show { id } => show(id.service, context),
     }
 }
@@ -194,7 +195,7 @@ fn check_given(what: &str, update: &ServiceUpdate, id: &ServiceId) -> Result<(),
         .map_err(|error| Failure::spec(what, error))
 }
 
-fn list(stats: bool, context: &mut Context<'_>) -> Result<(), Failure> {
+fn list(columns: Columns, context: &mut Context<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::kernel("list services", error);
     let replies = context.kernel.collect(&Request::ServiceList);
     let replies = replies.map_err(failed)?;
@@ -205,7 +206,7 @@ fn list(stats: bool, context: &mut Context<'_>) -> Result<(), Failure> {
         generation,
         services: services.iter().map(ServiceView::from).collect(),
     };
-    context.print(&document, |document| table(&document.services, stats))
+    context.print(&document, |document| table(&document.services, columns))
 }
 
 fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -224,14 +225,14 @@ fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
             context.print_json(&document)?;
             continue;
         }
-        table(std::slice::from_ref(&document.service), true).write(context.out)?;
+        table(std::slice::from_ref(&document.service), Columns::STATS).write(context.out)?;
         writeln!(context.out)?;
-        dest::table(&document.dests, true, false).write(context.out)?;
+        dest::table(&document.dests, Columns::STATS, false).write(context.out)?;
     }
     Ok(())
 }
 
-fn table(services: &[ServiceView], stats: bool) -> Table {
+fn table(services: &[ServiceView], columns: Columns) -> Table {
     let options: Vec<_> = services.iter().map(ServiceView::options).collect();
     let any = options.iter().any(|options| !options.is_empty());
     let text: &[&str] = if any {
@@ -240,9 +241,7 @@ fn table(services: &[ServiceView], stats: bool) -> Table {
         &["SERVICE", "SCHEDULER"]
     };
     let mut table = Table::new(text, &["DESTS", "ACTIVE", "INACTIVE"]);
-    if stats {
-        table.numbers(&TRAFFIC);
-    }
+    columns.head(&mut table);
     for (service, options) in services.iter().zip(options) {
         let mut cells = vec![service.id.clone(), cell(service.scheduler.as_ref())];
         if any {
@@ -253,9 +252,7 @@ fn table(services: &[ServiceView], stats: bool) -> Table {
             cell(service.active),
             cell(service.inactive),
         ]);
-        if stats {
-            cells.extend(traffic_cells(service.stats.as_ref()));
-        }
+        columns.fill(&mut cells, service.stats.as_ref(), service.rates.as_ref());
         table.row(cells);
     }
     table
@@ -272,6 +269,7 @@ fn check_complete(services: &[ServiceInfo]) {
             ("active", |s| s.active.is_some()),
             ("inactive", |s| s.inactive.is_some()),
             ("stats", |s| s.stats.is_some()),
+            ("rates", |s| s.rates.is_some()),
         ],
     );
 }

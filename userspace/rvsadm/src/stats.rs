@@ -2,7 +2,7 @@
 
 //! `rvsadm stats`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Error, Request};
 use serde::Serialize;
@@ -13,14 +13,58 @@ use crate::output::{cell, Table};
 use crate::values;
 use crate::views::Numbers;
 
-/// Headings of the columns that [`traffic_cells`] fills.
-pub const TRAFFIC: [&str; 5] = ["CONNS", "IN-PKTS", "OUT-PKTS", "IN-BYTES", "OUT-BYTES"];
+const STATS: [&str; 5] = ["CONNS", "IN-PKTS", "OUT-PKTS", "IN-BYTES", "OUT-BYTES"];
+const RATES: [&str; 5] = [
+    "CONNS/S",
+    "IN-PKTS/S",
+    "OUT-PKTS/S",
+    "IN-BYTES/S",
+    "OUT-BYTES/S",
+];
 
-/// Cells of the columns [`TRAFFIC`].
-pub fn traffic_cells(stats: Option<&Numbers>) -> Vec<String> {
-    match stats {
+/// Which columns of traffic a list has.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Columns {
+    /// Show traffic too
+    #[arg(long)]
+    stats: bool,
+    /// Show traffic a second too, an average of about the last 8 seconds
+    #[arg(long)]
+    rate: bool,
+}
+
+impl Columns {
+    /// Traffic, but not its rates.
+    pub const STATS: Self = Self {
+        stats: true,
+        rate: false,
+    };
+
+    /// Adds the columns to a table.
+    pub fn head(self, table: &mut Table) {
+        if self.stats {
+            table.numbers(&STATS);
+        }
+        if self.rate {
+            table.numbers(&RATES);
+        }
+    }
+
+    /// Adds their cells to a row.
+    pub fn fill(self, cells: &mut Vec<String>, stats: Option<&Numbers>, rates: Option<&Numbers>) {
+        if self.stats {
+            cells.extend(numbers(stats));
+        }
+        if self.rate {
+            cells.extend(numbers(rates));
+        }
+    }
+}
+
+fn numbers(numbers: Option<&Numbers>) -> Vec<String> {
+    match numbers {
         Some(Numbers(entries)) => entries.iter().map(|(_, n)| n.to_string()).collect(),
-        None => vec![cell::<u64>(None); TRAFFIC.len()],
+        None => vec![cell::<u64>(None); STATS.len()],
     }
 }
 
@@ -29,9 +73,10 @@ pub fn traffic_cells(stats: Option<&Numbers>) -> Vec<String> {
 pub enum Command {
     /// Show the namespace's traffic and counters
     #[command(after_help = "\
-JSON: {\"generation\":N,\"traffic\":{\"connections\",\"in_packets\",…},\"counters\":{\"conns_now\",…}}
+JSON: {\"generation\":N,\"traffic\":{\"connections\",\"in_packets\",…},\"rates\":{…, a second},
+\"counters\":{\"conns_now\",…}}
 
-Traffic of a service or dest: rvsadm service list --stats, rvsadm dest list --stats")]
+Traffic of a service or dest: rvsadm service list --stats --rate, rvsadm dest list --stats --rate")]
     Show {
         /// Set everything to zero after showing it
         #[arg(long)]
@@ -50,6 +95,7 @@ Traffic of a service or dest: rvsadm service list --stats, rvsadm dest list --st
 struct Document {
     generation: Option<u32>,
     traffic: Numbers,
+    rates: Numbers,
     counters: Numbers,
 }
 
@@ -78,16 +124,23 @@ fn show(context: &mut Context<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::kernel("show statistics", error);
     let reply = context.kernel.one(&Request::StatsGet).map_err(failed)?;
     let traffic = reply.stats.ok_or(Error::Missing("stats")).map_err(failed)?;
+    let rates = reply.rates.ok_or(Error::Missing("rates")).map_err(failed)?;
     let counters = reply.counters.ok_or(Error::Missing("counters"));
     let document = Document {
         generation: reply.generation,
         traffic: Numbers::from(&traffic),
+        rates: Numbers::from(&rates),
         counters: Numbers::from(&counters.map_err(failed)?),
     };
     context.print(&document, |document| {
         let mut table = Table::new(&["COUNTER"], &["VALUE"]);
-        let entries = document.traffic.0.iter().chain(&document.counters.0);
-        for (name, value) in entries {
+        for (name, value) in &document.traffic.0 {
+            table.row([(*name).to_owned(), value.to_string()]);
+        }
+        for (name, value) in &document.rates.0 {
+            table.row([format!("{name}/s"), value.to_string()]);
+        }
+        for (name, value) in &document.counters.0 {
             table.row([(*name).to_owned(), value.to_string()]);
         }
         table

@@ -64,6 +64,7 @@ udp/203.0.113.10:53  wrr            0       0         0
             "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
             "one_packet": false, "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
+            "rates": stats(),
         })
     );
     assert!(document["generation"].is_u64());
@@ -140,6 +141,7 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     let dest = json!({
         "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
         "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "active": 0, "inactive": 0, "stats": stats(),
+            "rates": stats(),
     });
     let list = document(&mut kernel, "dest list");
     assert_eq!(list["dests"][1], dest);
@@ -293,6 +295,7 @@ fn statistics_and_settings() {
     let mut kernel = FakeKernel::default();
     let shown = document(&mut kernel, "stats show --zero");
     assert_eq!(shown["traffic"], stats());
+    assert_eq!(shown["rates"], stats());
     assert_eq!(shown["counters"]["drop_no_dest"], 0);
     let line = "config set --tcp-timeout established=60,fin-wait=5 --tcp-timeout close=1 \
                 --conn-max 0 --expire-nodest on --local-ports 6000-6999 --toa off";

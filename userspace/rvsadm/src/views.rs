@@ -50,6 +50,7 @@ pub struct ServiceView {
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub stats: Option<Numbers>,
+    pub rates: Option<Numbers>,
 }
 
 impl From<&ServiceInfo> for ServiceView {
@@ -71,6 +72,7 @@ impl From<&ServiceInfo> for ServiceView {
             active: service.active,
             inactive: service.inactive,
             stats: service.stats.as_ref().map(Numbers::from),
+            rates: service.rates.as_ref().map(Numbers::from),
         }
     }
 }
@@ -106,6 +108,7 @@ pub struct DestView {
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub stats: Option<Numbers>,
+    pub rates: Option<Numbers>,
 }
 
 impl DestView {
@@ -123,6 +126,7 @@ impl DestView {
             active: dest.active,
             inactive: dest.inactive,
             stats: dest.stats.as_ref().map(Numbers::from),
+            rates: dest.rates.as_ref().map(Numbers::from),
         }
     }
 }

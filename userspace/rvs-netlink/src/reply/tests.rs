@@ -49,12 +49,13 @@ prop_compose! {
         dests: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
-        stats in of(stats()),
+        [stats, rates] in [of(stats()), of(stats())],
     ) -> ServiceInfo {
         let id = ServiceId { protocol, address, port };
         let flags = bits.and_then(SchedulerFlags::from_bits);
         ServiceInfo {
             id, scheduler, flags, mh_size, expiration, one_packet, dests, active, inactive, stats,
+            rates,
         }
     }
 }
@@ -69,10 +70,10 @@ prop_compose! {
         lower: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
-        stats in of(stats()),
+        [stats, rates] in [of(stats()), of(stats())],
     ) -> DestInfo {
         let id = DestId { address, port };
-        DestInfo { id, mode, weight, upper, lower, active, inactive, stats }
+        DestInfo { id, mode, weight, upper, lower, active, inactive, stats, rates }
     }
 }
 
@@ -117,13 +118,13 @@ prop_compose! {
         service in of(services().boxed()),
         dest in of(dests().boxed()),
         conn in of(conns().boxed()),
-        stats in of(stats()),
+        [stats, rates] in [of(stats()), of(stats())],
         config in of(configs()),
         laddr in of(addresses()),
         drops in of(any::<u64>()),
     ) -> Reply {
         let counters = drops.map(|drop_no_dest| Counters { drop_no_dest, ..Counters::default() });
-        Reply { command, generation, service, dest, laddr, conn, stats, counters, config }
+        Reply { command, generation, service, dest, laddr, conn, stats, rates, counters, config }
     }
 }
 
@@ -135,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn unknown_attributes_are_passed_over(reply in replies(), kind in 10_u16..0x3fff) {
+    fn unknown_attributes_are_passed_over(reply in replies(), kind in main::MAX + 1..0x3fff) {
         let mut attributes = reply.attributes();
         attributes.insert(0, Attr::nest(kind, vec![Attr::u8(kind, 1)]));
         prop_assert_eq!(parse(&encode(&attributes), reply.command).unwrap(), reply);

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/proc/sys/net/ipv4/vs`: the names, defaults and limits of `ip_vs`.
+//!
+//! `docs/ipvs-sysctls.md` says of each what it does here. Most only keep what is written.
+
+use core::ffi::{c_int, CStr};
+
+use kernel::error::{
+    code::{EINVAL, ENODEV},
+    Result,
+};
+
+use super::namespace::Namespace;
+use crate::{
+    kapi::{
+        netns::Net,
+        sysctl::{self, File, Kind, Value, CPUS_MAX},
+        time,
+    },
+    table::{Netns, Settings},
+};
+
+/// `IP_VS_CONN_MAX`: what `conn_max` starts with, and its limit.
+const CONN_MAX: u64 = 1 << 30;
+
+/// What may be written to a file.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Anything of its kind.
+    Any,
+    /// A number from the first to the second.
+    Range(c_int, c_int),
+    /// A power of two.
+    PowerOfTwo,
+    /// None below 0, the first less than the second, unless that is 0.
+    Threshold,
+}
+
+/// A file whose content is one of RVS's own settings.
+#[derive(Clone, Copy)]
+enum Backing {
+    /// None: what is written is kept.
+    None,
+    /// The limit of connections.
+    ConnMax,
+    /// Whether rates are estimated.
+    Estimation,
+    /// On or off.
+    Switch(fn(&mut Settings) -> &mut bool),
+}
+
+/// A file and its rules.
+struct Variable {
+    file: File,
+    default: [c_int; 2],
+    rule: Rule,
+    backing: Backing,
+}
+
+impl Variable {
+    const fn new(name: &'static CStr, default: c_int) -> Self {
+        Self {
+            file: File {
+                name,
+                kind: Kind::Int,
+                is_guarded: false,
+            },
+            default: [default, 0],
+            rule: Rule::Any,
+            backing: Backing::None,
+        }
+    }
+
+    const fn kind(mut self, kind: Kind) -> Self {
+        self.file.kind = kind;
+        self
+    }
+
+    const fn guarded(mut self) -> Self {
+        self.file.is_guarded = true;
+        self
+    }
+
+    const fn rule(mut self, rule: Rule) -> Self {
+        self.rule = rule;
+        self
+    }
+
+    const fn backing(mut self, backing: Backing) -> Self {
+        self.backing = backing;
+        self
+    }
+
+    const fn pair(mut self, first: c_int, second: c_int) -> Self {
+        self.default = [first, second];
+        self.kind(Kind::Pair).rule(Rule::Threshold)
+    }
+}
+
+/// Levels of `ip_vs`'s defences.
+const LEVELS: Rule = Rule::Range(0, 3);
+
+static VARIABLES: [Variable; 32] = [
+    Variable::new(c"amemthresh", 1024),
+    Variable::new(c"am_droprate", 10),
+    Variable::new(c"conn_max", 0)
+        .rule(Rule::Range(1, CONN_MAX as c_int))
+        .backing(Backing::ConnMax),
+    Variable::new(c"drop_entry", 0).rule(LEVELS),
+    Variable::new(c"drop_packet", 0).rule(LEVELS),
+    Variable::new(c"conntrack", 0),
+    Variable::new(c"secure_tcp", 0).rule(LEVELS),
+    Variable::new(c"snat_reroute", 1),
+    Variable::new(c"sync_version", 1).rule(Rule::Range(0, 1)),
+    Variable::new(c"sync_ports", 1).rule(Rule::PowerOfTwo),
+    Variable::new(c"sync_persist_mode", 0),
+    Variable::new(c"sync_qlen_max", 0)
+        .kind(Kind::Long)
+        .guarded(),
+    Variable::new(c"sync_sock_size", 0).guarded(),
+    Variable::new(c"cache_bypass", 0),
+    Variable::new(c"expire_nodest_conn", 0)
+        .backing(Backing::Switch(|settings| &mut settings.expire_nodest)),
+    Variable::new(c"sloppy_tcp", 0),
+    Variable::new(c"sloppy_sctp", 0),
+    Variable::new(c"expire_quiescent_template", 0),
+    Variable::new(c"sync_threshold", 0).pair(3, 50),
+    // Kept in seconds, where `ip_vs` keeps ticks.
+    Variable::new(c"sync_refresh_period", 0).rule(Rule::Range(
+        -(c_int::MAX / time::HZ as c_int),
+        c_int::MAX / time::HZ as c_int,
+    )),
+    Variable::new(c"sync_retries", 0).rule(Rule::Range(0, 3)),
+    Variable::new(c"nat_icmp_send", 0),
+    Variable::new(c"pmtu_disc", 1),
+    Variable::new(c"backup_only", 0),
+    Variable::new(c"conn_reuse_mode", 1),
+    Variable::new(c"schedule_icmp", 0),
+    Variable::new(c"ignore_tunneled", 0),
+    Variable::new(c"run_estimation", 1)
+        .backing(Backing::Estimation)
+        .guarded(),
+    Variable::new(c"est_cpulist", 0).kind(Kind::Cpus).guarded(),
+    Variable::new(c"est_nice", 0)
+        .rule(Rule::Range(-20, 19))
+        .guarded(),
+    Variable::new(c"conn_lfactor", 0)
+        .rule(Rule::Range(-8, 8))
+        .guarded(),
+    Variable::new(c"svc_lfactor", 0)
+        .rule(Rule::Range(-8, 8))
+        .guarded(),
+];
+
+/// Values that were written, by the order of [`VARIABLES`].
+pub(super) struct Kept {
+    ints: [[c_int; 2]; VARIABLES.len()],
+    /// `sync_qlen_max`, the only one of its kind.
+    long: u64,
+    /// `est_cpulist`, likewise.
+    cpus: [u8; CPUS_MAX],
+}
+
+impl Kept {
+    /// What a namespace starts with.
+    pub(super) fn new(net: &Net) -> Self {
+        let mut ints = [[0; 2]; VARIABLES.len()];
+        for (value, variable) in ints.iter_mut().zip(&VARIABLES) {
+            *value = variable.default;
+            // Tables grow early in the host's own namespace.
+            *value = match (variable.file.name.to_bytes(), net.is_first()) {
+                (b"conn_lfactor", true) => [-4, 0],
+                (b"svc_lfactor", true) => [-3, 0],
+                (b"conn_lfactor" | b"svc_lfactor", false) => [-2, 0],
+                _ => *value,
+            };
+        }
+        Self {
+            ints,
+            long: sysctl::buffer_pages() / 32,
+            cpus: sysctl::default_cpus(),
+        }
+    }
+}
+
+/// The files.
+pub(super) struct Folder;
+
+impl sysctl::Folder for Folder {
+    const PATH: &'static CStr = c"net/ipv4/vs";
+
+    fn file(index: usize) -> Option<&'static File> {
+        VARIABLES.get(index).map(|variable| &variable.file)
+    }
+
+    fn get(net: &Net, index: usize) -> Result<Value> {
+        let variable = VARIABLES.get(index).ok_or(EINVAL)?;
+        let (namespace, netns) = states(net)?;
+        let kept = namespace.sysctls();
+        let ints = kept.ints.get(index).copied().ok_or(EINVAL)?;
+        let value = match variable.file.kind {
+            Kind::Long => Value::Long(kept.long),
+            Kind::Cpus => Value::Cpus(kept.cpus),
+            Kind::Int | Kind::Pair => Value::Ints(ints),
+        };
+        drop(kept);
+        let [kept, _] = ints;
+        Ok(match variable.backing {
+            Backing::None | Backing::Estimation => value,
+            Backing::ConnMax => Value::Ints([conn_max(netns.config().settings()), 0]),
+            Backing::Switch(switch) => {
+                let is_on = *switch(&mut netns.config().settings());
+                // Another number than 1 is shown as it was written.
+                let shown = if is_on == (kept != 0) {
+                    kept
+                } else {
+                    c_int::from(is_on)
+                };
+                Value::Ints([shown, 0])
+            }
+        })
+    }
+
+    fn set(net: &Net, index: usize, value: Value) -> Result {
+        let variable = VARIABLES.get(index).ok_or(EINVAL)?;
+        let (namespace, netns) = states(net)?;
+        if let Value::Ints(ints) = value {
+            variable.rule.check(ints)?;
+            variable.backing.set(netns, ints)?;
+        }
+        let mut kept = namespace.sysctls();
+        match value {
+            Value::Ints(ints) => *kept.ints.get_mut(index).ok_or(EINVAL)? = ints,
+            Value::Long(long) => kept.long = long,
+            Value::Cpus(cpus) => kept.cpus = cpus,
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    fn check(self, [first, second]: [c_int; 2]) -> Result {
+        let holds = match self {
+            Self::Any => true,
+            Self::Range(least, most) => (least..=most).contains(&first),
+            Self::PowerOfTwo => first > 0 && first.count_ones() == 1,
+            Self::Threshold => first >= 0 && second >= 0 && (second == 0 || first < second),
+        };
+        if holds {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+}
+
+impl Backing {
+    /// Makes what was written take effect.
+    fn set(self, netns: &Netns, [value, _]: [c_int; 2]) -> Result {
+        let mut config = netns.config();
+        let mut settings = config.settings();
+        match self {
+            Self::None => return Ok(()),
+            Self::Estimation => {
+                netns.estimate_rates(value != 0);
+                return Ok(());
+            }
+            Self::ConnMax => settings.conn_max = limit(value),
+            Self::Switch(switch) => *switch(&mut settings) = value != 0,
+        }
+        config.set_settings(settings).map_err(|_| EINVAL)
+    }
+}
+
+/// What `conn_max` says of the settings: no limit is the highest there.
+fn conn_max(settings: Settings) -> c_int {
+    match settings.conn_max {
+        0 => CONN_MAX as c_int,
+        max => max.min(CONN_MAX) as c_int,
+    }
+}
+
+fn limit(value: c_int) -> u64 {
+    match u64::try_from(value) {
+        Ok(value) if value < CONN_MAX => value,
+        _ => 0,
+    }
+}
+
+/// The states of a namespace; `ENODEV` when it comes or goes.
+fn states(net: &Net) -> Result<(&Namespace, &Netns)> {
+    let namespace = Namespace::of(net).ok_or(ENODEV)?;
+    Ok((namespace, Netns::of(net).ok_or(ENODEV)?))
+}

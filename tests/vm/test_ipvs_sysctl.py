@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+"""/proc/sys/net/ipv4/vs: names, contents and limits as ip_vs has them; some take effect."""
+
+import errno
+import os
+
+from lab.compat import STOCK, TCP, VIP, balancer, same
+from lab.netns import Host
+
+FOLDER = "/proc/sys/net/ipv4/vs"
+
+WRITES = [
+    ("amemthresh", "5"), ("amemthresh", "x"), ("amemthresh", ""), ("am_droprate", "-1"),
+    ("conn_max", "1000"), ("conn_max", "-1"), ("conn_max", "1073741824"),
+    ("conn_max", "1073741825"), ("drop_entry", "3"), ("drop_entry", "4"), ("drop_packet", "-1"),
+    ("drop_packet", "1"), ("conntrack", "1"), ("secure_tcp", "2"), ("secure_tcp", "7"),
+    ("snat_reroute", "0"), ("sync_version", "0"), ("sync_version", "2"), ("sync_ports", "4"),
+    ("sync_ports", "3"), ("sync_ports", "0"), ("sync_persist_mode", "1"),
+    ("sync_qlen_max", "77"), ("sync_qlen_max", "-7"), ("sync_sock_size", "4096"),
+    ("cache_bypass", "1"), ("expire_nodest_conn", "1"), ("expire_nodest_conn", "5"),
+    ("expire_nodest_conn", "0"), ("sloppy_tcp", "1"), ("sloppy_sctp", "1"),
+    ("expire_quiescent_template", "1"), ("sync_threshold", "5 60"), ("sync_threshold", "60 5"),
+    ("sync_threshold", "7"), ("sync_threshold", "0 0"), ("sync_threshold", "-1 5"),
+    ("sync_refresh_period", "10"), ("sync_refresh_period", "99999999"), ("sync_retries", "3"),
+    ("sync_retries", "4"), ("nat_icmp_send", "1"), ("pmtu_disc", "0"), ("backup_only", "1"),
+    ("conn_reuse_mode", "0"), ("schedule_icmp", "1"), ("ignore_tunneled", "1"),
+    ("run_estimation", "0"), ("run_estimation", "1"), ("est_cpulist", "0"), ("est_cpulist", "x"),
+    ("est_cpulist", "0-1"), ("est_nice", "-20"), ("est_nice", "20"), ("conn_lfactor", "8"),
+    ("conn_lfactor", "-9"), ("svc_lfactor", "0"), ("svc_lfactor", "9"),
+]
+
+
+def write(name, text):
+    """OK or the error's name."""
+    # One write to the file as it is, which Python's own buffers would not promise.
+    with open(os.open(f"{FOLDER}/{name}", os.O_WRONLY), "wb", buffering=0) as f:
+        try:
+            f.write(text.encode())
+        except OSError as error:
+            return errno.errorcode[error.errno]
+    return "OK"
+
+
+def read(name):
+    with open(f"{FOLDER}/{name}", encoding="ascii") as f:
+        return f.read()
+
+
+def everything(host):
+    """What is there, with its modes; what each write does; what is there then."""
+    with host.inside():
+        def contents():
+            return {name: (read(name), os.stat(f"{FOLDER}/{name}").st_mode)
+                    for name in sorted(os.listdir(FOLDER))}
+
+        before = contents()
+        done = [(name, text, write(name, text), read(name)) for name, text in WRITES]
+        return before, done, contents()
+
+
+def test_names_contents_and_limits(host):
+    before, done, _ = same(host, everything)
+    assert len(before) == 32 and set(before) == {name for name, _ in WRITES}
+    assert {what for _, _, what, _ in done} == {"OK", "EINVAL"}
+
+
+def test_the_host_s_own_namespace_has_its_defaults(host):
+    """Tables grow earlier there."""
+    def script(_host):
+        return {name: read(name) for name in os.listdir(FOLDER)}
+
+    assert same(host, script)["conn_lfactor"] == "-4\n"
+
+
+def test_users_of_their_own_may_not_write_what_the_host_pays_for(host):
+    def script(_host):
+        listed = host.run(
+            "unshare", "-U", "-r", "-n", "stat", "-c", "%n %a", f"{FOLDER}/run_estimation",
+            f"{FOLDER}/conn_max", f"{FOLDER}/sync_qlen_max").stdout
+        return listed.splitlines()
+
+    assert [line.split()[1] for line in same(host, script)] == ["444", "644", "444"]
+
+
+def test_settings_show_in_both_tools(host):
+    with balancer(host, "rvs"), host.inside():
+        assert write("conn_max", "5000") == write("expire_nodest_conn", "1") == "OK"
+        shown = host.run("rvsadm", "config", "show").stdout
+        assert "5000" in shown and "on" in shown
+        host.run("rvsadm", "config", "set", "--conn-max", "0", "--expire-nodest", "off")
+        assert (read("conn_max"), read("expire_nodest_conn")) == ("1073741824\n", "0\n")
+        host.run("rvsadm", "config", "set", "--expire-nodest", "on")
+        assert read("expire_nodest_conn") == "1\n"
+        # No limit is not what ip_vs means by 0.
+        assert write("conn_max", "0") == "EINVAL"
+
+
+def test_each_namespace_has_its_own(host):
+    with balancer(host, "rvs"):
+        other = Host("compat2")
+        try:
+            with host.inside():
+                write("drop_entry", "2")
+            with other.inside():
+                assert read("drop_entry") == "0\n"
+        finally:
+            other.close()
+
+
+def test_they_go_with_the_module_and_do_not_come_without_the_dialect(host):
+    with balancer(host, "rvs"), host.inside():
+        assert os.path.isdir(FOLDER)
+    with host.inside():
+        assert not os.path.exists(FOLDER)
+    with balancer(host, STOCK):
+        # Only ip_vs's own, with RVS beside it.
+        host.run("modprobe", "rvs", "ipvs=1")
+        with host.inside():
+            write("drop_entry", "3")
+        host.run("rmmod", "rvs")
+        with host.inside():
+            assert read("drop_entry") == "3\n"
+        host.run("ipvsadm", "-A", *TCP.split(), "-s", "rr")
+        assert VIP in host.run("ipvsadm", "-Ln").stdout
