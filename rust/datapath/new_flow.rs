@@ -14,8 +14,8 @@ use crate::{
         },
         sched::Flow,
         shift::Opening,
-        spec::Mode,
-        wire::{Packet, TCP, UDP},
+        spec::{ConnReuse, Mode},
+        wire::{Packet, TcpFlags, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, Side},
@@ -34,7 +34,7 @@ pub(super) fn begin<'a, F: Balanced>(
         return Verdict::Accept(skb);
     };
     let state = match packet.ip.protocol() {
-        TCP if !packet.segment.flags.opens() => {
+        TCP if !may_begin(netns, packet.segment.flags) => {
             netns.counters.count(Counter::NotSyn);
             return Verdict::Accept(skb);
         }
@@ -94,7 +94,8 @@ fn opening<F: Balanced>(
     packet: &Packet<F>,
     dest: &Dest,
 ) -> Result<Option<Opening>> {
-    if packet.ip.protocol() != TCP || dest.spec().mode != Mode::FullNat {
+    let opens = packet.ip.protocol() == TCP && packet.segment.flags.opens();
+    if !opens || dest.spec().mode != Mode::FullNat {
         return Ok(None);
     }
     let end = packet.headers_len();
@@ -105,15 +106,26 @@ fn opening<F: Balanced>(
     Ok(Opening::read(header))
 }
 
+/// Whether a TCP packet of no connection begins one: a SYN, or any but a reset where the operator
+/// wants to take over connections of another director.
+fn may_begin(netns: &Netns, flags: TcpFlags) -> bool {
+    flags.opens() || (netns.settings.sloppy_tcp() && !flags.has(TcpFlags::RST))
+}
+
 /// Whether a client's SYN finds a connection that it shall not revive but have scheduled anew: one
-/// that has ended, as `ip_vs` has it by default (`conn_reuse_mode` 1), one whose dest was removed,
-/// or, where connections are to leave dests at once, one whose dest takes no more.
+/// that has ended, as `ip_vs` has it with `conn_reuse_mode`, one whose dest was removed, or, where
+/// connections are to leave dests at once, one whose dest takes no more.
 #[cold]
 pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let dest = conn.dest();
-    let is_over = matches!(conn.state(), State::TimeWait | State::Close)
-        || dest.is_gone()
-        || (netns.settings.expire_nodest() && dest.spec().weight == 0);
+    let has_ended = match (netns.settings.conn_reuse(), conn.state()) {
+        (ConnReuse::Off, _) => false,
+        (_, State::TimeWait | State::Close) => true,
+        (ConnReuse::Closing, State::FinWait) => conn.nat().is_none(),
+        _ => false,
+    };
+    let is_over =
+        has_ended || dest.is_gone() || (netns.settings.expire_nodest() && dest.spec().weight == 0);
     side == Side::Client && is_over
 }
 

@@ -237,6 +237,47 @@ impl DestSpec {
     }
 }
 
+/// When a client's SYN on the ports of a connection that is there opens another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConnReuse {
+    /// Never: it goes to the dest of the connection.
+    Off = 0,
+    /// When the connection is in TIME_WAIT or CLOSE.
+    Closed = 1,
+    /// In FIN_WAIT too, where the director does not see what the dest says (dr, tun).
+    Closing = 2,
+}
+
+impl ConnReuse {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Closed, Self::Closing];
+
+    /// The one with this netlink number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Off),
+            1 => Some(Self::Closed),
+            2 => Some(Self::Closing),
+            _ => None,
+        }
+    }
+
+    /// Its netlink number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Name as in `rvsadm config set --conn-reuse`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Closed => "closed",
+            Self::Closing => "closing",
+        }
+    }
+}
+
 /// Checks a local address that is to be added: what FullNAT puts in the client's place.
 pub fn validate_local(address: IpAddr) -> Result<(), SpecError> {
     check_unicast(address, SpecError::LocalAddress)?;

@@ -8,7 +8,7 @@ use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, config, main, tcp_timeouts};
 use super::{encode, event, namespace, policy, refusal};
 use crate::engine::proto::State;
-use crate::engine::spec::validate_timeout;
+use crate::engine::spec::{validate_timeout, ConnReuse};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::{ConfigGuard, Settings};
 
@@ -82,9 +82,26 @@ pub(super) fn decode<'a>(
         let max = attr.uint();
         settings.conn_max = max.ok_or_else(|| decoder.malformed(attr, "conn-max"))?;
     }
-    if let Some(attr) = attrs.get(config::EXPIRE_NODEST) {
-        let set = attr.u8();
-        settings.expire_nodest = set.ok_or_else(|| decoder.malformed(attr, "expire-nodest"))? != 0;
+    for (kind, is_on, name) in [
+        (
+            config::EXPIRE_NODEST,
+            &mut settings.expire_nodest,
+            "expire-nodest",
+        ),
+        (config::SLOPPY_TCP, &mut settings.sloppy_tcp, "sloppy-tcp"),
+        (
+            config::NAT_AS_FULLNAT,
+            &mut settings.nat_as_fullnat,
+            "nat-as-fullnat",
+        ),
+    ] {
+        if let Some(attr) = attrs.get(kind) {
+            *is_on = attr.u8().ok_or_else(|| decoder.malformed(attr, name))? != 0;
+        }
+    }
+    if let Some(attr) = attrs.get(config::CONN_REUSE) {
+        let reuse = attr.u8().and_then(ConnReuse::from_number);
+        settings.conn_reuse = reuse.ok_or_else(|| decoder.malformed(attr, "conn-reuse"))?;
     }
     for (kind, port, name) in [
         (

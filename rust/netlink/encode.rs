@@ -40,7 +40,7 @@ pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MA
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize =
-    U32 + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + U32 + UINT + 2 * U8 + 2 * U16);
+    U32 + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + U32 + UINT + 5 * U8 + 2 * U16);
 
 /// The attributes of `tcp-timeouts` and their states.
 pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
@@ -142,7 +142,10 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u8(config::EXPIRE_NODEST, u8::from(settings.expire_nodest))?;
         w.u16_be(config::LOCAL_PORT_MIN, settings.local_ports.first)?;
         w.u16_be(config::LOCAL_PORT_MAX, settings.local_ports.last)?;
-        w.u8(config::TOA_KIND, settings.toa_kind)
+        w.u8(config::TOA_KIND, settings.toa_kind)?;
+        w.u8(config::SLOPPY_TCP, u8::from(settings.sloppy_tcp))?;
+        w.u8(config::CONN_REUSE, settings.conn_reuse.number())?;
+        w.u8(config::NAT_AS_FULLNAT, u8::from(settings.nat_as_fullnat))
     })
 }
 

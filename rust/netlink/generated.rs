@@ -316,6 +316,31 @@ pub mod conn_state {
     }
 }
 
+/// When a SYN on the ports of a connection opens another one: never, in TIME_WAIT and CLOSE, or in
+/// FIN_WAIT too (dr, tun).
+pub mod conn_reuse {
+    /// `off`.
+    pub const OFF: u32 = 0;
+    /// `closed`.
+    pub const CLOSED: u32 = 1;
+    /// `closing`.
+    pub const CLOSING: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            OFF => Some("off"),
+            CLOSED => Some("closed"),
+            CLOSING => Some("closing"),
+            _ => None,
+        }
+    }
+}
+
 /// Top level of every message.
 pub mod main {
     use super::{Policy, Range, Set};
@@ -785,8 +810,21 @@ pub mod config {
     ///
     /// Type: u8.
     pub const TOA_KIND: u16 = 7;
+    /// 1 lets any TCP packet but a reset begin a connection, for those of another director.
+    ///
+    /// Type: u8, max 1.
+    pub const SLOPPY_TCP: u16 = 8;
+    /// When a SYN on the ports of a connection opens another one.
+    ///
+    /// Type: u8, one of `conn-reuse`, max 2.
+    pub const CONN_REUSE: u16 = 9;
+    /// 1 makes dests fullnat that clients of the family IPVS add as masqueraded, where the service
+    /// or the namespace has local addresses.
+    ///
+    /// Type: u8, max 1.
+    pub const NAT_AS_FULLNAT: u16 = 10;
     /// Highest number in use.
-    pub const MAX: u16 = 7;
+    pub const MAX: u16 = 10;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -798,6 +836,9 @@ pub mod config {
         Policy::U16Be(Range::ANY),
         Policy::U16Be(Range::ANY),
         Policy::U8(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U8(Range { min: 0, max: 2 }),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 

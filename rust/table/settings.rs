@@ -8,7 +8,10 @@ use crate::{
     engine::{
         portpool::PortRange,
         proto::{State, Timeouts, STATES},
-        spec::{validate_local_ports, validate_timeout, validate_toa_kind, SpecError, TOA_KIND},
+        spec::{
+            validate_local_ports, validate_timeout, validate_toa_kind, ConnReuse, SpecError,
+            TOA_KIND,
+        },
     },
     kapi::time,
 };
@@ -26,6 +29,12 @@ pub(crate) struct Settings {
     pub(crate) local_ports: PortRange,
     /// Kind of the option that carries the client's address; 0 for none.
     pub(crate) toa_kind: u8,
+    /// Whether TCP packets of no connection begin one although they do not open it.
+    pub(crate) sloppy_tcp: bool,
+    /// When a SYN on a connection's ports opens another one.
+    pub(crate) conn_reuse: ConnReuse,
+    /// Whether clients of the IPVS dialect mean FullNAT when they say masquerading.
+    pub(crate) nat_as_fullnat: bool,
 }
 
 impl Settings {
@@ -36,6 +45,9 @@ impl Settings {
         expire_nodest: false,
         local_ports: PortRange::DEFAULT,
         toa_kind: TOA_KIND,
+        sloppy_tcp: false,
+        conn_reuse: ConnReuse::Closed,
+        nat_as_fullnat: false,
     };
 
     /// Checks them.
@@ -55,6 +67,8 @@ pub(crate) struct LiveSettings {
     /// The lowest in the high half, the highest in the low half.
     local_ports: AtomicU32,
     toa_kind: AtomicU8,
+    sloppy_tcp: AtomicBool,
+    conn_reuse: AtomicU8,
 }
 
 impl LiveSettings {
@@ -65,6 +79,8 @@ impl LiveSettings {
             expire_nodest: AtomicBool::new(false),
             local_ports: AtomicU32::new(0),
             toa_kind: AtomicU8::new(0),
+            sloppy_tcp: AtomicBool::new(false),
+            conn_reuse: AtomicU8::new(0),
         };
         live.set(settings);
         live
@@ -82,6 +98,10 @@ impl LiveSettings {
         let ports = (u32::from(first) << 16) | u32::from(last);
         self.local_ports.store(ports, Ordering::Relaxed);
         self.toa_kind.store(settings.toa_kind, Ordering::Relaxed);
+        self.sloppy_tcp
+            .store(settings.sloppy_tcp, Ordering::Relaxed);
+        let reuse = settings.conn_reuse.number();
+        self.conn_reuse.store(reuse, Ordering::Relaxed);
         self.expire_nodest
             .store(settings.expire_nodest, Ordering::Relaxed);
     }
@@ -109,6 +129,17 @@ impl LiveSettings {
     /// Kind of the option that carries the client's address; 0 for none.
     pub(super) fn toa_kind(&self) -> u8 {
         self.toa_kind.load(Ordering::Relaxed)
+    }
+
+    /// Whether TCP packets of no connection begin one although they do not open it.
+    pub(crate) fn sloppy_tcp(&self) -> bool {
+        self.sloppy_tcp.load(Ordering::Relaxed)
+    }
+
+    /// When a SYN on a connection's ports opens another one.
+    pub(crate) fn conn_reuse(&self) -> ConnReuse {
+        let number = self.conn_reuse.load(Ordering::Relaxed);
+        ConnReuse::from_number(number).unwrap_or(ConnReuse::Closed)
     }
 
     /// Whether connections of a removed dest end at their next packet.

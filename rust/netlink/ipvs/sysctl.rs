@@ -13,6 +13,7 @@ use kernel::error::{
 
 use super::namespace::Namespace;
 use crate::{
+    engine::spec::ConnReuse,
     kapi::{
         netns::Net,
         sysctl::{self, File, Kind, Value, CPUS_MAX},
@@ -44,6 +45,8 @@ enum Backing {
     None,
     /// The limit of connections.
     ConnMax,
+    /// When connections give way to new ones.
+    ConnReuse,
     /// Whether rates are estimated.
     Estimation,
     /// On or off.
@@ -122,7 +125,7 @@ static VARIABLES: [Variable; 32] = [
     Variable::new(c"cache_bypass", 0),
     Variable::new(c"expire_nodest_conn", 0)
         .backing(Backing::Switch(|settings| &mut settings.expire_nodest)),
-    Variable::new(c"sloppy_tcp", 0),
+    Variable::new(c"sloppy_tcp", 0).backing(Backing::Switch(|settings| &mut settings.sloppy_tcp)),
     Variable::new(c"sloppy_sctp", 0),
     Variable::new(c"expire_quiescent_template", 0),
     Variable::new(c"sync_threshold", 0).pair(3, 50),
@@ -135,7 +138,7 @@ static VARIABLES: [Variable; 32] = [
     Variable::new(c"nat_icmp_send", 0),
     Variable::new(c"pmtu_disc", 1),
     Variable::new(c"backup_only", 0),
-    Variable::new(c"conn_reuse_mode", 1),
+    Variable::new(c"conn_reuse_mode", 1).backing(Backing::ConnReuse),
     Variable::new(c"schedule_icmp", 0),
     Variable::new(c"ignore_tunneled", 0),
     Variable::new(c"run_estimation", 1)
@@ -209,6 +212,15 @@ impl sysctl::Folder for Folder {
         Ok(match variable.backing {
             Backing::None | Backing::Estimation => value,
             Backing::ConnMax => Value::Ints([conn_max(netns.config().settings()), 0]),
+            Backing::ConnReuse => {
+                let reuse = netns.config().settings().conn_reuse;
+                let shown = if conn_reuse(kept) == reuse {
+                    kept
+                } else {
+                    c_int::from(reuse.number())
+                };
+                Value::Ints([shown, 0])
+            }
             Backing::Switch(switch) => {
                 let is_on = *switch(&mut netns.config().settings());
                 // Another number than 1 is shown as it was written.
@@ -267,6 +279,7 @@ impl Backing {
                 return Ok(());
             }
             Self::ConnMax => settings.conn_max = limit(value),
+            Self::ConnReuse => settings.conn_reuse = conn_reuse(value),
             Self::Switch(switch) => *switch(&mut settings) = value != 0,
         }
         config.set_settings(settings).map_err(|_| EINVAL)
@@ -285,6 +298,15 @@ fn limit(value: c_int) -> u64 {
     match u64::try_from(value) {
         Ok(value) if value < CONN_MAX => value,
         _ => 0,
+    }
+}
+
+/// What `conn_reuse_mode` means: its second bit goes further than the others.
+fn conn_reuse(mode: c_int) -> ConnReuse {
+    match mode {
+        0 => ConnReuse::Off,
+        mode if mode & 2 != 0 => ConnReuse::Closing,
+        _ => ConnReuse::Closed,
     }
 }
 

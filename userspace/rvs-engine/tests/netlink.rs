@@ -5,9 +5,9 @@
 #[path = "../../../rust/netlink/generated.rs"]
 mod generated;
 
-use generated::{cmd, conn_state, mode, tcp_timeouts, Policy, Set, OPS};
+use generated::{cmd, conn_reuse, conn_state, mode, tcp_timeouts, Policy, Set, OPS};
 use rvs_engine::proto::{tcp, State, STATES};
-use rvs_engine::spec::Mode;
+use rvs_engine::spec::{ConnReuse, Mode};
 
 #[test]
 fn states_are_those_of_the_spec() {
@@ -26,6 +26,15 @@ fn modes_are_those_of_the_spec() {
             Mode::from_number(number).map(Mode::name),
             mode::name(number)
         );
+    }
+}
+
+#[test]
+fn reuse_is_as_in_the_spec() {
+    for number in 0..=conn_reuse::MAX + 1 {
+        let reuse = u8::try_from(number).ok().and_then(ConnReuse::from_number);
+        assert_eq!(reuse.map(ConnReuse::name), conn_reuse::name(number));
+        assert!(reuse.is_none_or(|reuse| u32::from(reuse.number()) == number));
     }
 }
 

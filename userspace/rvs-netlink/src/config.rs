@@ -3,6 +3,7 @@
 //! A namespace's settings on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::spec::ConnReuse;
 
 use crate::attr::{received, Attr};
 use crate::generated::{config, tcp_timeouts, Set};
@@ -28,6 +29,12 @@ pub struct Config {
     pub local_port_max: Option<u16>,
     /// Kind of the option that tells a dest the client's address; 0 tells none.
     pub toa_kind: Option<u8>,
+    /// Whether TCP packets of no connection begin one although they do not open it.
+    pub sloppy_tcp: Option<bool>,
+    /// When a SYN on a connection's ports opens another one.
+    pub conn_reuse: Option<ConnReuse>,
+    /// Whether clients of the IPVS dialect mean FullNAT when they say masquerading.
+    pub nat_as_fullnat: Option<bool>,
 }
 
 impl Config {
@@ -40,8 +47,16 @@ impl Config {
         }
         attributes.extend(self.udp_timeout.map(|s| Attr::u32(config::UDP_TIMEOUT, s)));
         attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
-        let expire_nodest = self.expire_nodest.map(u8::from);
-        attributes.extend(expire_nodest.map(|on| Attr::u8(config::EXPIRE_NODEST, on)));
+        let switches = [
+            (config::EXPIRE_NODEST, self.expire_nodest),
+            (config::SLOPPY_TCP, self.sloppy_tcp),
+            (config::NAT_AS_FULLNAT, self.nat_as_fullnat),
+        ];
+        for (kind, switch) in switches {
+            attributes.extend(switch.map(|on| Attr::u8(kind, on.into())));
+        }
+        let reuse = self.conn_reuse.map(ConnReuse::number);
+        attributes.extend(reuse.map(|number| Attr::u8(config::CONN_REUSE, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let ports = [
             (config::LOCAL_PORT_MIN, self.local_port_min),
@@ -72,11 +87,21 @@ impl Parseable<[u8]> for Config {
                 config::LOCAL_PORT_MAX => parsed.local_port_max = Some(a.u16_be("local port")?),
                 config::TOA_KIND => parsed.toa_kind = Some(a.u8("option kind")?),
                 config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
+                config::SLOPPY_TCP => parsed.sloppy_tcp = Some(a.u8("sloppy-tcp")? != 0),
+                config::NAT_AS_FULLNAT => {
+                    parsed.nat_as_fullnat = Some(a.u8("nat-as-fullnat")? != 0)
+                }
+                config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
                 _ => {}
             }
         }
         Ok(parsed)
     }
+}
+
+fn conn_reuse_of(number: u8) -> Result<ConnReuse, DecodeError> {
+    ConnReuse::from_number(number)
+        .ok_or_else(|| DecodeError::from(format!("conn-reuse {number} is unknown to this version")))
 }
 
 /// Timeouts of TCP connections by state, in seconds.

@@ -17,6 +17,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "generation",
             "change",
             "laddr",
+            "rates",
         ],
         Set::Service => &[
             "protocol",
@@ -31,6 +32,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "mh-size",
             "sched-expiration",
             "one-packet",
+            "rates",
         ],
         Set::Dest => &[
             "address",
@@ -42,6 +44,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "stats",
             "upper-threshold",
             "lower-threshold",
+            "rates",
         ],
         Set::Conn => &[
             "protocol",
@@ -55,7 +58,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "state",
             "expires",
         ],
-        Set::Stats => &[
+        Set::Stats | Set::Rates => &[
             "connections",
             "in-packets",
             "out-packets",
@@ -87,6 +90,9 @@ const fn names(set: Set) -> &'static [&'static str] {
             "local-port-min",
             "local-port-max",
             "toa-kind",
+            "sloppy-tcp",
+            "conn-reuse",
+            "nat-as-fullnat",
         ],
         Set::TcpTimeouts => &[
             "none",

@@ -4,7 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::portpool::PortRange;
-use rvs_engine::spec::{validate_local_ports, validate_timeout, validate_toa_kind};
+use rvs_engine::spec::{validate_local_ports, validate_timeout, validate_toa_kind, ConnReuse};
 use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
 
 use crate::context::Context;
@@ -28,7 +28,7 @@ pub enum Command {
     /// Show the settings
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
-\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N}")]
+\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -57,6 +57,23 @@ pub struct Settings {
     /// Kind of the TCP option that tells a fullnat dest the client's address: off, or 70 to 254
     #[arg(long, value_name = "off|KIND", value_parser = toa_kind)]
     toa: Option<u8>,
+    /// Whether any TCP packet but a reset begins a connection: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    sloppy_tcp: Option<bool>,
+    /// When a SYN on a connection's ports opens another: off, closed (TIME_WAIT, CLOSE), closing
+    #[arg(long, value_name = "WHEN", value_parser = conn_reuse)]
+    conn_reuse: Option<ConnReuse>,
+    /// Whether dests that ipvsadm or keepalived add as masqueraded are fullnat: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    nat_as_fullnat: Option<bool>,
+}
+
+/// Reads `closed`.
+fn conn_reuse(text: &str) -> Result<ConnReuse, String> {
+    let found = ConnReuse::ALL
+        .into_iter()
+        .find(|reuse| reuse.name() == text);
+    found.ok_or_else(|| "it is off, closed or closing".to_owned())
 }
 
 /// Reads `off` or `254`.
@@ -109,6 +126,9 @@ impl Settings {
             local_port_min: self.local_ports.map(|ports| ports.first),
             local_port_max: self.local_ports.map(|ports| ports.last),
             toa_kind: self.toa,
+            sloppy_tcp: self.sloppy_tcp,
+            conn_reuse: self.conn_reuse,
+            nat_as_fullnat: self.nat_as_fullnat,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -154,21 +174,35 @@ pub fn parse_line(words: &[&str]) -> Result<Config, LineError> {
 pub fn line_of(config: &Config) -> String {
     let timeouts = config.tcp_timeouts.iter();
     let timeouts: Vec<_> = timeouts.map(|(s, n)| format!("{s}={n}")).collect();
-    let on_off = |on| if on { "on" } else { "off" };
     let parts = [
         (!timeouts.is_empty()).then(|| format!("--tcp-timeout {}", timeouts.join(","))),
         config.udp_timeout.map(|n| format!("--udp-timeout {n}")),
         config.conn_max.map(|n| format!("--conn-max {n}")),
-        config
-            .expire_nodest
-            .map(|on| format!("--expire-nodest {}", on_off(on))),
+        switch("--expire-nodest", config.expire_nodest),
         config
             .local_port_min
             .zip(config.local_port_max)
             .map(|(min, max)| format!("--local-ports {min}-{max}")),
         config.toa_kind.map(|kind| format!("--toa {}", toa(kind))),
+        switch("--sloppy-tcp", config.sloppy_tcp),
+        config
+            .conn_reuse
+            .map(|reuse| format!("--conn-reuse {}", reuse.name())),
+        switch("--nat-as-fullnat", config.nat_as_fullnat),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+fn switch(option: &str, is_on: Option<bool>) -> Option<String> {
+    is_on.map(|on| format!("{option} {}", on_off(on)))
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on {
+        "on"
+    } else {
+        "off"
+    }
 }
 
 /// An option kind as an argument has it.
@@ -215,11 +249,19 @@ fn table(config: &ConfigView) -> Table {
         n => n.to_string(),
     });
     table.row(["conn-max".to_owned(), cell(conn_max)]);
-    let expire = config.expire_nodest.map(|on| if on { "on" } else { "off" });
-    table.row(["expire-nodest".to_owned(), cell(expire)]);
+    table.row([
+        "expire-nodest".to_owned(),
+        cell(config.expire_nodest.map(on_off)),
+    ]);
     let ports = config.local_port_min.zip(config.local_port_max);
     let ports = ports.map(|(min, max)| format!("{min}-{max}"));
     table.row(["local-ports".to_owned(), cell(ports)]);
     table.row(["toa".to_owned(), cell(config.toa_kind.map(toa))]);
+    table.row(["sloppy-tcp".to_owned(), cell(config.sloppy_tcp.map(on_off))]);
+    table.row(["conn-reuse".to_owned(), cell(config.conn_reuse)]);
+    table.row([
+        "nat-as-fullnat".to_owned(),
+        cell(config.nat_as_fullnat.map(on_off)),
+    ]);
     table
 }

@@ -175,6 +175,9 @@ impl FakeKernel {
         now.udp_timeout = config.udp_timeout.or(now.udp_timeout);
         now.conn_max = config.conn_max.or(now.conn_max);
         now.toa_kind = config.toa_kind.or(now.toa_kind);
+        now.sloppy_tcp = config.sloppy_tcp.or(now.sloppy_tcp);
+        now.conn_reuse = config.conn_reuse.or(now.conn_reuse);
+        now.nat_as_fullnat = config.nat_as_fullnat.or(now.nat_as_fullnat);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
         now.expire_nodest = config.expire_nodest.or(now.expire_nodest);

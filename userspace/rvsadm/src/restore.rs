@@ -167,6 +167,15 @@ fn changed(wanted: &Config, running: &Config) -> Config {
         local_port_max: wanted
             .local_port_max
             .filter(|port| Some(*port) != running.local_port_max),
+        sloppy_tcp: wanted
+            .sloppy_tcp
+            .filter(|on| Some(*on) != running.sloppy_tcp),
+        conn_reuse: wanted
+            .conn_reuse
+            .filter(|reuse| Some(*reuse) != running.conn_reuse),
+        nat_as_fullnat: wanted
+            .nat_as_fullnat
+            .filter(|on| Some(*on) != running.nat_as_fullnat),
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),

@@ -298,14 +298,16 @@ fn statistics_and_settings() {
     assert_eq!(shown["rates"], stats());
     assert_eq!(shown["counters"]["drop_no_dest"], 0);
     let line = "config set --tcp-timeout established=60,fin-wait=5 --tcp-timeout close=1 \
-                --conn-max 0 --expire-nodest on --local-ports 6000-6999 --toa off";
+                --conn-max 0 --expire-nodest on --local-ports 6000-6999 --toa off \
+                --sloppy-tcp on --conn-reuse closing --nat-as-fullnat off";
     printed(&mut kernel, line).unwrap();
     assert_eq!(
         document(&mut kernel, "config show"),
         json!({
             "tcp_timeouts": { "established": 60, "fin_wait": 5, "close": 1 },
             "udp_timeout": null, "conn_max": 0, "expire_nodest": true,
-            "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0,
+            "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0, "sloppy_tcp": true,
+            "conn_reuse": "closing", "nat_as_fullnat": false,
         })
     );
 }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use rvs_engine::sched::Options;
-use rvs_engine::spec::ServiceId;
+use rvs_engine::spec::{ConnReuse, ServiceId};
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
 
@@ -196,6 +196,9 @@ pub struct ConfigView {
     pub local_port_min: Option<u16>,
     pub local_port_max: Option<u16>,
     pub toa_kind: Option<u8>,
+    pub sloppy_tcp: Option<bool>,
+    pub conn_reuse: Option<&'static str>,
+    pub nat_as_fullnat: Option<bool>,
 }
 
 impl From<&Config> for ConfigView {
@@ -209,6 +212,9 @@ impl From<&Config> for ConfigView {
             local_port_min: config.local_port_min,
             local_port_max: config.local_port_max,
             toa_kind: config.toa_kind,
+            sloppy_tcp: config.sloppy_tcp,
+            conn_reuse: config.conn_reuse.map(ConnReuse::name),
+            nat_as_fullnat: config.nat_as_fullnat,
         }
     }
 }

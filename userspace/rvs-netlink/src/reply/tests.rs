@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use proptest::option::of;
 use proptest::prelude::*;
 use rvs_engine::service::SchedulerFlags;
-use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
+use rvs_engine::spec::{ConnReuse, DestId, Mode, Protocol, ServiceId};
 
 use super::*;
 use crate::attr::encode;
@@ -99,6 +99,8 @@ prop_compose! {
         local_port_min: Option<u16>,
         local_port_max: Option<u16>,
         toa_kind: Option<u8>,
+        switches: [Option<bool>; 2],
+        reuse in of(0_u8..3),
     ) -> Config {
         let mut tcp_timeouts = TcpTimeouts::default();
         for (state, seconds) in TcpTimeouts::states().zip(seconds) {
@@ -107,6 +109,9 @@ prop_compose! {
         Config {
             tcp_timeouts, udp_timeout, conn_max, expire_nodest, local_port_min, local_port_max,
             toa_kind,
+            sloppy_tcp: switches[0],
+            nat_as_fullnat: switches[1],
+            conn_reuse: reuse.and_then(ConnReuse::from_number),
         }
     }
 }

@@ -4,7 +4,7 @@ use netlink_packet_core::DecodeError;
 use rvs_engine::change::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
 use rvs_engine::service::SchedulerFlags;
-use rvs_engine::spec::{DestSpec, Mode, Protocol};
+use rvs_engine::spec::{ConnReuse, DestSpec, Mode, Protocol};
 
 use super::*;
 use crate::attr::{encode, received};
@@ -77,6 +77,9 @@ fn requests() -> Vec<Request> {
         local_port_min: Some(1),
         local_port_max: Some(65_535),
         toa_kind: Some(200),
+        sloppy_tcp: Some(true),
+        conn_reuse: Some(ConnReuse::Closing),
+        nat_as_fullnat: Some(false),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use rvs_engine::service::SchedulerFlags;
+use rvs_engine::spec::ConnReuse;
 
 use super::*;
 
@@ -236,6 +237,9 @@ proptest! {
             local_port_min: Some(fin as u16),
             local_port_max: Some(65_535),
             toa_kind: Some(if on { 0 } else { 200 }),
+            sloppy_tcp: Some(!on),
+            conn_reuse: ConnReuse::from_number((fin % 3) as u8),
+            nat_as_fullnat: Some(on),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
