@@ -34,6 +34,7 @@ use crate::{
     kapi::{
         defrag6::Defrag6,
         netfilter::Hooks,
+        netns::Net,
         percpu::Cpu,
         rcu::{Moment, Rcu, RcuBox},
         route::NextHop,
@@ -328,11 +329,22 @@ impl Config {
 pub(crate) struct ConfigGuard<'a> {
     netns: &'a Netns,
     config: MutexGuard<'a, Config>,
+    /// Dests need a route when they are added.
+    needs_routes: bool,
 }
 
 impl<'a> ConfigGuard<'a> {
     pub(super) fn new(netns: &'a Netns, config: MutexGuard<'a, Config>) -> Self {
-        Self { netns, config }
+        Self {
+            netns,
+            config,
+            needs_routes: true,
+        }
+    }
+
+    /// Takes dests that there is no route to yet, until it is dropped.
+    pub(crate) fn take_unreachable(&mut self) {
+        self.needs_routes = false;
     }
 
     /// Counts changes of the configuration.
@@ -582,19 +594,15 @@ impl<'a> ConfigGuard<'a> {
         id: DestId,
         spec: DestSpec,
     ) -> Result<Undo, ChangeError> {
-        let net = self.netns.net();
+        let (net, needs_routes) = (self.netns.net(), self.needs_routes);
         let (position, place) = self.config.service_mut(&service)?;
         spec.validate(&id, &service)?;
         if place.position(&id).is_some() {
             return Err(ChangeError::DestExists(id));
         }
-        NextHop::check(net, id.address).map_err(|error| {
-            if error == ENOMEM || error == ENOBUFS {
-                ChangeError::NoMemory
-            } else {
-                ChangeError::NoRoute(id.address)
-            }
-        })?;
+        if needs_routes {
+            check_route(net, id.address)?;
+        }
         let dest = Dest::new(service, id, spec, place.published.clone())
             .map_err(|_| ChangeError::NoMemory)?;
         let member = Member {
@@ -829,6 +837,17 @@ impl Undo {
             _ => 0,
         }
     }
+}
+
+/// Whether a dest's packets could be sent now.
+fn check_route(net: &'static Net, address: IpAddr) -> Result<(), ChangeError> {
+    NextHop::check(net, address).map_err(|error| {
+        if error == ENOMEM || error == ENOBUFS {
+            ChangeError::NoMemory
+        } else {
+            ChangeError::NoRoute(address)
+        }
+    })
 }
 
 fn scheduler_by_name(name: &SchedulerName) -> Result<&'static dyn Scheduler, ChangeError> {

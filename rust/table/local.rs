@@ -34,7 +34,7 @@ impl Pool {
     }
 
     /// Whether it has no addresses.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

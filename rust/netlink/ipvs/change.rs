@@ -9,10 +9,10 @@ use super::uapi::{cmd, main};
 use super::POLICY;
 use crate::engine::change::{Blame, Change, ChangeError};
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
-use crate::engine::spec::{DestUpdate, ServiceId, SpecError};
+use crate::engine::spec::{DestUpdate, Mode, ServiceId, SpecError};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 use crate::netlink::{change, event, namespace, refusal};
-use crate::table::ConfigGuard;
+use crate::table::{ConfigGuard, Service};
 
 /// NEW_SERVICE, SET_SERVICE, DEL_SERVICE, NEW_DEST, SET_DEST or DEL_DEST.
 pub(super) struct Set<const CMD: u8>;
@@ -31,16 +31,18 @@ impl<const CMD: u8> Doit for Set<CMD> {
             cmd::NEW_SERVICE => new_service(request, &service, &config)?,
             cmd::SET_SERVICE => Change::ServiceSet {
                 id: find(request, &service, &config)?,
-                update: ServiceUpdate {
-                    scheduler: Some(service.scheduler()?),
-                    ..ServiceUpdate::default()
-                },
+                update: set_service(request, &service, &config)?,
             },
             cmd::DEL_SERVICE => Change::ServiceDel {
                 id: find(request, &service, &config)?,
             },
-            _ => dest::<CMD>(request, find(request, &service, &config)?)?,
+            _ => {
+                let id = find(request, &service, &config)?;
+                dest::<CMD>(request, id, &config)?
+            }
         };
+        // ip_vs takes dests that cannot be reached yet.
+        config.take_unreachable();
         change::apply(request, &mut config, &[change])
             .map_err(|refused| refuse(request, &change, &refused.error))
     }
@@ -59,22 +61,48 @@ fn new_service(
             .extack()
             .refuse(EEXIST, service.nest.place(), format_args!("{error}")));
     }
+    let update = service.update(None)?;
+    // It has a scheduler; the rest is what nobody asked for.
+    let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
     Ok(Change::ServiceAdd {
         id,
-        spec: ServiceSpec::new(service.scheduler()?),
+        spec: update.of(&plain),
     })
 }
 
-fn dest<const CMD: u8>(request: &Request<'_>, service: ServiceId) -> Result<Change> {
+fn set_service(
+    request: &Request<'_>,
+    service: &ServiceRequest<'_, '_>,
+    config: &ConfigGuard<'_>,
+) -> Result<ServiceUpdate> {
+    let id = find(request, service, config)?;
+    service.update(config.service(&id).map(Service::spec))
+}
+
+fn dest<const CMD: u8>(
+    request: &Request<'_>,
+    service: ServiceId,
+    config: &ConfigGuard<'_>,
+) -> Result<Change> {
     let dest = DestRequest::new(request, &service)?;
     let id = dest.id;
     if CMD == cmd::DEL_DEST {
         return Ok(Change::DestDel { service, id });
     }
     dest.check_full()?;
-    let spec = dest.spec()?;
+    let mut spec = dest.spec()?;
     if CMD == cmd::NEW_DEST {
+        if spec.mode == Mode::Nat && means_fullnat(config, &service) {
+            spec.mode = Mode::FullNat;
+        }
         return Ok(Change::DestAdd { service, id, spec });
+    }
+    let old = config
+        .dest(&service, &id)
+        .map(|member| member.dest().spec());
+    // Who reads masquerading and writes it back changes nothing.
+    if spec.mode == Mode::Nat && old.is_ok_and(|old| old.mode == Mode::FullNat) {
+        spec.mode = Mode::FullNat;
     }
     Ok(Change::DestSet {
         service,
@@ -82,9 +110,19 @@ fn dest<const CMD: u8>(request: &Request<'_>, service: ServiceId) -> Result<Chan
         update: DestUpdate {
             mode: Some(spec.mode),
             weight: Some(spec.weight),
-            ..DestUpdate::default()
+            upper: Some(spec.thresholds.upper),
+            lower: Some(spec.thresholds.lower),
         },
     })
+}
+
+/// Whether a masqueraded dest that is added to `service` is to be FullNAT: the operator wants it,
+/// and there are local addresses.
+fn means_fullnat(config: &ConfigGuard<'_>, service: &ServiceId) -> bool {
+    let service = config.service(service);
+    let has_locals =
+        service.is_some_and(|service| !service.locals().is_empty()) || !config.locals().is_empty();
+    config.settings().nat_as_fullnat && has_locals
 }
 
 /// The service that a request names; `ESRCH` when there is none.

@@ -11,7 +11,9 @@ use kernel::error::{code::*, Result};
 use super::nest::{self, Nest, Rule};
 use super::uapi::{dest, forward, main, service, service_flags};
 use crate::engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
+use crate::engine::threshold::Thresholds;
 use crate::kapi::genl::{Attr, Request};
 
 /// Address families, as sockets number them.
@@ -147,8 +149,31 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
             .try_for_each(|kind| self.nest.require(kind).map(|_| ()))
     }
 
-    /// The scheduler of a full description; refuses the settings that RVS does not have.
-    pub(super) fn scheduler(&self) -> Result<SchedulerName> {
+    /// The settings of a full description; refuses those that RVS does not have. What the request
+    /// cannot say stays as in `old`.
+    pub(super) fn update(&self, old: Option<ServiceSpec>) -> Result<ServiceUpdate> {
+        let scheduler = self.scheduler()?;
+        let [a, b, c, d, e, f, g, h] = nest::bytes(self.nest.require(service::FLAGS)?);
+        let mask = u32::from_ne_bytes([e, f, g, h]);
+        let new = u32::from_ne_bytes([a, b, c, d]);
+        let flags = (old.as_ref().map_or(0, flags) & !mask) | (new & mask);
+        if flags & service_flags::PERSISTENT != 0 {
+            return Err(self.nest.refuse(
+                EOPNOTSUPP,
+                service::FLAGS,
+                format_args!("persistence is not supported yet"),
+            ));
+        }
+        let bits = (flags & service_flags::SCHEDULER) >> service_flags::SCHEDULER_SHIFT;
+        Ok(ServiceUpdate {
+            scheduler: Some(scheduler),
+            flags: SchedulerFlags::from_bits(bits),
+            one_packet: Some(flags & service_flags::ONE_PACKET != 0),
+            ..ServiceUpdate::default()
+        })
+    }
+
+    fn scheduler(&self) -> Result<SchedulerName> {
         let nest = &self.nest;
         let attr = nest.require(service::SCHED_NAME)?;
         let name = attr.str().and_then(SchedulerName::new).ok_or_else(|| {
@@ -166,25 +191,18 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
                 format_args!("there are no persistence engines"),
             ));
         }
-        let [a, b, c, d, e, f, g, h] = nest::bytes(nest.require(service::FLAGS)?);
-        let mask = u32::from_ne_bytes([e, f, g, h]);
-        let flags = u32::from_ne_bytes([a, b, c, d]) & mask;
-        let lacking = [
-            (service_flags::PERSISTENT, "persistence is"),
-            (service_flags::ONE_PACKET, "one-packet scheduling is"),
-            (service_flags::SCHEDULER, "scheduler flags are"),
-        ];
-        for (flag, name) in lacking {
-            if flags & flag != 0 {
-                return Err(nest.refuse(
-                    EOPNOTSUPP,
-                    service::FLAGS,
-                    format_args!("{name} not supported yet"),
-                ));
-            }
-        }
         Ok(name)
     }
+}
+
+/// The flags of a service that stand for its settings.
+pub(super) fn flags(spec: &ServiceSpec) -> u32 {
+    let one_packet = if spec.one_packet {
+        service_flags::ONE_PACKET
+    } else {
+        0
+    };
+    service_flags::HASHED | one_packet | (spec.flags.bits() << service_flags::SCHEDULER_SHIFT)
 }
 
 /// The dest of a request.
@@ -248,13 +266,6 @@ impl<'a, 'r> DestRequest<'a, 'r> {
                 format_args!("lower threshold {lower} is above the upper one, {upper}"),
             ));
         }
-        if upper > 0 {
-            return Err(nest.refuse(
-                EOPNOTSUPP,
-                dest::U_THRESH,
-                format_args!("threshold {upper}: thresholds are not supported yet"),
-            ));
-        }
         self.check_tunnel()?;
         let method = nest.u32_or_zero(dest::FWD_METHOD) & forward::MASK;
         let mode = match method {
@@ -270,7 +281,11 @@ impl<'a, 'r> DestRequest<'a, 'r> {
                 ));
             }
         };
-        Ok(DestSpec::new(mode, weight))
+        Ok(DestSpec {
+            mode,
+            weight,
+            thresholds: Thresholds { upper, lower },
+        })
     }
 
     fn check_tunnel(&self) -> Result {

@@ -5,8 +5,8 @@
 
 use core::net::IpAddr;
 
-use super::decode::family;
-use super::uapi::{dest, forward, main, service, service_flags, stats};
+use super::decode::{self, family};
+use super::uapi::{dest, forward, main, service, stats};
 use crate::engine::spec::Mode;
 use crate::kapi::genl::{Full, Writer};
 use crate::netlink::view::{DestView, ServiceView};
@@ -26,7 +26,10 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
         w.u16_be(service::PORT, view.id.port)?;
         w.str(service::SCHED_NAME, view.spec.scheduler.as_str())?;
         let mut flags = [0xff; 8];
-        for (to, from) in flags.iter_mut().zip(service_flags::HASHED.to_ne_bytes()) {
+        for (to, from) in flags
+            .iter_mut()
+            .zip(decode::flags(&view.spec).to_ne_bytes())
+        {
             *to = from;
         }
         w.bytes(service::FLAGS, &flags)?;
@@ -47,14 +50,19 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
         w.u8(dest::TUN_TYPE, 0)?;
         w.u16_be(dest::TUN_PORT, 0)?;
         w.u16(dest::TUN_FLAGS, 0)?;
-        w.u32(dest::U_THRESH, 0)?;
-        w.u32(dest::L_THRESH, 0)?;
+        w.u32(dest::U_THRESH, view.spec.thresholds.upper)?;
+        w.u32(dest::L_THRESH, view.spec.thresholds.lower)?;
         w.u32(dest::ACTIVE_CONNS, view.active)?;
         w.u32(dest::INACT_CONNS, view.inactive)?;
         w.u32(dest::PERSIST_CONNS, 0)?;
         w.u16(dest::ADDR_FAMILY, family(view.id.address))?;
         let traffic = [view.traffic, view.rates];
-        statistics(w, dest::STATS, dest::STATS64, &traffic)
+        statistics(w, dest::STATS, dest::STATS64, &traffic)?;
+        if view.spec.mode == Mode::FullNat {
+            let mode = view.spec.mode.number();
+            w.old_nest(dest::RVS, |w| w.u32(dest::RVS_MODE, mode))?;
+        }
+        Ok(())
     })
 }
 

@@ -48,9 +48,13 @@ impl Show for Services {
             let address = Endpoint(id.address, id.port);
             let spec = service.spec();
             let name = spec.scheduler.as_str();
-            // The missing flags of a service leave a space each.
-            let spaces = if id.address.is_ipv6() { " " } else { "  " };
-            writeln!(out, "{protocol}  {address} {name}{spaces}")?;
+            // What a service is not leaves a space.
+            let rest = match (id.address.is_ipv6(), spec.one_packet) {
+                (true, _) => " ",
+                (false, true) => " ops  ",
+                (false, false) => "  ",
+            };
+            writeln!(out, "{protocol}  {address} {name}{rest}")?;
             for member in service.dests().iter().rev() {
                 let dest = member.dest();
                 let address = Endpoint(dest.id().address, dest.id().port);

@@ -70,7 +70,8 @@ pub(super) mod service_flags {
     pub(in super::super) const PERSISTENT: u32 = 1;
     pub(in super::super) const HASHED: u32 = 2;
     pub(in super::super) const ONE_PACKET: u32 = 4;
-    /// The scheduler's own.
+    /// The scheduler's own, from this bit on.
+    pub(in super::super) const SCHEDULER_SHIFT: u32 = 3;
     pub(in super::super) const SCHEDULER: u32 = 0x38;
 }
 
@@ -92,6 +93,11 @@ pub(super) mod dest {
     pub(in super::super) const TUN_PORT: u16 = 14;
     pub(in super::super) const TUN_FLAGS: u16 = 15;
     pub(in super::super) const MAX: u16 = TUN_FLAGS;
+    /// RVS's own, in replies only: a nest of how packets really travel to a dest that is shown as
+    /// masqueraded.
+    pub(in super::super) const RVS: u16 = 0x100;
+    /// In that nest: the number that the family `rvs` has for the mode.
+    pub(in super::super) const RVS_MODE: u16 = 1;
 }
 
 /// Forwarding methods, the low bits of a dest's.
