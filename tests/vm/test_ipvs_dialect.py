@@ -284,7 +284,7 @@ def test_modprobe_brings_rvs_once_it_is_installed(host):
     compat = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "compat"
     shell.run(compat, "install")
     try:
-        for ask_for in (["modprobe", "ip_vs"], ["ipvsadm", "-A", *TCP.split()]):
+        for ask_for in (["modprobe", "ip_vs"], ["modprobe", "ip_vs_wlc"], ["ipvsadm", "-A", *TCP.split()]):
             unload()
             host.run(*ask_for)
             assert os.path.exists("/sys/module/rvs") and not os.path.exists("/sys/module/ip_vs")

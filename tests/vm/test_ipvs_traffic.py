@@ -6,7 +6,7 @@ import re
 import socket
 
 import pytest
-from lab.compat import STOCK, ipvsadm, load, unload
+from lab.compat import STOCK, differences, ipvsadm, load, unload
 from lab.director import Rvs
 from lab.fullnat import LOCALS
 from lab.genl import Client
@@ -113,9 +113,8 @@ def test_lists_are_those_of_ip_vs(lab, director):
     for host in lab.real.values():
         lab.director.run("ping", "-c", "1", lab.addresses[host.name])
     expected, found = script(lab, STOCK), script(lab, "rvs")
-    differing = [(a, b) for a, b in zip(expected, found) if a != b]
-    assert not differing, "\n".join(f"ip_vs: {a}\nRVS:   {b}" for a, b in differing)
-    assert len(expected) == len(found)
+    unlike = differences(expected, found)
+    assert not unlike, "\n".join(f"ip_vs: {a}\nRVS:   {b}" for a, b in unlike)
 
 
 # -- FullNAT for clients that cannot say it -------------------------------------------------------
