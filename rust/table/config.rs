@@ -329,8 +329,8 @@ impl Config {
 pub(crate) struct ConfigGuard<'a> {
     netns: &'a Netns,
     config: MutexGuard<'a, Config>,
-    /// Dests need a route when they are added.
-    needs_routes: bool,
+    /// Dests are taken that `ip_vs` takes.
+    is_lenient: bool,
 }
 
 impl<'a> ConfigGuard<'a> {
@@ -338,13 +338,14 @@ impl<'a> ConfigGuard<'a> {
         Self {
             netns,
             config,
-            needs_routes: true,
+            is_lenient: false,
         }
     }
 
-    /// Takes dests that there is no route to yet, until it is dropped.
-    pub(crate) fn take_unreachable(&mut self) {
-        self.needs_routes = false;
+    /// Takes dests that there is no route to yet, and any port where it plays no part, until it is
+    /// dropped.
+    pub(crate) fn be_lenient(&mut self) {
+        self.is_lenient = true;
     }
 
     /// Counts changes of the configuration.
@@ -530,12 +531,14 @@ impl<'a> ConfigGuard<'a> {
                 id,
                 update,
             } => {
+                let is_lenient = self.is_lenient;
                 let (_, place) = self.config.service_mut(&service)?;
                 let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
                 let member = place.dests.get(position).ok_or(ChangeError::NoDest(id))?;
                 let old = member.dest.spec();
                 let new = update.of(&old);
-                new.validate(&id, &service)?;
+                let is_lenient = is_lenient || new.mode == old.mode;
+                new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
                 member.dest.set_spec(new);
                 let dest = member.dest.clone();
                 place.changed = true;
@@ -594,13 +597,13 @@ impl<'a> ConfigGuard<'a> {
         id: DestId,
         spec: DestSpec,
     ) -> Result<Undo, ChangeError> {
-        let (net, needs_routes) = (self.netns.net(), self.needs_routes);
+        let (net, is_lenient) = (self.netns.net(), self.is_lenient);
         let (position, place) = self.config.service_mut(&service)?;
-        spec.validate(&id, &service)?;
+        spec.validate(&port_that_counts(id, &spec, &service, is_lenient), &service)?;
         if place.position(&id).is_some() {
             return Err(ChangeError::DestExists(id));
         }
-        if needs_routes {
+        if !is_lenient {
             check_route(net, id.address)?;
         }
         let dest = Dest::new(service, id, spec, place.published.clone())
@@ -837,6 +840,18 @@ impl Undo {
             _ => 0,
         }
     }
+}
+
+/// The dest as its settings are checked: where the mode leaves the port as it is, and whoever asks
+/// may say any, with the service's.
+fn port_that_counts(id: DestId, spec: &DestSpec, service: &ServiceId, is_lenient: bool) -> DestId {
+    if is_lenient && !spec.mode.can_change_port() {
+        return DestId {
+            port: service.port,
+            ..id
+        };
+    }
+    id
 }
 
 /// Whether a dest's packets could be sent now.

@@ -47,8 +47,8 @@ UNLIKE = {
     # Any protocol, address or port; persistence; timeout and netmask without persistence.
     "services": {"2 all ones", "2 twice", "3 all ones", "3 empty", "3 twice", "4 twice",
                  "7 all ones", "8 all ones", "9 twice"},
-    # Ports that direct routing has no use for, methods and tunnels that are none.
-    "dests": {"2 all ones", "2 twice", "3 all ones", "13 all ones"},
+    # Methods and tunnels that are none.
+    "dests": {"3 all ones", "13 all ones"},
     "daemons": set(),
 }
 

@@ -41,8 +41,7 @@ impl<const CMD: u8> Doit for Set<CMD> {
                 dest::<CMD>(request, id, &config)?
             }
         };
-        // ip_vs takes dests that cannot be reached yet.
-        config.take_unreachable();
+        config.be_lenient();
         change::apply(request, &mut config, &[change])
             .map_err(|refused| refuse(request, &change, &refused.error))
     }
