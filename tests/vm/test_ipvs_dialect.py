@@ -207,6 +207,15 @@ def test_daemons_are_kept_and_reported(host):
     assert said["master again"] == "EEXIST" and len(said["both"]) == 2 and len(said["one"]) == 1
 
 
+def test_starting_a_daemon_says_that_nothing_is_sent(host):
+    script = commands("--start-daemon master --mcast-interface d0 --syncid 7", "-L --daemon",
+                      "--start-daemon master --mcast-interface d0", "--stop-daemon master",
+                      "--stop-daemon master", "-L --daemon")
+    with contextlib.closing(KernelLog()) as log:
+        assert "syncid=7" in same(host, script)[1][2]
+        assert any("connections are not synchronised yet" in line for line in log.read())
+
+
 def test_files_in_proc(host):
     def script(host):
         setup = [f"-A {TCP} -s rr", f"-A {UDP} -s wlc", f"-a {TCP} -r 10.1.1.1 -g -w 3",
