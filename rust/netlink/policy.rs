@@ -67,6 +67,9 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::LOCAL_PORT_MIN,
         config::LOCAL_PORT_MAX,
         config::TOA_KIND,
+        config::SLOPPY_TCP,
+        config::CONN_REUSE,
+        config::NAT_AS_FULLNAT,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

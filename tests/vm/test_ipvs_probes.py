@@ -39,8 +39,7 @@ NESTS = {
                                                DEL_SERVICE]),
     "dests": (DEST, {**FULL_DEST, 11: b"\2\0", 13: b"\0", 14: b"\0\0", 15: b"\0\0"},
               [NEW_DEST, SET_DEST, DEL_DEST]),
-    "daemons": (DAEMON_NEST, {**DAEMON, 4: b"\0\5", 5: b"\xe0\0\0\5", 7: b"\1\1", 8: b"\1"},
-                [NEW_DAEMON, DEL_DAEMON]),
+    "daemons": (DAEMON_NEST, DAEMON, [NEW_DAEMON, DEL_DAEMON]),
 }
 # Not compared: what only ip_vs takes, or keeps without a use for it.
 UNLIKE = {
@@ -79,7 +78,7 @@ def test_spoilt_attributes(host, name):
         return said
 
     found = same(host, script)
-    assert len(found) > 100 and any(answer == "EINVAL" for _, _, answer in found)
+    assert len(found) > 50 and any(answer == "EINVAL" for _, _, answer in found)
 
 
 def test_spoilt_timeouts(host):

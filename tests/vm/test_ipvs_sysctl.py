@@ -13,7 +13,7 @@ WRITES = [
     ("amemthresh", "5"), ("amemthresh", "x"), ("amemthresh", ""), ("am_droprate", "-1"),
     ("conn_max", "1000"), ("conn_max", "-1"), ("conn_max", "1073741824"),
     ("conn_max", "1073741825"), ("drop_entry", "3"), ("drop_entry", "4"), ("drop_packet", "-1"),
-    ("drop_packet", "1"), ("conntrack", "1"), ("secure_tcp", "2"), ("secure_tcp", "7"),
+    ("drop_packet", "1"), ("conntrack", "1"), ("secure_tcp", "3"), ("secure_tcp", "7"),
     ("snat_reroute", "0"), ("sync_version", "0"), ("sync_version", "2"), ("sync_ports", "4"),
     ("sync_ports", "3"), ("sync_ports", "0"), ("sync_persist_mode", "1"),
     ("sync_qlen_max", "77"), ("sync_qlen_max", "-7"), ("sync_sock_size", "4096"),

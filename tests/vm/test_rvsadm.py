@@ -202,7 +202,8 @@ def test_service_show_has_what_the_lists_have(two, host):
 def test_statistics_as_table_and_as_json(two, host):
     del two
     shown = host.json("stats", "show")
-    expected = {**shown["traffic"], **shown["counters"]}
+    rates = {f"{name}/s": rate for name, rate in shown["rates"].items()}
+    expected = {**shown["traffic"], **rates, **shown["counters"]}
     table = {name.replace("-", "_"): int(value) for name, value in rows(host, "stats", "show")}
     assert table == expected
     assert "drop_no_dest" in table and "conns_now" in table

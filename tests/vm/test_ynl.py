@@ -105,7 +105,9 @@ def test_config_set(nl, host):
 
 
 def test_config_get(nl, host):
-    assert ynl(host, "do", "config-get")["config"] == nl.one("config-get")["config"]
+    expected = nl.one("config-get")["config"]
+    assert expected["conn-reuse"] == 1
+    assert ynl(host, "do", "config-get")["config"] == {**expected, "conn-reuse": "closed"}
 
 
 def test_refusal_has_the_familys_text_and_names_the_attribute(web, host):

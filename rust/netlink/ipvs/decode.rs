@@ -266,6 +266,13 @@ impl<'a, 'r> DestRequest<'a, 'r> {
                 format_args!("lower threshold {lower} is above the upper one, {upper}"),
             ));
         }
+        if i32::try_from(upper).is_err() {
+            return Err(nest.refuse(
+                EINVAL,
+                dest::U_THRESH,
+                format_args!("threshold {upper} is out of range"),
+            ));
+        }
         self.check_tunnel()?;
         let method = nest.u32_or_zero(dest::FWD_METHOD) & forward::MASK;
         let mode = match method {
