@@ -9,6 +9,7 @@ use core::{ffi::CStr, ptr};
 use kernel::{
     error::{code::EBUSY, to_result, Result},
     ffi::{c_int, c_ulong, c_void},
+    str::CStrExt,
     types::Opaque,
 };
 
@@ -71,7 +72,7 @@ extern "C" fn callback<G: Gate>(
     // SAFETY: Module notifiers get a module, which is there for the call, with a name that ends.
     let name = unsafe {
         let name = ptr::addr_of!((*module.cast::<bindings::module>()).name);
-        CStr::from_ptr(name.cast())
+        CStr::from_char_ptr(name.cast())
     };
     if G::admits(name.to_bytes()) {
         return bindings::NOTIFY_DONE as c_int;
