@@ -25,6 +25,9 @@ from lab.kernel_log import KernelLog
 LISTS = ["-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thresholds",
          "-Ln --persistent-conn", "-L --timeout", "-L --daemon", "-Sn"]
 
+VIP6 = "2001:db8:113::10"
+TCP6 = f"-t [{VIP6}]:80"
+
 SCRIPTS = {
     "empty": LISTS,
     "services": [
@@ -40,6 +43,15 @@ SCRIPTS = {
         f"-a {TCP} -r 10.1.1.4 -g -x 1 -y 2", *LISTS, f"-Ln {TCP}",
         f"-d {TCP} -r 10.1.1.1", f"-d {TCP} -r 10.1.1.1", f"-d -t {VIP}:99 -r 10.1.1.1",
         "-Ln", f"-Z {TCP}", "-Z", f"-Z -t {VIP}:99", "-C", "-Sn",
+    ],
+    "IPv6": [
+        f"-A {TCP6} -s wrr", f"-A {TCP6} -s rr", f"-A -u [{VIP6}]:53 -s sh -b sh-port",
+        f"-A -t {VIP}:80 -s rr", f"-a {TCP6} -r [2001:db8:1::1]:80 -g -w 3",
+        f"-a {TCP6} -r [2001:db8:1::2]:8080 -m -x 9", f"-a {TCP6} -r [2001:db8:1::1]:80 -g",
+        f"-e {TCP6} -r [2001:db8:1::1]:80 -g -w 0", f"-a {TCP6} -r [ff02::1]:80 -g", *LISTS,
+        f"-Ln {TCP6}", f"-E {TCP6} -s rr", f"-d {TCP6} -r [2001:db8:1::2]:8080",
+        f"-d {TCP6} -r [2001:db8:1::2]:8080", "-Ln", f"-Z {TCP6}", f"-D {TCP6}", f"-D {TCP6}",
+        "-Sn", "-C",
     ],
     "timeouts": ["--set 100 20 30", "-L --timeout", "--set 0 0 31", "-L --timeout",
                  "--set 900 120 300", "-L --timeout"],
@@ -101,6 +113,7 @@ def test_errors_of_malformed_services(host):
     assert said[f"{DEL_SERVICE} no netmask"] == "ESRCH"
 
 
+FULL6 = {**FULL, 1: u16(10), 3: bytes([0x20, 1, 0xD, 0xB8] + [0] * 11 + [9]), 9: u32(128)}
 LIFE = [
     ("unknown scheduler", NEW_SERVICE, service(_6=b"nosuch\0")),
     ("empty scheduler", NEW_SERVICE, service(_6=b"\0")),
@@ -162,6 +175,15 @@ LIFE = [
     ("timeout too long", SET_CONFIG, attrs({5: u32(1 << 30)})),
     ("short timeout", SET_CONFIG, attrs({4: b"\1"})),
     ("nothing to set", SET_CONFIG),
+    ("IPv6", NEW_SERVICE, service(FULL6)),
+    ("IPv6 again", NEW_SERVICE, service(FULL6)),
+    ("prefix of none", NEW_SERVICE, service({**FULL6, 4: be16(81), 9: u32(0)})),
+    ("prefix too long", SET_SERVICE, service({**FULL6, 9: u32(129)})),
+    ("IPv6 is listed", GET_SERVICE, b"", 0, True),
+    ("IPv6 dest, 4 bytes", NEW_DEST, service(FULL6) + dest()),
+    ("IPv6 dest", NEW_DEST, service(FULL6) + dest(_1=bytes([0x20, 1] + [0] * 13 + [1]))),
+    ("IPv6 dests", GET_DEST, service(FULL6), 0, True),
+    ("IPv6 goes", DEL_SERVICE, service(FULL6)),
     ("set info", SET_INFO),
     ("no such command", 18),
 ]

@@ -117,11 +117,6 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
     /// The id of a service that is to be added.
     pub(super) fn new_id(&self) -> Result<ServiceId> {
         match self.named {
-            Named::Service(id) if id.address.is_ipv6() => Err(self.nest.refuse(
-                EAFNOSUPPORT,
-                service::AF,
-                format_args!("{}: IPv6 is not supported yet", id.address),
-            )),
             Named::Service(id) => Ok(id),
             Named::FwMark(mark) => Err(self.nest.refuse(
                 EOPNOTSUPP,
@@ -153,6 +148,7 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
     /// cannot say stays as in `old`.
     pub(super) fn update(&self, old: Option<ServiceSpec>) -> Result<ServiceUpdate> {
         let scheduler = self.scheduler()?;
+        self.check_netmask()?;
         let [a, b, c, d, e, f, g, h] = nest::bytes(self.nest.require(service::FLAGS)?);
         let mask = u32::from_ne_bytes([e, f, g, h]);
         let new = u32::from_ne_bytes([a, b, c, d]);
@@ -171,6 +167,20 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
             one_packet: Some(flags & service_flags::ONE_PACKET != 0),
             ..ServiceUpdate::default()
         })
+    }
+
+    /// Refuses an IPv6 service with a prefix that is none, as `ip_vs` does even without persistence.
+    fn check_netmask(&self) -> Result {
+        let is_v6 = nest::u16(self.nest.require(service::AF)?) == AF_INET6;
+        let len = nest::u32(self.nest.require(service::NETMASK)?);
+        if is_v6 && !(1..=128).contains(&len) {
+            return Err(self.nest.refuse(
+                EINVAL,
+                service::NETMASK,
+                format_args!("prefix length {len} is out of range, 1 to 128"),
+            ));
+        }
+        Ok(())
     }
 
     fn scheduler(&self) -> Result<SchedulerName> {

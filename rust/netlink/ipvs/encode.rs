@@ -34,7 +34,12 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
         }
         w.bytes(service::FLAGS, &flags)?;
         w.u32(service::TIMEOUT, 0)?;
-        w.u32(service::NETMASK, u32::MAX)?;
+        let whole = if view.id.address.is_ipv6() {
+            128
+        } else {
+            u32::MAX
+        };
+        w.u32(service::NETMASK, whole)?;
         let traffic = [view.traffic, view.rates];
         statistics(w, service::STATS, service::STATS64, &traffic)
     })
