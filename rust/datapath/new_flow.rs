@@ -121,7 +121,7 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let has_ended = match (netns.settings.conn_reuse(), conn.state()) {
         (ConnReuse::Off, _) => false,
         (_, State::TimeWait | State::Close) => true,
-        (ConnReuse::Closing, State::FinWait) => conn.nat().is_none(),
+        (ConnReuse::Closing, State::FinWait) => !conn.has_two_keys(),
         _ => false,
     };
     let is_over =
