@@ -123,8 +123,14 @@ pub trait Tuple: Copy + Debug + PartialEq + Eq + Send + Sync + 'static {
     fn ports(&self) -> u32;
     /// IANA protocol number.
     fn protocol(&self) -> u8;
+    /// What the addresses add to a sum.
+    fn address_sum(&self) -> Delta;
+
     /// The change of sums over the addresses when this becomes `to`.
-    fn address_delta(&self, to: &Self) -> Delta;
+    #[inline(always)]
+    fn address_delta(&self, to: &Self) -> Delta {
+        to.address_sum().and(self.address_sum().reversed())
+    }
 
     /// Source address and port.
     fn source(&self) -> SocketAddr {

@@ -11,6 +11,7 @@ pub mod change;
 pub mod csum;
 pub mod family;
 pub mod hash;
+pub mod nat64;
 pub mod portpool;
 pub mod prefix;
 pub mod proto;

@@ -23,20 +23,19 @@ pub struct Deltas {
 }
 
 impl Deltas {
-    /// Nothing changes.
-    pub const NONE: Self = Self {
-        addresses: Delta::NONE,
-        all: Delta::NONE,
-    };
-
     /// `from` becomes `to`.
     #[inline]
     pub fn new<T: Tuple>(from: &T, to: &T) -> Self {
-        let addresses = from.address_delta(to);
         let ports = Delta::of_u32(from.ports(), to.ports());
+        Self::of(from.address_delta(to), ports)
+    }
+
+    /// Of addresses, and of what else the transport checksum covers.
+    #[inline]
+    pub const fn of(addresses: Delta, more: Delta) -> Self {
         Self {
             addresses,
-            all: addresses.and(ports),
+            all: addresses.and(more),
         }
     }
 
@@ -97,9 +96,9 @@ pub fn packet<I: IpHeader>(
 }
 
 /// Gives a transport header other ports, and its checksum what other addresses and ports make of
-/// it.
+/// it. None, and nothing is changed, when it has no checksum or `transport` ends before it.
 #[inline(always)]
-fn segment(
+pub fn segment(
     transport: &mut [u8],
     protocol: u8,
     ports: u32,

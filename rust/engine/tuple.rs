@@ -175,8 +175,8 @@ impl Tuple for TupleV4 {
     }
 
     #[inline(always)]
-    fn address_delta(&self, to: &Self) -> Delta {
-        Delta::of_u64(self.addresses, to.addresses)
+    fn address_sum(&self) -> Delta {
+        Delta::of_u64(0, self.addresses)
     }
 }
 
@@ -283,15 +283,13 @@ impl Tuple for TupleV6 {
     }
 
     #[inline(always)]
-    fn address_delta(&self, to: &Self) -> Delta {
+    fn address_sum(&self) -> Delta {
         let [s0, s1] = self.src;
         let [d0, d1] = self.dst;
-        let [t0, t1] = to.src;
-        let [e0, e1] = to.dst;
-        Delta::of_u64(s0, t0)
-            .and(Delta::of_u64(s1, t1))
-            .and(Delta::of_u64(d0, e0))
-            .and(Delta::of_u64(d1, e1))
+        Delta::of_u64(0, s0)
+            .and(Delta::of_u64(0, s1))
+            .and(Delta::of_u64(0, d0))
+            .and(Delta::of_u64(0, d1))
     }
 }
 
