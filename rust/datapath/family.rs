@@ -2,13 +2,15 @@
 
 //! What the datapath asks of an IP version.
 
+use super::{context::Context, xmit::nat64};
 use crate::{
     engine::{
         family::{V4, V6},
-        wire::IcmpFamily,
+        tuple::{TupleV4, TupleV6},
+        wire::{IcmpError, IcmpFamily, Packet},
     },
-    kapi::skb::Skb,
-    table::{Connect, Gate, Netns},
+    kapi::{netfilter::Verdict, skb::Skb},
+    table::{Conn, Connect, Gate, NatConn, Netns},
 };
 
 /// An IP version whose packets are balanced.
@@ -21,6 +23,24 @@ pub(super) trait Balanced: IcmpFamily<Tuple: Connect> {
 
     /// Destination address of a packet as the gate knows it.
     fn destination(skb: &Skb<'_>) -> u32;
+
+    /// Sends a packet of a connection between two families on to the other side.
+    fn cross<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a>;
+
+    /// Tells the other side of such a connection of an ICMP error. The message is linear.
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a>;
 }
 
 impl Balanced for V4 {
@@ -38,6 +58,26 @@ impl Balanced for V4 {
     fn destination(skb: &Skb<'_>) -> u32 {
         skb.ipv4_destination()
     }
+
+    fn cross<'a>(
+        cx: Context<'a>,
+        _conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a> {
+        nat64::toward_client(cx, nat, skb, packet)
+    }
+
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        _conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a> {
+        nat64::error_toward_client(cx, nat, skb, error)
+    }
 }
 
 impl Balanced for V6 {
@@ -54,5 +94,25 @@ impl Balanced for V6 {
     #[inline(always)]
     fn destination(skb: &Skb<'_>) -> u32 {
         skb.ipv6_destination()
+    }
+
+    fn cross<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a> {
+        nat64::toward_dest(cx, conn, nat, skb, packet)
+    }
+
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a NatConn<TupleV6, TupleV4>,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a> {
+        nat64::error_toward_dest(cx, conn, nat, skb, error)
     }
 }

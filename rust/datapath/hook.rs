@@ -184,8 +184,11 @@ pub(super) fn send<'a, F: Balanced>(
     if !conn.has_two_keys() {
         return xmit::whole::<F>(cx, dest, skb, &packet.ip);
     }
-    match conn.nat::<F::Tuple>() {
-        Some(nat) => xmit::nat(cx, conn, nat, side, skb, packet),
+    if let Some(nat) = conn.nat::<F::Tuple>() {
+        return xmit::nat(cx, conn, nat, side, skb, packet);
+    }
+    match conn.nat64() {
+        Some(nat) => F::cross(cx, conn, nat, skb, packet),
         None => Verdict::Drop(skb),
     }
 }

@@ -51,14 +51,17 @@ pub(super) fn receive<'a, F: Balanced>(
     if !conn.has_two_keys() {
         return xmit::whole::<F>(cx, dest, skb, &ip);
     }
-    let Some(nat) = conn.nat::<F::Tuple>() else {
-        return Verdict::Drop(skb);
-    };
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len()) {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
+    if let Some(nat) = conn.nat64() {
+        return F::cross_error(cx, conn, nat, skb, &error);
+    }
+    let Some(nat) = conn.nat::<F::Tuple>() else {
+        return Verdict::Drop(skb);
+    };
     xmit::icmp_error::<F>(cx, conn, nat, side, skb, &ip, &error)
 }
 

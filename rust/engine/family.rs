@@ -126,12 +126,6 @@ pub trait Tuple: Copy + Debug + PartialEq + Eq + Send + Sync + 'static {
     /// What the addresses add to a sum.
     fn address_sum(&self) -> Delta;
 
-    /// The change of sums over the addresses when this becomes `to`.
-    #[inline(always)]
-    fn address_delta(&self, to: &Self) -> Delta {
-        to.address_sum().and(self.address_sum().reversed())
-    }
-
     /// Source address and port.
     fn source(&self) -> SocketAddr {
         SocketAddr::new(self.src().into(), self.sport())

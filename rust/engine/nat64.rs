@@ -21,13 +21,6 @@ pub const ERROR_MAX: usize = MTU_MIN;
 /// Length of the ICMP header, in bytes.
 const ICMP_LEN: usize = 8;
 
-/// The change of checksums when a packet of `from` becomes one of `to`.
-pub fn deltas<A: Tuple, B: Tuple>(from: &A, to: &B) -> Deltas {
-    let addresses = to.address_sum().and(from.address_sum().reversed());
-    let ports = Delta::of_u32(from.ports(), to.ports());
-    Deltas::of(addresses, ports)
-}
-
 /// The IPv4 header of what was the packet `ip`, for a payload of so many bytes. `ttl` is what it
 /// leaves with; `may_fragment` where it came in fragments. A packet of many segments is cut, and its
 /// header completed, by whoever sends it.
@@ -123,7 +116,7 @@ pub fn error_v6(
         (Report::ParameterProblem, _) => return None,
     };
     let quote = quote(head, error)?;
-    let deltas = deltas(&error.tuple, about);
+    let deltas = Deltas::new(&error.tuple, about);
     let payload = error.inner.total_len.saturating_sub(error.inner.header_len);
     let inner = header_v6(&error.inner, about, payload, error.inner.ttl);
     build::<V6>(
@@ -152,7 +145,7 @@ pub fn error_v4(
         (Report::ParameterProblem, _) => return None,
     };
     let quote = quote(head, error)?;
-    let deltas = deltas(&error.tuple, about);
+    let deltas = Deltas::new(&error.tuple, about);
     let payload = error
         .inner
         .total_len
@@ -286,7 +279,7 @@ mod tests {
         assert_eq!(Packet::<V6>::parse(&before, before.len()).unwrap().tuple, six());
         assert_sound::<V6>(&before, &six(), 40);
         let mut transport = before[40..].to_vec();
-        let there = deltas(&six(), &four());
+        let there = Deltas::new(&six(), &four());
         rewrite::segment(&mut transport, TCP, four().ports(), there, Checksum::Whole).unwrap();
         let header = header_v4(&ip, &four(), transport.len(), 62, false);
         assert_eq!(csum::of(&header), 0);
@@ -296,7 +289,7 @@ mod tests {
         let ip = <Ipv4 as IpHeader>::parse(&after, after.len()).unwrap();
         assert_eq!((ip.tos, ip.ttl, ip.dont_fragment()), (0xb8, 62, true));
 
-        let back = deltas(&four(), &six());
+        let back = Deltas::new(&four(), &six());
         rewrite::segment(&mut transport, TCP, six().ports(), back, Checksum::Whole).unwrap();
         let header = header_v6(&ip, &six(), transport.len(), 63);
         assert_eq!([&header[..], &transport].concat(), before);

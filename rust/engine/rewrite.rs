@@ -23,19 +23,15 @@ pub struct Deltas {
 }
 
 impl Deltas {
-    /// `from` becomes `to`.
+    /// `from` becomes `to`, perhaps one of another family: the lengths and the protocol that go into
+    /// the pseudo headers (RFC 9293, RFC 8200) add the same in both.
     #[inline]
-    pub fn new<T: Tuple>(from: &T, to: &T) -> Self {
+    pub fn new(from: &impl Tuple, to: &impl Tuple) -> Self {
+        let addresses = to.address_sum().and(from.address_sum().reversed());
         let ports = Delta::of_u32(from.ports(), to.ports());
-        Self::of(from.address_delta(to), ports)
-    }
-
-    /// Of addresses, and of what else the transport checksum covers.
-    #[inline]
-    pub const fn of(addresses: Delta, more: Delta) -> Self {
         Self {
             addresses,
-            all: addresses.and(more),
+            all: addresses.and(ports),
         }
     }
 
@@ -145,7 +141,7 @@ pub fn icmp_error<F: Family>(
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
 ) -> Option<()> {
     let deltas = Deltas::new(&error.tuple, inner);
-    let outer_delta = ip.tuple(0).address_delta(outer);
+    let outer_delta = Deltas::new(&ip.tuple(0), outer).addresses;
     let message_len = ip.total_len().checked_sub(ip.header_len())?;
     let (ip_header, message) = head.split_at_mut_checked(ip.header_len())?;
     let message_len = message_len.min(message.len());

@@ -204,7 +204,9 @@ impl DestSpec {
     /// Checks a dest that is to be added to, or changed in, `service`.
     pub fn validate(&self, id: &DestId, service: &ServiceId) -> Result<(), SpecError> {
         check_unicast(id.address, SpecError::DestAddress)?;
-        if id.address.is_ipv6() != service.address.is_ipv6() {
+        // An IPv6 service may have IPv4 dests where both addresses are rewritten anyway.
+        let crosses = self.mode == Mode::FullNat && service.address.is_ipv6();
+        if id.address.is_ipv6() != service.address.is_ipv6() && !crosses {
             return Err(SpecError::DestFamily(id.address));
         }
         if id.address == service.address {

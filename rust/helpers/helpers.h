@@ -58,6 +58,9 @@ void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
 			       unsigned int headroom);
 
+void rvs_swap_ip_header(struct sk_buff *skb, unsigned int old, const void *header,
+			unsigned int len);
+
 /* net/icmpv6.h */
 void rvs_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 

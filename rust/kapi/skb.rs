@@ -299,6 +299,31 @@ impl<'a> Skb<'a> {
         Some(())
     }
 
+    /// Puts an IP header, perhaps of the other family, in the place of the first `old` bytes, which
+    /// are linear. A longer one goes into the headroom, which must be there. None, and nothing is
+    /// done, when it is not.
+    pub(crate) fn swap_ip_header(&mut self, old: usize, header: &[u8]) -> Option<()> {
+        let more = header.len().saturating_sub(old);
+        if old > self.head().len() || self.headroom() < more {
+            return None;
+        }
+        let (from, len) = (header.as_ptr().cast(), header.len() as u32);
+        // SAFETY: By the invariant; the old header is linear, there is room for the new one, and
+        // the pointer is to `len` bytes.
+        unsafe { bindings::rvs_swap_ip_header(self.as_raw(), old as u32, from, len) };
+        Some(())
+    }
+
+    /// Leaves the transport checksum to the device: `field` bytes behind the IP header of `ip_len`
+    /// bytes, where `sum` of the pseudo header goes. None when that is not in the linear part.
+    pub(crate) fn sum_later(&mut self, ip_len: usize, field: usize, sum: u16) -> Option<()> {
+        let at = ip_len.checked_add(field)?;
+        *self.head_mut().get_mut(at..)?.first_chunk_mut()? = sum.to_le_bytes();
+        // SAFETY: By the invariant.
+        unsafe { bindings::skb_partial_csum_set(self.as_raw(), ip_len as u16, field as u16) }
+            .then_some(())
+    }
+
     /// Bytes that are free in front of the network header.
     #[inline]
     fn headroom(&self) -> usize {

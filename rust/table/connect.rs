@@ -91,8 +91,7 @@ impl Connect for TupleV6 {
         if flow.dest.id().address.is_ipv6() {
             return netns.connect_alike(flow, mode, rcu);
         }
-        // Addresses of two families have no change of checksums between them that would last.
-        netns.connect_locally::<_, TupleV4>(flow, |_, _| Deltas::NONE, rcu)
+        netns.connect_locally::<_, TupleV4>(flow, rcu)
     }
 }
 
@@ -122,9 +121,8 @@ impl Netns {
     where
         T::Address: LocalAddress,
     {
-        let deltas = |from: &T, to: &T| Deltas::new(from, to);
         if mode == Mode::FullNat {
-            return self.connect_locally(flow, deltas, rcu);
+            return self.connect_locally::<_, T>(flow, rcu);
         }
         let tuple = &flow.tuple;
         let id = flow.dest.id();
@@ -133,7 +131,7 @@ impl Netns {
         let key = T::between((address, id.port), client, tuple.protocol());
         let keys = NatKeys {
             dest: (key, self.connections.hash(&key)),
-            deltas: deltas(tuple, &key.reversed()),
+            deltas: Deltas::new(tuple, &key.reversed()),
             shift: Shift::NONE,
             stage: Stage::Untouched,
             toa_kind: 0,
@@ -146,7 +144,6 @@ impl Netns {
     fn connect_locally<'a, C: Pair<D>, D: Tuple>(
         &self,
         flow: &NewFlow<'_, C>,
-        deltas: fn(&C, &D) -> Deltas,
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection>
     where
@@ -179,7 +176,7 @@ impl Netns {
             }
             let keys = NatKeys {
                 dest: (key, hash),
-                deltas: deltas(&flow.tuple, &key.reversed()),
+                deltas: Deltas::new(&flow.tuple, &key.reversed()),
                 shift: self.shift(&key, flow.opening.as_ref()),
                 stage,
                 toa_kind,

@@ -47,7 +47,11 @@ pub(super) fn segment<'a, F: Balanced>(
 
 /// Whether a client's segment is one that tells the client's address.
 #[cold]
-fn tells<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) -> bool {
+pub(super) fn tells<F: Balanced, C: Tuple, D: Tuple>(
+    nat: &NatConn<C, D>,
+    skb: &Skb<'_>,
+    packet: &Packet<F>,
+) -> bool {
     let Some(header) = header(skb, packet) else {
         return false;
     };
@@ -126,35 +130,45 @@ fn rewrite<F: Balanced>(
     side: Side,
     packet: &Packet<F>,
 ) -> Option<()> {
+    let changed = numbers(skb, nat, side, packet)?;
+    translate(skb, nat, side, packet, changed)
+}
+
+/// Gives a segment of `side` the numbers that the other knows, and the options. Returns what that
+/// adds to its checksum.
+#[inline(always)]
+pub(super) fn numbers<F: Balanced, C: Tuple, D: Tuple>(
+    skb: &mut Skb<'_>,
+    nat: &NatConn<C, D>,
+    side: Side,
+    packet: &Packet<F>,
+) -> Option<Delta> {
     let end = packet.headers_len();
     let header = skb.head_mut().get_mut(packet.ip.header_len()..end)?;
-    let changed = match side {
+    match side {
         Side::Client => {
             let moved = nat.shift().toward_dest(header)?;
             if header.len() == TCP_MIN_LEN || shift::has_only_timestamps(header) {
-                moved
-            } else {
-                // Nobody but a director is to tell a client's address.
-                moved.and(carry::blank(header, nat.toa_kind())?)
+                return Some(moved);
             }
+            // Nobody but a director is to tell a client's address.
+            Some(moved.and(carry::blank(header, nat.toa_kind())?))
         }
         Side::Dest => {
             let moved = nat.shift().toward_client(header)?;
             if packet.segment.flags.has(TcpFlags::SYN) && nat.stage() != Stage::Told {
-                moved.and(answer(nat, header)?)
-            } else {
-                moved
+                return Some(moved.and(answer(nat, header)?));
             }
+            Some(moved)
         }
-    };
-    translate(skb, nat, side, packet, changed)
+    }
 }
 
 /// A dest's SYN: what acknowledges it is noted, and it leaves room for the option.
 #[cold]
-fn answer<T: Tuple>(nat: &NatConn<T>, header: &mut [u8]) -> Option<Delta> {
+fn answer<C: Tuple, D: Tuple>(nat: &NatConn<C, D>, header: &mut [u8]) -> Option<Delta> {
     nat.answered(carry::expected_next(header)?);
-    carry::lower_mss(header, T::VERSION)
+    carry::lower_mss(header, C::VERSION)
 }
 
 /// The TCP header of a packet, with its options.

@@ -5,6 +5,7 @@
 mod dr;
 mod fullnat;
 mod nat;
+pub(super) mod nat64;
 mod tun;
 
 pub(super) use nat::{icmp_error, nat};

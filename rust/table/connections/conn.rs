@@ -227,6 +227,18 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
         self.client.tuple
     }
 
+    /// What its dest's packets carry.
+    #[inline]
+    pub(crate) fn dest_tuple(&self) -> D {
+        self.dest_side.tuple
+    }
+
+    /// From the client's tuple to the one the dest sees.
+    #[inline]
+    pub(crate) fn deltas(&self) -> Deltas {
+        self.deltas
+    }
+
     /// What is added to the client's sequence numbers toward the dest.
     #[inline(always)]
     pub(crate) fn shift(&self) -> Shift {

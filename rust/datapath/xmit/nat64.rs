@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! FullNAT between an IPv6 client and an IPv4 dest.
+//!
+//! A packet is measured as it came, which is 20 bytes more than what leaves toward the dest, and
+//! toward the client as what leaves: so MTUs are kept and told as either side sees them.
+
+use kernel::prelude::*;
+
+use super::{fullnat, nat::way_back, no_way, transmit, way_to, Edit};
+use crate::{
+    datapath::{context::Context, family::Balanced},
+    engine::{
+        carry::{self, Told},
+        csum::Delta,
+        family::{IpHeader, Tuple, V4, V6},
+        nat64::{self, GROWTH},
+        rewrite::{self, Checksum},
+        shift::Shift,
+        tuple::{TupleV4, TupleV6},
+        wire::{ipv4, ipv6, transport::TCP_MIN_LEN, IcmpError, Ipv4, Packet, TCP, UDP},
+    },
+    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    table::{Conn, Counter, NatConn, Side, Stage},
+};
+
+/// A connection of an IPv6 client with an IPv4 dest.
+type Nat64 = NatConn<TupleV6, TupleV4>;
+
+/// Sends a packet of the client on to the dest.
+#[cold]
+pub(in crate::datapath) fn toward_dest<'a>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a Nat64,
+    mut skb: Skb<'a>,
+    packet: &Packet<V6>,
+) -> Verdict<'a> {
+    let writes = packet.headers_len();
+    if skb.head().len() < writes && !skb.pull(writes) {
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    let way = way_to(cx, conn.dest());
+    let may_fragment = skb.came_in_fragments_v6();
+    let option = (nat.stage() != Stage::Told && fullnat::tells(nat, &skb, packet))
+        .then(|| Told::new(nat.toa_kind(), &nat.client_tuple()));
+    // The header that becomes shorter makes room for the option.
+    const { assert!(ipv6::LEN - ipv4::MIN_LEN >= crate::engine::toa::V6_LEN) };
+    let (within, ahead) = match option {
+        Some(told) if told.has_room(packet.segment.header_len) => (Some(told), None),
+        option => (None, option),
+    };
+    let known_way = way.as_ref().ok().copied();
+    let edit = Edit {
+        writes,
+        pushes: 0,
+        edit: |skb: &mut Skb<'_>| {
+            let ttl = hop_limit(skb)?;
+            let to = nat.dest_tuple().reversed();
+            translate(skb, nat, Side::Client, packet, to.ports())?;
+            let payload = packet.ip.total_len.checked_sub(packet.ip.header_len)?;
+            let header = nat64::header_v4(&packet.ip, &to, payload, ttl, may_fragment);
+            skb.swap_ip_header(packet.ip.header_len, &header)?;
+            if let Some(told) = &within {
+                let gap = ipv4::MIN_LEN.checked_add(TCP_MIN_LEN)?;
+                skb.open_gap(gap, told.size(), ipv4::MIN_LEN)?;
+                let is_partial = skb.is_checksum_partial();
+                carry::fill::<Ipv4>(skb.head_mut(), ipv4::MIN_LEN, told, is_partial)?;
+            }
+            if let (Some(told), Some(way)) = (&ahead, known_way) {
+                let (bytes, len) = carry::bare_ack::<Ipv4>(skb.head(), ipv4::MIN_LEN, told)?;
+                send_own(cx, way, bytes.get(..len)?, ipv4::MIN_LEN);
+            }
+            Some(())
+        },
+    };
+    leave::<V6>(cx, way, skb, &packet.ip, edit)
+}
+
+/// Sends a packet of the dest on to the client.
+#[cold]
+pub(in crate::datapath) fn toward_client<'a>(
+    cx: Context<'a>,
+    nat: &'a Nat64,
+    mut skb: Skb<'a>,
+    packet: &Packet<V4>,
+) -> Verdict<'a> {
+    let writes = packet.headers_len();
+    if skb.head().len() < writes && !skb.pull(writes) {
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    let edit = Edit {
+        writes,
+        pushes: GROWTH,
+        edit: |skb: &mut Skb<'_>| {
+            let hops = *skb.head().get(8)?;
+            let to = nat.client_tuple().reversed();
+            let is_unsummed = packet.ip.protocol == UDP && checksum(skb, packet)? == [0; 2];
+            translate(skb, nat, Side::Dest, packet, to.ports())?;
+            let payload = packet.ip.total_len.checked_sub(packet.ip.header_len)?;
+            let header = nat64::header_v6(&packet.ip, &to, payload, hops);
+            skb.swap_ip_header(packet.ip.header_len, &header)?;
+            if is_unsummed {
+                // IPv6 does not know datagrams without a checksum (RFC 8200, section 8.1).
+                let sum = nat64::pseudo_sum(&to, UDP, payload);
+                skb.sum_later(ipv6::LEN, UDP_CHECKSUM, sum)?;
+            }
+            Some(())
+        },
+    };
+    leave::<V4>(cx, way_back(cx, nat), skb, &packet.ip, edit)
+}
+
+/// Where the checksum is in a UDP header.
+const UDP_CHECKSUM: usize = 6;
+
+/// A datagram's checksum.
+fn checksum(skb: &Skb<'_>, packet: &Packet<V4>) -> Option<[u8; 2]> {
+    let at = packet.ip.header_len.checked_add(UDP_CHECKSUM)?;
+    skb.head().get(at..)?.first_chunk().copied()
+}
+
+/// The hop limit that an IPv6 packet leaves with.
+fn hop_limit(skb: &Skb<'_>) -> Option<u8> {
+    skb.head().get(7).copied()
+}
+
+/// Gives the transport header the numbers and ports that the other side knows, and the checksum
+/// that goes with its addresses.
+fn translate<F: Balanced>(
+    skb: &mut Skb<'_>,
+    nat: &Nat64,
+    side: Side,
+    packet: &Packet<F>,
+    ports: u32,
+) -> Option<()> {
+    skb.forget_checksum();
+    let protocol = packet.ip.protocol();
+    let deltas = match side {
+        Side::Client => nat.deltas(),
+        Side::Dest => nat.deltas().reversed(),
+    };
+    let deltas = match (protocol, nat.stage()) {
+        (TCP, Stage::Untouched) => deltas,
+        (TCP, _) => deltas.and(fullnat::numbers(skb, nat, side, packet)?),
+        _ => deltas,
+    };
+    let checksum = if skb.is_checksum_partial() {
+        Checksum::PseudoHeader
+    } else {
+        Checksum::Whole
+    };
+    let transport = skb.head_mut().get_mut(packet.ip.header_len()..)?;
+    rewrite::segment(transport, protocol, ports, deltas, checksum)
+}
+
+/// Tells the client of an ICMP error about its packet, which somebody on the dest's side sent. The
+/// message is linear.
+#[cold]
+pub(in crate::datapath) fn error_toward_client<'a>(
+    cx: Context<'a>,
+    nat: &'a Nat64,
+    skb: Skb<'a>,
+    error: &IcmpError<V4>,
+) -> Verdict<'a> {
+    let about = nat.client_tuple();
+    let made = nat64::error_v6(skb.head(), error, &about, |quote| {
+        quoted(nat.shift(), quote, true)
+    });
+    send_error(cx, way_back(cx, nat), made, ipv6::LEN);
+    Verdict::Drop(skb)
+}
+
+/// Tells the dest of an ICMPv6 error about its packet, likewise.
+#[cold]
+pub(in crate::datapath) fn error_toward_dest<'a>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a Nat64,
+    skb: Skb<'a>,
+    error: &IcmpError<V6>,
+) -> Verdict<'a> {
+    let about = nat.dest_tuple();
+    let made = nat64::error_v4(skb.head(), error, &about, |quote| {
+        quoted(nat.shift(), quote, false)
+    });
+    send_error(cx, way_to(cx, conn.dest()), made, ipv4::MIN_LEN);
+    Verdict::Drop(skb)
+}
+
+/// Moves the quote of a segment back to what the packet's sender sent: the client if `of_client`.
+fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<Delta> {
+    match shift {
+        Shift::NONE => Some(Delta::NONE),
+        shift => shift.quoted(quote, of_client),
+    }
+}
+
+fn send_error<'a>(
+    cx: Context<'a>,
+    way: Result<&'a NextHop>,
+    error: Option<nat64::Error>,
+    ip_len: usize,
+) {
+    if let (Ok(way), Some(error)) = (way, error) {
+        send_own(cx, way, error.bytes(), ip_len);
+    }
+}
+
+/// Sends a packet that this host made, with an IP header of `ip_len` bytes.
+fn send_own<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
+    if way.is_local() {
+        return;
+    }
+    match Skb::with_packet(bytes, ip_len, way.headroom()) {
+        Some(packet) => drop(way.send(packet, cx.rcu)),
+        // An error may get lost, and of an option the next segment tells it.
+        None => cx.netns.counters.count(Counter::DropNoMemory),
+    }
+}
+
+/// Sends a packet on a way that leads to another host. Neither client nor dest may be this one: the
+/// host would have to take the packet in again, in the other family.
+fn leave<'a, F: Balanced>(
+    cx: Context<'a>,
+    way: Result<&'a NextHop>,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+    edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
+) -> Verdict<'a> {
+    match way {
+        Ok(way) if !way.is_local() => transmit::<F>(cx, way, skb, ip, edit),
+        Ok(_) => no_way(cx.netns, skb, F::VERSION, EHOSTUNREACH),
+        Err(error) => no_way(cx.netns, skb, F::VERSION, error),
+    }
+}
