@@ -124,7 +124,15 @@ pub fn error_v6(
         (kind, code, rest),
         &inner,
         quote,
-        |transport| mend(transport, error.inner.protocol, about.ports(), deltas, quoted),
+        |transport| {
+            mend(
+                transport,
+                error.inner.protocol,
+                about.ports(),
+                deltas,
+                quoted,
+            )
+        },
     )
 }
 
@@ -146,17 +154,22 @@ pub fn error_v4(
     };
     let quote = quote(head, error)?;
     let deltas = Deltas::new(&error.tuple, about);
-    let payload = error
-        .inner
-        .total_len
-        .saturating_sub(error.inner.header_len);
+    let payload = error.inner.total_len.saturating_sub(error.inner.header_len);
     let inner = header_v4(&error.inner, about, payload, error.inner.hop_limit, false);
     build::<V4>(
         &about.reversed(),
         (kind, code, rest),
         &inner,
         quote,
-        |transport| mend(transport, error.inner.protocol, about.ports(), deltas, quoted),
+        |transport| {
+            mend(
+                transport,
+                error.inner.protocol,
+                about.ports(),
+                deltas,
+                quoted,
+            )
+        },
     )
 }
 
@@ -276,7 +289,10 @@ mod tests {
     fn a_packet_there_and_back() {
         let before = packet_v6();
         let ip = <Ipv6 as IpHeader>::parse(&before, before.len()).unwrap();
-        assert_eq!(Packet::<V6>::parse(&before, before.len()).unwrap().tuple, six());
+        assert_eq!(
+            Packet::<V6>::parse(&before, before.len()).unwrap().tuple,
+            six()
+        );
         assert_sound::<V6>(&before, &six(), 40);
         let mut transport = before[40..].to_vec();
         let there = Deltas::new(&six(), &four());
@@ -380,6 +396,9 @@ mod tests {
         let bytes = error::<V4>([3, 3], 0, &long, 1480);
         let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
         let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
-        assert_eq!(error_v6(&bytes, &read, &six(), none).unwrap().bytes().len(), 1280);
+        assert_eq!(
+            error_v6(&bytes, &read, &six(), none).unwrap().bytes().len(),
+            1280
+        );
     }
 }

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <net/addrconf.h>
+#include <net/ip.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
@@ -98,6 +99,9 @@ void rvs_swap_ip_header(struct sk_buff *skb, unsigned int old, const void *heade
 	struct skb_shared_info *info = skb_shinfo(skb);
 	bool v4;
 
+	/* What may be cut as IPv4 may be as IPv6, where only the sender does it otherwise. */
+	if (ip_hdr(skb)->version == 4 && !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		skb->ignore_df = 1;
 	__skb_pull(skb, old);
 	memcpy(__skb_push(skb, len), header, len);
 	skb_reset_network_header(skb);

@@ -91,9 +91,10 @@ def test_a_narrow_path_to_the_client(six, rvs, mode):
     """A router's "packet too big" about the dest's packet reaches the dest."""
     six.prepare(mode, rvs)
     rvs.add(one(six, mode, 5000))
-    six.router.ip("link set wan mtu 1300")
-    six.client.ip("link set eth0 mtu 1300")
-    both_ways(six.client, six.real["rs1"], VIP, 5000, MEGABYTE, "::")
+    six.router.ip(f"route add {CLIENT}/128 dev wan mtu 1300")
+    with Capture(six.real["rs1"], "eth0", "icmp6 and ip6[40]==2") as capture:
+        both_ways(six.client, six.real["rs1"], VIP, 5000, MEGABYTE, "::")
+    assert any("packet too big, mtu 1300" in line for line in capture.lines), capture.lines
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -115,8 +115,7 @@ def test_a_closed_port_is_told_the_client(six, director):
 def test_a_narrow_path_to_the_client(six, director):
     """A router's "packet too big" reaches the dest as an IPv4 error about its own packet."""
     director.add(one(six, 5000))
-    six.router.ip("link set wan mtu 1300")
-    six.client.ip("link set eth0 mtu 1300")
+    six.router.ip(f"route add {CLIENT}/128 dev wan mtu 1300")
     with Capture(six.real["rs1"], "eth0", "icmp") as capture:
         both_ways(six.client, six.real["rs1"], VIP, 5000, MEGABYTE)
     assert any("need to frag (mtu 1280)" in line for line in capture.lines), capture.lines

@@ -144,7 +144,10 @@ pub(super) fn send<'a, F: Balanced>(
 
 /// The way to a connection's client.
 #[inline(always)]
-pub(super) fn way_back<'a, C: Tuple, D: Tuple>(cx: Context<'a>, nat: &'a NatConn<C, D>) -> Result<&'a NextHop> {
+pub(super) fn way_back<'a, C: Tuple, D: Tuple>(
+    cx: Context<'a>,
+    nat: &'a NatConn<C, D>,
+) -> Result<&'a NextHop> {
     let number = nat.way_back();
     if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
         return Ok(way);

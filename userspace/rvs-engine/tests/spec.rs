@@ -133,6 +133,17 @@ fn dests_are_refused_with_the_reason() {
             Field::Address
         )
     );
+    let six = service("2001:db8::10", 443);
+    let four = dest("192.0.2.1", 443);
+    let by = |mode| DestSpec { mode, ..dr(1) };
+    assert_eq!(by(Mode::FullNat).validate(&four, &six), Ok(()));
+    assert_eq!(
+        by(Mode::Nat).validate(&four, &six),
+        Err(SpecError::DestFamily(four.address))
+    );
+    let four = service("192.0.2.10", 443);
+    let six = dest("2001:db8::1", 443);
+    assert!(by(Mode::FullNat).validate(&six, &four).is_err());
     assert_eq!(
         refused("203.0.113.10", 443, dr(1)),
         (

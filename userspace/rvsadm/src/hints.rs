@@ -34,7 +34,8 @@ pub fn of_spec(error: &SpecError) -> String {
             "a real server is one host: not 0.x.x.x, not multicast, not broadcast".to_owned()
         }
         SpecError::DestFamily(_) => {
-            "an IPv4 service has IPv4 dests, an IPv6 service IPv6 dests".to_owned()
+            "an IPv4 service has IPv4 dests, an IPv6 service IPv6 dests, or IPv4 ones by fullnat"
+                .to_owned()
         }
         SpecError::DestIsVirtualAddress(_) => {
             "name the real server by its own address; it has the virtual one on lo only".to_owned()
