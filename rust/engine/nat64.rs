@@ -315,7 +315,7 @@ mod tests {
     fn error<F: IcmpFamily>(kind: [u8; 2], rest: u32, packet: &[u8], quoted: usize) -> Vec<u8> {
         let fixed = F::Ip::FIXED_LEN;
         let mut error = vec![0; fixed];
-        error[0] = F::VERSION << 4 | 5 * u8::from(F::VERSION == 4);
+        error[0] = (F::VERSION << 4) | (5 * u8::from(F::VERSION == 4));
         error.extend(kind);
         error.extend([0, 0]);
         error.extend(rest.to_be_bytes());
