@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import pytest
+from lab import shell
 from lab.capture import Capture
 from lab.director import Service
 from lab.six import CLIENT, LOCALS, VIP
@@ -161,3 +162,33 @@ def test_the_servers_go_on_when_their_dest_leaves(six, rvs, mode):
         get(six.client, VIP)
     rvs.flush()
     six.director.run("rmmod rvs")
+
+
+@pytest.mark.parametrize("gro", ["on", "off"])
+def test_unmodified_programs_see_the_client(six, rvs, gro):
+    """The address goes along in an option of 20 bytes, beside timestamps."""
+    shell.modprobe("toa")
+    six.prepare("fullnat", rvs)
+    for host in (six.director, six.client, six.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
+    six.real["rs1"].run("rvsadm", "toa", "trust", "add", "2001:db8:56::200/120")
+    rvs.add(one(six, "fullnat", 80))
+    for port in range(41000, 41020):
+        get(six.client, VIP, source_port=port)
+    seen = [line[:2] for line in six.web["rs1"].log()]
+    assert seen == [[CLIENT, str(port)] for port in range(41000, 41020)]
+    rvs.add(one(six, "fullnat", 5000))
+    assert both_ways(six.client, six.real["rs1"], VIP, 5000, MEGABYTE, "::") == CLIENT
+
+
+def test_the_option_is_with_every_first_segment(six, rvs):
+    """Full segments keep their size: the real server's MSS was lowered by 20."""
+    shell.modprobe("toa")
+    six.prepare("fullnat", rvs)
+    six.client.run("ethtool", "-K", "eth0", "gso", "off", "tso", "off")
+    six.real["rs1"].run("rvsadm", "toa", "trust", "add", "2001:db8:56::200/120")
+    rvs.add(one(six, "fullnat", 5000))
+    with Capture(six.client, "eth0", "tcp src port 5000 and ip6[53]&2!=0") as capture:
+        seen = both_ways(six.client, six.real["rs1"], VIP, 5000, MEGABYTE, "::")
+    assert seen == CLIENT
+    assert any("mss 1420" in line for line in capture.lines), capture.lines
