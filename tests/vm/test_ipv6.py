@@ -8,7 +8,7 @@ import pytest
 from lab import shell
 from lab.capture import Capture
 from lab.director import Service
-from lab.six import CLIENT, LOCALS, VIP
+from lab.six import CLIENT, DIRECTOR, LOCALS, VIP
 from lab.transfer import UdpEcho, ask, both_ways
 from lab.web import get, sequence
 
@@ -162,6 +162,25 @@ def test_the_servers_go_on_when_their_dest_leaves(six, rvs, mode):
         get(six.client, VIP)
     rvs.flush()
     six.director.run("rmmod rvs")
+
+
+@pytest.mark.parametrize("mode, options", [
+    ("dr", ("--vip", VIP)), ("nat", ("--director", DIRECTOR)),
+])
+def test_rvsadm_sets_real_servers_up(six, rvs, mode, options, tmp_path):
+    host = six.real["rs1"]
+    def state():
+        return [host.run("ip", "-6", *what).stdout for what in (
+            ("-br", "addr", "show", "dev", "lo"), ("route", "show"))]
+    before = state()
+    rvs.add(one(six, mode, 80))
+    where = ("--state-dir", tmp_path)
+    host.run("rvsadm", "rs", "setup", "--mode", mode, *options, *where)
+    assert get(six.client, VIP) == "rs1"
+    again = host.run("rvsadm", "rs", "setup", "--mode", mode, *options, *where).stdout
+    assert "nothing to change" in again
+    host.run("rvsadm", "rs", "undo", *where)
+    assert state() == before
 
 
 @pytest.mark.parametrize("gro", ["on", "off"])

@@ -2,7 +2,7 @@
 
 //! The host that becomes a real server.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use rvs_engine::prefix::Prefix;
 use rvs_netlink::toa::{Client, Request, Transport as _};
@@ -28,11 +28,11 @@ pub trait Host {
     /// Names of the interfaces besides lo.
     fn interfaces(&self) -> Result<Vec<String>, Failure>;
 
-    /// Addresses on lo, /32, besides those of 127.0.0.0/8.
-    fn addresses(&self) -> Result<Vec<Ipv4Addr>, Failure>;
+    /// Addresses on lo, /32 or /128, besides those of 127.0.0.0/8 and ::1.
+    fn addresses(&self) -> Result<Vec<IpAddr>, Failure>;
 
     /// The interface besides lo that has `address`, or lo with a wider prefix.
-    fn elsewhere(&self, address: Ipv4Addr) -> Result<Option<String>, Failure>;
+    fn elsewhere(&self, address: IpAddr) -> Result<Option<String>, Failure>;
 }
 
 /// The current network namespace.
@@ -137,14 +137,14 @@ impl Host for System {
         sysctl::interfaces()
     }
 
-    fn addresses(&self) -> Result<Vec<Ipv4Addr>, Failure> {
+    fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
         self.routes
             .borrow_mut()
             .loopback_addresses()
             .map_err(failed)
     }
 
-    fn elsewhere(&self, address: Ipv4Addr) -> Result<Option<String>, Failure> {
+    fn elsewhere(&self, address: IpAddr) -> Result<Option<String>, Failure> {
         self.routes
             .borrow_mut()
             .holder_besides_loopback(address)

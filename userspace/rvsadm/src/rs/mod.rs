@@ -14,7 +14,7 @@ mod rtnetlink;
 mod setting;
 mod sysctl;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -39,11 +39,12 @@ Examples:
   rvsadm rs setup --mode fullnat --director 192.168.56.200/29
 
 Mode dr: the virtual address comes to lo as /32, and the host neither answers ARP for it
-(arp_ignore=1) nor announces it (arp_announce=2), on all interfaces.
+(arp_ignore=1) nor announces it (arp_announce=2), on all interfaces. An IPv6 address comes as /128:
+neighbour discovery does not tell of lo's.
 Mode tun: as dr, and tunl0 takes packets out of IPIP tunnels. Where rp_filter is 1, it is 2 on
 tunl0: clients' packets come in there, and answers leave elsewhere.
 Mode nat: routes to the clients lead through the director, and ICMP redirects are not believed.
-Without --client these are 0.0.0.0/1 and 128.0.0.0/1, so that the default route stays as it is.
+Without --client these are 0.0.0.0/1 and 128.0.0.0/1, or ::/1 and 8000::/1, so that the default route stays as it is.
 Mode fullnat: nothing is needed but that the directors can be reached. toa.ko, if it is to tell
 programs their clients, believes the networks of --director.
 
@@ -186,7 +187,7 @@ fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<
 }
 
 /// Puts back what is recorded, the last change first; of addresses only `vips` if there are any.
-fn undo(vips: &[Ipv4Addr], host: &mut dyn Host, record: &mut Record) -> Result<Changes, Failure> {
+fn undo(vips: &[IpAddr], host: &mut dyn Host, record: &mut Record) -> Result<Changes, Failure> {
     let mut changes = Changes::default();
     let others_stay =
         !vips.is_empty() && record.addresses().any(|address| !vips.contains(&address));

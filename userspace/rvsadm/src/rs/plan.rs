@@ -6,7 +6,7 @@
 //! interface the higher one counts for arp_ignore, arp_announce and rp_filter; redirects are taken
 //! by a host where either says so.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::host::Host;
 use super::purpose::{Purpose, TUNNEL_DEVICE};
@@ -81,12 +81,12 @@ impl Plan {
     }
 
     /// The host has virtual addresses, on lo.
-    fn addresses(&mut self, host: &dyn Host, vips: &[Ipv4Addr]) -> Result<(), Failure> {
+    fn addresses(&mut self, host: &dyn Host, vips: &[IpAddr]) -> Result<(), Failure> {
         for vip in vips {
             if let Some(interface) = host.elsewhere(*vip)? {
                 return Err(Failure::new(
                     "set up a real server",
-                    format!("{vip} is on {interface} already, where the host answers ARP for it"),
+                    format!("{vip} is on {interface} already, where the host answers for it"),
                     Some(&format!(
                         "take it away first: ip address del {vip} dev {interface}"
                     )),
@@ -114,9 +114,12 @@ impl Plan {
     }
 
     /// No router takes the host off the way through its director.
-    fn ignore_redirects(&mut self, host: &dyn Host) -> Result<(), Failure> {
+    fn ignore_redirects(&mut self, host: &dyn Host, director: IpAddr) -> Result<(), Failure> {
         for interface in interfaces(host, "all")? {
-            let setting = Setting::sysctl(&interface, ACCEPT_REDIRECTS);
+            let setting = match director {
+                IpAddr::V4(_) => Setting::sysctl(&interface, ACCEPT_REDIRECTS),
+                IpAddr::V6(_) => Setting::sysctl_v6(&interface, ACCEPT_REDIRECTS),
+            };
             self.want(host, setting, "0")?;
         }
         Ok(())
@@ -140,7 +143,10 @@ pub fn missing(
     let mut plan = Plan::default();
     match purpose {
         Purpose::Direct { vips } => {
-            plan.silence(host)?;
+            // Neighbour discovery answers for no address of another interface.
+            if vips.iter().any(IpAddr::is_ipv4) {
+                plan.silence(host)?;
+            }
             plan.addresses(host, vips)?;
         }
         Purpose::Tunnel { vips } => {
@@ -149,7 +155,7 @@ pub fn missing(
             plan.addresses(host, vips)?;
         }
         Purpose::Translated { director, clients } => {
-            plan.ignore_redirects(host)?;
+            plan.ignore_redirects(host, *director)?;
             for network in clients {
                 let (network, via) = (*network, *director);
                 plan.want(host, Setting::Route { network, via }, PRESENT)?;

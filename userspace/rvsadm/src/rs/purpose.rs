@@ -2,12 +2,12 @@
 
 //! What a host is prepared for, as the command line says it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use rvs_engine::prefix::Prefix;
 use rvs_engine::spec::{Mode, Protocol, ServiceId, SpecError};
 
-use super::setting::Network;
+use super::setting::{host_bits, Network};
 use crate::failure::Failure;
 
 /// What the command is called in refusals.
@@ -22,17 +22,17 @@ pub enum Purpose {
     /// It has the virtual addresses, and answers clients itself.
     Direct {
         /// The virtual addresses.
-        vips: Vec<Ipv4Addr>,
+        vips: Vec<IpAddr>,
     },
     /// As that, and packets come in tunnels.
     Tunnel {
         /// The virtual addresses.
-        vips: Vec<Ipv4Addr>,
+        vips: Vec<IpAddr>,
     },
     /// It answers clients through the director.
     Translated {
         /// The director's address on the common network.
-        director: Ipv4Addr,
+        director: IpAddr,
         /// Networks of the clients.
         clients: Vec<Network>,
     },
@@ -78,9 +78,12 @@ impl Purpose {
             Mode::Dr => Ok(Self::Direct {
                 vips: check_vips(WHAT, vips)?,
             }),
-            Mode::Tun => Ok(Self::Tunnel {
-                vips: check_vips(WHAT, vips)?,
-            }),
+            Mode::Tun => match vips.iter().find(|vip| vip.is_ipv6()) {
+                Some(vip) => Err(Failure::spec(WHAT, SpecError::Ipv6(*vip))),
+                None => Ok(Self::Tunnel {
+                    vips: check_vips(WHAT, vips)?,
+                }),
+            },
             Mode::Nat => Self::translated(directors, clients),
             Mode::FullNat | Mode::Local => Ok(Self::Told {
                 directors: directors.iter().copied().map(Network::from).collect(),
@@ -90,32 +93,34 @@ impl Purpose {
 
     fn translated(directors: &[Prefix], clients: &[Prefix]) -> Result<Self, Failure> {
         let director = match directors {
-            [one] => match one.address() {
-                IpAddr::V4(address) if one.bits() == 32 => Some(address),
-                _ => None,
-            },
+            [one] if one.bits() == host_bits(one.address()) => Some(one.address()),
             _ => None,
         };
         let director = director.ok_or_else(|| {
             Failure::new(
                 WHAT,
-                "mode nat takes one director, an IPv4 address",
+                "mode nat takes one director, an address",
                 Some("packets to clients can have one next hop only"),
             )
         })?;
-        let halves = [[0, 0, 0, 0], [128, 0, 0, 0]].map(|half| Network {
-            address: IpAddr::from(half),
-            length: 1,
-        });
+        let halves = match director {
+            IpAddr::V4(_) => [[0, 0, 0, 0], [128, 0, 0, 0]].map(IpAddr::from),
+            IpAddr::V6(_) => [0, 1 << 127].map(|half| Ipv6Addr::from_bits(half).into()),
+        };
+        let halves = halves.map(|address| Network { address, length: 1 });
         let mut networks = Vec::new();
         for client in clients {
-            match client.address() {
-                // A default route is one in two halves: the host's own stays as it is.
-                IpAddr::V4(_) if client.bits() == 0 => networks.extend(halves),
-                IpAddr::V4(_) => networks.push(Network::from(*client)),
-                IpAddr::V6(_) => {
-                    return Err(Failure::spec(WHAT, SpecError::Ipv6(client.address())))
-                }
+            if client.address().is_ipv6() != director.is_ipv6() {
+                return Err(Failure::new(
+                    WHAT,
+                    format!("{director} is no next hop to {}", Network::from(*client)),
+                    Some("director and clients are all IPv4, or all IPv6"),
+                ));
+            }
+            // A default route is one in two halves: the host's own stays as it is.
+            match client.bits() {
+                0 => networks.extend(halves),
+                _ => networks.push(Network::from(*client)),
             }
         }
         if networks.is_empty() {
@@ -129,17 +134,16 @@ impl Purpose {
 }
 
 /// Refuses what cannot be a virtual address, by the rule for services.
-pub fn check_vips(what: &str, vips: &[IpAddr]) -> Result<Vec<Ipv4Addr>, Failure> {
+pub fn check_vips(what: &str, vips: &[IpAddr]) -> Result<Vec<IpAddr>, Failure> {
     let checked = vips.iter().map(|vip| {
         let service = ServiceId {
             protocol: Protocol::Tcp,
             address: *vip,
             port: 1,
         };
-        match (service.validate(), vip) {
-            (Ok(()), IpAddr::V4(v4)) => Ok(*v4),
-            (Err(error), _) => Err(Failure::spec(what, error)),
-            (Ok(()), IpAddr::V6(_)) => Err(Failure::spec(what, SpecError::Ipv6(*vip))),
+        match service.validate() {
+            Ok(()) => Ok(*vip),
+            Err(error) => Err(Failure::spec(what, error)),
         }
     });
     checked.collect()

@@ -3,18 +3,18 @@
 //! Addresses and interfaces, over the same blocking socket as the family `rvs`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
 
-use super::setting::Network;
+use super::setting::{host_bits, Network};
 
 /// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
 const NETLINK_ROUTE: isize = 0;
@@ -30,10 +30,10 @@ pub struct RouteNetlink {
     exchange: Exchange,
 }
 
-/// An IPv4 address of an interface.
+/// An address of an interface.
 struct Assigned {
     interface: u32,
-    address: Ipv4Addr,
+    address: IpAddr,
     prefix: u8,
 }
 
@@ -44,15 +44,15 @@ impl RouteNetlink {
         Ok(Self { exchange })
     }
 
-    /// Addresses on lo, /32, besides those of 127.0.0.0/8.
-    pub fn loopback_addresses(&mut self) -> Result<Vec<Ipv4Addr>, Error> {
+    /// Addresses on lo, /32 or /128, besides those of 127.0.0.0/8 and ::1.
+    pub fn loopback_addresses(&mut self) -> Result<Vec<IpAddr>, Error> {
         let assigned = self.addresses()?.into_iter();
         let on_loopback = assigned.filter(|a| a.is_host_address_on_loopback());
         Ok(on_loopback.map(|a| a.address).collect())
     }
 
-    /// The interface that has `address` other than as lo's /32.
-    pub fn holder_besides_loopback(&mut self, address: Ipv4Addr) -> Result<Option<String>, Error> {
+    /// The interface that has `address` other than as lo's /32 or /128.
+    pub fn holder_besides_loopback(&mut self, address: IpAddr) -> Result<Option<String>, Error> {
         let mut assigned = self.addresses()?.into_iter();
         let other = assigned.find(|a| a.address == address && !a.is_host_address_on_loopback());
         let Some(other) = other else {
@@ -68,13 +68,13 @@ impl RouteNetlink {
     }
 
     /// Adds `address` to lo.
-    pub fn add_to_loopback(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+    pub fn add_to_loopback(&mut self, address: IpAddr) -> Result<(), Error> {
         let message = RouteNetlinkMessage::NewAddress(host_address(address));
         self.run(message, NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Removes `address` from lo.
-    pub fn remove_from_loopback(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+    pub fn remove_from_loopback(&mut self, address: IpAddr) -> Result<(), Error> {
         self.run(RouteNetlinkMessage::DelAddress(host_address(address)), 0)
     }
 
@@ -130,9 +130,9 @@ impl RouteNetlink {
     }
 
     /// Whether the main table has a route to `network` through the neighbour `via`.
-    pub fn has_route(&mut self, network: &Network, via: Ipv4Addr) -> Result<bool, Error> {
+    pub fn has_route(&mut self, network: &Network, via: IpAddr) -> Result<bool, Error> {
         let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
+        question.header.address_family = family(via);
         let answers = self.dump(RouteNetlinkMessage::GetRoute(question))?;
         let wanted = route(network, via);
         Ok(answers.iter().any(|answer| match answer {
@@ -153,7 +153,7 @@ impl RouteNetlink {
     pub fn set_route(
         &mut self,
         network: &Network,
-        via: Ipv4Addr,
+        via: IpAddr,
         present: bool,
     ) -> Result<(), Error> {
         let message = route(network, via);
@@ -182,10 +182,9 @@ impl RouteNetlink {
         Ok(found)
     }
 
-    /// IPv4 addresses of all interfaces.
+    /// Addresses of all interfaces.
     fn addresses(&mut self) -> Result<Vec<Assigned>, Error> {
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet;
+        let question = AddressMessage::default();
         let answers = self.dump(RouteNetlinkMessage::GetAddress(question))?;
         Ok(answers.into_iter().filter_map(assigned).collect())
     }
@@ -217,17 +216,18 @@ impl RouteNetlink {
 
 impl Assigned {
     fn is_host_address_on_loopback(&self) -> bool {
-        self.interface == LOOPBACK && self.prefix == 32 && !self.address.is_loopback()
+        self.interface == LOOPBACK
+            && self.prefix == host_bits(self.address)
+            && !self.address.is_loopback()
     }
 }
 
-/// `address` on lo, /32.
-fn host_address(address: Ipv4Addr) -> AddressMessage {
+/// `address` on lo, /32 or /128.
+fn host_address(address: IpAddr) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = 32;
+    message.header.family = family(address);
+    message.header.prefix_len = host_bits(address);
     message.header.index = LOOPBACK;
-    let address = IpAddr::V4(address);
     message.attributes = vec![
         AddressAttribute::Local(address),
         AddressAttribute::Address(address),
@@ -235,10 +235,17 @@ fn host_address(address: Ipv4Addr) -> AddressMessage {
     message
 }
 
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
 /// A route of the main table to `network` through the neighbour `via`.
-fn route(network: &Network, via: Ipv4Addr) -> RouteMessage {
+fn route(network: &Network, via: IpAddr) -> RouteMessage {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(via);
     message.header.destination_prefix_length = network.length;
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Static;
@@ -249,7 +256,7 @@ fn route(network: &Network, via: Ipv4Addr) -> RouteMessage {
         let destination = RouteAttribute::Destination(network.address.into());
         message.attributes.push(destination);
     }
-    let gateway = RouteAttribute::Gateway(RouteAddress::Inet(via));
+    let gateway = RouteAttribute::Gateway(via.into());
     message.attributes.push(gateway);
     message
 }
@@ -258,14 +265,19 @@ fn assigned(answer: RouteNetlinkMessage) -> Option<Assigned> {
     let RouteNetlinkMessage::NewAddress(message) = answer else {
         return None;
     };
-    // On a point-to-point interface the attribute "address" is the peer's.
+    // On a point-to-point interface the attribute "address" is the peer's. IPv6 has no "local" on
+    // others.
+    let local = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
     let address = message.attributes.iter().find_map(|a| match a {
-        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        AddressAttribute::Address(address) => Some(*address),
         _ => None,
     });
     Some(Assigned {
         interface: message.header.index,
-        address: address?,
+        address: local.or(address)?,
         prefix: message.header.prefix_len,
     })
 }

@@ -3,7 +3,7 @@
 //! What a set-up may change on a real server, and how it is called.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use rvs_engine::prefix::Prefix;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Setting {
     /// A file under /proc/sys, with dots.
     Sysctl(String),
-    /// An address on lo, /32.
-    Address(Ipv4Addr),
+    /// An address on lo, /32 or /128.
+    Address(IpAddr),
     /// Whether lo is up: an address on it is no one's before that.
     LoopbackUp,
     /// Whether the device that takes packets out of tunnels is up.
@@ -25,7 +25,7 @@ pub enum Setting {
         /// Where it leads.
         network: Network,
         /// The neighbour that it leads through.
-        via: Ipv4Addr,
+        via: IpAddr,
     },
     /// Whether the receiver believes addresses that this network's hosts tell.
     Trust(Network),
@@ -55,6 +55,11 @@ impl Setting {
         Self::Sysctl(format!("net.ipv4.conf.{interface}.{file}"))
     }
 
+    /// `net.ipv6.conf.INTERFACE.FILE`.
+    pub fn sysctl_v6(interface: &str, file: &str) -> Self {
+        Self::Sysctl(format!("net.ipv6.conf.{interface}.{file}"))
+    }
+
     /// Whether it serves all virtual addresses alike.
     pub fn is_of_all_addresses(&self) -> bool {
         matches!(self, Self::Sysctl(_) | Self::LoopbackUp | Self::TunnelUp(_))
@@ -65,12 +70,20 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sysctl(name) => f.write_str(name),
-            Self::Address(address) => write!(f, "lo address {address}/32"),
+            Self::Address(address) => write!(f, "lo address {address}/{}", host_bits(*address)),
             Self::LoopbackUp => f.write_str("lo"),
             Self::TunnelUp(device) => f.write_str(device),
             Self::Route { network, via } => write!(f, "route {network} via {via}"),
             Self::Trust(network) => write!(f, "toa trust {network}"),
         }
+    }
+}
+
+/// Leading bits that count of the address of one host.
+pub const fn host_bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
     }
 }
 

@@ -9,10 +9,16 @@ use crate::failure::Failure;
 
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 
-/// Path of `net.ipv4.conf.INTERFACE.FILE`; an interface's name may have dots itself.
+const CONF_V6: &str = "/proc/sys/net/ipv6/conf";
+
+/// Path of `net.ipv4.conf.INTERFACE.FILE`, or of IPv6's; an interface's name may have dots itself.
 fn path(name: &str) -> Option<PathBuf> {
-    let (interface, file) = name.strip_prefix("net.ipv4.conf.")?.rsplit_once('.')?;
-    Some([CONF, interface, file].iter().collect())
+    let (conf, rest) = match name.strip_prefix("net.ipv4.conf.") {
+        Some(rest) => (CONF, rest),
+        None => (CONF_V6, name.strip_prefix("net.ipv6.conf.")?),
+    };
+    let (interface, file) = rest.rsplit_once('.')?;
+    Some([conf, interface, file].iter().collect())
 }
 
 fn failed(what: &str, name: &str, error: impl ToString) -> Failure {
@@ -57,5 +63,7 @@ mod tests {
             path,
             PathBuf::from("/proc/sys/net/ipv4/conf/eth0.100/arp_ignore")
         );
+        let v6 = super::path("net.ipv6.conf.all.accept_redirects").unwrap();
+        assert!(v6.starts_with("/proc/sys/net/ipv6/conf/all"));
     }
 }

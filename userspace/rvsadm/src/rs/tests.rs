@@ -10,14 +10,14 @@ use super::*;
 #[derive(Clone, Debug, PartialEq)]
 struct FakeHost {
     sysctls: BTreeMap<String, String>,
-    addresses: Vec<Ipv4Addr>,
+    addresses: Vec<IpAddr>,
     up: bool,
     /// The tunnel's device, once it is there: whether it is up.
     tunnel: Option<bool>,
-    routes: Vec<(Network, Ipv4Addr)>,
+    routes: Vec<(Network, IpAddr)>,
     trusted: Vec<Network>,
     /// An address that is on eth0.
-    on_eth0: Option<Ipv4Addr>,
+    on_eth0: Option<IpAddr>,
 }
 
 impl FakeHost {
@@ -29,7 +29,9 @@ impl FakeHost {
                 "rp_filter",
                 "accept_redirects",
             ];
-            files.map(|f| format!("net.ipv4.conf.{interface}.{f}"))
+            let of = move |family, file| format!("net.{family}.conf.{interface}.{file}");
+            let v6 = of("ipv6", "accept_redirects");
+            Iterator::chain(files.into_iter().map(move |file| of("ipv4", file)), [v6])
         });
         Self {
             sysctls: names.map(|name| (name, "0".to_owned())).collect(),
@@ -103,11 +105,11 @@ impl Host for FakeHost {
         Ok(["eth0".to_owned()].into_iter().chain(tunnel).collect())
     }
 
-    fn addresses(&self) -> Result<Vec<Ipv4Addr>, Failure> {
+    fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
         Ok(self.addresses.clone())
     }
 
-    fn elsewhere(&self, address: Ipv4Addr) -> Result<Option<String>, Failure> {
+    fn elsewhere(&self, address: IpAddr) -> Result<Option<String>, Failure> {
         let there = self.on_eth0 == Some(address);
         Ok(there.then(|| "eth0".to_owned()))
     }
@@ -138,10 +140,10 @@ impl Drop for Scratch {
     }
 }
 
-const VIP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
-const OTHER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 11);
+const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 10));
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 11));
 
-fn direct(vips: &[Ipv4Addr]) -> Purpose {
+fn direct(vips: &[IpAddr]) -> Purpose {
     let vips = vips.to_vec();
     Purpose::Direct { vips }
 }
@@ -319,6 +321,35 @@ fn a_translated_server_answers_through_its_director() {
 }
 
 #[test]
+fn ipv6_has_no_arp_to_silence() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    let before = host.clone();
+    let direct = purpose(Mode::Dr, &["2001:db8::10"], &[], &[]).unwrap();
+    let changes = setup(&direct, &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(
+        *names(&changes).last().unwrap(),
+        "lo address 2001:db8::10/128"
+    );
+    assert!(names(&changes).iter().all(|name| !name.contains("arp")));
+    undo(&[], &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(host, before);
+    let nat = purpose(Mode::Nat, &[], &["2001:db8::118"], &["::/0"]).unwrap();
+    let changes = setup(&nat, &mut host, &mut scratch.record()).unwrap();
+    let routes: Vec<_> = names(&changes)
+        .into_iter()
+        .filter(|name| name.starts_with("route"))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            "route ::/1 via 2001:db8::118",
+            "route 8000::/1 via 2001:db8::118"
+        ]
+    );
+}
+
+#[test]
 fn directors_are_believed_as_long_as_it_is_set_up() {
     let scratch = Scratch::new();
     let mut host = FakeHost::new();
@@ -352,7 +383,14 @@ fn what_a_mode_needs_and_does_not_take() {
         (Mode::Nat, &[], &[], &[], "needs --director"),
         (Mode::Nat, &[vip], &["192.0.2.1"], &[], "take --vip"),
         (Mode::Nat, &[], &["192.0.2.0/24"], &[], "one director"),
-        (Mode::Nat, &[], &["192.0.2.1"], &["2001:db8::/32"], "IPv6"),
+        (
+            Mode::Nat,
+            &[],
+            &["192.0.2.1"],
+            &["2001:db8::/32"],
+            "is no next hop",
+        ),
+        (Mode::Tun, &["2001:db8::1"], &[], &[], "IPv6"),
         (Mode::FullNat, &[], &[], &[], "needs --director"),
     ] {
         match purpose(mode, vips, directors, clients) {
