@@ -4,6 +4,7 @@
 import dataclasses
 import re
 
+from mark import marked
 from path import CLIENT, CLIENTS, FIRST_CLIENT, MAX_CLIENTS, PORT, SINK, VIP
 
 BURST = 32  # as in bench/module
@@ -90,7 +91,8 @@ class Pktgen:
             self._write("kpktgend_0", "add_device burst")
             for option in [f"count {count}", *self._options, *words]:
                 self._write("burst", option)
-            self._write("pgctrl", "start")
+            with marked():
+                self._write("pgctrl", "start")
             with open("/proc/net/pktgen/burst", encoding="ascii") as f:
                 result = f.read()
         arrived = self._delivered() - before

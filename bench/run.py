@@ -4,13 +4,15 @@
 Under -icount shift=0 the guest's clock advances 1 ns an instruction, whatever else the host
 does, so nanoseconds of guest time are instructions.
 
-usage: run.py OUTPUT.json [CASE]...      CASE is a name or a pattern like 'rvs/*'
+usage: run.py OUTPUT.json [--only] [CASE]...     CASE is a name or a pattern like 'rvs/*';
+                                                 --only: not what they are compared with
 """
 
 import fnmatch
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 
@@ -24,7 +26,7 @@ from cases import CASES  # noqa: E402
 from lab import shell  # noqa: E402
 
 
-def select(patterns):
+def select(patterns, only):
     """The cases that are wanted, and those that their figures are compared with."""
     if not patterns:
         return CASES
@@ -34,7 +36,8 @@ def select(patterns):
         print(f"no such case: {', '.join(unknown)}")
         sys.exit(2)
     wanted = {name for p in patterns for name in fnmatch.filter(names, p)}
-    wanted |= {case.base for case in CASES if case.name in wanted}
+    if not only:
+        wanted |= {case.base for case in CASES if case.name in wanted}
     return [case for case in CASES if case.name in wanted]
 
 
@@ -49,7 +52,9 @@ def measure(case):
 
 def main():
     """All cases, or those named and what they are compared with."""
-    output, cases = sys.argv[1], select(sys.argv[2:])
+    output, *patterns = sys.argv[1:]
+    only = "--only" in patterns
+    cases = select([p for p in patterns if p != "--only"], only)
     shell.modprobe("pktgen")
     # No index lists it: it is of no use outside this bench.
     shell.run("insmod", os.environ["RVS_BENCH_MODULE"])
@@ -73,6 +78,8 @@ def main():
         varied = "" if spread is None else f"{spread:.2f}%"
         print(f"{case.name:<36}{least:>13,.0f}{above:>13}{varied:>8}  {case.unit}", flush=True)
         details[case.name]["seconds"] = round(time.monotonic() - begin, 1)
+    # For the profiler: the names of addresses.
+    shutil.copy("/proc/kallsyms", os.path.dirname(output))
     floor = figures.get("floor")
     with open(output, "w", encoding="ascii") as f:
         json.dump({

@@ -5,10 +5,12 @@ import json
 import os
 import time
 
+from lab import shell
+
+from mark import marked
+from packets import whole_bursts
 from path import Path
 from pktgen import MANY, Pktgen, to_service
-
-from packets import whole_bursts
 
 FLOWS = 100_000
 SLABS = {"rvs": ("rvs_conn", "rvs_conn_nat"), "ip_vs": ("ip_vs_conn",)}
@@ -74,7 +76,6 @@ def expiry(setup):
 
 
 def _spin():
-    from lab import shell  # pylint: disable=import-outside-toplevel
-
-    return float(shell.run(os.path.join(os.environ["RVS_BENCH_TOOLS"], "spin"), SPIN,
-                           timeout=600).stdout)
+    program = os.path.join(os.environ["RVS_BENCH_TOOLS"], "spin")
+    with marked():
+        return float(shell.run(program, SPIN, timeout=600).stdout)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the profiler counted, by function and by instruction.
+
+usage: profile.py FOLDER MODULE.ko     FOLDER has counts, kallsyms, bench.json
+"""
+
+import bisect
+import json
+import os
+import re
+import subprocess
+import sys
+
+PACKETS = 16_000  # packets.py
+
+
+def read_symbols(path):
+    """Sorted addresses, and the name of the function at each."""
+    found = {}
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            address, kind, name = line.split(None, 2)
+            if kind in "tTwW":
+                found[int(address, 16)] = name.strip().replace("\t", " ")
+    addresses = sorted(found)
+    return addresses, [found[a] for a in addresses]
+
+
+def disassembly(module, symbol):
+    """Offset, text and inlined places of each instruction of a function."""
+    out = subprocess.run(
+        ["objdump", "-d", "-r", "-l", "--inlines", "--no-show-raw-insn", f"--disassemble={symbol}",
+         module], capture_output=True, text=True, check=True).stdout
+    start, place = None, ""
+    for line in out.splitlines():
+        if head := re.match(r"([0-9a-f]+) <", line):
+            start = int(head.group(1), 16)
+        elif code := re.match(r" +([0-9a-f]+):\t(.*)", line):
+            if "R_X86_64" in code.group(2):
+                continue
+            yield int(code.group(1), 16) - start, code.group(2), place
+        elif "rust/" in line or "toa/" in line:
+            if not line.startswith(" inlined by") and ".rs:" in line:
+                place = re.sub(r".*?((rust|library)/)", r"\1", line.split(" (")[0])
+
+
+def main():
+    """Functions by their share, then RVS's instructions."""
+    folder, module = sys.argv[1:]
+    addresses, names = read_symbols(os.path.join(folder, "kallsyms"))
+    by_function, of_rvs = {}, {}
+    with open(os.path.join(folder, "counts"), encoding="ascii") as f:
+        for line in f:
+            address, count = line.split()
+            address, count = int(address, 16), int(count)
+            at = bisect.bisect_right(addresses, address) - 1
+            name = names[at] if at >= 0 else "(not the kernel)"
+            by_function[name] = by_function.get(name, 0) + count
+            if name.endswith("[rvs]"):
+                of_rvs.setdefault(name.split()[0], {})[address - addresses[at]] = count
+    with open(os.path.join(folder, "bench.json"), encoding="ascii") as f:
+        print(*json.load(f)["cases"].items())
+    print(f"instructions, of {PACKETS:,} packets, for each")
+    total = sum(by_function.values())
+    print(f"{total / PACKETS:>9.1f}  all")
+    for name, count in sorted(by_function.items(), key=lambda item: -item[1]):
+        if count / PACKETS >= 0.5:
+            print(f"{count / PACKETS:>9.1f}  {name}")
+    for name, counts in sorted(of_rvs.items(), key=lambda item: -sum(item[1].values())):
+        if sum(counts.values()) / PACKETS < 1:
+            continue
+        print(f"\n{name}: {sum(counts.values()) / PACKETS:.1f}")
+        last = None
+        for offset, text, place in disassembly(module, name):
+            if count := counts.get(offset, 0):
+                if place != last:
+                    print(f"          {place}")
+                last = place
+                print(f"{count / PACKETS:>9.2f}  {offset:5x}  {text}")
+
+
+if __name__ == "__main__":
+    main()
