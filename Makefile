@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench bench-engine bench-guard bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,8 @@ test-host: setup ## unit tests of the tools and of the engine, on the host
 test-vm: modules tools ## tests in a guest (T=name selects)
 	@scripts/test vm $(T)
 
-test: modules tools ## everything: check, host tests, guest tests
-	@scripts/test check host vm
+test: modules tools ## everything: check, host tests, guest tests, bench-guard
+	@scripts/test check host vm bench
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/debug-kernel
@@ -44,7 +44,22 @@ test-debug: debug-kernel tools ## guest tests on the debug kernel, two CPUs (T=n
 	@scripts/test-debug $(T)
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
-	@scripts/bench $(CASES)
+	@set -f; scripts/bench $(CASES)
+
+bench-guard: modules tools ## does a packet cost more than recorded in bench/record.json?
+	@scripts/bench-guard check
+
+bench-record: modules tools ## records what it costs now: a decision, to be explained in the commit
+	@scripts/bench-guard record
+
+bench-plots: setup ## docs/bench/*.svg from build/bench.json
+	@scripts/in-root -- python3 -B bench/plot.py build/bench.json docs/bench
+
+bench-engine: setup ## the engine on this host, in time
+	@scripts/in-root --net -- cargo bench --quiet --locked --manifest-path userspace/Cargo.toml -p rvs-engine
+
+profile: modules tools ## where the instructions of CASE=rvs/dr go; writes build/profile.txt
+	@$(if $(CASE),,$(error say which case: make profile CASE=rvs/dr))scripts/profile '$(CASE)'
 
 demo: modules tools ## the article's lab: who served how many requests
 	@scripts/demo

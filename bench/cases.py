@@ -106,7 +106,7 @@ def _conntrack():
 
 
 def _many_flows():
-    for flows in (1_000, 10_000, 100_000):
+    for flows in (1_000, 100_000):
         yield Case(f"nft_dnat/{flows}-flows", established(nft(DNAT), flows))
         for name, setup in DIRECTORS.items():
             yield Case(f"{name}/{flows}-flows", established(setup, flows))
@@ -127,10 +127,10 @@ def _new_flows():
         yield Case(_name(who, "new-flow", "" if mode == "dr" else mode),
                    first_packets(DIRECTORS[name]), "instructions/flow")
     for scheduler in SCHEDULERS:
-        for dests in (2, 16, 256, 1_000, 10_000):
+        for dests in (2, 256, 1_000, 10_000):
             for who in MODES:
-                # ip_vs counts through a list of them: one more figure says nothing new.
-                if who == "rvs" or dests in (2, 256, 1_000):
+                # ip_vs walks through a list of them: one more figure says nothing new.
+                if who == "rvs" or dests <= 1_000:
                     yield Case(f"{who}/new-flow/{scheduler}/{dests}",
                                first_packets(among(who, scheduler, dests), dests),
                                "instructions/flow")

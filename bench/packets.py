@@ -8,6 +8,7 @@ from setups import DIRECTOR_OUT, LOCAL_PORT
 REPEATS = 3
 WARM_UP = 3_200
 PACKETS = 16_000
+FIRST_PACKETS = 8_000
 
 
 def whole_bursts(count):
@@ -74,11 +75,10 @@ def first_packets(setup, dests=1):
             setup(path)
             generator = Pktgen(path.forward)
             # Every dest has to have been picked once: the way to it is looked up then.
-            for run in range(-(-max(WARM_UP, dests) // PACKETS)):
-                count = whole_bursts(min(max(WARM_UP, dests), PACKETS))
-                generator.send(count, to_service(new_clients(run, count)))
+            count = whole_bursts(max(WARM_UP, dests))
+            generator.send(count, to_service(new_clients(REPEATS, count)))
             return [
-                generator.send(PACKETS, to_service(new_clients(40 + run, PACKETS)))
+                generator.send(FIRST_PACKETS, to_service(new_clients(run, FIRST_PACKETS)))
                 for run in range(REPEATS)
             ]
 
