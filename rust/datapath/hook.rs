@@ -182,7 +182,7 @@ pub(super) fn send<'a, F: Balanced>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     if !conn.has_two_keys() {
-        return xmit::whole::<F>(cx, dest, skb, &packet.ip);
+        return xmit::whole::<F>(cx, dest, skb, &packet.ip, conn.flow());
     }
     if let Some(nat) = conn.nat::<F::Tuple>() {
         return xmit::nat(cx, conn, nat, side, skb, packet);

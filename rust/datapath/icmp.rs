@@ -49,7 +49,7 @@ pub(super) fn receive<'a, F: Balanced>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     if !conn.has_two_keys() {
-        return xmit::whole::<F>(cx, dest, skb, &ip);
+        return xmit::whole::<F>(cx, dest, skb, &ip, conn.flow());
     }
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len()) {

@@ -50,7 +50,7 @@ pub(super) fn begin<'a, F: Balanced>(
     if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
         dest.connection();
         dest.packet_in(skb.len());
-        return xmit::whole::<F>(cx, dest, skb, &packet.ip);
+        return xmit::whole::<F>(cx, dest, skb, &packet.ip, hash);
     }
     if netns.is_full() {
         netns.counters.count(Counter::DropConnMax);

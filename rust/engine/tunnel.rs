@@ -11,6 +11,20 @@ const IPIP: u8 = 4;
 /// Bytes that IPIP puts in front of a packet.
 pub const IPIP_OVERHEAD: u32 = 20;
 
+/// Id of the outer header of a packet that may be fragmented on its way, whose linear part from the
+/// IPv4 header on is `inner`. `flow` is its flow's keyed hash.
+///
+/// No other packet to the same dest should have it for a while. The kernel counts such ids, in words
+/// that all CPUs write to. The sender has given its packets different ids already, so those of
+/// different flows are all that is to be told apart.
+#[inline(always)]
+pub fn outer_id(inner: &[u8], flow: u32) -> u16 {
+    match inner {
+        [_, _, _, _, i0, i1, ..] => u16::from_be_bytes([*i0, *i1]) ^ (flow >> 16) as u16,
+        _ => 0,
+    }
+}
+
 /// The outer header of an IPv4 packet `inner` in an IPIP tunnel between two addresses, read from
 /// the header as one little-endian number (source low).
 ///
@@ -57,6 +71,15 @@ pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -
 mod tests {
     use super::super::wire::Ipv4;
     use super::*;
+
+    #[test]
+    fn ids_differ_by_packet_and_by_flow() {
+        let packet = |id: u8| [0x45, 0, 0, 20, 0x12, id, 0, 0];
+        assert_eq!(outer_id(&packet(0x34), 0x0101_ffff), 0x1335);
+        assert_ne!(outer_id(&packet(1), 7 << 16), outer_id(&packet(2), 7 << 16));
+        assert_ne!(outer_id(&packet(1), 7 << 16), outer_id(&packet(1), 8 << 16));
+        assert_eq!(outer_id(&[0x45], 7), 0);
+    }
 
     #[test]
     fn the_outer_header_is_a_header() {

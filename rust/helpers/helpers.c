@@ -129,18 +129,6 @@ bool rvs_push_ipip(struct sk_buff *skb, const void *header)
 	return true;
 }
 
-u16 rvs_select_ident(struct net *net, __be32 daddr, __be32 saddr)
-{
-	struct iphdr iph = {
-		.protocol = IPPROTO_IPIP,
-		.saddr = saddr,
-		.daddr = daddr,
-	};
-
-	__ip_select_ident(net, &iph, 1);
-	return ntohs(iph.id);
-}
-
 /*
  * The route to a real server or a client. `*saddr` is 0 for any source, and then becomes the one
  * that the host would take. KNOWN_NH makes ip_output() ask for the real server's

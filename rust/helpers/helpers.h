@@ -81,7 +81,6 @@ bool rvs_defrag6(struct net *net, struct sk_buff *skb);
 
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
-u16 rvs_select_ident(struct net *net, __be32 daddr, __be32 saddr);
 
 /* net/route.h */
 struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);

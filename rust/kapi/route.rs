@@ -8,6 +8,7 @@
 use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ptr::{self, NonNull},
+    sync::atomic::{self, AtomicU32, Ordering},
 };
 
 use kernel::{
@@ -25,6 +26,13 @@ use super::{
     skb::{Consumed, Skb},
 };
 use crate::bindings;
+
+/// States of a neighbour whose stored header is good.
+const CONNECTED: u8 =
+    (bindings::NUD_PERMANENT | bindings::NUD_NOARP | bindings::NUD_REACHABLE) as u8;
+
+/// Bytes that a stored frame header of the usual kind takes, aligned to its end (`HH_DATA_MOD`).
+const STORED: u32 = 16;
 
 /// A route to a real server, and the neighbour that it leads to.
 ///
@@ -255,7 +263,7 @@ impl NextHop {
     ///
     /// The packet has [`NextHop::headroom`] in front. A neighbour that is not resolved yet keeps
     /// the packet while it asks.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
         let Some(neighbour) = self.neighbour else {
             return free(skb);
@@ -266,9 +274,14 @@ impl NextHop {
             skb.borrow_route(self.dst());
             skb.set_device(self.device().0);
         }
-        // SAFETY: By the invariant; the packet is ours to give away.
+        // SAFETY: By the invariant; the caller has seen to the headroom, and each device wants at
+        // least that much. The packet is ours to give away.
         unsafe {
-            bindings::neigh_output(neighbour.as_ptr(), skb.as_raw(), false);
+            if push_cached_header(neighbour, &mut skb) {
+                bindings::__dev_queue_xmit(skb.as_raw(), ptr::null_mut());
+            } else {
+                bindings::neigh_output(neighbour.as_ptr(), skb.as_raw(), false);
+            }
             Consumed::new()
         }
     }
@@ -290,6 +303,37 @@ impl NextHop {
     }
 }
 
+/// Puts the frame's header in front of a packet, as its neighbour has it in store. False, and
+/// nothing is done, when it has none that is good and short, or is just being changed: then
+/// `neigh_output`, whose usual case this is, knows what to do.
+///
+/// # Safety
+///
+/// The neighbour is live, and [`STORED`] bytes are free in front of the packet.
+#[inline(always)]
+unsafe fn push_cached_header(neighbour: NonNull<bindings::neighbour>, skb: &mut Skb<'_>) -> bool {
+    let neighbour = neighbour.as_ptr();
+    // SAFETY: The neighbour is live; others write these fields whole, and the header's bytes
+    // between two changes of the sequence, which comes first in the lock.
+    unsafe {
+        let state = ptr::read_volatile(ptr::addr_of!((*neighbour).nud_state));
+        let cache = ptr::addr_of!((*neighbour).hh);
+        let sequence = ptr::addr_of!((*cache).hh_lock).cast::<AtomicU32>();
+        let begin = (*sequence).load(Ordering::Acquire);
+        let len = ptr::read_volatile(ptr::addr_of!((*cache).hh_len));
+        if state & CONNECTED == 0 || len == 0 || len > STORED || begin & 1 != 0 {
+            return false;
+        }
+        let header = ptr::read_volatile(ptr::addr_of!((*cache).hh_data).cast::<[u64; 2]>());
+        atomic::fence(Ordering::Acquire);
+        if (*sequence).load(Ordering::Relaxed) != begin {
+            return false;
+        }
+        skb.push_stored(header, len);
+    }
+    true
+}
+
 /// Whether this host takes packets to `address` as its own: an address of a device that is up, or
 /// one of a local route. May sleep.
 pub(crate) fn is_of_this_host(net: &Net, address: IpAddr) -> bool {
@@ -306,14 +350,6 @@ pub(crate) fn is_of_this_host(net: &Net, address: IpAddr) -> bool {
             unsafe { bindings::rvs_is_own_address6(net.as_raw(), ptr::addr_of!(octets).cast()) }
         }
     }
-}
-
-/// An id for a packet between two addresses that may be fragmented on its way.
-pub(crate) fn fragment_id(net: &Net, source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
-    let [source, destination] =
-        [source, destination].map(|address| u32::from_ne_bytes(address.octets()));
-    // SAFETY: The namespace is alive.
-    unsafe { bindings::rvs_select_ident(net.as_raw(), destination, source) }
 }
 
 /// Frees a packet that cannot be sent.

@@ -198,14 +198,14 @@ impl<'a> Skb<'a> {
     }
 
     /// Whether the header may be written and `headroom` bytes put in front of it, as it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_header_private(&self, headroom: u32) -> bool {
         self.get().cloned() == 0 && self.headroom() >= headroom as usize
     }
 
     /// Makes it so that the first `len` bytes, which are linear, may be written and `headroom`
     /// bytes be put in front of them. False on lack of memory.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn make_writable(&mut self, len: usize, headroom: u32) -> bool {
         self.is_header_private(headroom) || self.make_private(len, headroom)
     }
@@ -229,7 +229,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Forgets the device's sum of the payload, which writing to it makes wrong.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_checksum(&mut self) {
         let headers = self.headers_mut();
         if headers.ip_summed() == CHECKSUM_COMPLETE {
@@ -250,7 +250,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Takes one off the time to live and mends the header's checksum. The header must be writable.
-    #[inline]
+    #[inline(always)]
     fn decrease_ttl(&mut self) {
         let skb = self.get_mut();
         if skb.len.wrapping_sub(skb.data_len) < 20 {
@@ -263,6 +263,25 @@ impl<'a> Skb<'a> {
         // RFC 1624: 0x0100 less in the header is 0x0100 more in the checksum.
         let (sum, carry) = u16::from_be_bytes([*c0, *c1]).overflowing_add(0x0100);
         [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
+    }
+
+    /// Puts a frame's header in front: the last `len` of the bytes.
+    ///
+    /// # Safety
+    ///
+    /// All of the bytes fit in front of the packet, and `len` is not more than they are.
+    #[inline(always)]
+    pub(super) unsafe fn push_stored(&mut self, header: [u64; 2], len: u32) {
+        let skb = self.get_mut();
+        // SAFETY: The caller vouches for the room; nothing says that it is aligned.
+        unsafe {
+            skb.data
+                .sub(size_of_val(&header))
+                .cast::<[u64; 2]>()
+                .write_unaligned(header);
+            skb.data = skb.data.sub(len as usize);
+        }
+        skb.len = skb.len.wrapping_add(len);
     }
 
     /// Takes one off the time to live or hop limit of a packet of that IP version, as a router does.
@@ -355,7 +374,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Forgets what was found out about the packet on its way in, as forwarding does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_input(&mut self) {
         if self.get()._nfct != 0 {
             // SAFETY: By the invariant.
@@ -369,7 +388,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Whether the packet carries a route.
-    #[inline]
+    #[inline(always)]
     fn has_route(&self) -> bool {
         // SAFETY: All members of the union are plain words.
         unsafe { self.get().__bindgen_anon_3.__bindgen_anon_1._skb_refdst & !DST_NOREF != 0 }
@@ -381,14 +400,14 @@ impl<'a> Skb<'a> {
     ///
     /// `dst` stays alive for an RCU grace period, and the read lock is held until the packet is
     /// sent or the route taken away again.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn borrow_route(&mut self, dst: *const bindings::dst_entry) {
         self.drop_route();
         self.get_mut().__bindgen_anon_3.__bindgen_anon_1._skb_refdst = dst as usize | DST_NOREF;
     }
 
     /// Takes the packet's route away.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drop_route(&mut self) {
         if self.has_route() {
             // SAFETY: By the invariant.
@@ -401,7 +420,7 @@ impl<'a> Skb<'a> {
     /// # Safety
     ///
     /// `device` is alive for as long as the packet refers to it: under RCU until it is sent.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn set_device(&mut self, device: *mut bindings::net_device) {
         self.get_mut()
             .__bindgen_anon_1

@@ -27,16 +27,17 @@ use crate::{
     table::{Counter, Dest, Netns},
 };
 
-/// Sends a packet to a dest as it is, by the dest's mode.
+/// Sends a packet to a dest as it is, by the dest's mode. `flow` is its flow's hash.
 #[inline(always)]
 pub(super) fn whole<'a, F: Family>(
     cx: Context<'a>,
     dest: &'a Dest,
     skb: Skb<'a>,
     ip: &F::Ip,
+    flow: u32,
 ) -> Verdict<'a> {
     if dest.spec().mode == Mode::Tun {
-        return tun::tun::<F>(cx, dest, skb, ip);
+        return tun::tun::<F>(cx, dest, skb, ip, flow);
     }
     dr::dr::<F>(cx, dest, skb, ip)
 }

@@ -9,23 +9,24 @@ use crate::{
     datapath::context::Context,
     engine::{
         family::{Family, IpHeader},
-        tunnel::{ipip, IPIP_OVERHEAD},
+        tunnel::{ipip, outer_id, IPIP_OVERHEAD},
     },
     kapi::{
         netfilter::{Place, Verdict},
-        route::{fragment_id, NextHop},
+        route::NextHop,
         skb::Skb,
     },
-    table::{Dest, Netns},
+    table::Dest,
 };
 
-/// Sends a packet to a dest anywhere, in an IPIP tunnel.
+/// Sends a packet to a dest anywhere, in an IPIP tunnel. `flow` is its flow's hash.
 #[inline]
 pub(super) fn tun<'a, F: Family>(
     cx: Context<'a>,
     dest: &'a Dest,
     skb: Skb<'a>,
     ip: &F::Ip,
+    flow: u32,
 ) -> Verdict<'a> {
     let way = match way_to(cx, dest) {
         Ok(way) => way,
@@ -41,7 +42,7 @@ pub(super) fn tun<'a, F: Family>(
     let edit = Edit {
         writes: ip.header_len(),
         pushes: IPIP_OVERHEAD,
-        edit: |skb: &mut Skb<'_>| encapsulate::<F>(cx.netns, way, dest, skb, ip, ttl),
+        edit: |skb: &mut Skb<'_>| encapsulate::<F>(way, dest, skb, ip, (ttl, flow)),
     };
     transmit::<F>(cx, way, skb, ip, edit)
 }
@@ -49,12 +50,11 @@ pub(super) fn tun<'a, F: Family>(
 /// Puts the outer header in front of a packet.
 #[inline]
 fn encapsulate<F: Family>(
-    netns: &Netns,
     way: &NextHop,
     dest: &Dest,
     skb: &mut Skb<'_>,
     ip: &F::Ip,
-    ttl: u8,
+    (ttl, flow): (u8, u32),
 ) -> Option<()> {
     let (IpAddr::V4(source), IpAddr::V4(address)) = (way.source(), dest.id().address) else {
         return None;
@@ -62,7 +62,7 @@ fn encapsulate<F: Family>(
     let id = if ip.dont_fragment() {
         0
     } else {
-        fragment_id(netns.net(), source, address)
+        outer_id(skb.head(), flow)
     };
     let header = ipip(ip, skb.len(), ttl, words(source, address), id)?;
     skb.push_ipip(&header)

@@ -323,6 +323,12 @@ impl<'a> AnyKey<'a> {
 }
 
 impl Conn {
+    /// Hash of the client's packets, which nobody outside can know.
+    #[inline(always)]
+    pub(crate) fn flow(&self) -> u32 {
+        self.client_key().node().hash()
+    }
+
     /// Where its packets go.
     #[inline(always)]
     pub(crate) fn dest(&self) -> &Dest {

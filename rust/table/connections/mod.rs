@@ -49,6 +49,9 @@ const SWEEP_MAX: u32 = 1 << 18;
 /// Sweeps that it takes to look at all buckets of a small table.
 const SWEEPS: u32 = 4;
 
+/// Steps of a long loop after which others may run.
+const BATCH: u32 = 64;
+
 /// What became of a new connection.
 pub(super) enum Inserted<'a> {
     /// It is in the table.
@@ -312,20 +315,24 @@ impl Connections {
         let guard = kernel::sync::rcu::read_lock();
         let len = self.current(Rcu::of(&guard)).len();
         drop(guard);
-        let slice = (len / SWEEPS).clamp(1, SWEEP_MAX);
-        let (mut bucket, mut ended, mut batch) = (cursor & (len - 1), 0u32, 0u32);
-        for _ in 0..slice {
+        let (mut bucket, mut ended) = (cursor & (len - 1), 0u32);
+        let mut left = (len / SWEEPS).clamp(1, SWEEP_MAX);
+        while left > 0 {
+            let batch = left.min(BATCH);
             let guard = kernel::sync::rcu::read_lock();
             let rcu = Rcu::of(&guard);
-            let now = time::now();
-            for conn in self.current(rcu).bucket(bucket, rcu) {
-                if conn.is_expired(now, settings) && self.remove(conn, rcu) {
-                    ended = ended.wrapping_add(1);
+            let (table, now) = (self.current(rcu), time::now());
+            for _ in 0..batch {
+                for conn in table.bucket(bucket, rcu) {
+                    if conn.is_expired(now, settings) && self.remove(conn, rcu) {
+                        ended = ended.wrapping_add(1);
+                    }
                 }
+                bucket = bucket.wrapping_add(1) & (len - 1);
             }
             drop(guard);
-            bucket = bucket.wrapping_add(1) & (len - 1);
-            breathe(&mut batch);
+            left = left.wrapping_sub(batch);
+            work::give_way();
         }
         (bucket, ended)
     }
@@ -373,7 +380,7 @@ fn wanted_buckets(count: u32, len: u32) -> u32 {
 /// Lets others run now and then in a long loop.
 fn breathe(batch: &mut u32) {
     *batch = batch.wrapping_add(1);
-    if *batch % 64 == 0 {
+    if *batch % BATCH == 0 {
         work::give_way();
     }
 }
