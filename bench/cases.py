@@ -13,6 +13,7 @@ from packets import (
 )
 from path import SINK
 from real import control, tcp
+from scale import stall
 from setups import (
     CONNTRACK,
     DNAT,
@@ -39,6 +40,8 @@ class Case:
     unit: str = "instructions/packet"
     # The case whose figure is subtracted for the column "above floor".
     base: str = "floor"
+    # Only run when it is named: it takes minutes, or gigabytes.
+    slow: bool = False
 
 
 def _name(*parts):
@@ -146,6 +149,12 @@ def _table():
     yield Case("rvs/expiry/nat", expiry(balanced("rvs", "nat")), "instructions/connection", "")
 
 
+def _scale():
+    for flows in (1_000_000, 4_000_000, 10_000_000):
+        yield Case(f"rvs/stall/{flows}", stall(balanced("rvs"), flows),
+                   "ns", "", slow=flows > 1_000_000)
+
+
 def _real():
     per = "instructions/connection"
     yield Case("ip_forward/tcp", tcp(ip_forward, SINK), per, "")
@@ -165,6 +174,6 @@ def _real():
 CASES = [
     case
     for group in (_one_flow, _replies, _strangers, _big, _conntrack, _many_flows, _new_flows,
-                  _table, _real)
+                  _table, _scale, _real)
     for case in group()
 ]

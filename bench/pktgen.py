@@ -41,6 +41,8 @@ MANY = {
     10_000: Clients(CLIENTS.format(FIRST_CLIENT), 16, 625),
     100_000: Clients(CLIENTS.format(FIRST_CLIENT), 32, 3_125),
     1_000_000: Clients(CLIENTS.format(FIRST_CLIENT), 64, 15_625),
+    4_000_000: Clients(CLIENTS.format(FIRST_CLIENT), 128, 31_250 + 1),
+    10_000_000: Clients(CLIENTS.format(FIRST_CLIENT), 160, 62_501),
 }
 
 

@@ -15,6 +15,7 @@
  * `make profile` knows.
  */
 #include <linux/etherdevice.h>
+#include <linux/hrtimer.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <net/rtnetlink.h>
@@ -176,12 +177,56 @@ static const struct kernel_param_ops bench_mark_ops = { .set = bench_mark };
 module_param_cb(mark, &bench_mark_ops, NULL, 0200);
 MODULE_PARM_DESC(mark, "1 begins, 0 ends what make profile counts");
 
+/* How late timers in softirq context come: what holds up a packet, too. */
+#define PROBE_PERIOD (50 * NSEC_PER_USEC)
+
+static struct hrtimer probe;
+static s64 probe_latest;
+
+static enum hrtimer_restart bench_probe(struct hrtimer *timer)
+{
+	s64 late = ktime_to_ns(ktime_sub(ktime_get(), hrtimer_get_expires(timer)));
+
+	WRITE_ONCE(probe_latest, max(READ_ONCE(probe_latest), late));
+	hrtimer_forward_now(timer, PROBE_PERIOD);
+	return HRTIMER_RESTART;
+}
+
+/* 1 starts the timers and forgets what was, 0 stops them. */
+static int bench_probe_set(const char *value, const struct kernel_param *kp)
+{
+	bool on;
+	int err = kstrtobool(value, &on);
+
+	if (err)
+		return err;
+	hrtimer_cancel(&probe);
+	if (on) {
+		WRITE_ONCE(probe_latest, 0);
+		hrtimer_start(&probe, PROBE_PERIOD, HRTIMER_MODE_REL_SOFT);
+	}
+	return 0;
+}
+
+static int bench_probe_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%lld\n", READ_ONCE(probe_latest));
+}
+
+static const struct kernel_param_ops bench_probe_ops = {
+	.set = bench_probe_set,
+	.get = bench_probe_get,
+};
+module_param_cb(probe, &bench_probe_ops, NULL, 0600);
+MODULE_PARM_DESC(probe, "1 starts timers in softirq context; reads how late they came, in ns");
+
 static int __init bench_init(void)
 {
 	int err = register_netdevice_notifier(&bench_notifier);
 
 	if (err)
 		return err;
+	hrtimer_setup(&probe, bench_probe, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
 	err = rtnl_link_register(&bench_link_ops);
 	if (err)
 		unregister_netdevice_notifier(&bench_notifier);
@@ -190,6 +235,7 @@ static int __init bench_init(void)
 
 static void __exit bench_exit(void)
 {
+	hrtimer_cancel(&probe);
 	rtnl_link_unregister(&bench_link_ops);
 	unregister_netdevice_notifier(&bench_notifier);
 }

@@ -2,23 +2,24 @@
 
 //! What one packet or one new flow costs in the engine, on this machine: `cargo bench -p rvs-engine`.
 //!
-//! The least of several rounds, so that other load on the machine does not count. The figures that
-//! decide are those of `make bench`; these show a change for the worse within seconds.
+//! Criterion compares with the run before: `make bench-engine`. Other load on the machine counts; the
+//! figures that decide are those of `make bench`.
+
+// The function that criterion_group! makes has none.
+#![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::Duration;
 
+use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use rvs_engine::family::V4;
 use rvs_engine::hash::{tuple_v4, Key};
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{by_name, Flow, Identity, Live, Options, Plan, Scheduler, View, NAMES};
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::{Packet, TcpFlags};
-
-const ROUNDS: usize = 15;
-const TIMES: u32 = 100_000;
 
 /// An ACK of 40 bytes.
 const PACKET: [u8; 40] = [
@@ -121,51 +122,60 @@ impl Service {
     }
 }
 
-fn measure(name: &str, mut work: impl FnMut()) {
-    let least = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..TIMES {
-                work();
-            }
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default();
-    let nanoseconds = least.as_secs_f64() * 1e9 / f64::from(TIMES);
-    println!("{name:<24} {nanoseconds:8.1} ns");
-}
-
-fn main() {
+/// The steps of an established packet.
+fn packet(criterion: &mut Criterion) {
     let client = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40_000);
     let virtual_address = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 443);
     let tuple = TupleV4::new(client, virtual_address, 6);
     let key = Key::new(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
 
-    measure("parse", || {
-        black_box(Packet::<V4>::parse(black_box(&PACKET), PACKET.len())).ok();
+    criterion.bench_function("parse", |bench| {
+        bench.iter(|| Packet::<V4>::parse(black_box(&PACKET), PACKET.len()));
     });
-    measure("hash", || {
-        black_box(tuple_v4(&key, black_box(&tuple)));
+    criterion.bench_function("hash", |bench| {
+        bench.iter(|| tuple_v4(&key, black_box(&tuple)));
     });
-    measure("tcp state", || {
-        let flags = black_box(TcpFlags::ACK);
-        black_box(tcp::next(
-            tcp::Table::InOnly,
-            flags,
-            black_box(State::Established),
-        ));
+    criterion.bench_function("tcp state", |bench| {
+        bench.iter(|| {
+            let flags = black_box(TcpFlags::ACK);
+            tcp::next(tcp::Table::InOnly, flags, black_box(State::Established))
+        });
     });
+}
+
+/// What a new flow asks of each scheduler, by the number of dests.
+fn new_flow(criterion: &mut Criterion) {
+    let client = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40_000);
+    let virtual_address = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 443);
+    let flow = Flow {
+        tuple: TupleV4::new(client, virtual_address, 6),
+    };
+    let mut group = criterion.benchmark_group("new flow");
     for name in NAMES {
         let Some(scheduler) = by_name(name) else {
             continue;
         };
         for dests in [2, 16, 256, 1_000, 10_000] {
             let service = Service::new(scheduler, dests);
-            let flow = Flow::of(&tuple);
-            measure(&format!("new flow {name} {dests}"), || {
-                service.new_flow(black_box(&flow))
+            group.bench_with_input(BenchmarkId::new(name, dests), &flow, |bench, flow| {
+                bench.iter(|| service.new_flow(black_box(flow)));
             });
         }
     }
+    group.finish();
 }
+
+/// Short rounds: there are 73 of them.
+fn config() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .without_plots()
+}
+
+criterion_group! {
+    name = engine;
+    config = config();
+    targets = packet, new_flow
+}
+criterion_main!(engine);
