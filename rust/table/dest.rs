@@ -9,6 +9,7 @@ use kernel::{prelude::*, sync::Arc};
 use super::{
     counters::{Traffic, TrafficCounters},
     index::Published,
+    line::Line,
 };
 use crate::{
     engine::{
@@ -27,29 +28,36 @@ use crate::{
     },
 };
 
-/// One active connection in [`Dest::counts`].
+/// One active connection in [`Load::counts`].
 const ACTIVE: u64 = 1 << 32;
 
-/// One inactive connection in [`Dest::counts`].
+/// One inactive connection in [`Load::counts`].
 const INACTIVE: u64 = 1;
 
-/// In [`Dest::overload`]: it is overloaded. The bits above count how often that was looked at.
+/// In [`Load::overload`]: it is overloaded. The bits above count how often that was looked at.
 const OVERLOADED: u64 = 1;
 
 /// No place in a schedule that follows counts.
 const NOWHERE: u32 = u32::MAX;
 
-/// A real server of a service. Connections hold a reference, so it may outlive its place in the
-/// service.
-pub(crate) struct Dest {
-    way: RcuSlot<NextHop>,
-    traffic: TrafficCounters,
+/// What connections change that begin and end.
+struct Load {
     /// Active connections in the upper half, inactive ones in the lower: one word, so that a
     /// connection that goes from one to the other is never missing in their sum.
     counts: AtomicU64,
+    /// See [`OVERLOADED`].
+    overload: AtomicU64,
+}
+
+/// A real server of a service. Connections hold a reference, so it may outlive its place in the
+/// service.
+pub(crate) struct Dest {
+    load: Line<Load>,
+    // Packets of established connections read from here on; the count of references is ahead.
+    way: RcuSlot<NextHop>,
+    traffic: TrafficCounters,
     /// The thresholds published, as a word; 0 is none.
     limits: AtomicU64,
-    overload: AtomicU64,
     /// The thresholds set, as a word.
     thresholds: AtomicU64,
     weight: AtomicU32,
@@ -78,9 +86,11 @@ impl Dest {
             Self {
                 way: RcuSlot::empty(),
                 traffic: TrafficCounters::new()?,
-                counts: AtomicU64::new(0),
+                load: Line(Load {
+                    counts: AtomicU64::new(0),
+                    overload: AtomicU64::new(0),
+                }),
                 limits: AtomicU64::new(0),
-                overload: AtomicU64::new(0),
                 thresholds: AtomicU64::new(spec.thresholds.to_word()),
                 weight: AtomicU32::new(spec.weight),
                 last_weight: AtomicU32::new(0),
@@ -132,12 +142,12 @@ impl Dest {
 
     /// Active connections now.
     pub(crate) fn active(&self) -> u32 {
-        (self.counts.load(Ordering::Relaxed) >> 32) as u32
+        (self.load.counts.load(Ordering::Relaxed) >> 32) as u32
     }
 
     /// Inactive connections now.
     pub(crate) fn inactive(&self) -> u32 {
-        self.counts.load(Ordering::Relaxed) as u32
+        self.load.counts.load(Ordering::Relaxed) as u32
     }
 
     /// Whether it was removed from its service.
@@ -184,23 +194,23 @@ impl Dest {
 
     /// Whether it has reached its upper threshold and not come down to the lower since.
     pub(super) fn is_overloaded(&self) -> bool {
-        self.overload.load(Ordering::Relaxed) & OVERLOADED != 0
+        self.load.overload.load(Ordering::Relaxed) & OVERLOADED != 0
     }
 
     /// Finds out anew whether it is overloaded, after a change of its counts or thresholds.
     #[cold]
     fn weigh(&self, limits: u64) {
         let thresholds = Thresholds::from_word(limits);
-        let mut seen = self.overload.load(Ordering::Acquire);
+        let mut seen = self.load.overload.load(Ordering::Acquire);
         loop {
             // Of two that change counts, the one whose swap succeeds second has read the first's
             // word, so it looks at the counts with both changes. The word changes each time, also
             // where the answer does not.
-            let counts = self.counts.load(Ordering::SeqCst);
+            let counts = self.load.counts.load(Ordering::SeqCst);
             let total = ((counts >> 32) as u32).saturating_add(counts as u32);
             let is = thresholds.is_overloaded(seen & OVERLOADED != 0, total);
             let next = (seen | OVERLOADED).wrapping_add(1) | u64::from(is);
-            let swapped = self.overload.compare_exchange_weak(
+            let swapped = self.load.overload.compare_exchange_weak(
                 seen,
                 next,
                 Ordering::AcqRel,
@@ -270,7 +280,7 @@ impl Dest {
 
     /// Counts a connection in `state` that begins.
     pub(super) fn connection_begins(&self, state: State) {
-        self.counts.fetch_add(one(state), Ordering::SeqCst);
+        self.load.counts.fetch_add(one(state), Ordering::SeqCst);
         self.counts_changed();
     }
 
@@ -279,14 +289,14 @@ impl Dest {
     pub(super) fn connection_moves(&self, from: State, to: State) {
         if from.is_active() != to.is_active() {
             let change = one(to).wrapping_sub(one(from));
-            self.counts.fetch_add(change, Ordering::SeqCst);
+            self.load.counts.fetch_add(change, Ordering::SeqCst);
             self.counts_changed();
         }
     }
 
     /// Counts a connection out that was in `state`.
     pub(super) fn connection_ends(&self, state: State) {
-        self.counts.fetch_sub(one(state), Ordering::SeqCst);
+        self.load.counts.fetch_sub(one(state), Ordering::SeqCst);
         self.counts_changed();
     }
 

@@ -11,6 +11,7 @@ mod dest;
 mod estimation;
 mod filter;
 mod index;
+mod line;
 mod local;
 mod netns;
 mod schedule;

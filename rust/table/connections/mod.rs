@@ -22,7 +22,7 @@ use self::{
     buckets::Buckets,
     conn::{AnyKey, Key, Node},
 };
-use super::settings::LiveSettings;
+use super::{line::Line, settings::LiveSettings};
 use crate::{
     engine::{family::Tuple, hash},
     kapi::{
@@ -68,13 +68,18 @@ pub(super) enum Inserted<'a> {
 pub(crate) struct Connections {
     current: AtomicPtr<Buckets>,
     key: hash::Key,
+    locks: StripedLock,
+    resizes: AtomicU32,
+    changing: Line<Changing>,
+}
+
+/// What connections change that begin and end.
+struct Changing {
     count: AtomicU32,
     /// Keys in the table: one or two a connection.
     nodes: AtomicU32,
-    locks: StripedLock,
     /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
     dead: AtomicPtr<Conn>,
-    resizes: AtomicU32,
 }
 
 // SAFETY: All shared state is atomic or locked; connections are `Send` and `Sync`.
@@ -89,11 +94,13 @@ impl Connections {
         Ok(Self {
             current: AtomicPtr::new(KBox::into_raw(buckets)),
             key,
-            count: AtomicU32::new(0),
-            nodes: AtomicU32::new(0),
             locks,
-            dead: AtomicPtr::new(ptr::null_mut()),
             resizes: AtomicU32::new(0),
+            changing: Line(Changing {
+                count: AtomicU32::new(0),
+                nodes: AtomicU32::new(0),
+                dead: AtomicPtr::new(ptr::null_mut()),
+            }),
         })
     }
 
@@ -153,7 +160,7 @@ impl Connections {
             AnyKey::V4(key) => self.link(key, rcu),
             AnyKey::V6(key) => self.link(key, rcu),
         };
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.changing.count.fetch_add(1, Ordering::Relaxed);
         let Some((existing, _)) = existing else {
             // Not before: two CPUs may have made one of the same flow.
             new.dest().connection();
@@ -175,7 +182,7 @@ impl Connections {
         let current = self.current(rcu);
         let newest = current.future(rcu).unwrap_or(current);
         newest.push(NonNull::from(node));
-        self.nodes.fetch_add(1, Ordering::Relaxed);
+        self.changing.nodes.fetch_add(1, Ordering::Relaxed);
         None
     }
 
@@ -191,7 +198,7 @@ impl Connections {
                 .future(rcu)
                 .is_some_and(|future| future.unlink(node, hash));
         if was_in {
-            self.nodes.fetch_sub(1, Ordering::Relaxed);
+            self.changing.nodes.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -205,15 +212,17 @@ impl Connections {
         if let Some(key) = conn.dest_key() {
             self.unlink(key.node(), rcu);
         }
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.changing.count.fetch_sub(1, Ordering::Relaxed);
         let dead = ptr::from_ref(conn).cast_mut();
-        let mut head = self.dead.load(Ordering::Relaxed);
+        let mut head = self.changing.dead.load(Ordering::Relaxed);
         loop {
             conn.next_dead.store(head, Ordering::Relaxed);
-            match self
-                .dead
-                .compare_exchange_weak(head, dead, Ordering::Release, Ordering::Relaxed)
-            {
+            match self.changing.dead.compare_exchange_weak(
+                head,
+                dead,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return true,
                 Err(now) => head = now,
             }
@@ -223,12 +232,12 @@ impl Connections {
     /// Connections in the table.
     #[inline]
     pub(crate) fn count(&self) -> u32 {
-        self.count.load(Ordering::Relaxed)
+        self.changing.count.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn nodes(&self) -> u32 {
-        self.nodes.load(Ordering::Relaxed)
+        self.changing.nodes.load(Ordering::Relaxed)
     }
 
     /// Times the table was resized.
@@ -251,14 +260,14 @@ impl Connections {
 
     /// Whether removed connections wait for [`Connections::reap`].
     pub(super) fn has_dead(&self) -> bool {
-        !self.dead.load(Ordering::Relaxed).is_null()
+        !self.changing.dead.load(Ordering::Relaxed).is_null()
     }
 
     /// Frees what was removed. May sleep.
     ///
     /// Only one caller at a time.
     pub(super) fn reap(&self) {
-        let mut dead = self.dead.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut dead = self.changing.dead.swap(ptr::null_mut(), Ordering::Acquire);
         if dead.is_null() {
             return;
         }
