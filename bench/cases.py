@@ -6,9 +6,11 @@ import typing
 
 from packets import (
     established,
+    established_v6,
     first_packets,
     floor_of_replies,
     replies,
+    replies_v6,
     to_local_address,
 )
 from path import SINK
@@ -85,6 +87,18 @@ def _replies():
 def _strangers():
     for who in MODES:
         yield Case(f"stranger/{who}", established(other_service(who), destination=SINK))
+
+
+def _version_6():
+    yield Case("floor/v6", established_v6(floor))
+    yield Case("ip_forward/v6", established_v6(ip_forward, to_sink=True), base="floor/v6")
+    for name, setup in DIRECTORS.items():
+        if not name.endswith("/tun"):
+            yield Case(f"{name}/v6", established_v6(setup), base="floor/v6")
+    for who in MODES:
+        yield Case(f"{who}/nat-reply/v6", replies_v6(balanced(who, "nat")), base="floor/v6")
+        yield Case(f"stranger/{who}/v6", established_v6(other_service(who), to_sink=True),
+                   base="floor/v6")
 
 
 def _big():
@@ -173,7 +187,7 @@ def _real():
 
 CASES = [
     case
-    for group in (_one_flow, _replies, _strangers, _big, _conntrack, _many_flows, _new_flows,
+    for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _many_flows, _new_flows,
                   _table, _scale, _real)
     for case in group()
 ]

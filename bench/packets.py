@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cases in which pktgen sends and every packet has to arrive."""
 
-from path import CLIENT, SINK, VIP, Path
-from pktgen import BURST, MANY, Clients, Pktgen, new_clients, to_clients, to_service
+from path import CLIENT, PORT, SINK, VIP, Path
+from pktgen import (
+    BURST,
+    FIRST_PORT,
+    MANY,
+    Clients,
+    Pktgen,
+    between,
+    new_clients,
+    to_clients,
+    to_service,
+)
 from setups import DIRECTOR_OUT, LOCAL_PORT
 
 REPEATS = 3
 WARM_UP = 3_200
 PACKETS = 16_000
 FIRST_PACKETS = 8_000
+# pktgen's own header makes an IPv6 packet longer than 64 bytes.
+SMALLEST_V6 = 82
 
 
 def whole_bursts(count):
@@ -25,6 +37,37 @@ def established(setup, flows=1, size=64, destination=VIP):
             generator = Pktgen(path.forward, size)
             words = to_service(MANY[flows], destination)
             generator.send(whole_bursts(max(WARM_UP, flows)), words)
+            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+    return measure
+
+
+def established_v6(setup, to_sink=False):
+    """Packets of one IPv6 flow; TO_SINK are those that nobody balances."""
+
+    def measure():
+        with Path(version=6) as path:
+            setup(path)
+            generator = Pktgen(path.forward, SMALLEST_V6)
+            to = path.sink_address if to_sink else path.vip
+            words = between(path.client_address, to, FIRST_PORT, PORT)
+            generator.send(WARM_UP, words)
+            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+    return measure
+
+
+def replies_v6(setup):
+    """What the dest answers to one IPv6 flow."""
+
+    def measure():
+        with Path(version=6) as path:
+            setup(path)
+            words = between(path.client_address, path.vip, FIRST_PORT, PORT)
+            Pktgen(path.forward, SMALLEST_V6).send(WARM_UP, words)
+            generator = Pktgen(path.backward, SMALLEST_V6)
+            words = between(path.sink_address, path.client_address, PORT, FIRST_PORT)
+            generator.send(WARM_UP, words)
             return [generator.send(PACKETS, words) for _ in range(REPEATS)]
 
     return measure

@@ -52,6 +52,13 @@ def new_clients(run, count):
     return Clients(CLIENTS.format(FIRST_CLIENT + run), 1, count)
 
 
+def between(source, destination, from_port, to_port):
+    """Packets of one IPv6 flow; pktgen has no ranges of such addresses."""
+    return [f"src6 {source}", f"dst6 {destination}", "flag UDPCSUM",
+            f"udp_src_min {from_port}", f"udp_src_max {from_port}",
+            f"udp_dst_min {to_port}", f"udp_dst_max {to_port}"]
+
+
 def to_service(clients=ONE, destination=VIP):
     """What clients send."""
     return [f"dst_min {destination}", f"dst_max {destination}",

@@ -66,17 +66,21 @@ def main():
     for name, count in sorted(by_function.items(), key=lambda item: -item[1]):
         if count / PACKETS >= 0.5:
             print(f"{count / PACKETS:>9.1f}  {name}")
+    listings, locked = [], 0
     for name, counts in sorted(of_rvs.items(), key=lambda item: -sum(item[1].values())):
         if sum(counts.values()) / PACKETS < 1:
             continue
-        print(f"\n{name}: {sum(counts.values()) / PACKETS:.1f}")
+        listings.append(f"\n{name}: {sum(counts.values()) / PACKETS:.1f}")
         last = None
         for offset, text, place in disassembly(module, name):
             if count := counts.get(offset, 0):
+                locked += count if re.match(r"lock |xchg .*\(", text) else 0
                 if place != last:
-                    print(f"          {place}")
+                    listings.append(f"          {place}")
                 last = place
-                print(f"{count / PACKETS:>9.2f}  {offset:5x}  {text}")
+                listings.append(f"{count / PACKETS:>9.2f}  {offset:5x}  {text}")
+    print(f"{locked / PACKETS:>9.2f}  locked instructions in RVS itself, for each packet")
+    print("\n".join(listings))
 
 
 if __name__ == "__main__":

@@ -101,10 +101,14 @@ DIRECTORS = {"ip_vs": IpvsDirector, "rvs": RvsDirector}
 
 def service(dests, mode="dr", scheduler="rr", protocol="udp", vip=VIP):
     """Lines that make a service."""
-    which = f"-{protocol[0]} {vip}:{PORT}"
+    which = f"-{protocol[0]} {_bracketed(vip)}:{PORT}"
     yield f"-A {which} -s {scheduler}"
     for address in dests:
-        yield f"-a {which} -r {address}:{PORT} {FLAGS[mode]} -w 1"
+        yield f"-a {which} -r {_bracketed(address)}:{PORT} {FLAGS[mode]} -w 1"
+
+
+def _bracketed(address):
+    return f"[{address}]" if ":" in address else address
 
 
 def balanced(who, mode="dr", scheduler="rr", protocol="udp"):
@@ -112,8 +116,9 @@ def balanced(who, mode="dr", scheduler="rr", protocol="udp"):
 
     def setup(path):
         director = DIRECTORS[who](path.director)
-        local = [f"#rvsadm laddr {DIRECTOR_OUT}"] if mode == "fullnat" else []
-        director.restore([*local, *service([SINK], mode, scheduler, protocol)])
+        local = [f"#rvsadm laddr {path.director_out}"] if mode == "fullnat" else []
+        lines = service([path.sink_address], mode, scheduler, protocol, path.vip)
+        director.restore([*local, *lines])
         return director
 
     return setup
@@ -143,7 +148,8 @@ def other_service(who):
     """A service that the packets are not for."""
 
     def setup(path):
-        DIRECTORS[who](path.director).restore(list(service([SINK], vip="203.0.113.99")))
+        other = "203.0.113.99" if path.version == 4 else "2001:db8:10::99"
+        DIRECTORS[who](path.director).restore(list(service([path.sink_address], vip=other)))
 
     return setup
 
