@@ -67,6 +67,8 @@ pub(crate) struct Netns {
     pub(super) sequence_key: Key,
     net: &'static Net,
     idle: AtomicBool,
+    /// The worker was told to run at once, and has not begun yet.
+    hurried: AtomicBool,
     generation: AtomicU32,
     #[pin]
     pub(super) config: Mutex<Config>,
@@ -101,6 +103,7 @@ impl PerNet for Netns {
                 sequence_key: random_key(),
                 net,
                 idle: AtomicBool::new(true),
+                hurried: AtomicBool::new(false),
                 generation: AtomicU32::new(1),
                 config <- new_mutex!(config, "rvs config"),
                 maintenance <- new_mutex!(0, "rvs maintenance"),
@@ -205,7 +208,9 @@ impl Netns {
     /// Sees to it that the worker runs: at once, or within `ticks` unless it is awake anyway.
     pub(super) fn wake(&self, ticks: u32) {
         let asleep = self.idle.load(Ordering::Relaxed);
-        if (asleep && self.idle.swap(false, Ordering::Relaxed)) || ticks == 0 {
+        let awakened = asleep && self.idle.swap(false, Ordering::Relaxed);
+        // A flood of new connections asks for a larger table with each of them.
+        if awakened || (ticks == 0 && !self.hurried.swap(true, Ordering::Relaxed)) {
             self.worker.kick(ticks);
         }
     }
@@ -252,6 +257,8 @@ impl Work for Netns {
     /// Fits the table to its load, ends what has expired, frees what has ended.
     fn run(&self) -> Option<u32> {
         let mut cursor = self.maintenance.lock();
+        // Before the look at the number of connections; who is late all the same waits for a tick.
+        self.hurried.store(false, Ordering::SeqCst);
         self.connections.resize();
         let (next, ended) = self.connections.sweep(*cursor, &self.settings);
         *cursor = next;
