@@ -210,7 +210,11 @@ impl Netns {
         let asleep = self.idle.load(Ordering::Relaxed);
         let awakened = asleep && self.idle.swap(false, Ordering::Relaxed);
         // A flood of new connections asks for a larger table with each of them.
-        if awakened || (ticks == 0 && !self.hurried.swap(true, Ordering::Relaxed)) {
+        let hurries = || {
+            let hurried = self.hurried.load(Ordering::Relaxed);
+            !hurried && !self.hurried.swap(true, Ordering::Relaxed)
+        };
+        if awakened || (ticks == 0 && hurries()) {
             self.worker.kick(ticks);
         }
     }

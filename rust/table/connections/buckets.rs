@@ -16,7 +16,13 @@ use core::{
 use kernel::prelude::*;
 
 use super::conn::{Conn, Node, Side};
-use crate::{engine::family::Tuple, kapi::rcu::Rcu};
+use crate::{
+    engine::family::Tuple,
+    kapi::{rcu::Rcu, work},
+};
+
+/// Buckets that are made before others may run.
+const BATCH: u32 = 1 << 12;
 
 /// The chains; a power of two of them.
 ///
@@ -31,11 +37,14 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// `len` empty chains, a power of two.
+    /// `len` empty chains, a power of two. May sleep.
     pub(super) fn new(len: u32) -> Result<KBox<Self>> {
         let mut slots = KVVec::with_capacity(len as usize, GFP_KERNEL)?;
-        for _ in 0..len {
+        for bucket in 0..len {
             slots.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
+            if bucket % BATCH == 0 {
+                work::give_way();
+            }
         }
         Ok(KBox::new(
             Self {
