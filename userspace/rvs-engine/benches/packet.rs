@@ -147,9 +147,7 @@ fn packet(criterion: &mut Criterion) {
 fn new_flow(criterion: &mut Criterion) {
     let client = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 40_000);
     let virtual_address = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 443);
-    let flow = Flow {
-        tuple: TupleV4::new(client, virtual_address, 6),
-    };
+    let flow = Flow::of(&TupleV4::new(client, virtual_address, 6));
     let mut group = criterion.benchmark_group("new flow");
     for name in NAMES {
         let Some(scheduler) = by_name(name) else {
