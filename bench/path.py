@@ -24,11 +24,15 @@ SINK6 = "2001:db8:2::2"
 
 @dataclasses.dataclass
 class Way:
-    """One direction: who sends, into which device of the director, who gets it."""
+    """One direction: who sends, into which device of the director, who gets it.
+
+    STRAYS is how many packets more may arrive: hosts say now and then which groups they are in.
+    """
 
     sender: Host
     to_mac: str
     receiver: Host
+    strays: int
 
 
 class Path:
@@ -63,8 +67,9 @@ class Path:
         self.director.sysctl(ipv4__ip_forward=1)
         if version == 6:
             self._add_version_6()
-        self.forward = Way(self.client, self.director.mac("in0"), self.sink)
-        self.backward = Way(self.sink, self.director.mac("out0"), self.client)
+        strays = 0 if version == 4 else 4
+        self.forward = Way(self.client, self.director.mac("in0"), self.sink, strays)
+        self.backward = Way(self.sink, self.director.mac("out0"), self.client, strays)
         if drops:
             for host in (self.client, self.sink):
                 self._drop(host)

@@ -106,7 +106,7 @@ class Pktgen:
                 result = f.read()
         arrived = self._delivered() - before
         # A rule that drops makes a fast number.
-        assert arrived == count, f"{arrived} of {count} packets delivered"
+        assert 0 <= arrived - count <= self.way.strays, f"{arrived} of {count} packets delivered"
         found = re.search(r"Result: OK: (\d+)", result)
         assert found, f"pktgen: {result}"
         return int(found.group(1)) * 1000 / count
