@@ -100,7 +100,7 @@ class Pktgen:
             self._write("kpktgend_0", "add_device burst")
             for option in [f"count {count}", *self._options, *words]:
                 self._write("burst", option)
-            with marked():
+            with marked(count):
                 self._write("pgctrl", "start")
             with open("/proc/net/pktgen/burst", encoding="ascii") as f:
                 result = f.read()

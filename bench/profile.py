@@ -11,8 +11,6 @@ import re
 import subprocess
 import sys
 
-PACKETS = 16_000  # packets.py
-
 
 def read_symbols(path):
     """Sorted addresses, and the name of the function at each."""
@@ -59,18 +57,20 @@ def main():
             if name.endswith("[rvs]"):
                 of_rvs.setdefault(name.split()[0], {})[address - addresses[at]] = count
     with open(os.path.join(folder, "bench.json"), encoding="ascii") as f:
-        print(*json.load(f)["cases"].items())
-    print(f"instructions, of {PACKETS:,} packets, for each")
+        bench = json.load(f)
+    packets = bench["counted"]
+    print(*bench["cases"].items())
+    print(f"instructions for each of {packets:,} packets or connections")
     total = sum(by_function.values())
-    print(f"{total / PACKETS:>9.1f}  all")
+    print(f"{total / packets:>9.1f}  all")
     for name, count in sorted(by_function.items(), key=lambda item: -item[1]):
-        if count / PACKETS >= 0.5:
-            print(f"{count / PACKETS:>9.1f}  {name}")
+        if count / packets >= 0.5:
+            print(f"{count / packets:>9.1f}  {name}")
     listings, locked = [], 0
     for name, counts in sorted(of_rvs.items(), key=lambda item: -sum(item[1].values())):
-        if sum(counts.values()) / PACKETS < 1:
+        if sum(counts.values()) / packets < 1:
             continue
-        listings.append(f"\n{name}: {sum(counts.values()) / PACKETS:.1f}")
+        listings.append(f"\n{name}: {sum(counts.values()) / packets:.1f}")
         last = None
         for offset, text, place in disassembly(module, name):
             if count := counts.get(offset, 0):
@@ -78,8 +78,8 @@ def main():
                 if place != last:
                     listings.append(f"          {place}")
                 last = place
-                listings.append(f"{count / PACKETS:>9.2f}  {offset:5x}  {text}")
-    print(f"{locked / PACKETS:>9.2f}  locked instructions in RVS itself, for each packet")
+                listings.append(f"{count / packets:>9.2f}  {offset:5x}  {text}")
+    print(f"{locked / packets:>9.2f}  locked instructions in RVS itself, for each packet")
     print("\n".join(listings))
 
 

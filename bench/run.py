@@ -24,6 +24,7 @@ sys.path[:0] = [
 # pylint: disable=wrong-import-position
 from cases import CASES  # noqa: E402
 from lab import shell  # noqa: E402
+from mark import Counted  # noqa: E402
 
 
 def select(patterns, only):
@@ -87,6 +88,7 @@ def main():
             "floor": round(floor) if floor else None,
             "cases": {name: round(value, 1) for name, value in figures.items()},
             "details": details,
+            "counted": Counted.last,
             "failed": failed,
         }, f, indent=1)
         f.write("\n")

@@ -77,5 +77,5 @@ def expiry(setup):
 
 def _spin():
     program = os.path.join(os.environ["RVS_BENCH_TOOLS"], "spin")
-    with marked():
+    with marked(FLOWS):
         return float(shell.run(program, SPIN, timeout=600).stdout)
