@@ -7,6 +7,7 @@ use crate::{
     engine::{
         family::{V4, V6},
         tuple::{TupleV4, TupleV6},
+        uoa::Carrier,
         wire::{IcmpError, IcmpFamily, Packet},
     },
     kapi::{netfilter::Verdict, skb::Skb},
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// An IP version whose packets are balanced.
-pub(super) trait Balanced: IcmpFamily<Tuple: Connect> {
+pub(super) trait Balanced: IcmpFamily<Tuple: Connect> + Carrier {
     /// What of its packets is looked at.
     fn gate(netns: &Netns) -> &Gate;
 

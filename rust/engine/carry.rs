@@ -114,13 +114,17 @@ pub fn acknowledges_more(header: &[u8], expected: u32) -> bool {
     more.is_some_and(|more| more as i32 > 0)
 }
 
+/// Whether a receiver could take an option for a director's, whose kind is `kind`.
+pub fn claims(option_kind: u8, kind: u8) -> bool {
+    option_kind == kind || KNOWN_KINDS.contains(&option_kind)
+}
+
 /// Makes every option of a client's `header` that a receiver could take for a director's into
 /// padding. Returns what that adds to the checksum.
 pub fn blank(header: &mut [u8], kind: u8) -> Option<Delta> {
     let mut delta = Delta::NONE;
     loop {
-        let foreign = TcpOptions::of(header)
-            .find(|option| option.kind == kind || KNOWN_KINDS.contains(&option.kind));
+        let foreign = TcpOptions::of(header).find(|option| claims(option.kind, kind));
         let Some(foreign) = foreign else {
             return Some(delta);
         };

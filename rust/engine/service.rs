@@ -4,7 +4,10 @@
 
 use super::change::SchedulerName;
 use super::sched::{Options, MH_SIZES};
-use super::spec::{validate_timeout, Protocol, ServiceId, SpecError};
+use super::spec::{
+    validate_timeout, validate_toa_kind, Protocol, ServiceId, SpecError, TOA_INHERITED,
+};
+use super::uoa;
 
 /// Flags of a scheduler, as bits: `IP_VS_SVC_F_SCHED1` to `3` of `ip_vs`, from 1 on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +64,10 @@ pub struct ServiceSpec {
     pub expiration: u32,
     /// Every packet is scheduled on its own and no connection is kept; UDP only.
     pub one_packet: bool,
+    /// Kind of the option that tells FullNAT's real servers the client's address, 0 for none,
+    /// [`TOA_INHERITED`] for what is usual: the namespace's for TCP, none for UDP, which has but
+    /// [`uoa::KIND`].
+    pub toa: u8,
 }
 
 impl ServiceSpec {
@@ -72,6 +79,7 @@ impl ServiceSpec {
             mh_size: Options::DEFAULT.mh_size,
             expiration: Options::DEFAULT.expiration,
             one_packet: false,
+            toa: TOA_INHERITED,
         }
     }
 
@@ -87,6 +95,11 @@ impl ServiceSpec {
         validate_timeout(self.expiration).map_err(|_| SpecError::Expiration(self.expiration))?;
         if self.one_packet && id.protocol != Protocol::Udp {
             return Err(SpecError::OnePacket(id.protocol));
+        }
+        match (id.protocol, self.toa) {
+            (_, TOA_INHERITED) | (Protocol::Udp, 0 | uoa::KIND) => {}
+            (Protocol::Udp, kind) => return Err(SpecError::UoaKind(kind)),
+            (Protocol::Tcp, kind) => validate_toa_kind(kind)?,
         }
         Ok(())
     }
@@ -110,6 +123,7 @@ impl ServiceSpec {
             mh_size: differs(self.mh_size, old.mh_size),
             expiration: differs(self.expiration, old.expiration),
             one_packet: differs(self.one_packet, old.one_packet),
+            toa: differs(self.toa, old.toa),
         }
     }
 }
@@ -131,6 +145,8 @@ pub struct ServiceUpdate {
     pub expiration: Option<u32>,
     /// See [`ServiceSpec::one_packet`].
     pub one_packet: Option<bool>,
+    /// See [`ServiceSpec::toa`].
+    pub toa: Option<u8>,
 }
 
 impl ServiceUpdate {
@@ -143,6 +159,7 @@ impl ServiceUpdate {
             mh_size: self.mh_size.unwrap_or(old.mh_size),
             expiration: self.expiration.unwrap_or(old.expiration),
             one_packet: self.one_packet.unwrap_or(old.one_packet),
+            toa: self.toa.unwrap_or(old.toa),
         }
     }
 }

@@ -11,6 +11,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::threshold::Thresholds;
+use super::uoa;
 
 /// Highest weight a dest may have (as `ipvsadm(8)` documents).
 pub const WEIGHT_MAX: u32 = 65_535;
@@ -304,6 +305,9 @@ pub const TOA_KIND: u8 = 254;
 /// Lowest kind that may carry the client's address: those below have meanings of their own (IANA).
 pub const TOA_KIND_MIN: u8 = 70;
 
+/// In a service's place of a kind: what the namespace says for TCP, none for UDP.
+pub const TOA_INHERITED: u8 = 255;
+
 /// Checks the kind of the TCP option that carries the client's address; 0 is none.
 pub fn validate_toa_kind(kind: u8) -> Result<(), SpecError> {
     if kind != 0 && !(TOA_KIND_MIN..=TOA_KIND).contains(&kind) {
@@ -358,6 +362,8 @@ pub enum SpecError {
     LocalPorts(PortRange),
     /// An option kind that means something else.
     ToaKind(u8),
+    /// Not the kind of IP option that carries a UDP client's address.
+    UoaKind(u8),
     /// The lower threshold is above the upper.
     Thresholds {
         /// The upper threshold.
@@ -415,7 +421,7 @@ impl SpecError {
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
             Self::LocalPorts(_) => Field::LocalPorts,
-            Self::ToaKind(_) => Field::ToaKind,
+            Self::ToaKind(_) | Self::UoaKind(_) => Field::ToaKind,
             Self::Thresholds { .. } => Field::Lower,
             Self::MhSize(_) => Field::MhSize,
             Self::Expiration(_) => Field::Expiration,
@@ -453,6 +459,13 @@ impl fmt::Display for SpecError {
                 write!(
                     f,
                     "option kind {kind}: 0 for none, or {TOA_KIND_MIN} to {TOA_KIND}"
+                )
+            }
+            Self::UoaKind(kind) => {
+                write!(
+                    f,
+                    "option kind {kind}: udp has option {}, or 0 for none",
+                    uoa::KIND
                 )
             }
             Self::LocalPorts(PortRange { first, last }) => {

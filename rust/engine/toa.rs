@@ -144,7 +144,7 @@ impl<'a> Iterator for Options<'a> {
 }
 
 /// The address in an option's value.
-fn address(value: &[u8]) -> Result<SocketAddr, Malformed> {
+pub(super) fn address(value: &[u8]) -> Result<SocketAddr, Malformed> {
     let (port, address) = value.split_first_chunk().ok_or(Malformed::WrongLength)?;
     let port = u16::from_be_bytes(*port);
     let address = if let Ok(v4) = <[u8; 4]>::try_from(address) {

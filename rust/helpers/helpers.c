@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
 #include <linux/ip.h>
+#include <linux/netfilter_ipv4.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/isolation.h>
 #include <linux/seq_file_net.h>
 #include <net/flow.h>
 #include <net/ip.h>
+#include <net/ip6_checksum.h>
 #include <net/ip_tunnels.h>
+#include <net/tcp.h>
 
 #include "helpers.h"
 
@@ -80,14 +83,9 @@ struct net *rvs_seq_file_net(struct seq_file *seq)
 	return seq_file_single_net(seq);
 }
 
-void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
-{
-	INIT_DELAYED_WORK(work, func);
-}
-
 /*
- * Moves the first `offset` bytes `len` bytes into the headroom, headers and all. The transport
- * header is then at `transport`.
+ * Moves the first `offset` bytes `len` bytes into the headroom: part of the IP header, or all of
+ * that and part of the transport header, which is then at `transport`.
  */
 void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 		  unsigned int transport)
@@ -96,8 +94,45 @@ void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 	memmove(skb->data, skb->data + len, offset);
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, transport);
+	if (transport > offset)
+		return;
 	if (skb->ip_summed == CHECKSUM_PARTIAL)
 		skb->csum_start -= len;
+}
+
+/*
+ * Has a TCP packet, whose header is at `transport` and writable, cut into segments of `size` bytes
+ * of payload when it leaves. False when it cannot be: its checksum is wrong, or there is no memory.
+ */
+bool rvs_cut_into(struct sk_buff *skb, unsigned int transport, unsigned int size)
+{
+	bool is_ipv4 = skb->protocol == htons(ETH_P_IP);
+	unsigned int len = skb->len - transport;
+	struct tcphdr *th;
+
+	/* The last header decides where such a packet is cut, whatever the size. */
+	if (skb_has_frag_list(skb) && skb_linearize(skb))
+		return false;
+	skb_set_transport_header(skb, transport);
+	if (skb->ip_summed != CHECKSUM_PARTIAL) {
+		/* Each segment gets a new checksum, which must not hide that this one lies. */
+		if (nf_checksum(skb, NF_INET_PRE_ROUTING, transport, IPPROTO_TCP,
+				is_ipv4 ? AF_INET : AF_INET6))
+			return false;
+		th = tcp_hdr(skb);
+		if (is_ipv4)
+			th->check = ~tcp_v4_check(len, ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, 0);
+		else
+			th->check = ~tcp_v6_check(len, &ipv6_hdr(skb)->saddr,
+						  &ipv6_hdr(skb)->daddr, 0);
+		if (!skb_partial_csum_set(skb, transport, offsetof(struct tcphdr, check)))
+			return false;
+	}
+	if (!skb_is_gso(skb))
+		skb_shinfo(skb)->gso_type = is_ipv4 ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
+	skb_shinfo(skb)->gso_size = size;
+	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(len - tcp_hdrlen(skb), size);
+	return true;
 }
 
 /* A packet of this host's own, from its IP header of `transport` bytes on. */

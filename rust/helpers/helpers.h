@@ -55,6 +55,7 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 /* linux/skbuff.h */
 void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 		  unsigned int transport);
+bool rvs_cut_into(struct sk_buff *skb, unsigned int transport, unsigned int size);
 struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
 			       unsigned int headroom);
 

@@ -23,6 +23,9 @@ use crate::bindings;
 pub(crate) enum Place {
     /// Received, not routed yet.
     PreRouting,
+    /// Received, for a socket of this host.
+    #[allow(dead_code)] // of toa.ko
+    LocalIn,
     /// Sent by this host, routed.
     LocalOut,
 }
@@ -31,6 +34,7 @@ impl Place {
     const fn number(self) -> u32 {
         match self {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
+            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
         }
     }

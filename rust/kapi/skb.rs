@@ -308,7 +308,8 @@ impl<'a> Skb<'a> {
     /// must be there. The transport header is then at `transport`. None, and nothing is done, when
     /// what is to move is not in the linear part.
     pub(crate) fn open_gap(&mut self, offset: usize, len: usize, transport: usize) -> Option<()> {
-        if offset > self.head().len() || transport > offset || self.headroom() < len {
+        let is_in_packet = transport <= self.head().len().checked_add(len)?;
+        if offset > self.head().len() || !is_in_packet || self.headroom() < len {
             return None;
         }
         // SAFETY: By the invariant; `offset` bytes are linear and `len` are free in front of them.
@@ -341,6 +342,14 @@ impl<'a> Skb<'a> {
         // SAFETY: By the invariant.
         unsafe { bindings::skb_partial_csum_set(self.as_raw(), ip_len as u16, field as u16) }
             .then_some(())
+    }
+
+    /// Has a TCP packet, whose header is at `transport` and writable, cut into segments of `size`
+    /// bytes of payload on its way out. False when that cannot be: its checksum is wrong, or there
+    /// is no memory.
+    pub(crate) fn cut_into(&mut self, transport: usize, size: u32) -> bool {
+        // SAFETY: By the invariant; the kernel checks that the header is in the linear part.
+        unsafe { bindings::rvs_cut_into(self.as_raw(), transport as u32, size) }
     }
 
     /// Bytes that are free in front of the network header.

@@ -254,12 +254,8 @@ fn service_kind(field: Field) -> Option<u16> {
         Field::MhSize => Some(service::MH_SIZE),
         Field::Expiration => Some(service::SCHED_EXPIRATION),
         Field::OnePacket => Some(service::ONE_PACKET),
-        Field::Mode
-        | Field::Weight
-        | Field::Timeout
-        | Field::Lower
-        | Field::LocalPorts
-        | Field::ToaKind => None,
+        Field::ToaKind => Some(service::TOA),
+        Field::Mode | Field::Weight | Field::Timeout | Field::Lower | Field::LocalPorts => None,
     }
 }
 

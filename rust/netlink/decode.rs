@@ -205,12 +205,17 @@ impl<'a> Decoder<'a> {
             Some(value) => Ok(value != 0),
             None => Err(self.malformed(attr, "one-packet")),
         });
+        let toa = get(service::TOA).map(|attr| {
+            let kind = attr.u8();
+            kind.ok_or_else(|| self.malformed(attr, "toa"))
+        });
         Ok(ServiceUpdate {
             scheduler: self.scheduler(service)?,
             flags: flags.transpose()?,
             mh_size: mh_size.transpose()?,
             expiration: expiration.transpose()?,
             one_packet: one_packet.transpose()?,
+            toa: toa.transpose()?,
         })
     }
 
@@ -271,6 +276,7 @@ impl<'a> Decoder<'a> {
             (service::MH_SIZE, "mh-size"),
             (service::SCHED_EXPIRATION, "sched-expiration"),
             (service::ONE_PACKET, "one-packet"),
+            (service::TOA, "toa"),
         ] {
             self.refuse_setting(service.attrs.get(kind), name)?;
         }

@@ -27,7 +27,7 @@ const SERVICE_ID: usize = attr_size(U8 + ADDRESS + U16);
 
 /// Room that [`service`] takes at most, in bytes.
 pub(super) const SERVICE_SIZE: usize =
-    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 6 * U32 + U8 + TRAFFIC);
+    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 6 * U32 + 2 * U8 + TRAFFIC);
 
 /// Room that [`dest`] takes at most, in bytes.
 pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 6 * U32 + TRAFFIC);
@@ -68,6 +68,7 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::MH_SIZE, spec.mh_size)?;
         w.u32(service::SCHED_EXPIRATION, spec.expiration)?;
         w.u8(service::ONE_PACKET, u8::from(spec.one_packet))?;
+        w.u8(service::TOA, spec.toa)?;
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
         w.u32(service::INACTIVE, view.inactive)?;

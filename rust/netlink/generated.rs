@@ -461,8 +461,13 @@ pub mod service {
     ///
     /// Type: nest of `rates`.
     pub const RATES: u16 = 13;
+    /// Kind of the option that tells fullnat's real servers the client's address, 70 to 254 for TCP
+    /// and 31 for UDP; 0 for none; 255, unless given, for the namespace's kind, none for UDP.
+    ///
+    /// Type: u8.
+    pub const TOA: u16 = 14;
     /// Highest number in use.
-    pub const MAX: u16 = 13;
+    pub const MAX: u16 = 14;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -480,6 +485,7 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::Nested(Set::Rates),
+        Policy::U8(Range::ANY),
     ];
 }
 

@@ -20,6 +20,7 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::MH_SIZE,
         service::SCHED_EXPIRATION,
         service::ONE_PACKET,
+        service::TOA,
     ],
     &[],
 );

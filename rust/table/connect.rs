@@ -21,8 +21,9 @@ use crate::{
         proto::State,
         rewrite::Deltas,
         shift::{Opening, Shift},
-        spec::Mode,
+        spec::{Mode, TOA_INHERITED},
         tuple::{TupleV4, TupleV6},
+        uoa,
     },
     kapi::{rcu::Rcu, time},
 };
@@ -156,12 +157,7 @@ impl Netns {
             &self.sequence_key,
             self.connections.long_hash(&flow.tuple) ^ u64::from(folded(id.address)),
         );
-        let toa_kind = self.settings.toa_kind();
-        let stage = match (flow.opening, toa_kind) {
-            (None, _) => Stage::Untouched,
-            (Some(_), 0) => Stage::Told,
-            (Some(_), _) => Stage::Opening,
-        };
+        let (stage, toa_kind) = self.stage::<C, D>(flow);
         let ports = self.settings.local_ports();
         let mut races = 0;
         for (number, port) in Candidates::new(order, locals.len(), ports) {
@@ -204,6 +200,26 @@ impl Netns {
         let sequence = (secret as u32).wrapping_add((now >> 6) as u32);
         let timestamp = ((secret >> 32) as u32).wrapping_add((now / 1_000_000) as u32);
         Shift::new(opening, sequence, timestamp)
+    }
+
+    /// How a new connection's packets are treated, and in which option they tell the client's
+    /// address.
+    fn stage<C: Pair<D>, D: Tuple>(&self, flow: &NewFlow<'_, C>) -> (Stage, u8) {
+        let kind = flow.schedule.toa();
+        if flow.opening.is_none() {
+            // Headers have room for addresses of their family.
+            let tells = kind == uoa::KIND && C::VERSION == D::VERSION;
+            let stage = if tells {
+                Stage::Datagrams
+            } else {
+                Stage::Untouched
+            };
+            return (stage, kind);
+        }
+        match (kind, self.settings.toa_kind()) {
+            (0, _) | (TOA_INHERITED, 0) => (Stage::Told, 0),
+            (TOA_INHERITED, kind) | (kind, _) => (Stage::Opening, kind),
+        }
     }
 
     fn insert_translated<'a, C: Pair<D>, D: Tuple>(

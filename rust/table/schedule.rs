@@ -67,6 +67,8 @@ pub(crate) struct Schedule {
     thresholds: bool,
     /// Whether flows are scheduled packet by packet.
     one_packet: bool,
+    /// As in the settings.
+    toa: u8,
     dests: KVVec<Arc<Dest>>,
     weights: KVVec<u32>,
     table: KVVec<u32>,
@@ -90,6 +92,7 @@ impl Schedule {
             options,
             thresholds: false,
             one_packet: spec.one_packet,
+            toa: spec.toa,
             dests: KVVec::with_capacity(len, GFP_KERNEL)?,
             weights: KVVec::with_capacity(len, GFP_KERNEL)?,
             table: KVVec::from_elem(0, needs.table, GFP_KERNEL)?,
@@ -190,6 +193,11 @@ impl Schedule {
     /// Whether every packet is scheduled on its own and no connection is kept.
     pub(crate) fn is_one_packet(&self) -> bool {
         self.one_packet
+    }
+
+    /// Kind of the option that tells the client's address; see [`ServiceSpec::toa`].
+    pub(crate) fn toa(&self) -> u8 {
+        self.toa
     }
 
     /// The dest for a new flow; none when no dest takes one.

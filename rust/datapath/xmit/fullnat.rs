@@ -13,9 +13,10 @@ use crate::{
         csum::Delta,
         family::{IpHeader, Tuple},
         shift,
-        wire::{transport::TCP_MIN_LEN, Packet, TcpFlags},
+        squeeze::{replace, squeeze, HEADER_MAX},
+        wire::{options, transport::TCP_MIN_LEN, Packet, TcpFlags},
     },
-    kapi::{netfilter::Verdict, skb::Skb},
+    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 
@@ -34,8 +35,12 @@ pub(super) fn segment<'a, F: Balanced>(
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
-    if nat.stage() != Stage::Told && side == Side::Client && tells(nat, &skb, packet) {
-        return tell(cx, conn, nat, skb, packet);
+    if nat.stage() != Stage::Told {
+        match side {
+            Side::Client if tells(nat, &skb, packet) => return tell(cx, conn, nat, skb, packet),
+            Side::Client => {}
+            Side::Dest => watch(nat, &skb, packet),
+        }
     }
     let edit = Edit {
         writes,
@@ -59,7 +64,7 @@ pub(super) fn tells<F: Balanced, C: Tuple, D: Tuple>(
     if flags.has(TcpFlags::SYN) {
         return carry::opens_at_once(header);
     }
-    if nat.stage() != Stage::Telling || flags.has(TcpFlags::RST) {
+    if !matches!(nat.stage(), Stage::Telling | Stage::Shown) || flags.has(TcpFlags::RST) {
         return false;
     }
     // Whoever has had payload of the dest, the dest has a socket for.
@@ -70,35 +75,56 @@ pub(super) fn tells<F: Balanced, C: Tuple, D: Tuple>(
     !knows
 }
 
-/// Sends a client's segment with the option: in it, or in one ahead of it that has no payload.
+/// Looks for payload of a dest: where that comes from there is a socket.
+#[cold]
+fn watch<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) {
+    let has_payload = skb.len() as usize > packet.headers_len();
+    if has_payload && nat.stage() == Stage::Telling {
+        nat.shown();
+    }
+}
+
+/// Sends a client's segment with the option: in it if that can be, since it may be the one that
+/// makes the dest's socket; else in one ahead of it that has no payload.
 #[cold]
 fn tell<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn<F::Tuple>,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
-    let option = Told::new(nat.toa_kind(), &nat.client_tuple());
-    let more = option.size() as u32;
+    let kind = nat.toa_kind();
+    let option = Told::new(kind, &nat.client_tuple());
     let ip_len = packet.ip.header_len();
+    let header_len = packet.segment.header_len;
     let way = way_to(cx, conn.dest()).ok();
-    // A dest on this host has no path to be too long for.
-    let mtu = way.map_or(
-        u32::MAX,
-        |way| if way.is_local() { u32::MAX } else { way.mtu() },
-    );
-    let mtu = mtu.saturating_sub(more);
-    let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
-    if fits && option.has_room(packet.segment.header_len) {
+    // A client that has had no payload acknowledges none selectively.
+    let keeps_sack = nat.stage() == Stage::Shown;
+    let keeps = |other| !carry::claims(other, kind) && (keeps_sack || other != options::SACK);
+    let squeezed = |header: &[u8]| squeeze(header, option.bytes(), keeps);
+    let has_room = option.has_room(header_len);
+    let gap = if has_room {
+        Some(option.size())
+    } else {
+        let fits = header(&skb, packet).and_then(squeezed);
+        fits.and(HEADER_MAX.checked_sub(header_len))
+    };
+    if let Some(gap) = gap.filter(|gap| fit(way, &mut skb, packet, *gap)) {
         let edit = Edit {
             writes: packet.headers_len(),
-            pushes: more,
+            pushes: gap as u32,
             edit: |skb: &mut Skb<'_>| {
                 rewrite(skb, nat, Side::Client, packet)?;
-                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, option.size(), ip_len)?;
+                let options = header(skb, packet).and_then(squeezed);
+                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, gap, ip_len)?;
                 let is_partial = skb.is_checksum_partial();
-                carry::fill::<F::Ip>(skb.head_mut(), ip_len, &option, is_partial)
+                let head = skb.head_mut();
+                if has_room {
+                    carry::fill::<F::Ip>(head, ip_len, &option, is_partial)
+                } else {
+                    replace::<F::Ip>(head, ip_len, header_len, &options?, is_partial)
+                }
             },
         };
         return send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit);
@@ -120,6 +146,36 @@ fn tell<'a, F: Balanced>(
         },
     };
     send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
+}
+
+/// Makes sure that a segment with `gap` more bytes of header fits the way, by having it cut if need
+/// be. False when it does not.
+fn fit<F: Balanced>(
+    way: Option<&NextHop>,
+    skb: &mut Skb<'_>,
+    packet: &Packet<F>,
+    gap: usize,
+) -> bool {
+    // A dest on this host has no path to be too long for.
+    let Some(way) = way.filter(|way| !way.is_local()) else {
+        return true;
+    };
+    let gap = gap as u32;
+    let fits = |skb: &Skb<'_>, mtu| skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
+    let mtu = way.mtu().saturating_sub(gap);
+    if fits(skb, mtu) {
+        return true;
+    }
+    if !fits(skb, way.mtu()) {
+        // Too big as it is: its sender is to learn of that.
+        return false;
+    }
+    let writes = packet.headers_len();
+    let size = mtu.checked_sub(writes as u32).filter(|size| *size > 0);
+    size.is_some_and(|size| {
+        skb.make_writable(writes, way.headroom().saturating_add(gap))
+            && skb.cut_into(packet.ip.header_len(), size)
+    })
 }
 
 /// Gives a segment of `side` the numbers and the tuple that the other knows.

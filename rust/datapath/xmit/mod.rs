@@ -2,6 +2,7 @@
 
 //! Sending packets: what all forwarding modes share, and one file a mode.
 
+mod datagram;
 mod dr;
 mod fullnat;
 mod nat;

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use kernel::prelude::*;
 
-use super::{fullnat, no_way, transmit, way_to, Edit};
+use super::{datagram, fullnat, no_way, transmit, way_to, Edit};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
@@ -34,8 +34,14 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
     skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
-    if nat.stage() != Stage::Untouched {
-        return fullnat::segment(cx, conn, nat, side, skb, packet);
+    match nat.stage() {
+        Stage::Untouched => {}
+        Stage::Datagrams => return datagram::datagram(cx, conn, nat, side, skb, packet),
+        _ => return fullnat::segment(cx, conn, nat, side, skb, packet),
+    }
+    if packet.ip.header_len() != F::Ip::FIXED_LEN {
+        // Nobody but a director is to tell a client's address.
+        return datagram::blanked(cx, conn, nat, side, skb, packet);
     }
     let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
     let edit = Edit {

@@ -36,8 +36,8 @@ pub(super) fn tun<'a, F: Family>(
         return Verdict::Accept(skb);
     }
     let ttl = match cx.place {
-        Place::PreRouting => ip.ttl().wrapping_sub(1),
         Place::LocalOut => ip.ttl(),
+        _ => ip.ttl().wrapping_sub(1),
     };
     let edit = Edit {
         writes: ip.header_len(),

@@ -14,7 +14,7 @@ use super::{dump, request, AttrPolicy, Doit, Dumpit, Full, Writer};
 use crate::bindings;
 use crate::kapi::netns::Net;
 
-/// Every operation needs `CAP_NET_ADMIN` in the namespace's user namespace.
+/// An operation needs `CAP_NET_ADMIN` in the namespace's user namespace.
 const ADMIN: u8 = bindings::GENL_UNS_ADMIN_PERM as u8;
 
 /// One operation of a family.
@@ -72,6 +72,19 @@ impl Op {
             self.0.maxattr = 0;
         }
         self
+    }
+
+    /// The same for everyone.
+    #[allow(dead_code)] // of toa.ko
+    pub(crate) const fn for_all(mut self) -> Self {
+        self.0.flags &= !ADMIN;
+        self
+    }
+
+    /// Whether it needs `CAP_NET_ADMIN` in the namespace's user namespace.
+    #[allow(dead_code)] // of toa.ko
+    pub(crate) const fn is_for_admins(&self) -> bool {
+        self.0.flags & ADMIN != 0
     }
 
     /// Its command number.

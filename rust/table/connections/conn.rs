@@ -195,8 +195,12 @@ pub(crate) enum Stage {
     Told = 1,
     /// The dest has not answered.
     Opening = 2,
-    /// The client has had nothing but the dest's SYN.
+    /// The client has had nothing but the dest's SYN, and perhaps the dest has no socket yet.
     Telling = 3,
+    /// The dest has sent payload, so it has a socket, but the client has not acknowledged any.
+    Shown = 4,
+    /// Datagrams to a dest that has not answered.
+    Datagrams = 5,
 }
 
 const _: () = {
@@ -252,6 +256,8 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             0 => Stage::Untouched,
             2 => Stage::Opening,
             3 => Stage::Telling,
+            4 => Stage::Shown,
+            5 => Stage::Datagrams,
             _ => Stage::Told,
         }
     }
@@ -269,7 +275,20 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
     /// The dest has answered: `expected` is what acknowledges its SYN.
     pub(crate) fn answered(&self, expected: u32) {
         self.expected.store(expected, Ordering::Relaxed);
-        self.stage.store(Stage::Telling as u8, Ordering::Relaxed);
+        // It may say so twice, the second time late.
+        if self.stage() == Stage::Opening {
+            self.stage.store(Stage::Telling as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// The dest has answered a datagram.
+    pub(crate) fn heard(&self) {
+        self.stage.store(Stage::Untouched as u8, Ordering::Relaxed);
+    }
+
+    /// The dest has sent payload.
+    pub(crate) fn shown(&self) {
+        self.stage.store(Stage::Shown as u8, Ordering::Relaxed);
     }
 
     /// The dest knows the client's address.

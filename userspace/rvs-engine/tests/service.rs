@@ -162,12 +162,14 @@ proptest! {
         mh_size: u32,
         expiration: u32,
         one_packet: bool,
+        toa: u8,
     ) {
         let new = ServiceSpec {
             flags: SchedulerFlags::from_bits(bits).unwrap(),
             mh_size,
             expiration,
             one_packet,
+            toa,
             ..spec()
         };
         prop_assert_eq!(new.since(&spec()).of(&spec()), new);

@@ -218,6 +218,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::MhSize(number),
         SpecError::Expiration(number),
         SpecError::OnePacket(Protocol::Tcp),
+        SpecError::UoaKind(number as u8),
     ];
     for error in &all {
         match error {
@@ -238,6 +239,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::MhSize(_)
             | SpecError::Expiration(_)
             | SpecError::OnePacket(_)
+            | SpecError::UoaKind(_)
             | SpecError::LocalPorts(_) => {}
         }
     }

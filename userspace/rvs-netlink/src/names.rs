@@ -33,6 +33,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "sched-expiration",
             "one-packet",
             "rates",
+            "toa",
         ],
         Set::Dest => &[
             "address",

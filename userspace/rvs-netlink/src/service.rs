@@ -31,6 +31,7 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
     attributes.extend(expiration.map(|n| Attr::u32(service::SCHED_EXPIRATION, n)));
     let one_packet = update.one_packet;
     attributes.extend(one_packet.map(|on| Attr::u8(service::ONE_PACKET, on.into())));
+    attributes.extend(update.toa.map(|kind| Attr::u8(service::TOA, kind)));
     attributes
 }
 
@@ -49,6 +50,8 @@ pub struct ServiceInfo {
     pub expiration: Option<u32>,
     /// Whether every packet is scheduled on its own.
     pub one_packet: Option<bool>,
+    /// Kind of the option that tells the client's address.
+    pub toa: Option<u8>,
     /// Number of dests.
     pub dests: Option<u32>,
     /// Active connections of all its dests.
@@ -71,6 +74,7 @@ impl ServiceInfo {
             mh_size: None,
             expiration: None,
             one_packet: None,
+            toa: None,
             dests: None,
             active: None,
             inactive: None,
@@ -88,6 +92,7 @@ impl ServiceInfo {
             mh_size: self.mh_size,
             expiration: self.expiration,
             one_packet: self.one_packet,
+            toa: self.toa,
         };
         let mut attributes = attributes(&self.id, &update);
         let scheduler = self.scheduler.as_deref();
@@ -108,7 +113,8 @@ impl Parseable<[u8]> for ServiceInfo {
         let (mut protocol, mut address, mut port) = (None, None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
         let (mut flags, mut mh_size, mut expiration) = (None, None, None);
-        let (mut one_packet, mut stats, mut rates) = (None, None, None);
+        let (mut one_packet, mut toa) = (None, None);
+        let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -131,6 +137,7 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::ONE_PACKET => {
                     one_packet = Some(attribute.u8("service one-packet")? != 0);
                 }
+                service::TOA => toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 service::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
@@ -147,6 +154,7 @@ impl Parseable<[u8]> for ServiceInfo {
             mh_size,
             expiration,
             one_packet,
+            toa,
             dests,
             active,
             inactive,

@@ -217,6 +217,7 @@ fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
         mh_size: differs(wanted.mh_size, has.mh_size),
         expiration: differs(wanted.expiration, has.expiration),
         one_packet: differs(wanted.one_packet, has.one_packet),
+        toa: differs(wanted.toa, has.toa),
     }
 }
 
@@ -257,6 +258,9 @@ fn service_words(update: &ServiceUpdate) -> String {
     }
     if let Some(on) = update.one_packet {
         words = format!("{words} ops {}", if on { "on" } else { "off" });
+    }
+    if let Some(kind) = update.toa {
+        words = format!("{words} toa {}", values::toa_text(kind));
     }
     words
 }

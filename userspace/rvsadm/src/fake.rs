@@ -205,6 +205,7 @@ impl FakeKernel {
                 mh_size: Some(service.spec.mh_size),
                 expiration: Some(service.spec.expiration),
                 one_packet: Some(service.spec.one_packet),
+                toa: Some(service.spec.toa),
                 dests: u32::try_from(service.dests.len()).ok(),
                 active: Some(0),
                 inactive: Some(0),

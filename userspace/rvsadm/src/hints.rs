@@ -56,6 +56,7 @@ pub fn of_spec(error: &SpecError) -> String {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
         }
         SpecError::ToaKind(_) => "254 is the default and what most receivers expect".to_owned(),
+        SpecError::UoaKind(_) => "say on or off".to_owned(),
         SpecError::LocalPorts(_) => "for example 5000-65535, which is the default".to_owned(),
         SpecError::Thresholds { .. } => {
             "a dest that has the upper threshold of connections takes more when it has fewer than \

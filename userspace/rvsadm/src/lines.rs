@@ -95,6 +95,9 @@ pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
     if let Some(seconds) = since.expiration {
         more = format!("{more} --sched-expiration {seconds}");
     }
+    if let Some(kind) = since.toa {
+        more = format!("{more} --toa {}", values::toa_text(kind));
+    }
     if more.is_empty() {
         return vec![line];
     }
@@ -191,7 +194,8 @@ fn parse_more(text: &str) -> Result<Line, Problem> {
     let problem = |reason: String| {
         Problem::new(
             reason,
-            "it is: #rvsadm service SERVICE [--mh-size N] [--sched-expiration SECONDS]",
+            "it is: #rvsadm service SERVICE [--mh-size N] [--sched-expiration SECONDS] \
+             [--toa on|off|KIND]",
         )
     };
     let mut words = text.split_whitespace();
@@ -199,12 +203,19 @@ fn parse_more(text: &str) -> Result<Line, Problem> {
     let id = values::service_id(service).map_err(problem)?;
     let mut update = ServiceUpdate::default();
     while let Some(option) = words.next() {
+        let value = words.next().unwrap_or_default();
         let place = match option {
             "--mh-size" => &mut update.mh_size,
             "--sched-expiration" => &mut update.expiration,
+            "--toa" => {
+                let kind = values::toa(value).map_err(problem)?;
+                if update.toa.replace(kind).is_some() {
+                    return Err(problem(format!("{option} is there twice")));
+                }
+                continue;
+            }
             _ => return Err(problem(format!("{option:?} is not an option of that line"))),
         };
-        let value = words.next().unwrap_or_default();
         let number = value.parse().map_err(|_| {
             let reason = format!("{option} takes a number, not {value:?}");
             problem(reason)

@@ -108,6 +108,7 @@ fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
             mh_size: running.service.mh_size,
             expiration: running.service.expiration,
             one_packet: running.service.one_packet,
+            toa: running.service.toa,
         };
         let spec = told.of(&ServiceSpec::new(scheduler));
         lines.extend(service_lines(id, &spec));

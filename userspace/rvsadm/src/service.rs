@@ -35,7 +35,7 @@ Schedulers:
 
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
-\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"dests\",\"active\",\"inactive\",
+\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
 \"rates\":{the same, a second}}]}; what the module does not tell is null";
 
@@ -60,7 +60,7 @@ pub enum Command {
     },
     /// Change a service; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
-        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet"]))]
+        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa"]))]
     Set {
         /// The service
         #[command(flatten)]
@@ -115,6 +115,10 @@ pub struct Settings {
     #[arg(long = "ops", short = 'o', value_name = "SWITCH", num_args = 0..=1, require_equals = true,
         default_missing_value = "on", value_parser = values::switch)]
     one_packet: Option<bool>,
+    /// Tell real servers of mode fullnat the client's address: in the TCP option of that kind, as
+    /// config set --toa says (default), or not at all; for UDP on or off (default)
+    #[arg(long, value_name = "off|on|KIND|default", value_parser = values::toa)]
+    toa: Option<u8>,
 }
 
 impl Settings {
@@ -125,6 +129,7 @@ impl Settings {
             mh_size: self.mh_size,
             expiration: self.expiration,
             one_packet: self.one_packet,
+            toa: self.toa,
         }
     }
 }

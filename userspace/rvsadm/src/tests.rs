@@ -63,8 +63,8 @@ udp/203.0.113.10:53  wrr            0       0         0
         json!({
             "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
-            "one_packet": false, "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
-            "rates": stats(),
+            "one_packet": false, "toa": "default", "dests": 2, "active": 0, "inactive": 0,
+            "stats": stats(), "rates": stats(),
         })
     );
     assert!(document["generation"].is_u64());

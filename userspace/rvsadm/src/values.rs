@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
 use rvs_engine::prefix::Prefix;
 use rvs_engine::service::SchedulerFlags;
-use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
+use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
+use rvs_engine::uoa;
 
 use crate::endpoint;
 
@@ -84,6 +85,31 @@ pub fn flag_names(scheduler: &str, flags: SchedulerFlags) -> Vec<&'static str> {
     set.map(|(name, _)| *name).collect()
 }
 
+/// What a service says of the option that tells the client's address, unless told otherwise.
+pub const TOA_USUAL: &str = "default";
+
+/// Reads `off`, `on` (of UDP), `default`, or a kind.
+pub fn toa(text: &str) -> Result<u8, String> {
+    match text {
+        "off" => Ok(0),
+        "on" => Ok(uoa::KIND),
+        TOA_USUAL => Ok(TOA_INHERITED),
+        _ => text.parse().map_err(|_| {
+            format!("{text:?} is not on (udp), off, {TOA_USUAL} or the kind of an option (tcp)")
+        }),
+    }
+}
+
+/// The text that [`toa`] reads.
+pub fn toa_text(kind: u8) -> String {
+    match kind {
+        0 => "off".to_owned(),
+        uoa::KIND => "on".to_owned(),
+        TOA_INHERITED => TOA_USUAL.to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// All modes, also those that this version does not forward with.
 pub fn modes() -> impl Iterator<Item = Mode> {
     (0..=u32::from(u8::MAX)).filter_map(Mode::from_number)
@@ -150,6 +176,14 @@ mod tests {
         }
         assert!(flags("sh-ports").unwrap_err().contains("\"sh-ports\""));
         assert!(flags("").is_err());
+    }
+
+    #[test]
+    fn the_clients_address_is_carried_as_it_is_said() {
+        for kind in 0..=u8::MAX {
+            assert_eq!(toa(&toa_text(kind)), Ok(kind));
+        }
+        assert!(toa("yes").is_err());
     }
 
     proptest! {

@@ -46,6 +46,7 @@ pub struct ServiceView {
     pub mh_size: Option<u32>,
     pub expiration: Option<u32>,
     pub one_packet: Option<bool>,
+    pub toa: Option<String>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
@@ -68,6 +69,7 @@ impl From<&ServiceInfo> for ServiceView {
             mh_size: service.mh_size,
             expiration: service.expiration,
             one_packet: service.one_packet,
+            toa: service.toa.map(values::toa_text),
             dests: service.dests,
             active: service.active,
             inactive: service.inactive,
@@ -90,6 +92,8 @@ impl ServiceView {
         if self.one_packet == Some(true) {
             options.push("ops".to_owned());
         }
+        let toa = self.toa.iter().filter(|text| *text != values::TOA_USUAL);
+        options.extend(toa.map(|text| format!("toa={text}")));
         options.join(",")
     }
 }

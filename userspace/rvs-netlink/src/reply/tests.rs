@@ -46,6 +46,7 @@ prop_compose! {
         mh_size: Option<u32>,
         expiration: Option<u32>,
         one_packet: Option<bool>,
+        toa: Option<u8>,
         dests: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
@@ -54,8 +55,8 @@ prop_compose! {
         let id = ServiceId { protocol, address, port };
         let flags = bits.and_then(SchedulerFlags::from_bits);
         ServiceInfo {
-            id, scheduler, flags, mh_size, expiration, one_packet, dests, active, inactive, stats,
-            rates,
+            id, scheduler, flags, mh_size, expiration, one_packet, toa, dests, active, inactive,
+            stats, rates,
         }
     }
 }

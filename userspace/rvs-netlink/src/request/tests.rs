@@ -36,6 +36,7 @@ fn changes() -> Vec<Change> {
         mh_size: Some(MH_SIZES[0]),
         expiration: Some(1),
         one_packet: Some(true),
+        toa: Some(200),
     };
     vec![
         Change::ServiceAdd {

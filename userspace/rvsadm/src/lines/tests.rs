@@ -65,6 +65,7 @@ fn what_ipvsadm_cannot_say_has_a_line_of_its_own() {
         mh_size: 65_537,
         expiration: 60,
         flags: SchedulerFlags::PORT,
+        toa: 200,
         ..plain("mh")
     };
     let lines = service_lines(&id, &spec);
@@ -72,12 +73,14 @@ fn what_ipvsadm_cannot_say_has_a_line_of_its_own() {
         lines,
         [
             "-A -t 192.0.2.10:80 -s mh -b mh-port",
-            "#rvsadm service tcp/192.0.2.10:80 --mh-size 65537 --sched-expiration 60",
+            "#rvsadm service tcp/192.0.2.10:80 --mh-size 65537 --sched-expiration 60 \
+             --toa 200",
         ]
     );
     let update = ServiceUpdate {
         mh_size: Some(65_537),
         expiration: Some(60),
+        toa: Some(200),
         ..ServiceUpdate::default()
     };
     assert_eq!(read(&lines[1]), Ok(Line::More(id, update)));

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Datagrams that tell the dest the client's address in an option of the IP header, and those that
+//! may not.
+
+use super::{
+    nat::{send, translate},
+    Edit,
+};
+use crate::{
+    datapath::{context::Context, family::Balanced},
+    engine::{carry::Told, csum::Delta, family::IpHeader, rewrite, uoa, wire::Packet},
+    kapi::{netfilter::Verdict, skb::Skb},
+    table::{Conn, NatConn, Side},
+};
+
+/// Sends a datagram of a flow whose dest has not answered: until then each of the client's tells
+/// its address.
+#[cold]
+pub(super) fn datagram<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    if side == Side::Dest {
+        nat.heard();
+    }
+    let tells = side == Side::Client && F::has_room(packet.ip.header_len());
+    let told = Told::new(uoa::KIND, &nat.client_tuple());
+    forward(cx, conn, nat, side, skb, packet, tells.then_some(told))
+}
+
+/// Sends a packet with options in its IP header, which does not tell any client's address.
+#[cold]
+pub(super) fn blanked<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    forward(cx, conn, nat, side, skb, packet, None)
+}
+
+fn forward<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+    told: Option<Told>,
+) -> Verdict<'a> {
+    let edit = Edit {
+        writes: rewrite::writes(&packet.ip),
+        pushes: told.map_or(0, |_| F::ROOM as u32),
+        edit: |skb: &mut Skb<'_>| {
+            translate(skb, nat, side, packet, Delta::NONE)?;
+            let header_len = packet.ip.header_len();
+            if side == Side::Client && header_len != F::Ip::FIXED_LEN {
+                F::blank(skb.head_mut().get_mut(..header_len)?)?;
+            }
+            if let Some(told) = told {
+                let transport = header_len.checked_add(F::ROOM)?;
+                skb.open_gap(F::Ip::FIXED_LEN, F::ROOM, transport)?;
+                F::fill(skb.head_mut(), &told)?;
+            }
+            Some(())
+        },
+    };
+    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+}
