@@ -5,6 +5,10 @@
 #include <linux/ipv6.h>
 #include <linux/net.h>
 #include <linux/tcp.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
@@ -54,6 +58,70 @@ void toa_ends_of_sock(const void *socket, bool ipv4, struct toa_ends *ends)
 #endif
 	put_mapped(ends->peer, inet->inet_daddr);
 	put_mapped(ends->local, inet->inet_rcv_saddr);
+}
+
+void *toa_find_connection(struct net *net, const struct toa_ends *ends)
+{
+	const struct in6_addr *peer = (const struct in6_addr *)ends->peer;
+	const struct in6_addr *local = (const struct in6_addr *)ends->local;
+	u16 port = ntohs(ends->local_port);
+	struct sock *sk = NULL;
+
+	rcu_read_lock();
+	if (ipv6_addr_v4mapped(peer))
+		sk = __inet_lookup_established(net, peer->s6_addr32[3], ends->peer_port,
+					       local->s6_addr32[3], port, 0, 0);
+#if IS_ENABLED(CONFIG_IPV6)
+	else
+		sk = __inet6_lookup_established(net, peer, ends->peer_port, local, port, 0, 0);
+#endif
+	rcu_read_unlock();
+	if (sk && !sk_fullsock(sk)) {
+		sock_gen_put(sk);
+		sk = NULL;
+	}
+	return sk;
+}
+
+void toa_put_connection(void *sk)
+{
+	sock_gen_put(sk);
+}
+
+void *toa_find_descriptor(int fd, int *error)
+{
+	struct socket *socket = sockfd_lookup(fd, error);
+
+	if (socket && !sk_is_tcp(socket->sk)) {
+		sockfd_put(socket);
+		*error = -EPROTOTYPE;
+		socket = NULL;
+	}
+	return socket;
+}
+
+void toa_put_descriptor(void *found)
+{
+	struct socket *socket = found;
+
+	sockfd_put(socket);
+}
+
+void toa_forget_socket(void *packet)
+{
+	skb_orphan(packet);
+}
+
+bool toa_route_again(void *packet)
+{
+	struct sk_buff *skb = packet;
+	struct net *net = dev_net(skb_dst(skb)->dev);
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (skb->protocol == htons(ETH_P_IPV6))
+		return !ip6_route_me_harder(net, skb->sk, skb);
+#endif
+	return !ip_route_me_harder(net, skb->sk, skb, RTN_UNSPEC);
 }
 
 void toa_read_segment(const void *packet, struct toa_segment *segment)

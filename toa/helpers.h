@@ -32,6 +32,18 @@ const void *toa_sock_of_socket(const void *socket);
 /* IPV4: the connection is, whatever the socket's family. */
 void toa_ends_of_sock(const void *sk, bool ipv4, struct toa_ends *ends);
 
+/* net/inet_hashtables.h; a reference to a full socket, or null */
+void *toa_find_connection(struct net *net, const struct toa_ends *ends);
+void toa_put_connection(void *sk);
+/* linux/net.h; a reference to a struct socket of TCP, or null and why */
+void *toa_find_descriptor(int fd, int *error);
+void toa_put_descriptor(void *socket);
+
+/* linux/skbuff.h */
+void toa_forget_socket(void *skb);
+/* linux/netfilter_ipv4.h; a packet at LOCAL_OUT */
+bool toa_route_again(void *skb);
+
 /* linux/tcp.h; the TCP header must be whole, as it is when a socket looks at it */
 void toa_read_segment(const void *skb, struct toa_segment *segment);
 

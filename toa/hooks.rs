@@ -12,7 +12,7 @@ use crate::{
         rcu::{self, Rcu, RcuBox},
         receive::{self, Receiver, Receiving, Registrations},
         sock::{Segment, Sock},
-        sock_map::SockMap,
+        sock_map::Keeper,
     },
     state::{Counter, Netns, Tag, SOCKETS},
 };
@@ -21,13 +21,19 @@ use crate::{
 pub(crate) struct Hooks {
     // An option so that it can be dropped before what it uses.
     receiving: Option<Receiving>,
+    // After all who use it.
+    _sockets: Keeper<Tag>,
 }
 
 impl Hooks {
     /// Makes the map of sockets and starts. May sleep.
     pub(crate) fn start() -> Result<Self> {
-        SOCKETS.replace(Some(RcuBox::new(SockMap::new()?, GFP_KERNEL)?));
-        let mut hooks = Self { receiving: None };
+        let sockets = Keeper::new()?;
+        SOCKETS.replace(Some(RcuBox::new(sockets.map(), GFP_KERNEL)?));
+        let mut hooks = Self {
+            receiving: None,
+            _sockets: sockets,
+        };
         hooks.receiving = Some(receive::receive::<Toa>()?);
         Ok(hooks)
     }
@@ -36,14 +42,17 @@ impl Hooks {
 impl Drop for Hooks {
     fn drop(&mut self) {
         self.receiving = None;
-        let guard = kernel::sync::rcu::read_lock();
-        if let Some(sockets) = SOCKETS.get(Rcu::of(&guard)) {
-            sockets.clear();
-        }
-        drop(guard);
         SOCKETS.replace(None);
         rcu::barrier();
     }
+}
+
+/// Whom `sock` is connected to by a director, as far as that is known.
+pub(crate) fn client_of(sock: Sock<'_>) -> Option<SocketAddr> {
+    let guard = kernel::sync::rcu::read_lock();
+    let rcu = Rcu::of(&guard);
+    let tag = SOCKETS.get(rcu)?.find(sock, rcu)?;
+    (sock.ends(false) == tag.ends).then_some(tag.client)
 }
 
 struct Toa;
@@ -70,12 +79,12 @@ impl Receiver for Toa {
             return;
         };
         let ends = sock.ends(is_ipv4);
-        let (inserted, old) = sockets.insert(sock, Tag { ends, client });
+        let (inserted, had) = sockets.insert(sock, Tag { ends, client }, rcu);
         netns.count(match inserted {
             Ok(()) => Counter::Learned,
             Err(_) => Counter::NoMemory,
         });
-        if old.is_some() {
+        if had {
             netns.count(Counter::Forgotten);
         }
     }
@@ -95,7 +104,7 @@ impl Receiver for Toa {
         let Some(sockets) = SOCKETS.get(rcu) else {
             return;
         };
-        if sockets.remove(sock, rcu).is_some() {
+        if sockets.remove(sock, rcu) {
             if let Some(netns) = Netns::of(sock.net()) {
                 netns.count(Counter::Forgotten);
             }

@@ -11,10 +11,12 @@ mod bindings;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "../rust/engine/mod.rs"]
 mod engine;
+mod flows;
 mod hooks;
 mod kapi;
 mod netlink;
 mod state;
+mod udp;
 
 module! {
     type: Toa,

@@ -2,21 +2,39 @@
 
 //! The kernel's C API as toa.ko uses it, made safe: what it shares with rvs.ko, and its own.
 
+#[allow(dead_code)]
+#[path = "../../rust/kapi/defrag6.rs"]
+pub(crate) mod defrag6;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/genl/mod.rs"]
 pub(crate) mod genl;
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
+#[allow(dead_code)]
+#[path = "../../rust/kapi/netfilter.rs"]
+pub(crate) mod netfilter;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/netns.rs"]
 pub(crate) mod netns;
+pub(crate) mod packet;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/percpu.rs"]
 pub(crate) mod percpu;
 pub(crate) mod probe;
+#[path = "../../rust/kapi/random.rs"]
+pub(crate) mod random;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/rcu.rs"]
 pub(crate) mod rcu;
+pub(crate) mod rcu_map;
 pub(crate) mod receive;
+#[allow(dead_code)]
+#[path = "../../rust/kapi/skb.rs"]
+pub(crate) mod skb;
 pub(crate) mod sock;
 pub(crate) mod sock_map;
+#[allow(dead_code)]
+#[path = "../../rust/kapi/time.rs"]
+pub(crate) mod time;
+#[path = "../../rust/kapi/work.rs"]
+pub(crate) mod work;

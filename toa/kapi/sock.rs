@@ -13,7 +13,7 @@ use core::{
     slice,
 };
 
-use kernel::ffi::c_void;
+use kernel::{error::to_result, ffi::c_void, prelude::*};
 
 use super::netns::Net;
 use crate::bindings;
@@ -70,6 +70,53 @@ impl<'a> Sock<'a> {
             local: SocketAddr::new(plain(ends.local), u16::from_be(ends.local_port)),
         }
     }
+}
+
+/// What `look` finds in the socket of the TCP connection with these ends in `net`; `None` when there
+/// is none.
+pub(crate) fn with_connection<R>(
+    net: &Net,
+    ends: &Ends,
+    look: impl FnOnce(Sock<'_>) -> R,
+) -> Option<R> {
+    let bytes = |end: &SocketAddr| match end.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let ends = bindings::toa_ends {
+        peer: bytes(&ends.peer),
+        local: bytes(&ends.local),
+        peer_port: ends.peer.port().to_be(),
+        local_port: ends.local.port().to_be(),
+    };
+    // SAFETY: The namespace is alive; the helper reads `ends` and gives a reference.
+    let raw = unsafe { bindings::toa_find_connection(net.as_raw(), &raw const ends) };
+    // SAFETY: A full socket of an internet family, which the reference keeps.
+    let sock = unsafe { Sock::from_address(raw as usize) }?;
+    let found = look(sock);
+    // SAFETY: The reference from above.
+    unsafe { bindings::toa_put_connection(raw) };
+    Some(found)
+}
+
+/// What `look` finds in a socket of the present process.
+///
+/// # Errors
+///
+/// `EBADF` and `ENOTSOCK`; `EPROTOTYPE` when it is not TCP.
+pub(crate) fn with_descriptor<R>(fd: u32, look: impl FnOnce(Sock<'_>) -> R) -> Result<R> {
+    let mut error = 0;
+    // SAFETY: The helper writes the error where it gives no socket, else a reference to one.
+    let socket = unsafe { bindings::toa_find_descriptor(fd as i32, &raw mut error) };
+    if socket.is_null() {
+        to_result(error)?;
+    }
+    // SAFETY: A socket of TCP, which the reference keeps.
+    let sock = unsafe { Sock::from_address(bindings::toa_sock_of_socket(socket) as usize) };
+    let found = sock.map(look);
+    // SAFETY: The reference from above.
+    unsafe { bindings::toa_put_descriptor(socket) };
+    found.ok_or(ENOTCONN)
 }
 
 /// The two ends of a connection as its packets name them; IPv4 as IPv4, whatever the socket.

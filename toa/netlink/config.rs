@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! config-get, trust-add, trust-del, kind-add, kind-del.
+//! config-get, trust-add, trust-del, kind-add, kind-del, udp-set.
 
 use kernel::prelude::*;
 
 use super::{
     generated::{cmd, main, trust},
     namespace, policy,
+    request::{refuse, required, table},
 };
 use crate::{
     engine::{
         prefix::Prefix,
         toa::{KIND_MAX, KIND_MIN},
     },
-    kapi::genl::{attr_size, Attr, AttrIter, AttrPolicy, Attrs, Doit, Place, Request},
+    kapi::genl::{attr_size, Attr, AttrPolicy, Doit, Request},
     state::{Settings, TRUSTED_MAX},
+    udp,
 };
 
 /// Bytes of a trusted network in a message, and of all settings at most.
 const NETWORK_SIZE: usize = attr_size(attr_size(16) + attr_size(1));
 const SETTINGS_SIZE: usize =
-    NETWORK_SIZE * TRUSTED_MAX + attr_size(1) * (KIND_MAX as usize - KIND_MIN as usize + 1);
+    NETWORK_SIZE * TRUSTED_MAX + attr_size(1) * (KIND_MAX as usize - KIND_MIN as usize + 2);
 
 /// config-get.
 pub(super) struct Get;
@@ -30,7 +32,8 @@ impl Doit for Get {
     const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONFIG_GET);
 
     fn doit(request: &Request<'_>) -> Result {
-        let settings = namespace(request)?.present()?;
+        let netns = namespace(request)?;
+        let (settings, has_udp) = (netns.present()?, netns.has_udp());
         request.reply(cmd::CONFIG_GET, SETTINGS_SIZE, |w| {
             for network in &settings.trusted {
                 w.nest(main::TRUST, |w| {
@@ -44,7 +47,7 @@ impl Doit for Get {
             for kind in settings.kinds.iter() {
                 w.u8(main::KIND, kind)?;
             }
-            Ok(())
+            w.u8(main::UDP, has_udp.into())
         })
     }
 }
@@ -151,6 +154,20 @@ impl Doit for KindDel {
     }
 }
 
+/// udp-set.
+pub(super) struct UdpSet;
+
+impl Doit for UdpSet {
+    const CMD: u8 = cmd::UDP_SET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::UDP_SET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
+        let attr = required(request, &attrs, None, main::UDP, "udp")?;
+        udp::turn(namespace(request)?, attr.u8() == Some(1))
+    }
+}
+
 /// The network that a request is about, and the nest it is in.
 fn network<'a>(request: &Request<'a>) -> Result<(Attr<'a>, Prefix)> {
     let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
@@ -194,39 +211,4 @@ fn kind<'a>(request: &Request<'a>) -> Result<(Attr<'a>, u8)> {
         Some(kind) => Ok((attr, kind)),
         None => refuse(request, EINVAL, attr, format_args!("kind is malformed")),
     }
-}
-
-/// Refuses the request for what is in `attr`.
-fn refuse<T>(
-    request: &Request<'_>,
-    error: Error,
-    attr: Attr<'_>,
-    text: core::fmt::Arguments<'_>,
-) -> Result<T> {
-    Err(request.extack().refuse(error, Place::Attr(attr), text))
-}
-
-fn table<'a, const N: usize>(request: &Request<'a>, attrs: AttrIter<'a>) -> Result<Attrs<'a, N>> {
-    Attrs::new(attrs).or_else(|twice| {
-        refuse(
-            request,
-            EINVAL,
-            twice,
-            format_args!("the attribute is there twice"),
-        )
-    })
-}
-
-fn required<'a, const N: usize>(
-    request: &Request<'a>,
-    attrs: &Attrs<'a, N>,
-    nest: Option<Attr<'a>>,
-    kind: u16,
-    name: &str,
-) -> Result<Attr<'a>> {
-    attrs.get(kind).ok_or_else(|| {
-        let place = Place::Missing { nest, kind };
-        let extack = request.extack();
-        extack.refuse(EINVAL, place, format_args!("{name} is missing"))
-    })
 }

@@ -4,9 +4,10 @@
 //! Numbers and policies of the generic netlink family `toa`.
 //!
 //! Configuration and state of the receiver on real servers, which gives programs the client's
-//! address that a director carries in a TCP option: whom to believe, in which options, and what
-//! came of it, all per network namespace. Every operation needs CAP_NET_ADMIN in the namespace's
-//! user namespace. Validation is strict; every refusal carries an extended ack with a text.
+//! address that a director carries in a TCP option or, for UDP, in an IP option: whom to believe,
+//! in which options, and what came of it, all per network namespace. Every operation but client-get
+//! needs CAP_NET_ADMIN in the namespace's user namespace. Validation is strict; every refusal
+//! carries an extended ack with a text.
 
 // Each side uses its part.
 #![allow(dead_code)]
@@ -85,6 +86,8 @@ pub struct Op {
 pub enum Set {
     /// Top level of every message.
     Main,
+    /// One end of a connection.
+    End,
     /// A network.
     Trust,
     /// What happened in the namespace since the module was loaded.
@@ -93,12 +96,13 @@ pub enum Set {
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 3] = [Self::Main, Self::Trust, Self::Counters];
+    pub const ALL: [Self; 4] = [Self::Main, Self::End, Self::Trust, Self::Counters];
 
     /// Name in the spec.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
+            Self::End => "end",
             Self::Trust => "trust",
             Self::Counters => "counters",
         }
@@ -108,6 +112,7 @@ impl Set {
     pub const fn policy(self) -> &'static [Policy] {
         match self {
             Self::Main => &main::POLICY,
+            Self::End => &end::POLICY,
             Self::Trust => &trust::POLICY,
             Self::Counters => &counters::POLICY,
         }
@@ -116,7 +121,7 @@ impl Set {
 
 /// Commands, as in the generic netlink header.
 pub mod cmd {
-    /// The trusted networks and the kinds of options.
+    /// The trusted networks, the kinds of options, and whether UDP is restored.
     pub const CONFIG_GET: u8 = 1;
     /// Believe addresses from a network.
     pub const TRUST_ADD: u8 = 2;
@@ -128,8 +133,17 @@ pub mod cmd {
     pub const KIND_DEL: u8 = 5;
     /// The counters.
     pub const STATS_GET: u8 = 6;
+    /// Restore clients' addresses in UDP, or no longer.
+    pub const UDP_SET: u8 = 7;
+    /// The client of a TCP connection of this host. ENOENT without such a connection, ENODATA when
+    /// its client is not known.
+    pub const LOOKUP: u8 = 8;
+    /// The client of a TCP socket of the process that asks, which needs no privilege: also where
+    /// the socket is of the family IPv4 and the client's address is not. ENODATA when it is not
+    /// known.
+    pub const CLIENT_GET: u8 = 9;
     /// Highest number in use.
-    pub const MAX: u8 = 6;
+    pub const MAX: u8 = 9;
 }
 
 /// Top level of every message.
@@ -148,8 +162,28 @@ pub mod main {
     ///
     /// Type: nest of `counters`.
     pub const COUNTERS: u16 = 3;
+    /// Whether clients' addresses are restored in UDP, from IP options.
+    ///
+    /// Type: u8, max 1.
+    pub const UDP: u16 = 4;
+    /// This host's end of a TCP connection, as it is on the wire.
+    ///
+    /// Type: nest of `end`.
+    pub const LOCAL: u16 = 5;
+    /// The other end, the director's.
+    ///
+    /// Type: nest of `end`.
+    pub const PEER: u16 = 6;
+    /// Whom the connection is forwarded for.
+    ///
+    /// Type: nest of `end`.
+    pub const CLIENT: u16 = 7;
+    /// A socket of the process that asks, by its file descriptor.
+    ///
+    /// Type: u32.
+    pub const SOCKET: u16 = 8;
     /// Highest number in use.
-    pub const MAX: u16 = 3;
+    pub const MAX: u16 = 8;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -157,6 +191,34 @@ pub mod main {
         Policy::Nested(Set::Trust),
         Policy::U8(Range { min: 70, max: 254 }),
         Policy::Nested(Set::Counters),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::Nested(Set::End),
+        Policy::Nested(Set::End),
+        Policy::Nested(Set::End),
+        Policy::U32(Range::ANY),
+    ];
+}
+
+/// One end of a connection.
+pub mod end {
+    use super::{Policy, Range};
+
+    /// 4 or 16 bytes.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 1;
+    /// `port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const PORT: u16 = 2;
+    /// Highest number in use.
+    pub const MAX: u16 = 2;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
     ];
 }
 
@@ -219,12 +281,20 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const BAD_ADDRESS: u16 = 8;
-    /// Addresses that there was no memory to keep.
+    /// Addresses that there was no memory to keep, and datagrams lost for want of it.
     ///
     /// Type: uint.
     pub const NO_MEMORY: u16 = 9;
+    /// UDP flows whose client is known now.
+    ///
+    /// Type: uint.
+    pub const FLOWS_NOW: u16 = 10;
+    /// UDP flows whose client became known.
+    ///
+    /// Type: uint.
+    pub const FLOWS_LEARNED: u16 = 11;
     /// Highest number in use.
-    pub const MAX: u16 = 9;
+    pub const MAX: u16 = 11;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -238,11 +308,13 @@ pub mod counters {
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
     ];
 }
 
 /// Requests, by rising command number.
-pub const OPS: [Op; 6] = [
+pub const OPS: [Op; 9] = [
     Op {
         cmd: cmd::CONFIG_GET,
         name: "config-get",
@@ -283,6 +355,27 @@ pub const OPS: [Op; 6] = [
         name: "stats-get",
         uns_admin: true,
         do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::UDP_SET,
+        name: "udp-set",
+        uns_admin: true,
+        do_request: Some(&[main::UDP]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::LOOKUP,
+        name: "lookup",
+        uns_admin: true,
+        do_request: Some(&[main::LOCAL, main::PEER]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::CLIENT_GET,
+        name: "client-get",
+        uns_admin: false,
+        do_request: Some(&[main::SOCKET]),
         dump_request: None,
     },
 ];

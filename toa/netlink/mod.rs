@@ -8,7 +8,9 @@ mod config;
 // Its items are `pub` for the userspace crate that includes the same file.
 #[allow(unreachable_pub)]
 mod generated;
+mod lookup;
 mod policy;
+mod request;
 mod stats;
 
 use kernel::error::{code::ENODEV, Result};
@@ -23,22 +25,26 @@ use generated::{FAMILY_NAME, FAMILY_VERSION, OPS};
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &[]);
 
-static HANDLERS: [Op; 6] = as_in_spec([
+static HANDLERS: [Op; 9] = as_in_spec([
     Op::doit::<config::Get>(),
     Op::doit::<config::TrustAdd>(),
     Op::doit::<config::TrustDel>(),
     Op::doit::<config::KindAdd>(),
     Op::doit::<config::KindDel>(),
     Op::doit::<stats::Get>(),
+    Op::doit::<config::UdpSet>(),
+    Op::doit::<lookup::Lookup>(),
+    Op::doit::<lookup::ClientGet>().for_all(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 6]) -> [Op; 6] {
+const fn as_in_spec(handlers: [Op; 9]) -> [Op; 9] {
     assert!(OPS.len() == handlers.len());
     let mut i = 0;
     while i < OPS.len() {
-        assert!(OPS[i].uns_admin && OPS[i].dump_request.is_none());
+        assert!(OPS[i].uns_admin == handlers[i].is_for_admins());
+        assert!(OPS[i].dump_request.is_none());
         assert!(handlers[i].cmd() == OPS[i].cmd && !handlers[i].is_dump());
         i += 1;
     }

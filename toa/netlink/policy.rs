@@ -4,12 +4,14 @@
 
 use super::{
     accept::{accept, find},
-    generated::{main, trust},
+    generated::{end, main, trust},
 };
 use crate::kapi::genl::AttrPolicy;
 
 static TRUST: [AttrPolicy; trust::POLICY.len()] =
     accept(&trust::POLICY, &[trust::ADDRESS, trust::PREFIX_LENGTH], &[]);
+
+static END: [AttrPolicy; end::POLICY.len()] = accept(&end::POLICY, &[end::ADDRESS, end::PORT], &[]);
 
 /// The policy of a `do` request.
 ///
@@ -18,7 +20,15 @@ static TRUST: [AttrPolicy; trust::POLICY.len()] =
 /// At compile time, when the spec has no such operation.
 pub(super) const fn of_do(cmd: u8) -> [AttrPolicy; main::POLICY.len()] {
     match find(cmd).do_request {
-        Some(accepted) => accept(&main::POLICY, accepted, &[(main::TRUST, &TRUST)]),
+        Some(accepted) => accept(
+            &main::POLICY,
+            accepted,
+            &[
+                (main::TRUST, &TRUST),
+                (main::LOCAL, &END),
+                (main::PEER, &END),
+            ],
+        ),
         None => panic!("the spec has no `do` for this command"),
     }
 }

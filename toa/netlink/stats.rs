@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Counters that are told as they are.
-const PLAIN: [(u16, Counter); 8] = [
+const PLAIN: [(u16, Counter); 9] = [
     (counters::LEARNED, Counter::Learned),
     (counters::ANSWERED, Counter::Answered),
     (counters::UNTRUSTED, Counter::Untrusted),
@@ -23,6 +23,7 @@ const PLAIN: [(u16, Counter); 8] = [
     (counters::TWICE, Counter::Twice),
     (counters::BAD_ADDRESS, Counter::BadAddress),
     (counters::NO_MEMORY, Counter::NoMemory),
+    (counters::FLOWS_LEARNED, Counter::FlowLearned),
 ];
 
 /// stats-get.
@@ -33,7 +34,8 @@ impl Doit for Get {
     const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::STATS_GET);
 
     fn doit(request: &Request<'_>) -> Result {
-        let counts = namespace(request)?.counts();
+        let netns = namespace(request)?;
+        let counts = netns.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or(0);
         let size = attr_size(attr_size(8) * counters::POLICY.len());
         request.reply(cmd::STATS_GET, size, |w| {
@@ -41,6 +43,7 @@ impl Doit for Get {
                 // Each CPU's part is read at another moment.
                 let now = of(Counter::Learned).saturating_sub(of(Counter::Forgotten));
                 w.uint(counters::SOCKETS_NOW, now)?;
+                w.uint(counters::FLOWS_NOW, netns.flows() as u64)?;
                 for (kind, counter) in PLAIN {
                     w.uint(kind, of(counter))?;
                 }

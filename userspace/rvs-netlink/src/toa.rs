@@ -2,7 +2,7 @@
 
 //! Client of the family `toa`, the receiver on real servers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use netlink_packet_core::{DecodeError, Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
@@ -17,7 +17,7 @@ use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
 #[path = "../../../toa/netlink/generated.rs"]
 pub mod generated;
 
-use generated::{cmd, counters, main, trust, FAMILY_NAME, FAMILY_VERSION};
+use generated::{cmd, counters, end, main, trust, FAMILY_NAME, FAMILY_VERSION};
 
 /// Names of the counters by number, from 1 on, as the spec spells them.
 const COUNTERS: [&str; counters::MAX as usize] = [
@@ -30,6 +30,8 @@ const COUNTERS: [&str; counters::MAX as usize] = [
     "twice",
     "bad-address",
     "no-memory",
+    "flows-now",
+    "flows-learned",
 ];
 
 /// What a program asks of the receiver.
@@ -47,6 +49,17 @@ pub enum Request {
     KindDel(u8),
     /// The counters.
     StatsGet,
+    /// Restore clients' addresses in UDP, or no longer.
+    UdpSet(bool),
+    /// The client of a TCP connection of this host.
+    Lookup {
+        /// This host's end, as it is on the wire.
+        local: SocketAddr,
+        /// The other end, the director's.
+        peer: SocketAddr,
+    },
+    /// The client of a TCP socket of this process, by its file descriptor; needs no privilege.
+    ClientGet(u32),
 }
 
 impl Request {
@@ -59,6 +72,9 @@ impl Request {
             Self::KindAdd(_) => cmd::KIND_ADD,
             Self::KindDel(_) => cmd::KIND_DEL,
             Self::StatsGet => cmd::STATS_GET,
+            Self::UdpSet(_) => cmd::UDP_SET,
+            Self::Lookup { .. } => cmd::LOOKUP,
+            Self::ClientGet(_) => cmd::CLIENT_GET,
         }
     }
 
@@ -68,6 +84,12 @@ impl Request {
             Self::ConfigGet | Self::StatsGet => Vec::new(),
             Self::TrustAdd(network) | Self::TrustDel(network) => vec![network_attribute(network)],
             Self::KindAdd(kind) | Self::KindDel(kind) => vec![Attr::u8(main::KIND, *kind)],
+            Self::UdpSet(on) => vec![Attr::u8(main::UDP, (*on).into())],
+            Self::Lookup { local, peer } => vec![
+                end_attribute(main::LOCAL, local),
+                end_attribute(main::PEER, peer),
+            ],
+            Self::ClientGet(descriptor) => vec![Attr::u32(main::SOCKET, *descriptor)],
         }
     }
 }
@@ -80,6 +102,11 @@ fn network_attribute(network: &Prefix) -> Attr {
             Attr::u8(trust::PREFIX_LENGTH, network.bits()),
         ],
     )
+}
+
+fn end_attribute(kind: u16, end: &SocketAddr) -> Attr {
+    let port = Attr::u16_be(end::PORT, end.port());
+    Attr::nest(kind, vec![Attr::address(end::ADDRESS, end.ip()), port])
 }
 
 /// A request on its way out.
@@ -120,8 +147,12 @@ pub struct Reply {
     pub trusted: Vec<Prefix>,
     /// Kinds of the options that carry addresses.
     pub kinds: Vec<u8>,
+    /// Whether clients' addresses are restored in UDP.
+    pub udp: bool,
     /// Counters with their names in the spec.
     pub counters: Vec<(&'static str, u64)>,
+    /// Whom a connection is forwarded for.
+    pub client: Option<SocketAddr>,
 }
 
 impl Reply {
@@ -129,11 +160,14 @@ impl Reply {
     pub fn attributes(&self) -> Vec<Attr> {
         let mut all: Vec<_> = self.trusted.iter().map(network_attribute).collect();
         all.extend(self.kinds.iter().map(|kind| Attr::u8(main::KIND, *kind)));
+        all.push(Attr::u8(main::UDP, self.udp.into()));
         if !self.counters.is_empty() {
             let numbered = (1..).zip(&self.counters);
             let nest = numbered.map(|(kind, (_, value))| Attr::uint(kind, *value));
             all.push(Attr::nest(main::COUNTERS, nest.collect()));
         }
+        let client = self.client.iter();
+        all.extend(client.map(|client| end_attribute(main::CLIENT, client)));
         all
     }
 }
@@ -146,6 +180,8 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
             match attribute.kind() {
                 main::TRUST => reply.trusted.push(network(attribute.bytes())?),
                 main::KIND => reply.kinds.push(attribute.u8("kind")?),
+                main::CLIENT => reply.client = Some(endpoint(attribute.bytes())?),
+                main::UDP => reply.udp = attribute.u8("udp")? != 0,
                 main::COUNTERS => reply.counters = counts(attribute.bytes())?,
                 _ => {}
             }
@@ -169,6 +205,20 @@ fn network(bytes: &[u8]) -> Result<Prefix, DecodeError> {
         required(bits, "prefix length")?,
     );
     Prefix::new(address, bits).map_err(|error| DecodeError::from(error.to_string()))
+}
+
+fn endpoint(bytes: &[u8]) -> Result<SocketAddr, DecodeError> {
+    let (mut address, mut port): (Option<IpAddr>, Option<u16>) = (None, None);
+    for attribute in received(bytes) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            end::ADDRESS => address = Some(attribute.address("address")?),
+            end::PORT => port = Some(attribute.u16_be("port")?),
+            _ => {}
+        }
+    }
+    let (address, port) = (required(address, "address")?, required(port, "port")?);
+    Ok(SocketAddr::new(address, port))
 }
 
 fn counts(bytes: &[u8]) -> Result<Vec<(&'static str, u64)>, DecodeError> {
@@ -269,6 +319,9 @@ mod tests {
         );
         let request = Request::KindAdd(200);
         assert_eq!(encode(&request.attributes()), [5, 0, 2, 0, 200, 0, 0, 0]);
+        let request = Request::UdpSet(true);
+        assert_eq!(request.command(), 7);
+        assert_eq!(encode(&request.attributes()), [5, 0, 4, 0, 1, 0, 0, 0]);
     }
 
     #[test]
@@ -278,7 +331,9 @@ mod tests {
         let reply = Reply {
             trusted: vec![prefix("192.0.2.0", 24), prefix("2001:db8::", 32)],
             kinds: vec![200, 254],
+            udp: true,
             counters,
+            client: Some("[2001:db8::7]:40000".parse().unwrap()),
         };
         assert_eq!(parse(&encode(&reply.attributes())).unwrap(), reply);
     }

@@ -2,7 +2,9 @@
 
 //! `rvsadm toa`: the receiver on real servers.
 
-use clap::Subcommand;
+use std::net::SocketAddr;
+
+use clap::{ArgAction, Subcommand};
 use rvs_engine::prefix::Prefix;
 use rvs_engine::toa::{KIND_MAX, KIND_MIN};
 use rvs_netlink::toa::{Client, Reply, Request, Transport};
@@ -22,7 +24,9 @@ const NOBODY: &str = "nobody is trusted: no address is believed; see: rvsadm toa
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show whom the receiver believes, and in which options
-    #[command(after_help = "JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…],\"kinds\":[N,…]}")]
+    #[command(
+        after_help = "JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…],\"kinds\":[N,…],\"udp\":BOOL}"
+    )]
     Show,
     /// Networks of the directors, whose word on a client's address is believed
     #[command(subcommand)]
@@ -30,6 +34,33 @@ pub enum Command {
     /// Kinds of the TCP options that carry addresses
     #[command(subcommand)]
     Kind(Kind),
+    /// Restore clients' addresses in UDP: on or off
+    #[command(after_help = "\
+Directors carry them in an IP option, where a service is told to. Programs get datagrams that
+come from the client, and what they send to the client goes back to the director.
+
+Example:
+  rvsadm toa udp on")]
+    Udp {
+        /// From now on, or no longer
+        #[arg(value_name = "on|off", value_parser = values::switch, action = ArgAction::Set)]
+        on: bool,
+    },
+    /// Show whom a TCP connection of this host is forwarded for
+    #[command(after_help = "\
+Takes the two ends as ss shows them; the first is this host's. IPv6 is [ADDRESS]:PORT.
+JSON: {\"client\":\"ADDRESS:PORT\"}
+
+Example:
+  rvsadm toa lookup 192.0.2.80:443 192.0.2.3:31337")]
+    Lookup {
+        /// This host's end
+        #[arg(value_name = "LOCAL")]
+        local: SocketAddr,
+        /// The director's end
+        #[arg(value_name = "PEER")]
+        peer: SocketAddr,
+    },
     /// Show what came of it
     #[command(after_help = "JSON: {\"counters\":{\"sockets_now\":N,…}}")]
     Stats,
@@ -103,6 +134,8 @@ struct Document {
     trusted: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kinds: Option<Vec<u8>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp: Option<bool>,
 }
 
 /// The counters as JSON.
@@ -126,6 +159,11 @@ fn run_with(
         Command::Trust(Trust::List) => return list(receiver, context, true, false),
         Command::Kind(Kind::List) => return list(receiver, context, false, true),
         Command::Stats => return stats(receiver, context),
+        Command::Lookup { local, peer } => return lookup(receiver, context, local, peer),
+        Command::Udp { on } => {
+            let what = if on { "on" } else { "off" };
+            (format!("turn UDP {what}"), Request::UdpSet(on))
+        }
         Command::Trust(Trust::Add { network }) => {
             (format!("trust {network}"), Request::TrustAdd(network))
         }
@@ -157,6 +195,7 @@ fn list(
     let document = Document {
         trusted: networks.then_some(named),
         kinds: kinds.then_some(reply.kinds),
+        udp: (networks && kinds).then_some(reply.udp),
     };
     if networks && reply.trusted.is_empty() && !context.json {
         eprintln!("rvsadm: warning: {NOBODY}");
@@ -169,6 +208,36 @@ fn list(
         for kind in document.kinds.iter().flatten() {
             table.row(["kind".to_owned(), kind.to_string()]);
         }
+        if let Some(udp) = document.udp {
+            let said = if udp { "on" } else { "off" };
+            table.row(["udp".to_owned(), said.to_owned()]);
+        }
+        table
+    })
+}
+
+/// A client as JSON.
+#[derive(Serialize)]
+struct Found {
+    client: String,
+}
+
+fn lookup(
+    receiver: &mut dyn Transport,
+    context: &mut Context<'_>,
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel(format!("look up {peer} to {local}"), error);
+    let reply = receiver.call(&Request::Lookup { local, peer });
+    let client = reply.map_err(failed)?.client;
+    let client = client.ok_or_else(|| failed(Error::Missing("client")))?;
+    let found = Found {
+        client: client.to_string(),
+    };
+    context.print(&found, |found| {
+        let mut table = Table::new(&["CLIENT"], &[]);
+        table.row([found.client.clone()]);
         table
     })
 }
@@ -209,7 +278,9 @@ mod tests {
         Reply {
             trusted: vec![network("192.0.2.0/24").unwrap(), network("::1").unwrap()],
             kinds: vec![200, 254],
+            udp: true,
             counters: vec![("sockets-now", 3)],
+            client: Some("198.51.100.7:40000".parse().unwrap()),
         }
     }
 
@@ -248,7 +319,8 @@ mod tests {
         assert_eq!(asked, [Request::ConfigGet]);
         assert_eq!(
             table,
-            "SETTING  VALUE\ntrust    192.0.2.0/24\ntrust    ::1/128\nkind     200\nkind     254\n"
+            "SETTING  VALUE\ntrust    192.0.2.0/24\ntrust    ::1/128\nkind     200\nkind     254\n\
+             udp      on\n"
         );
         let (_, json) = printed(Command::Trust(Trust::List), true);
         assert_eq!(json, "{\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n");
@@ -259,6 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_connection_is_for() {
+        let (local, peer) = (
+            "192.0.2.80:443".parse().unwrap(),
+            "192.0.2.3:31337".parse().unwrap(),
+        );
+        let (asked, table) = printed(Command::Lookup { local, peer }, false);
+        assert_eq!(asked, [Request::Lookup { local, peer }]);
+        assert_eq!(table, "CLIENT\n198.51.100.7:40000\n");
+        let (_, json) = printed(Command::Lookup { local, peer }, true);
+        assert_eq!(json, "{\"client\":\"198.51.100.7:40000\"}\n");
+    }
+
+    #[test]
     fn changes() {
         let network = network("192.0.2.0/24").unwrap();
         let (asked, said) = printed(Command::Trust(Trust::Add { network }), false);
@@ -266,6 +351,8 @@ mod tests {
             (asked, said.as_str()),
             (vec![Request::TrustAdd(network)], "")
         );
+        let (asked, _) = printed(Command::Udp { on: false }, false);
+        assert_eq!(asked, [Request::UdpSet(false)]);
         let (asked, said) = printed(Command::Kind(Kind::Del { kind: 254 }), true);
         let ok = "{\"ok\":true}\n";
         assert_eq!((asked, said.as_str()), (vec![Request::KindDel(254)], ok));
