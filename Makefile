@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-debug debug-kernel check bench bench-engine bench-guard bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel check bench bench-engine bench-guard bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 
 test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
+
+test-long: modules tools ## 20,000 connections through FullNAT over bad wires: no address is lost
+	@RVS_CONNECTIONS=20000 scripts/test vm no_address_lost
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/debug-kernel

@@ -8,6 +8,7 @@ usage: demo.py [REQUESTS]
 """
 
 import collections
+import contextlib
 import os
 import sys
 
@@ -18,6 +19,8 @@ from lab.director import Rvs, Service  # noqa: E402
 from lab import shell  # noqa: E402
 from lab.shell import CommandError  # noqa: E402
 from lab.topology import CLIENT, DIRECTOR, ROUTER, VIP, Lab  # noqa: E402
+from lab.transfer import UdpEcho  # noqa: E402
+from lab.transfer import ask as ask_udp  # noqa: E402
 
 FORMAT = "{:<9}{:<11}{:<9}{:>9}  {:<24}{}"
 # What FullNAT puts in the client's place.
@@ -68,6 +71,11 @@ SCENES = [
 ]
 
 
+# Title, whether the service and the real servers are told to, what programs see.
+UDP_SCENES = [("UDP", "off", LOCAL), ("with toa", "on", CLIENT)]
+UDP_PORT = 5000
+
+
 def ask(client, requests):
     """REQUESTS new connections by curl; who answered each."""
     out = client.run(
@@ -106,6 +114,33 @@ def scene(lab, rvs, requests, what):
     return wrong
 
 
+def udp_scene(lab, rvs, requests, what):
+    """The same with a plain UDP program on the real servers, which answers whom it hears."""
+    title, toa, sees = what
+    service = Service([(address, 1) for address in lab.addresses.values()], "rr", "fullnat", "udp",
+                      port=UDP_PORT)
+    rvs.add(service)
+    rvs.adm("service", "set", service.id, "--toa", toa)
+    for host in lab.real.values():
+        host.run("rvsadm", "toa", "udp", toa)
+    with contextlib.ExitStack() as stack:
+        programs = [stack.enter_context(contextlib.closing(UdpEcho(host, UDP_PORT)))
+                    for host in lab.real.values()]
+        served = collections.Counter(
+            ask_udp(lab.client, VIP, UDP_PORT).split()[0].decode() for _ in range(requests))
+    clients = {peer[0] for program in programs for peer in program.peers}
+    print(FORMAT.format(
+        title, "rr", "1:1:1", requests, "  ".join(f"{name} {served[name]}" for name in lab.real),
+        ", ".join(sorted(clients)),
+    ), flush=True)
+    wrong = []
+    if dict(served) != dict(zip(lab.real, share(requests, (1, 1, 1)))):
+        wrong.append(f"{title} of UDP: served {dict(served)}")
+    if clients != {sees}:
+        wrong.append(f"{title} of UDP: the servers saw {clients} and not {sees}")
+    return wrong
+
+
 def main():
     """All scenes, then the last one as rvsadm shows it."""
     requests = int(sys.argv[1]) if sys.argv[1:] else 60
@@ -121,6 +156,9 @@ def main():
         for what in SCENES:
             rvs.flush()
             wrong += scene(lab, rvs, requests, what)
+        for what in UDP_SCENES:
+            rvs.flush()
+            wrong += udp_scene(lab, rvs, requests, what)
         for command in ("service list", "dest list", "laddr list", "stats show"):
             print(f"\nrvsadm {command}")
             print(rvs.adm(*command.split()).stdout, end="")

@@ -16,7 +16,7 @@ from lab import director as directors  # noqa: E402
 from lab.kernel_log import KernelLog  # noqa: E402
 from lab.topology import Lab  # noqa: E402
 
-pytest_plugins = ["lab.share_out", "lab.fullnat", "lab.six", "lab.compat"]
+pytest_plugins = ["lab.share_out", "lab.fullnat", "lab.receiver", "lab.six", "lab.compat"]
 
 DEBUG_KERNEL = debug.is_debug_kernel()
 TEST_SECONDS = 300  # more with @pytest.mark.seconds(N)

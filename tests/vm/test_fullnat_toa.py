@@ -93,6 +93,25 @@ def test_another_kind(lab, told):
     assert lab.web["rs1"].log()[-1][0] == CLIENT
 
 
+def test_a_service_with_another_kind_than_others(lab, told):
+    """What a service says counts for it, what the namespace says for the others."""
+    lab.real["rs1"].run("rvsadm", "toa", "kind", "add", "200")
+    lab.real["rs1"].run("rvsadm", "toa", "kind", "del", "254")
+    told.add(one(lab, 80))
+    get(lab.client, VIP)
+    assert lab.web["rs1"].log()[-1][0] in LOCALS
+    told.adm("service", "set", f"tcp/{VIP}:80", "--toa", "200")
+    get(lab.client, VIP)
+    assert lab.web["rs1"].log()[-1][0] == CLIENT
+    told.adm("service", "set", f"tcp/{VIP}:80", "--toa", "off")
+    get(lab.client, VIP)
+    assert lab.web["rs1"].log()[-1][0] in LOCALS
+    told.adm("service", "set", f"tcp/{VIP}:80", "--toa", "default")
+    told.adm("config", "set", "--toa", "200")
+    get(lab.client, VIP)
+    assert lab.web["rs1"].log()[-1][0] == CLIENT
+
+
 @pytest.mark.parametrize("size", [8, 20_000], ids=["small", "full-segments"])
 @pytest.mark.parametrize("timestamps", [1, 0])
 @pytest.mark.parametrize("gso", ["on", "off"])
