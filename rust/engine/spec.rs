@@ -210,6 +210,9 @@ impl DestSpec {
         if id.address.is_ipv6() != service.address.is_ipv6() && !crosses {
             return Err(SpecError::DestFamily(id.address));
         }
+        if self.mode == Mode::Tun && id.address.is_ipv6() {
+            return Err(SpecError::Ipv6(id.address));
+        }
         if id.address == service.address {
             return Err(SpecError::DestIsVirtualAddress(id.address));
         }
@@ -329,7 +332,7 @@ pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
 pub enum SpecError {
     /// Not an address a service can have.
     VirtualAddress(IpAddr),
-    /// IPv6 is not set up for by this version.
+    /// IPv6 where this version has IPv4 only: in tunnels.
     Ipv6(IpAddr),
     /// A service needs a port.
     ServicePort,
@@ -434,7 +437,7 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::VirtualAddress(a) => write!(f, "{a} cannot be a virtual address"),
-            Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet"),
+            Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet in mode tun"),
             Self::ServicePort => f.write_str("port 0: a service needs a port, 1 to 65535"),
             Self::DestAddress(a) => write!(f, "{a} cannot be a real server"),
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),

@@ -141,6 +141,11 @@ fn dests_are_refused_with_the_reason() {
         by(Mode::Nat).validate(&four, &six),
         Err(SpecError::DestFamily(four.address))
     );
+    let near = dest("2001:db8::1", 443);
+    assert_eq!(
+        by(Mode::Tun).validate(&near, &six),
+        Err(SpecError::Ipv6(near.address))
+    );
     let four = service("192.0.2.10", 443);
     let six = dest("2001:db8::1", 443);
     assert!(by(Mode::FullNat).validate(&six, &four).is_err());

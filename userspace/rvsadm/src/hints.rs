@@ -28,7 +28,7 @@ pub fn of_spec(error: &SpecError) -> String {
              not broadcast"
                 .to_owned()
         }
-        SpecError::Ipv6(_) => "give the service an IPv4 address".to_owned(),
+        SpecError::Ipv6(_) => "dr, nat and fullnat take IPv6; tunnels are IPv4 in IPv4".to_owned(),
         SpecError::ServicePort => "name it like tcp/203.0.113.10:443".to_owned(),
         SpecError::DestAddress(_) => {
             "a real server is one host: not 0.x.x.x, not multicast, not broadcast".to_owned()
