@@ -41,6 +41,7 @@ struct Rvs {
 /// What has to outlive everything that was given to a grace period.
 struct Memory {
     _connections: table::Caches,
+    _defrag: kapi::defrag6::Defrag6,
 }
 
 impl Drop for Memory {
@@ -58,6 +59,7 @@ impl kernel::Module for Rvs {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory {
             _connections: table::create_caches()?,
+            _defrag: kapi::defrag6::Defrag6::new(),
         };
         let namespaces = table::Netns::register(datapath::activate)?;
         let devices = kapi::netdev::watch::<table::Devices>()?;

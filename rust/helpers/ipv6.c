@@ -3,7 +3,6 @@
 #include <linux/ipv6.h>
 #include <linux/kmod.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ip6_fib.h>
@@ -128,30 +127,24 @@ u16 rvs_frag6_max_size(const struct sk_buff *skb)
 typedef int frag6_gather_t(struct net *net, struct sk_buff *skb, u32 user);
 
 static frag6_gather_t __rcu *gather;
-static unsigned int gather_users;
-static DEFINE_MUTEX(gather_lock);
 
-/* nf_defrag_ipv6's function, by name: rvs.ko does not need that module to be there. */
+/*
+ * nf_defrag_ipv6's function, by name: rvs.ko does not need that module to be there. For the module's
+ * init, which holds no lock: a module's loading may wait for namespaces that go, these for us.
+ */
 void rvs_defrag6_get(void)
 {
-	mutex_lock(&gather_lock);
-	if (!rcu_access_pointer(gather)) {
-		request_module("nf_defrag_ipv6");
-		rcu_assign_pointer(gather, symbol_get(nf_ct_frag6_gather));
-	}
-	gather_users++;
-	mutex_unlock(&gather_lock);
+	request_module("nf_defrag_ipv6");
+	rcu_assign_pointer(gather, symbol_get(nf_ct_frag6_gather));
 }
 
 void rvs_defrag6_put(void)
 {
-	mutex_lock(&gather_lock);
-	if (!--gather_users && rcu_access_pointer(gather)) {
-		RCU_INIT_POINTER(gather, NULL);
-		synchronize_rcu();
-		symbol_put(nf_ct_frag6_gather);
-	}
-	mutex_unlock(&gather_lock);
+	if (!rcu_access_pointer(gather))
+		return;
+	RCU_INIT_POINTER(gather, NULL);
+	synchronize_rcu();
+	symbol_put(nf_ct_frag6_gather);
 }
 
 /*

@@ -2,9 +2,9 @@
 
 //! Putting IPv6 fragments together.
 //!
-//! The kernel does that for connection tracking, in `nf_defrag_ipv6`. That module is loaded for
-//! the first IPv6 service, so that `insmod rvs.ko` needs nothing else. Without it fragments pass us
-//! by as packets of nobody.
+//! The kernel does that for connection tracking, in `nf_defrag_ipv6`. RVS loads that
+//! module when it is loaded itself, so that `insmod rvs.ko` needs nothing else. Without it fragments
+//! pass us by as packets of nobody.
 //!
 //! C header: [`include/net/netfilter/ipv6/nf_defrag_ipv6.h`](srctree/include/net/netfilter/ipv6/nf_defrag_ipv6.h)
 
@@ -18,7 +18,7 @@ use crate::bindings;
 pub(crate) struct Defrag6(());
 
 impl Defrag6 {
-    /// Makes it available, until the last value is dropped. May sleep.
+    /// Makes it available, until the value is dropped. Once, by the module's init.
     pub(crate) fn new() -> Self {
         // SAFETY: May sleep, and so may our caller.
         unsafe { bindings::rvs_defrag6_get() };

@@ -32,7 +32,6 @@ use crate::{
         tuple::ServiceKey,
     },
     kapi::{
-        defrag6::Defrag6,
         netfilter::Hooks,
         netns::Net,
         percpu::Cpu,
@@ -53,7 +52,7 @@ pub(crate) struct Config {
     left_locals: Left,
     /// Of IPv4 and of IPv6, from the first service or dest of the family on.
     hooks_v4: Option<Hooks>,
-    hooks_v6: Option<(Hooks, Defrag6)>,
+    hooks_v6: Option<Hooks>,
     /// What removed services and dests have carried.
     retired: Traffic,
     /// What dests have carried that are forgotten, by CPU.
@@ -249,8 +248,6 @@ impl Config {
 
     pub(super) fn drop_hooks(&mut self) {
         self.hooks_v4 = None;
-        // Packets may be in the hooks, and use it, until a grace period has passed; `Defrag6` waits
-        // for that by itself.
         self.hooks_v6 = None;
     }
 
@@ -714,8 +711,7 @@ impl<'a> ConfigGuard<'a> {
             config.hooks_v4 = Some(self.netns.activate(4)?);
         }
         if v6 && config.hooks_v6.is_none() {
-            let defrag = Defrag6::new();
-            config.hooks_v6 = Some((self.netns.activate(6)?, defrag));
+            config.hooks_v6 = Some(self.netns.activate(6)?);
         }
         Ok(())
     }
