@@ -7,7 +7,7 @@ use kernel::prelude::*;
 use super::{context::Context, family::Balanced, hook, xmit};
 use crate::{
     engine::{
-        family::IpHeader,
+        family::{IpHeader, Tuple},
         proto::{
             tcp::{self, Table},
             State,
@@ -18,7 +18,7 @@ use crate::{
         wire::{Packet, TcpFlags, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
-    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, Side},
+    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side},
 };
 
 /// A packet that no connection is known for.
@@ -42,9 +42,21 @@ pub(super) fn begin<'a, F: Balanced>(
         TCP => tcp::next(Table::InOnly, packet.segment.flags, State::None),
         _ => State::Udp,
     };
-    let Some(dest) = schedule.pick(&Flow::of(&packet.tuple)) else {
-        netns.counters.count(Counter::DropNoDest);
-        return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
+    if netns.defence.drops() {
+        netns.counters.count(Counter::DropOverload);
+        return Verdict::Drop(skb);
+    }
+    let client = packet.tuple.src().into();
+    let dest = match schedule.pick(&Flow::of(&packet.tuple), client) {
+        Ok(dest) => dest,
+        Err(NoDest::Usable) => {
+            netns.counters.count(Counter::DropNoDest);
+            return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
+        }
+        Err(NoDest::Memory) => {
+            netns.counters.count(Counter::DropNoMemory);
+            return Verdict::Drop(skb);
+        }
     };
     let one_packet = schedule.is_one_packet();
     if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
@@ -124,8 +136,9 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
         (ConnReuse::Closing, State::FinWait) => !conn.has_two_keys(),
         _ => false,
     };
-    let is_over =
-        has_ended || dest.is_gone() || (netns.settings.expire_nodest() && dest.spec().weight == 0);
+    let is_over = has_ended
+        || dest.is_gone()
+        || (dest.spec().weight == 0 && dest.ends_when_removed(&netns.settings));
     side == Side::Client && is_over
 }
 
@@ -134,7 +147,7 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
 #[cold]
 pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let is_tcp = conn.client_ends().protocol == TCP;
-    is_tcp && (side == Side::Dest || !netns.settings.expire_nodest())
+    is_tcp && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
 }
 
 /// A packet of a connection that cannot stay.

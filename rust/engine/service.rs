@@ -3,9 +3,11 @@
 //! What a service is set to, besides its id.
 
 use super::change::SchedulerName;
+use super::persistence::Persistence;
+use super::proto::own::{OwnTimeouts, TimeoutUpdate};
 use super::sched::{Options, MH_SIZES};
 use super::spec::{
-    validate_timeout, validate_toa_kind, Protocol, ServiceId, SpecError, TOA_INHERITED,
+    validate_timeout, validate_toa_kind, Protocol, ServiceId, SpecError, TIMEOUT_MAX, TOA_INHERITED,
 };
 use super::uoa;
 
@@ -64,10 +66,68 @@ pub struct ServiceSpec {
     pub expiration: u32,
     /// Every packet is scheduled on its own and no connection is kept; UDP only.
     pub one_packet: bool,
+    /// `rr`: start at a dest that is drawn, not at the first.
+    pub random_start: bool,
+    /// Seconds within which a dest that is new, or takes connections again, gets its share; 0 is at
+    /// once. For schedulers whose shares follow weights.
+    pub slow_start: u32,
+    /// How clients stay with a dest.
+    pub persistence: Persistence,
+    /// Timeouts of its connections.
+    pub timeouts: OwnTimeouts,
+    /// What becomes of connections whose dest is removed.
+    pub removed: Removed,
     /// Kind of the option that tells FullNAT's real servers the client's address, 0 for none,
     /// [`TOA_INHERITED`] for what is usual: the namespace's for TCP, none for UDP, which has but
     /// [`uoa::KIND`].
     pub toa: u8,
+}
+
+/// What becomes of connections whose dest is removed; the numbers are those of the netlink enum
+/// `removed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Removed {
+    /// As the namespace's `expire-nodest` says.
+    #[default]
+    Default = 0,
+    /// TCP connections go on.
+    GoOn = 1,
+    /// They end at their next packet.
+    Expire = 2,
+}
+
+impl Removed {
+    /// All of them, by number.
+    pub const ALL: [Self; 3] = [Self::Default, Self::GoOn, Self::Expire];
+
+    /// The one with this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Name as in `rvsadm service add … --expire-nodest`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::GoOn => "off",
+            Self::Expire => "on",
+        }
+    }
+
+    /// Whether they end, where the namespace's setting is `default`.
+    pub const fn ends(self, default: bool) -> bool {
+        match self {
+            Self::Default => default,
+            Self::GoOn => false,
+            Self::Expire => true,
+        }
+    }
 }
 
 impl ServiceSpec {
@@ -79,6 +139,15 @@ impl ServiceSpec {
             mh_size: Options::DEFAULT.mh_size,
             expiration: Options::DEFAULT.expiration,
             one_packet: false,
+            random_start: false,
+            slow_start: 0,
+            persistence: Persistence {
+                seconds: 0,
+                prefix: 0,
+                quiesced: false,
+            },
+            timeouts: OwnTimeouts::NONE,
+            removed: Removed::Default,
             toa: TOA_INHERITED,
         }
     }
@@ -101,7 +170,11 @@ impl ServiceSpec {
             (Protocol::Udp, kind) => return Err(SpecError::UoaKind(kind)),
             (Protocol::Tcp, kind) => validate_toa_kind(kind)?,
         }
-        Ok(())
+        if self.slow_start > TIMEOUT_MAX {
+            return Err(SpecError::SlowStart(self.slow_start));
+        }
+        self.persistence.validate(id.address)?;
+        self.timeouts.validate()
     }
 
     /// How its scheduler is set up: every service has one address.
@@ -112,6 +185,7 @@ impl ServiceSpec {
             mh_size: self.mh_size,
             addresses: 1,
             expiration: self.expiration,
+            random_start: self.random_start,
         }
     }
 
@@ -123,6 +197,13 @@ impl ServiceSpec {
             mh_size: differs(self.mh_size, old.mh_size),
             expiration: differs(self.expiration, old.expiration),
             one_packet: differs(self.one_packet, old.one_packet),
+            random_start: differs(self.random_start, old.random_start),
+            slow_start: differs(self.slow_start, old.slow_start),
+            persistence: differs(self.persistence.seconds, old.persistence.seconds),
+            prefix: differs(self.persistence.prefix, old.persistence.prefix),
+            quiesced: differs(self.persistence.quiesced, old.persistence.quiesced),
+            timeouts: self.timeouts.since(&old.timeouts),
+            removed: differs(self.removed, old.removed),
             toa: differs(self.toa, old.toa),
         }
     }
@@ -145,6 +226,20 @@ pub struct ServiceUpdate {
     pub expiration: Option<u32>,
     /// See [`ServiceSpec::one_packet`].
     pub one_packet: Option<bool>,
+    /// See [`ServiceSpec::random_start`].
+    pub random_start: Option<bool>,
+    /// See [`ServiceSpec::slow_start`].
+    pub slow_start: Option<u32>,
+    /// See [`Persistence::seconds`].
+    pub persistence: Option<u32>,
+    /// See [`Persistence::prefix`].
+    pub prefix: Option<u8>,
+    /// See [`Persistence::quiesced`].
+    pub quiesced: Option<bool>,
+    /// See [`ServiceSpec::timeouts`].
+    pub timeouts: TimeoutUpdate,
+    /// See [`ServiceSpec::removed`].
+    pub removed: Option<Removed>,
     /// See [`ServiceSpec::toa`].
     pub toa: Option<u8>,
 }
@@ -159,6 +254,15 @@ impl ServiceUpdate {
             mh_size: self.mh_size.unwrap_or(old.mh_size),
             expiration: self.expiration.unwrap_or(old.expiration),
             one_packet: self.one_packet.unwrap_or(old.one_packet),
+            random_start: self.random_start.unwrap_or(old.random_start),
+            slow_start: self.slow_start.unwrap_or(old.slow_start),
+            persistence: Persistence {
+                seconds: self.persistence.unwrap_or(old.persistence.seconds),
+                prefix: self.prefix.unwrap_or(old.persistence.prefix),
+                quiesced: self.quiesced.unwrap_or(old.persistence.quiesced),
+            },
+            timeouts: self.timeouts.of(&old.timeouts),
+            removed: self.removed.unwrap_or(old.removed),
             toa: self.toa.unwrap_or(old.toa),
         }
     }

@@ -116,18 +116,14 @@ pub struct ServiceId {
     pub protocol: Protocol,
     /// Virtual address.
     pub address: IpAddr,
-    /// Virtual port, host order.
+    /// Virtual port, host order; 0 is all ports for which there is no other service.
     pub port: u16,
 }
 
 impl ServiceId {
     /// Checks the id of a service that is to be added.
     pub fn validate(&self) -> Result<(), SpecError> {
-        check_unicast(self.address, SpecError::VirtualAddress)?;
-        if self.port == 0 {
-            return Err(SpecError::ServicePort);
-        }
-        Ok(())
+        check_unicast(self.address, SpecError::VirtualAddress)
     }
 }
 
@@ -143,7 +139,7 @@ impl fmt::Display for ServiceId {
 pub struct DestId {
     /// Real server's address.
     pub address: IpAddr,
-    /// Real server's port, host order.
+    /// Real server's port, host order; 0 is the one that the client asks for.
     pub port: u16,
 }
 
@@ -175,6 +171,9 @@ pub struct DestUpdate {
     pub upper: Option<u32>,
     /// See [`Thresholds::lower`].
     pub lower: Option<u32>,
+    /// Seconds after which connections that are still there end, up to [`TIMEOUT_MAX`]; the weight
+    /// is 0 then. A weight above 0 ends a draining.
+    pub drain: Option<u32>,
 }
 
 impl DestUpdate {
@@ -183,11 +182,24 @@ impl DestUpdate {
     pub fn of(&self, old: &DestSpec) -> DestSpec {
         DestSpec {
             mode: self.mode.unwrap_or(old.mode),
-            weight: self.weight.unwrap_or(old.weight),
+            weight: match self.drain {
+                Some(_) => 0,
+                None => self.weight.unwrap_or(old.weight),
+            },
             thresholds: Thresholds {
                 upper: self.upper.unwrap_or(old.thresholds.upper),
                 lower: self.lower.unwrap_or(old.thresholds.lower),
             },
+        }
+    }
+}
+
+impl DestUpdate {
+    /// Checks what is no part of [`DestSpec`].
+    pub fn validate(&self) -> Result<(), SpecError> {
+        match self.drain {
+            Some(seconds) if seconds > TIMEOUT_MAX => Err(SpecError::Drain(seconds)),
+            _ => Ok(()),
         }
     }
 }
@@ -222,7 +234,10 @@ impl DestSpec {
         if id.address.is_loopback() && self.mode != Mode::Local {
             return Err(SpecError::DestAddress(id.address));
         }
-        if id.port == 0 {
+        if service.port == 0 && id.port != 0 {
+            return Err(SpecError::AllPorts(id.port));
+        }
+        if id.port == 0 && service.port != 0 {
             return Err(SpecError::DestPort);
         }
         if !self.mode.can_change_port() && id.port != service.port {
@@ -319,6 +334,14 @@ pub fn validate_toa_kind(kind: u8) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// Checks of how many new flows one is dropped.
+pub fn validate_drop_rate(rate: u32) -> Result<(), SpecError> {
+    if rate == 0 {
+        return Err(SpecError::DropRate);
+    }
+    Ok(())
+}
+
 /// Checks the ports that local addresses are used with.
 pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
     if ports.first == 0 || ports.first > ports.last {
@@ -334,8 +357,8 @@ pub enum SpecError {
     VirtualAddress(IpAddr),
     /// IPv6 where this version has IPv4 only: in tunnels.
     Ipv6(IpAddr),
-    /// A service needs a port.
-    ServicePort,
+    /// A dest of a service of all ports has no port of its own.
+    AllPorts(u16),
     /// Not an address a real server can have.
     DestAddress(IpAddr),
     /// Service and dest are of different families.
@@ -380,6 +403,16 @@ pub enum SpecError {
     Expiration(u32),
     /// One-packet scheduling is for UDP.
     OnePacket(Protocol),
+    /// Persistence over [`TIMEOUT_MAX`].
+    Persistence(u32),
+    /// A prefix longer than an address.
+    Prefix(u8),
+    /// Time to drain over [`TIMEOUT_MAX`].
+    Drain(u32),
+    /// One of no flow is dropped.
+    DropRate,
+    /// Slow start over [`TIMEOUT_MAX`].
+    SlowStart(u32),
 }
 
 /// The part of a description that an error is about; netlink maps it to the attribute.
@@ -407,6 +440,16 @@ pub enum Field {
     Expiration,
     /// One-packet scheduling.
     OnePacket,
+    /// Seconds of persistence.
+    Persistence,
+    /// Length of the prefix of persistence.
+    Prefix,
+    /// Time to drain a dest.
+    Drain,
+    /// Share of new flows that is dropped.
+    DropRate,
+    /// Time of a slow start.
+    SlowStart,
 }
 
 impl SpecError {
@@ -419,7 +462,7 @@ impl SpecError {
             | Self::DestFamily(_)
             | Self::DestIsVirtualAddress(_)
             | Self::LocalAddress(_) => Field::Address,
-            Self::ServicePort | Self::DestPort | Self::SamePort { .. } => Field::Port,
+            Self::AllPorts(_) | Self::DestPort | Self::SamePort { .. } => Field::Port,
             Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
@@ -429,6 +472,11 @@ impl SpecError {
             Self::MhSize(_) => Field::MhSize,
             Self::Expiration(_) => Field::Expiration,
             Self::OnePacket(_) => Field::OnePacket,
+            Self::Persistence(_) => Field::Persistence,
+            Self::Prefix(_) => Field::Prefix,
+            Self::Drain(_) => Field::Drain,
+            Self::DropRate => Field::DropRate,
+            Self::SlowStart(_) => Field::SlowStart,
         }
     }
 }
@@ -438,7 +486,7 @@ impl fmt::Display for SpecError {
         match *self {
             Self::VirtualAddress(a) => write!(f, "{a} cannot be a virtual address"),
             Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet in mode tun"),
-            Self::ServicePort => f.write_str("port 0: a service needs a port, 1 to 65535"),
+            Self::AllPorts(port) => write!(f, "port {port}: the service has all ports, use 0"),
             Self::DestAddress(a) => write!(f, "{a} cannot be a real server"),
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
             Self::DestIsVirtualAddress(a) => write!(f, "{a} is the virtual address itself"),
@@ -481,6 +529,15 @@ impl fmt::Display for SpecError {
             Self::Expiration(t) => {
                 write!(f, "expiration {t} s is out of range, 1 to {TIMEOUT_MAX}")
             }
+            Self::Persistence(t) => {
+                write!(f, "persistence {t} s is out of range, 0 to {TIMEOUT_MAX}")
+            }
+            Self::DropRate => {
+                f.write_str("drop rate 0: one new flow of how many is dropped, from 1 up")
+            }
+            Self::Drain(t) => write!(f, "drain time {t} s is out of range, 0 to {TIMEOUT_MAX}"),
+            Self::SlowStart(t) => write!(f, "slow start {t} s is out of range, 0 to {TIMEOUT_MAX}"),
+            Self::Prefix(n) => write!(f, "prefix length {n} is longer than the address"),
             Self::OnePacket(p) => write!(f, "one-packet scheduling is for udp, not {}", p.name()),
         }
     }

@@ -33,6 +33,14 @@ impl ServiceKey {
         }
     }
 
+    /// That of the service of all ports at its address.
+    pub const fn all_ports(&self) -> Self {
+        Self {
+            address: self.address,
+            rest: self.rest & !0xffff,
+        }
+    }
+
     #[inline(always)]
     const fn of(address: [u64; 2], rest: u64, version: u8) -> Self {
         Self {
@@ -384,6 +392,8 @@ mod tests {
             ServiceKey::new(17, Ipv4Addr::new(203, 0, 113, 10).into(), 443)
         );
         assert_ne!(t.service_key(), t.reversed().service_key());
+        let all = ServiceKey::new(6, Ipv4Addr::new(203, 0, 113, 10).into(), 0);
+        assert_eq!(t.service_key().all_ports(), all);
     }
 
     #[test]

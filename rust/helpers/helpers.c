@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
 #include <linux/ip.h>
+#include <linux/mm.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/isolation.h>
@@ -197,4 +198,12 @@ bool rvs_route_input(struct sk_buff *skb)
 	if (!skb->dev)
 		return false;
 	return !ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph), skb->dev);
+}
+
+u64 rvs_available_memory(void)
+{
+	struct sysinfo info;
+
+	si_meminfo(&info);
+	return (u64)(info.freeram + info.bufferram) * info.mem_unit;
 }

@@ -87,4 +87,6 @@ bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);
 bool rvs_route_input(struct sk_buff *skb);
 
+u64 rvs_available_memory(void);
+
 #endif

@@ -10,6 +10,8 @@ pub(crate) mod defrag6;
 pub(crate) mod genl;
 pub(crate) mod icmp;
 pub(crate) mod lock;
+pub(crate) mod locked;
+pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod netdev;
 pub(crate) mod netfilter;

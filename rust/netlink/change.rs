@@ -132,7 +132,7 @@ impl<'a> Step<'a> {
             Some(cmd::DEST_ADD) => Ok(Change::DestAdd {
                 service,
                 id,
-                spec: decoder.dest_update(&dest)?.of(&DestSpec::new(
+                spec: decoder.update_of_new(&dest)?.of(&DestSpec::new(
                     decoder.required_mode(&dest)?,
                     decoder.required_weight(&dest)?,
                 )),
@@ -255,7 +255,16 @@ fn service_kind(field: Field) -> Option<u16> {
         Field::Expiration => Some(service::SCHED_EXPIRATION),
         Field::OnePacket => Some(service::ONE_PACKET),
         Field::ToaKind => Some(service::TOA),
-        Field::Mode | Field::Weight | Field::Timeout | Field::Lower | Field::LocalPorts => None,
+        Field::Persistence => Some(service::PERSISTENCE),
+        Field::Prefix => Some(service::PERSISTENCE_PREFIX),
+        Field::Timeout => Some(service::TCP_TIMEOUTS),
+        Field::SlowStart => Some(service::SLOW_START),
+        Field::Mode
+        | Field::Weight
+        | Field::Lower
+        | Field::Drain
+        | Field::DropRate
+        | Field::LocalPorts => None,
     }
 }
 
@@ -266,10 +275,15 @@ fn dest_kind(field: Field) -> Option<u16> {
         Field::Mode => Some(dest::MODE),
         Field::Weight => Some(dest::WEIGHT),
         Field::Lower => Some(dest::LOWER_THRESHOLD),
+        Field::Drain => Some(dest::DRAIN),
         Field::Timeout
         | Field::MhSize
         | Field::Expiration
         | Field::OnePacket
+        | Field::Persistence
+        | Field::Prefix
+        | Field::DropRate
+        | Field::SlowStart
         | Field::LocalPorts
         | Field::ToaKind => None,
     }

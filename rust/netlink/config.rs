@@ -7,6 +7,7 @@ use kernel::error::Result;
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, config, main, tcp_timeouts};
 use super::{encode, event, namespace, policy, refusal};
+use crate::engine::defence::When;
 use crate::engine::proto::State;
 use crate::engine::spec::{validate_timeout, ConnReuse};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
@@ -122,6 +123,27 @@ pub(super) fn decode<'a>(
     if let Some(attr) = attrs.get(config::TOA_KIND) {
         let kind = attr.u8();
         settings.toa_kind = kind.ok_or_else(|| decoder.malformed(attr, "toa-kind"))?;
+    }
+    for (kind, when, name) in [
+        (config::DROP_ENTRY, &mut settings.drop_entry, "drop-entry"),
+        (
+            config::DROP_PACKET,
+            &mut settings.drop_packet,
+            "drop-packet",
+        ),
+    ] {
+        if let Some(attr) = attrs.get(kind) {
+            let known = When::from_number(decoder.u32(attr, name)?);
+            *when = known.ok_or_else(|| decoder.malformed(attr, name))?;
+        }
+    }
+    for (kind, number, name) in [
+        (config::DROP_RATE, &mut settings.drop_rate, "drop-rate"),
+        (config::MEMORY_MIN, &mut settings.memory_min, "memory-min"),
+    ] {
+        if let Some(attr) = attrs.get(kind) {
+            *number = decoder.u32(attr, name)?;
+        }
     }
     Ok(settings)
 }

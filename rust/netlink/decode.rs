@@ -7,9 +7,12 @@ use core::{fmt, net::IpAddr};
 
 use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Error, Result};
 
-use super::generated::{dest, laddr, main, service};
+use super::encode::TCP_TIMEOUTS;
+use super::generated::{dest, laddr, main, service, tcp_timeouts};
 use crate::engine::change::SchedulerName;
-use crate::engine::service::{SchedulerFlags, ServiceUpdate};
+use crate::engine::proto::own::TimeoutUpdate;
+use crate::engine::proto::State;
+use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{DestId, DestUpdate, Mode, Protocol, ServiceId};
 use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX};
 
@@ -201,10 +204,6 @@ impl<'a> Decoder<'a> {
         let mh_size = get(service::MH_SIZE).map(|attr| self.u32(attr, "mh-size"));
         let expiration = get(service::SCHED_EXPIRATION);
         let expiration = expiration.map(|attr| self.u32(attr, "sched-expiration"));
-        let one_packet = get(service::ONE_PACKET).map(|attr| match attr.u8() {
-            Some(value) => Ok(value != 0),
-            None => Err(self.malformed(attr, "one-packet")),
-        });
         let toa = get(service::TOA).map(|attr| {
             let kind = attr.u8();
             kind.ok_or_else(|| self.malformed(attr, "toa"))
@@ -214,9 +213,56 @@ impl<'a> Decoder<'a> {
             flags: flags.transpose()?,
             mh_size: mh_size.transpose()?,
             expiration: expiration.transpose()?,
-            one_packet: one_packet.transpose()?,
+            one_packet: self.switch(get(service::ONE_PACKET), "one-packet")?,
+            random_start: self.switch(get(service::RANDOM_START), "random-start")?,
+            persistence: self.number(get(service::PERSISTENCE), "persistence")?,
+            prefix: self.byte(get(service::PERSISTENCE_PREFIX), "persistence-prefix")?,
+            quiesced: self.switch(get(service::PERSISTENCE_QUIESCED), "persistence-quiesced")?,
+            timeouts: self.timeouts(service)?,
+            removed: self.removed(get(service::REMOVED))?,
+            slow_start: self.number(get(service::SLOW_START), "slow-start")?,
             toa: toa.transpose()?,
         })
+    }
+
+    /// The timeouts in a service's nest.
+    fn timeouts(&self, service: &ServiceIn<'a>) -> Result<TimeoutUpdate> {
+        let mut update = TimeoutUpdate::default();
+        if let Some(nest) = service.attrs.get(service::TCP_TIMEOUTS) {
+            let attrs = self.table::<{ tcp_timeouts::POLICY.len() }>(nest.nested())?;
+            for (kind, state) in TCP_TIMEOUTS {
+                if let Some(seconds) = self.number(attrs.get(kind), "timeout")? {
+                    update.set(state, seconds);
+                }
+            }
+        }
+        let udp = service.attrs.get(service::UDP_TIMEOUT);
+        if let Some(seconds) = self.number(udp, "udp-timeout")? {
+            update.set(State::Udp, seconds);
+        }
+        Ok(update)
+    }
+
+    fn removed(&self, attr: Option<Attr<'a>>) -> Result<Option<Removed>> {
+        let Some(attr) = attr else { return Ok(None) };
+        let removed = Removed::from_number(self.u32(attr, "removed")?);
+        removed
+            .map(Some)
+            .ok_or_else(|| self.malformed(attr, "removed"))
+    }
+
+    fn number(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<u32>> {
+        attr.map(|attr| self.u32(attr, name)).transpose()
+    }
+
+    fn byte(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<u8>> {
+        let Some(attr) = attr else { return Ok(None) };
+        let value = attr.u8().map(Some);
+        value.ok_or_else(|| self.malformed(attr, name))
+    }
+
+    fn switch(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<bool>> {
+        Ok(self.byte(attr, name)?.map(|value| value != 0))
     }
 
     /// The scheduler in a service's nest, which has to be there.
@@ -236,7 +282,14 @@ impl<'a> Decoder<'a> {
             weight: self.weight(dest)?,
             upper: number(dest::UPPER_THRESHOLD, "upper-threshold")?,
             lower: number(dest::LOWER_THRESHOLD, "lower-threshold")?,
+            drain: number(dest::DRAIN, "drain")?,
         })
+    }
+
+    /// The settings in the nest of a dest that is to be added: it has nothing to drain.
+    pub(super) fn update_of_new(&self, dest: &DestIn<'a>) -> Result<DestUpdate> {
+        self.refuse_setting(dest.attrs.get(dest::DRAIN), "drain")?;
+        self.dest_update(dest)
     }
 
     /// The mode in a dest's nest.
@@ -276,6 +329,14 @@ impl<'a> Decoder<'a> {
             (service::MH_SIZE, "mh-size"),
             (service::SCHED_EXPIRATION, "sched-expiration"),
             (service::ONE_PACKET, "one-packet"),
+            (service::RANDOM_START, "random-start"),
+            (service::PERSISTENCE, "persistence"),
+            (service::PERSISTENCE_PREFIX, "persistence-prefix"),
+            (service::PERSISTENCE_QUIESCED, "persistence-quiesced"),
+            (service::TCP_TIMEOUTS, "tcp-timeouts"),
+            (service::UDP_TIMEOUT, "udp-timeout"),
+            (service::REMOVED, "removed"),
+            (service::SLOW_START, "slow-start"),
             (service::TOA, "toa"),
         ] {
             self.refuse_setting(service.attrs.get(kind), name)?;
@@ -290,6 +351,7 @@ impl<'a> Decoder<'a> {
             (dest::WEIGHT, "weight"),
             (dest::UPPER_THRESHOLD, "upper-threshold"),
             (dest::LOWER_THRESHOLD, "lower-threshold"),
+            (dest::DRAIN, "drain"),
         ] {
             self.refuse_setting(dest.attrs.get(kind), name)?;
         }

@@ -26,11 +26,18 @@ const TRAFFIC: usize =
 const SERVICE_ID: usize = attr_size(U8 + ADDRESS + U16);
 
 /// Room that [`service`] takes at most, in bytes.
-pub(super) const SERVICE_SIZE: usize =
-    U32 + attr_size(SERVICE_ID + attr_size(SCHEDULER_NAME_MAX + 1) + 6 * U32 + 2 * U8 + TRAFFIC);
+pub(super) const SERVICE_SIZE: usize = U32
+    + attr_size(
+        SERVICE_ID
+            + attr_size(SCHEDULER_NAME_MAX + 1)
+            + 11 * U32
+            + 5 * U8
+            + attr_size(tcp_timeouts::MAX as usize * U32)
+            + TRAFFIC,
+    );
 
 /// Room that [`dest`] takes at most, in bytes.
-pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 6 * U32 + TRAFFIC);
+pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 8 * U32 + TRAFFIC);
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
@@ -39,8 +46,8 @@ pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
 pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MAX as usize * UINT);
 
 /// Room that [`settings`] take at most, in bytes.
-pub(super) const SETTINGS_SIZE: usize =
-    U32 + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + U32 + UINT + 5 * U8 + 2 * U16);
+pub(super) const SETTINGS_SIZE: usize = U32
+    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 5 * U8 + 2 * U16);
 
 /// The attributes of `tcp-timeouts` and their states.
 pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
@@ -68,6 +75,19 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::MH_SIZE, spec.mh_size)?;
         w.u32(service::SCHED_EXPIRATION, spec.expiration)?;
         w.u8(service::ONE_PACKET, u8::from(spec.one_packet))?;
+        w.u8(service::RANDOM_START, u8::from(spec.random_start))?;
+        let rule = &spec.persistence;
+        w.u32(service::PERSISTENCE, rule.seconds)?;
+        w.u8(service::PERSISTENCE_PREFIX, rule.prefix)?;
+        w.u8(service::PERSISTENCE_QUIESCED, u8::from(rule.quiesced))?;
+        w.nest(service::TCP_TIMEOUTS, |w| {
+            let mut timeouts = TCP_TIMEOUTS.iter();
+            timeouts.try_for_each(|&(kind, state)| w.u32(kind, spec.timeouts.get(state)))
+        })?;
+        w.u32(service::UDP_TIMEOUT, spec.timeouts.get(State::Udp))?;
+        w.u32(service::REMOVED, u32::from(spec.removed.number()))?;
+        w.u32(service::TEMPLATES, view.templates)?;
+        w.u32(service::SLOW_START, spec.slow_start)?;
         w.u8(service::TOA, spec.toa)?;
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
@@ -88,6 +108,10 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
         w.u32(dest::WEIGHT, view.spec.weight)?;
         w.u32(dest::UPPER_THRESHOLD, view.spec.thresholds.upper)?;
         w.u32(dest::LOWER_THRESHOLD, view.spec.thresholds.lower)?;
+        if let Some(seconds) = view.drain {
+            w.u32(dest::DRAIN, seconds)?;
+        }
+        w.u32(dest::DRAIN_ENDED, view.drain_ended)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
         w.nest(dest::STATS, |w| traffic(w, &view.traffic))?;
@@ -146,7 +170,11 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u8(config::TOA_KIND, settings.toa_kind)?;
         w.u8(config::SLOPPY_TCP, u8::from(settings.sloppy_tcp))?;
         w.u8(config::CONN_REUSE, settings.conn_reuse.number())?;
-        w.u8(config::NAT_AS_FULLNAT, u8::from(settings.nat_as_fullnat))
+        w.u8(config::NAT_AS_FULLNAT, u8::from(settings.nat_as_fullnat))?;
+        w.u32(config::DROP_ENTRY, settings.drop_entry.number().into())?;
+        w.u32(config::DROP_PACKET, settings.drop_packet.number().into())?;
+        w.u32(config::DROP_RATE, settings.drop_rate)?;
+        w.u32(config::MEMORY_MIN, settings.memory_min)
     })
 }
 
@@ -187,5 +215,7 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::NOT_SYN, counters.not_syn)?;
     w.uint(counters::SLOW_XMIT, counters.slow_xmit)?;
     w.uint(counters::ROUTE_REFRESHES, counters.route_refreshes)?;
-    w.uint(counters::DROP_NO_PORT, counters.drop_no_port)
+    w.uint(counters::DROP_NO_PORT, counters.drop_no_port)?;
+    w.uint(counters::DROP_OVERLOAD, counters.drop_overload)?;
+    w.uint(counters::CONNS_DROPPED, counters.conns_dropped)
 }

@@ -21,7 +21,8 @@ use super::FAMILY;
 use crate::engine::change::Change;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::Request;
-use crate::table::ConfigGuard;
+use crate::kapi::netns::Net;
+use crate::table::{ConfigGuard, Member};
 
 /// Index of the group `events` in the family's groups.
 const EVENTS: u32 = 0;
@@ -115,6 +116,15 @@ pub(super) fn settings(request: &Request<'_>, config: &ConfigGuard<'_>) {
             |w| encode::settings(w, config),
         );
     }
+}
+
+/// The event of a dest whose last connection has ended, after a draining.
+pub(super) fn drained(net: &Net, config: &ConfigGuard<'_>, member: &Member) {
+    let view = DestView::new(member);
+    let generation = config.generation();
+    FAMILY.event(net, EVENTS, cmd::DEST_DRAINED_NTF, encode::DEST_SIZE, |w| {
+        encode::dest(w, generation, &view)
+    });
 }
 
 /// The event of a change that removes nothing.

@@ -231,8 +231,10 @@ pub mod cmd {
     pub const LADDR_ADD_NTF: u8 = 27;
     /// A local address was removed; those of a removed service have no event.
     pub const LADDR_DEL_NTF: u8 = 28;
+    /// The last connection of a dest that drained has ended.
+    pub const DEST_DRAINED_NTF: u8 = 29;
     /// Highest number in use.
-    pub const MAX: u8 = 28;
+    pub const MAX: u8 = 29;
 }
 
 /// How packets travel to a dest.
@@ -311,6 +313,54 @@ pub mod conn_state {
             LISTEN => Some("listen"),
             SYNACK => Some("synack"),
             UDP => Some("udp"),
+            _ => None,
+        }
+    }
+}
+
+/// When something is given up.
+pub mod defence {
+    /// Never.
+    pub const OFF: u32 = 0;
+    /// While memory is short.
+    pub const AUTO: u32 = 1;
+    /// Always.
+    pub const ON: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            OFF => Some("off"),
+            AUTO => Some("auto"),
+            ON => Some("on"),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of connections whose dest is removed.
+pub mod removed {
+    /// As expire-nodest of the namespace says.
+    pub const DEFAULT: u32 = 0;
+    /// TCP connections go on until they end.
+    pub const GO_ON: u32 = 1;
+    /// They end at their next packet.
+    pub const EXPIRE: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            DEFAULT => Some("default"),
+            GO_ON => Some("go-on"),
+            EXPIRE => Some("expire"),
             _ => None,
         }
     }
@@ -416,7 +466,7 @@ pub mod service {
     ///
     /// Type: binary, max-len 16.
     pub const ADDRESS: u16 = 2;
-    /// `port`.
+    /// 0 is all ports for which there is no other service.
     ///
     /// Type: u16, big-endian.
     pub const PORT: u16 = 3;
@@ -461,13 +511,51 @@ pub mod service {
     ///
     /// Type: nest of `rates`.
     pub const RATES: u16 = 13;
+    /// 1 lets rr start at a dest that is drawn, so that many directors do not all start at one.
+    ///
+    /// Type: u8, max 1.
+    pub const RANDOM_START: u16 = 14;
+    /// Seconds that a network of clients stays with its dest after its last flow began, up to
+    /// 2678400 (31 days); 0 is no persistence.
+    ///
+    /// Type: u32.
+    pub const PERSISTENCE: u16 = 15;
+    /// Length of the prefix of such networks; 0 is the whole address.
+    ///
+    /// Type: u8, max 128.
+    pub const PERSISTENCE_PREFIX: u16 = 16;
+    /// 1 lets networks stay with a dest whose weight is 0.
+    ///
+    /// Type: u8, max 1.
+    pub const PERSISTENCE_QUIESCED: u16 = 17;
+    /// Timeouts of its connections; 0 is the namespace's.
+    ///
+    /// Type: nest of `tcp-timeouts`.
+    pub const TCP_TIMEOUTS: u16 = 18;
+    /// Timeout of its UDP flows in seconds, 1 to 2678400 (31 days); 0 is the namespace's.
+    ///
+    /// Type: u32.
+    pub const UDP_TIMEOUT: u16 = 19;
+    /// What becomes of connections whose dest is removed.
+    ///
+    /// Type: u32, one of `removed`.
+    pub const REMOVED: u16 = 20;
+    /// Networks of clients that stay with a dest; in replies only.
+    ///
+    /// Type: u32.
+    pub const TEMPLATES: u16 = 21;
+    /// Seconds, up to 2678400 (31 days), within which a dest that is new, or takes connections
+    /// again, gets its share; 0 is at once. For wrr, wlc, sed, nq and twos.
+    ///
+    /// Type: u32.
+    pub const SLOW_START: u16 = 22;
     /// Kind of the option that tells fullnat's real servers the client's address, 70 to 254 for TCP
     /// and 31 for UDP; 0 for none; 255, unless given, for the namespace's kind, none for UDP.
     ///
     /// Type: u8.
-    pub const TOA: u16 = 14;
+    pub const TOA: u16 = 23;
     /// Highest number in use.
-    pub const MAX: u16 = 14;
+    pub const MAX: u16 = 23;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -485,6 +573,15 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::Nested(Set::Rates),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U32(Range::ANY),
+        Policy::U8(Range { min: 0, max: 128 }),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::Nested(Set::TcpTimeouts),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
     ];
 }
@@ -534,8 +631,17 @@ pub mod dest {
     ///
     /// Type: nest of `rates`.
     pub const RATES: u16 = 10;
+    /// In a request seconds, up to 2678400 (31 days), after which connections that are still there
+    /// end; the weight is 0 then. In a reply the seconds that are left, while the dest drains.
+    ///
+    /// Type: u32.
+    pub const DRAIN: u16 = 11;
+    /// Connections that the last draining ended; in replies only.
+    ///
+    /// Type: u32.
+    pub const DRAIN_ENDED: u16 = 12;
     /// Highest number in use.
-    pub const MAX: u16 = 10;
+    pub const MAX: u16 = 12;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -550,6 +656,8 @@ pub mod dest {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Rates),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
     ];
 }
 
@@ -759,12 +867,22 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const DROP_NO_PORT: u16 = 15;
+    /// New flows dropped by drop-packet.
+    ///
+    /// Type: uint.
+    pub const DROP_OVERLOAD: u16 = 16;
+    /// Connections ended by drop-entry.
+    ///
+    /// Type: uint.
+    pub const CONNS_DROPPED: u16 = 17;
     /// Highest number in use.
-    pub const MAX: u16 = 15;
+    pub const MAX: u16 = 17;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -829,8 +947,25 @@ pub mod config {
     ///
     /// Type: u8, max 1.
     pub const NAT_AS_FULLNAT: u16 = 10;
+    /// When connections that their clients have not answered, and UDP flows silent for a minute,
+    /// end early; a 32nd of the table each second.
+    ///
+    /// Type: u32, one of `defence`.
+    pub const DROP_ENTRY: u16 = 11;
+    /// When some new flows are dropped.
+    ///
+    /// Type: u32, one of `defence`.
+    pub const DROP_PACKET: u16 = 12;
+    /// Of how many new flows one is dropped, where drop-packet is on; from 1 up.
+    ///
+    /// Type: u32.
+    pub const DROP_RATE: u16 = 13;
+    /// MiB of free memory below which it is short.
+    ///
+    /// Type: u32.
+    pub const MEMORY_MIN: u16 = 14;
     /// Highest number in use.
-    pub const MAX: u16 = 10;
+    pub const MAX: u16 = 14;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -845,6 +980,10 @@ pub mod config {
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 2 }),
         Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
     ];
 }
 

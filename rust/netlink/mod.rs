@@ -32,7 +32,7 @@ use kernel::error::{code::ENODEV, Result};
 pub(crate) use crate::kapi::genl::Registration;
 
 use crate::kapi::genl::{Family, Group, Op, Place, Request};
-use crate::table::Netns;
+use crate::table::{self, Netns};
 use change::Single;
 use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, MCGRP_EVENTS_UNS_ADMIN, OPS};
 
@@ -95,6 +95,7 @@ const fn as_in_spec(handlers: [Op; 21]) -> [Op; 21] {
 ///
 /// `EEXIST` when another family has the name; `ENOMEM`.
 pub(crate) fn register() -> Result<Registration> {
+    table::on_drained(event::drained);
     FAMILY.register()
 }
 

@@ -20,9 +20,17 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::MH_SIZE,
         service::SCHED_EXPIRATION,
         service::ONE_PACKET,
+        service::RANDOM_START,
+        service::PERSISTENCE,
+        service::PERSISTENCE_PREFIX,
+        service::PERSISTENCE_QUIESCED,
+        service::TCP_TIMEOUTS,
+        service::UDP_TIMEOUT,
+        service::REMOVED,
+        service::SLOW_START,
         service::TOA,
     ],
-    &[],
+    &[(service::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );
 
 static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
@@ -34,6 +42,7 @@ static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
         dest::WEIGHT,
         dest::UPPER_THRESHOLD,
         dest::LOWER_THRESHOLD,
+        dest::DRAIN,
     ],
     &[],
 );
@@ -71,6 +80,10 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::SLOPPY_TCP,
         config::CONN_REUSE,
         config::NAT_AS_FULLNAT,
+        config::DROP_ENTRY,
+        config::DROP_PACKET,
+        config::DROP_RATE,
+        config::MEMORY_MIN,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -30,6 +30,10 @@ pub(super) fn spec_errno(error: &SpecError) -> Error {
         | SpecError::Thresholds { .. }
         | SpecError::LocalPorts(_)
         | SpecError::ToaKind(_)
+        | SpecError::Persistence(_)
+        | SpecError::Drain(_)
+        | SpecError::DropRate
+        | SpecError::SlowStart(_)
         | SpecError::UoaKind(_)
         | SpecError::Expiration(_) => ERANGE,
         SpecError::ModeUnsupported(_) | SpecError::Ipv6(_) => EOPNOTSUPP,

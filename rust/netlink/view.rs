@@ -14,6 +14,7 @@ use crate::table::{Member, Service, Traffic};
 pub(super) struct ServiceView {
     pub(super) id: ServiceId,
     pub(super) spec: ServiceSpec,
+    pub(super) templates: u32,
     pub(super) dests: u32,
     pub(super) active: u32,
     pub(super) inactive: u32,
@@ -27,6 +28,7 @@ impl ServiceView {
         let mut view = Self {
             id: service.id(),
             spec: service.spec(),
+            templates: service.templates(),
             dests: 0,
             active: 0,
             inactive: 0,
@@ -49,6 +51,8 @@ pub(super) struct DestView {
     pub(super) service: ServiceId,
     pub(super) id: DestId,
     pub(super) spec: DestSpec,
+    pub(super) drain: Option<u32>,
+    pub(super) drain_ended: u32,
     pub(super) active: u32,
     pub(super) inactive: u32,
     pub(super) traffic: Traffic,
@@ -63,6 +67,8 @@ impl DestView {
             service: dest.service(),
             id: dest.id(),
             spec: dest.spec(),
+            drain: dest.drain_left(),
+            drain_ended: dest.drain_ended(),
             active: dest.active(),
             inactive: dest.inactive(),
             traffic: member.traffic(),

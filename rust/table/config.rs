@@ -5,7 +5,7 @@
 //! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
 //! publishes by RCU at its end: all of a batch or nothing.
 
-use core::net::IpAddr;
+use core::{mem::replace, net::IpAddr};
 
 use kernel::{
     prelude::*,
@@ -17,11 +17,12 @@ use super::{
     cpus::ByCpu,
     dest::Dest,
     filter::{header_word, AddressFilter, Gate},
-    index::Index,
+    index::{Index, Published},
     local::{Left, Pool},
     netns::Netns,
     schedule::{self, Publication, Schedule},
     settings::Settings,
+    templates::Holder,
 };
 use crate::{
     engine::{
@@ -63,6 +64,10 @@ pub(crate) struct Config {
     /// What is taken off the namespace's counts since they were last set to zero.
     zero: Traffic,
     zero_events: EventSums,
+    /// A dest may drain.
+    draining: bool,
+    /// Second of the uptime at which weights of dests that start slowly were last looked at.
+    warmed: u32,
     /// Where the last service was found: batches often stay with one.
     last: usize,
 }
@@ -77,12 +82,16 @@ pub(crate) struct Service {
     /// Its own local addresses.
     locals: Pool,
     published: Publication,
+    /// Where networks of clients go, with persistence.
+    templates: Option<Holder>,
     /// What removed dests have carried.
     retired: Traffic,
     zero: Traffic,
     estimator: Estimator,
     /// Its schedule has to be made anew.
     changed: bool,
+    /// Its schedule has dests that start slowly.
+    warming: bool,
 }
 
 /// A dest's place in a service.
@@ -110,16 +119,27 @@ pub(crate) struct Refused {
 /// How to take back a change.
 enum Undo {
     ServiceAdd,
-    ServiceSet(usize, ServiceSpec, &'static dyn Scheduler),
+    ServiceSet(usize, Past),
     ServiceDel(usize, Service),
     DestAdd(usize),
-    DestSet(Arc<Dest>, DestSpec),
+    /// Position of the service, and what the dest had carried when it was removed.
+    DestBack(usize, Traffic),
+    /// What it was set to, and the deadline of its draining.
+    DestSet(Arc<Dest>, DestSpec, Option<u32>),
     /// Positions of service and dest, and what the dest had carried.
     DestDel(usize, usize, Member, Traffic),
     /// Position of the service, none for the namespace's pool.
     LocalAdd(Option<usize>),
     /// As above, and the address and its place in the pool.
     LocalDel(Option<usize>, usize, IpAddr),
+}
+
+/// What a service was set to.
+struct Past {
+    spec: ServiceSpec,
+    scheduler: &'static dyn Scheduler,
+    /// Its templates, where it has others now.
+    templates: Option<Option<Holder>>,
 }
 
 impl Service {
@@ -153,6 +173,28 @@ impl Service {
         self.estimator.rates()
     }
 
+    /// Networks of clients that stay with a dest.
+    pub(crate) fn templates(&self) -> u32 {
+        let templates = self.templates.as_ref();
+        templates.map_or(0, |templates| templates.count())
+    }
+
+    /// Changes its settings, which are valid. What it was before.
+    fn set(&mut self, spec: ServiceSpec) -> Result<Past, ChangeError> {
+        let scheduler = scheduler_by_name(&spec.scheduler)?;
+        // Networks of another size are others.
+        let same = spec.persistence.prefix == self.spec.persistence.prefix;
+        let has = spec.persistence.seconds != 0;
+        let stay = has == self.templates.is_some() && (same || !has);
+        let templates = if stay { None } else { Some(templates(&spec)?) };
+        self.changed = true;
+        Ok(Past {
+            spec: replace(&mut self.spec, spec),
+            scheduler: replace(&mut self.scheduler, scheduler),
+            templates: templates.map(|new| replace(&mut self.templates, new)),
+        })
+    }
+
     fn carried(&self) -> Traffic {
         self.dests
             .iter()
@@ -173,7 +215,13 @@ impl Service {
     fn schedule(&self, default: &Pool) -> Result<Schedule> {
         let dests = self.dests.iter().map(|member| &member.dest);
         let locals = self.locals.or_default(default)?;
-        let schedule = Schedule::new(&self.spec, self.scheduler, dests, locals)?;
+        let schedule = Schedule::new(
+            &self.spec,
+            self.scheduler,
+            dests,
+            locals,
+            self.templates.as_ref().map(Holder::share),
+        )?;
         // The configuration mutex is held, so what is published stays the same.
         let guard = kernel::sync::rcu::read_lock();
         let len = self.published.get(Rcu::of(&guard)).map_or(0, Schedule::len);
@@ -242,6 +290,8 @@ impl Config {
             estimated_at: 0,
             zero: Traffic::default(),
             zero_events: EventSums::default(),
+            draining: false,
+            warmed: 0,
             last: 0,
         })
     }
@@ -298,6 +348,26 @@ impl Config {
         }
     }
 
+    /// A removed dest that may come back as one of those settings, and what it had carried when it
+    /// was removed.
+    fn removed_dest(
+        &self,
+        service: ServiceId,
+        id: DestId,
+        spec: DestSpec,
+        published: &Published,
+    ) -> Option<(Arc<Dest>, Traffic)> {
+        let found = self.removed.iter().find(|removed| {
+            let dest = &removed.dest;
+            dest.is_gone()
+                && (dest.service(), dest.id()) == (service, id)
+                // Its connections have no way in another mode.
+                && dest.spec().mode == spec.mode
+                && dest.is_told_by(published)
+        });
+        found.map(|removed| (removed.dest.clone(), removed.carried))
+    }
+
     fn carried(&self) -> Traffic {
         let of_services = self
             .services
@@ -350,6 +420,26 @@ impl<'a> ConfigGuard<'a> {
         self.netns.generation()
     }
 
+    /// The namespace.
+    pub(super) fn net(&self) -> &Net {
+        self.netns.net()
+    }
+
+    /// Whether a dest may drain.
+    pub(super) fn is_draining(&self) -> bool {
+        self.config.draining
+    }
+
+    pub(super) fn set_draining(&mut self, draining: bool) {
+        self.config.draining = draining;
+    }
+
+    /// The dests of all services.
+    pub(super) fn shared_dests(&self) -> impl Iterator<Item = &Arc<Dest>> {
+        let members = self.config.services.iter().flat_map(|s| s.dests.iter());
+        members.map(|member| &member.dest)
+    }
+
     /// The services, in the order they were added.
     pub(crate) fn services(&self) -> &[Service] {
         &self.config.services
@@ -387,6 +477,7 @@ impl<'a> ConfigGuard<'a> {
         settings.validate()?;
         self.config.settings = settings;
         self.netns.settings.set(&settings);
+        self.netns.defence.look(&settings);
         self.netns.next_generation();
         Ok(())
     }
@@ -432,6 +523,8 @@ impl<'a> ConfigGuard<'a> {
             drop_no_memory: sums.get(Counter::DropNoMemory),
             drop_no_port: sums.get(Counter::DropNoPort),
             drop_conn_max: sums.get(Counter::DropConnMax),
+            drop_overload: sums.get(Counter::DropOverload),
+            conns_dropped: sums.get(Counter::ConnsDropped),
             drop_no_route: sums.get(Counter::DropNoRoute),
             drop_dest_gone: sums.get(Counter::DropDestGone),
             drop_too_big: sums.get(Counter::DropTooBig),
@@ -507,14 +600,9 @@ impl<'a> ConfigGuard<'a> {
             Change::ServiceAdd { id, spec } => self.add_service(id, spec),
             Change::ServiceSet { id, update } => {
                 let (position, service) = self.config.service_mut(&id)?;
-                let old = service.spec;
-                let new = update.of(&old);
+                let new = update.of(&service.spec);
                 new.validate(&id)?;
-                let scheduler = scheduler_by_name(&new.scheduler)?;
-                let undo = Undo::ServiceSet(position, old, service.scheduler);
-                (service.spec, service.scheduler) = (new, scheduler);
-                service.changed = true;
-                Ok(undo)
+                Ok(Undo::ServiceSet(position, service.set(new)?))
             }
             Change::ServiceDel { id } => {
                 let (position, _) = self.config.service_mut(&id)?;
@@ -536,10 +624,19 @@ impl<'a> ConfigGuard<'a> {
                 let new = update.of(&old);
                 let is_lenient = is_lenient || new.mode == old.mode;
                 new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
+                update.validate()?;
                 member.dest.set_spec(new);
                 let dest = member.dest.clone();
                 place.changed = true;
-                Ok(Undo::DestSet(dest, old))
+                let deadline = dest.deadline();
+                if let Some(seconds) = update.drain {
+                    dest.drain(seconds);
+                    self.config.draining = true;
+                    self.netns.expect_work();
+                } else if new.weight > 0 {
+                    dest.set_deadline(None);
+                }
+                Ok(Undo::DestSet(dest, old, deadline))
             }
             Change::DestDel { service, id } => {
                 let (at, place) = self.config.service_mut(&service)?;
@@ -571,7 +668,12 @@ impl<'a> ConfigGuard<'a> {
         if self.config.find(&id).is_some() {
             return Err(ChangeError::ServiceExists(id));
         }
-        let published = Publication::new();
+        // Where a service of that id was removed, its dests may still have connections.
+        let mut removed = self.config.removed.iter();
+        let published = match removed.find(|removed| removed.dest.service() == id) {
+            Some(removed) => Ok(Publication::again(removed.dest.published())),
+            None => Publication::new(),
+        };
         let service = Service {
             id,
             spec,
@@ -579,10 +681,12 @@ impl<'a> ConfigGuard<'a> {
             dests: KVVec::new(),
             locals: Pool::new(),
             published: published.map_err(|_| ChangeError::NoMemory)?,
+            templates: templates(&spec)?,
             retired: Traffic::default(),
             zero: Traffic::default(),
             estimator: Estimator::new(Traffic::default()),
             changed: true,
+            warming: false,
         };
         push(&mut self.config.services, service)?;
         Ok(Undo::ServiceAdd)
@@ -603,15 +707,36 @@ impl<'a> ConfigGuard<'a> {
         if !is_lenient {
             check_route(net, id.address)?;
         }
-        let dest = Dest::new(service, id, spec, place.published.clone())
-            .map_err(|_| ChangeError::NoMemory)?;
+        place.changed = true;
+        let slow_start = place.spec.slow_start;
+        let published = place.published.clone();
+        if let Some((dest, carried)) = self.config.removed_dest(service, id, spec, &published) {
+            // Its connections find it again.
+            let zero = dest.carried();
+            let (_, place) = self.config.service_mut(&service)?;
+            let member = Member {
+                dest: dest.clone(),
+                zero,
+                estimator: Estimator::new(zero),
+            };
+            push(&mut place.dests, member)?;
+            // That was counted as what a removed one had carried.
+            place.retired = place.retired.since(carried);
+            dest.set_spec(spec);
+            dest.set_back();
+            return Ok(Undo::DestBack(position, carried));
+        }
+        let dest = Dest::new(service, id, spec, published).map_err(|_| ChangeError::NoMemory)?;
+        if slow_start > 0 {
+            dest.start_slowly();
+        }
         let member = Member {
             dest,
             zero: Traffic::default(),
             estimator: Estimator::new(Traffic::default()),
         };
+        let (_, place) = self.config.service_mut(&service)?;
         push(&mut place.dests, member)?;
-        place.changed = true;
         Ok(Undo::DestAdd(position))
     }
 
@@ -620,9 +745,12 @@ impl<'a> ConfigGuard<'a> {
         let services = &mut self.config.services;
         match step {
             Undo::ServiceAdd => drop(services.pop()),
-            Undo::ServiceSet(position, spec, scheduler) => {
+            Undo::ServiceSet(position, past) => {
                 if let Some(service) = services.get_mut(position) {
-                    (service.spec, service.scheduler) = (spec, scheduler);
+                    (service.spec, service.scheduler) = (past.spec, past.scheduler);
+                    if let Some(templates) = past.templates {
+                        service.templates = templates;
+                    }
                 }
             }
             // There is room where it was taken from.
@@ -634,7 +762,18 @@ impl<'a> ConfigGuard<'a> {
                     drop(service.dests.pop());
                 }
             }
-            Undo::DestSet(dest, spec) => dest.set_spec(spec),
+            Undo::DestBack(position, carried) => {
+                if let Some(service) = services.get_mut(position) {
+                    service.retired = service.retired.plus(carried);
+                    if let Some(member) = service.dests.pop() {
+                        member.dest.set_gone();
+                    }
+                }
+            }
+            Undo::DestSet(dest, spec, deadline) => {
+                dest.set_spec(spec);
+                dest.set_deadline(deadline);
+            }
             Undo::DestDel(position, at, member, carried) => {
                 if let Some(service) = services.get_mut(position) {
                     service.retired = service.retired.since(carried);
@@ -681,9 +820,25 @@ impl<'a> ConfigGuard<'a> {
             schedule::publish(&published, schedule);
         }
         netns.index.replace(Some(index));
+        // Those that are back in their service.
+        self.config.removed.retain(|removed| removed.dest.is_gone());
+        for service in self.config.services.iter_mut().filter(|s| s.changed) {
+            service.published.set_last(true);
+            // The worker looks.
+            service.warming = service.spec.slow_start > 0;
+            for member in &service.dests {
+                member.dest.follow_service(&service.spec);
+            }
+        }
         while let Some(step) = undo.pop() {
             match step {
-                Undo::ServiceDel(_, service) => self.retire_service(service),
+                Undo::ServiceDel(_, mut service) => {
+                    let mut others = self.config.services.iter();
+                    let slot = &service.published;
+                    let again = others.any(|other| Arc::ptr_eq(&other.published, slot));
+                    service.published.set_last(!again);
+                    self.retire_service(service);
+                }
                 Undo::DestDel(_, _, member, carried) => self.retire_dest(member.dest, carried),
                 Undo::LocalDel(_, _, address) => self.retire_locals(&[address]),
                 _ => {}
@@ -692,6 +847,9 @@ impl<'a> ConfigGuard<'a> {
         self.update_filters();
         if !self.config.services.is_empty() && netns.estimation.wake() {
             self.config.estimated_at = time::nanoseconds();
+        }
+        if self.has_warming() {
+            netns.expect_work();
         }
         netns.next_generation();
         Ok(())
@@ -714,6 +872,32 @@ impl<'a> ConfigGuard<'a> {
             config.hooks_v6 = Some(self.netns.activate(6)?);
         }
         Ok(())
+    }
+
+    /// Gives dests that start slowly the weight of this second. True while there are such.
+    pub(super) fn warm_up(&mut self) -> bool {
+        let now = time::uptime();
+        if !self.has_warming() || replace(&mut self.config.warmed, now) == now {
+            return self.has_warming();
+        }
+        let config = &mut *self.config;
+        for service in config.services.iter_mut().filter(|s| s.warming) {
+            // Without memory it is tried again.
+            let Ok(schedule) = service.schedule(&config.locals) else {
+                continue;
+            };
+            let warming = schedule.is_warming();
+            let Ok(schedule) = RcuBox::new(schedule, GFP_KERNEL) else {
+                continue;
+            };
+            service.warming = warming;
+            schedule::publish(&service.published, schedule);
+        }
+        self.has_warming()
+    }
+
+    pub(super) fn has_warming(&self) -> bool {
+        self.config.services.iter().any(|service| service.warming)
     }
 
     fn retire_service(&mut self, service: Service) {
@@ -768,6 +952,18 @@ impl<'a> ConfigGuard<'a> {
             self.update_filters();
         }
         self.has_removed()
+    }
+
+    /// Ends templates that have expired; `turn` says which to look at. True when there are others.
+    pub(super) fn sweep_templates(&self, turn: u32) -> bool {
+        let mut some = false;
+        for service in &self.config.services {
+            if let Some(templates) = &service.templates {
+                templates.sweep(turn, &service.spec.persistence);
+                some |= templates.count() > 0;
+            }
+        }
+        some
     }
 
     /// Whether there are removed dests or local addresses that are not forgotten yet.
@@ -863,6 +1059,14 @@ fn check_route(net: &'static Net, address: IpAddr) -> Result<(), ChangeError> {
 
 fn scheduler_by_name(name: &SchedulerName) -> Result<&'static dyn Scheduler, ChangeError> {
     sched::by_name(name.as_str()).ok_or(ChangeError::NoScheduler(*name))
+}
+
+/// Templates for a service of `spec`, none yet; or none at all.
+fn templates(spec: &ServiceSpec) -> Result<Option<Holder>, ChangeError> {
+    if spec.persistence.seconds == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Holder::new().map_err(|_| ChangeError::NoMemory)?))
 }
 
 fn push<T>(list: &mut KVVec<T>, item: T) -> Result<(), ChangeError> {

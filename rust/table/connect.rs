@@ -129,7 +129,11 @@ impl Netns {
         let id = flow.dest.id();
         let address = T::Address::of(id.address).ok_or(NoConnection::Port)?;
         let client = (tuple.src(), tuple.sport());
-        let key = T::between((address, id.port), client, tuple.protocol());
+        let key = T::between(
+            (address, flow.dest.port(tuple.dport())),
+            client,
+            tuple.protocol(),
+        );
         let keys = NatKeys {
             dest: (key, self.connections.hash(&key)),
             deltas: Deltas::new(tuple, &key.reversed()),
@@ -164,7 +168,7 @@ impl Netns {
             let Some(local) = locals.get(number) else {
                 break;
             };
-            let real_server = (address, id.port);
+            let real_server = (address, flow.dest.port(flow.tuple.dport()));
             let key = D::between(real_server, (*local, port), flow.tuple.protocol());
             let hash = self.connections.hash(&key);
             if self.connections.lookup(&key, hash, rcu).is_some() {

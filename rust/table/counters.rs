@@ -143,6 +143,10 @@ pub(crate) enum Counter {
     DropNoPort,
     /// `conn_max` was reached.
     DropConnMax,
+    /// Memory is short, or it was asked for.
+    DropOverload,
+    /// A connection ended early because memory is short, or it was asked for.
+    ConnsDropped,
     /// The dest had no route or no device.
     DropNoRoute,
     /// The dest was removed and `expire_nodest` is set.
@@ -214,6 +218,8 @@ pub(crate) struct Counters {
     pub(crate) drop_no_memory: u64,
     pub(crate) drop_no_port: u64,
     pub(crate) drop_conn_max: u64,
+    pub(crate) drop_overload: u64,
+    pub(crate) conns_dropped: u64,
     pub(crate) drop_no_route: u64,
     pub(crate) drop_dest_gone: u64,
     pub(crate) drop_too_big: u64,

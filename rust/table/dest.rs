@@ -10,12 +10,14 @@ use super::{
     counters::{Traffic, TrafficCounters},
     index::Published,
     line::Line,
+    settings::LiveSettings,
 };
 use crate::{
     engine::{
         family,
-        proto::State,
+        proto::{own::OwnTimeouts, State},
         sched::Identity,
+        service::{Removed, ServiceSpec},
         spec::{DestId, DestSpec, Mode, ServiceId},
         threshold::Thresholds,
     },
@@ -25,6 +27,7 @@ use crate::{
         percpu::Cpu,
         rcu::{Rcu, RcuBox, RcuSlot},
         route::NextHop,
+        time,
     },
 };
 
@@ -67,6 +70,17 @@ pub(crate) struct Dest {
     place: AtomicU32,
     schedule: Published,
     mode: AtomicU32,
+    /// Ticks of silence by state where its service has its own; 0 is the namespace's.
+    timeouts: [AtomicU32; 16],
+    /// Second of the uptime at which it began to take connections, where that was a slow start; 0
+    /// where not.
+    warm_since: AtomicU32,
+    /// Second of the uptime at which its connections end, from 1 on; 0 while it does not drain.
+    deadline: AtomicU32,
+    /// Connections that the last draining ended.
+    drain_ended: AtomicU32,
+    /// Number of a [`Removed`].
+    removed: AtomicU32,
     gone: AtomicBool,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
@@ -97,6 +111,11 @@ impl Dest {
                 place: AtomicU32::new(NOWHERE),
                 schedule,
                 mode: AtomicU32::new(spec.mode.number()),
+                timeouts: [const { AtomicU32::new(0) }; 16],
+                warm_since: AtomicU32::new(0),
+                deadline: AtomicU32::new(0),
+                drain_ended: AtomicU32::new(0),
+                removed: AtomicU32::new(0),
                 gone: AtomicBool::new(false),
                 translated: AtomicBool::new(spec.mode == Mode::Nat),
                 id,
@@ -130,9 +149,96 @@ impl Dest {
         if spec.mode == Mode::Nat {
             self.translated.store(true, Ordering::Relaxed);
         }
-        self.weight.store(spec.weight, Ordering::Relaxed);
+        let before = self.weight.swap(spec.weight, Ordering::Relaxed);
+        if before == 0 && spec.weight > 0 {
+            self.start_slowly();
+        }
         let thresholds = spec.thresholds.to_word();
         self.thresholds.store(thresholds, Ordering::Relaxed);
+    }
+
+    /// Sets what its service says of its connections.
+    pub(super) fn follow_service(&self, spec: &ServiceSpec) {
+        let removed = u32::from(spec.removed.number());
+        self.removed.store(removed, Ordering::Relaxed);
+        let own: &OwnTimeouts = &spec.timeouts;
+        for (state, ticks) in State::all().zip(&self.timeouts) {
+            ticks.store(time::seconds(own.get(state)), Ordering::Relaxed);
+        }
+    }
+
+    /// Ticks of silence that `state` lasts.
+    #[inline(always)]
+    pub(super) fn timeout(&self, state: State, settings: &LiveSettings) -> u32 {
+        match self.timeouts[(state.number() & 15) as usize].load(Ordering::Relaxed) {
+            0 => settings.timeout(state),
+            own => own,
+        }
+    }
+
+    /// Whether its connections end when it was removed.
+    pub(crate) fn ends_when_removed(&self, settings: &LiveSettings) -> bool {
+        let removed = Removed::from_number(self.removed.load(Ordering::Relaxed));
+        let removed = removed.unwrap_or_default();
+        removed.ends(settings.expire_nodest())
+    }
+
+    /// From now on it takes connections.
+    pub(super) fn start_slowly(&self) {
+        let now = time::uptime().max(1);
+        self.warm_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Seconds for which it has taken connections; none for long.
+    pub(super) fn warm_for(&self) -> Option<u32> {
+        let since = self.warm_since.load(Ordering::Relaxed);
+        (since != 0).then(|| time::uptime().saturating_sub(since))
+    }
+
+    /// Lets it drain for that many seconds.
+    pub(super) fn drain(&self, seconds: u32) {
+        self.drain_ended.store(0, Ordering::Relaxed);
+        let deadline = time::uptime().saturating_add(seconds).max(1);
+        self.set_deadline(Some(deadline));
+    }
+
+    /// Second of the uptime at which its connections end.
+    pub(super) fn deadline(&self) -> Option<u32> {
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        (deadline != 0).then_some(deadline)
+    }
+
+    pub(super) fn set_deadline(&self, deadline: Option<u32>) {
+        self.deadline
+            .store(deadline.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Seconds until its connections end, while it drains.
+    pub(crate) fn drain_left(&self) -> Option<u32> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_sub(time::uptime()))
+    }
+
+    /// Whether it has connections past its deadline.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.drain_left() == Some(0) && (self.active() > 0 || self.inactive() > 0)
+    }
+
+    /// Connections that the last draining ended.
+    pub(crate) fn drain_ended(&self) -> u32 {
+        self.drain_ended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_drain_ended(&self) {
+        self.drain_ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its port, where the client asks for `wanted`; both in host order.
+    pub(super) fn port(&self, wanted: u16) -> u16 {
+        match self.id.port {
+            0 => wanted,
+            port => port,
+        }
     }
 
     /// Whether its packets may be replies that get other addresses.
@@ -154,6 +260,22 @@ impl Dest {
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Takes it back into its service, which is told of its counts again.
+    pub(super) fn set_back(&self) {
+        self.set_deadline(None);
+        self.gone.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether its service is the one whose schedules are published in `schedule`.
+    pub(super) fn is_told_by(&self, schedule: &Published) -> bool {
+        Arc::ptr_eq(&self.schedule, schedule)
+    }
+
+    /// Where schedules of its service are published.
+    pub(super) fn published(&self) -> &Published {
+        &self.schedule
     }
 
     pub(super) fn set_gone(&self) {

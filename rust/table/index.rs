@@ -18,6 +18,8 @@ pub(super) struct Index {
     slots: KVVec<Option<(ServiceKey, Published)>>,
     mask: usize,
     key: Key,
+    /// Whether any service has all ports.
+    all_ports: bool,
 }
 
 impl Index {
@@ -40,8 +42,10 @@ impl Index {
             slots,
             mask: len - 1,
             key,
+            all_ports: false,
         };
         for (service, published) in services {
+            index.all_ports |= service.all_ports() == service;
             index.insert(service, published.clone());
         }
         Ok(index)
@@ -64,8 +68,17 @@ impl Index {
         service.hash(&self.key) as usize & self.mask
     }
 
-    /// The present schedule of the service with that key.
+    /// The present schedule of the service that flows with that key are for: one of their port, or
+    /// else one of all ports.
     pub(super) fn find<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+        let found = self.find_exactly(service, rcu);
+        if found.is_some() || !self.all_ports {
+            return found;
+        }
+        self.find_exactly(service.all_ports(), rcu)
+    }
+
+    fn find_exactly<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         let mut at = self.start(service);
         // At least half of the slots are empty, so this ends.
         while let Some(Some((key, published))) = self.slots.get(at) {

@@ -7,7 +7,9 @@ mod connect;
 mod connections;
 mod counters;
 mod cpus;
+mod defence;
 mod dest;
+mod drain;
 mod estimation;
 mod filter;
 mod index;
@@ -16,6 +18,7 @@ mod local;
 mod netns;
 mod schedule;
 mod settings;
+mod templates;
 mod ways;
 
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
@@ -25,7 +28,9 @@ pub(crate) use connections::{
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
+pub(crate) use drain::on_drained;
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
 pub(crate) use netns::{Devices, Netns};
+pub(crate) use schedule::NoDest;
 pub(crate) use settings::Settings;

@@ -17,6 +17,7 @@ use super::{
     config::{Config, ConfigGuard},
     connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
+    defence::Defence,
     estimation::Estimation,
     filter::Gate,
     index::Index,
@@ -59,6 +60,8 @@ pub(crate) struct Netns {
     pub(crate) connections: Connections,
     /// Settings as packets need them.
     pub(crate) settings: LiveSettings,
+    /// What is given up when memory runs short.
+    pub(crate) defence: Defence,
     /// Counts of what happened.
     pub(crate) counters: EventCounters,
     pub(super) index: RcuSlot<Index>,
@@ -97,6 +100,7 @@ impl PerNet for Netns {
                 ways,
                 connections,
                 settings: LiveSettings::new(&Settings::DEFAULT),
+                defence: Defence::new(),
                 counters,
                 index: RcuSlot::empty(),
                 service_key: random_key(),
@@ -260,22 +264,37 @@ impl Netns {
 impl Work for Netns {
     /// Fits the table to its load, ends what has expired, frees what has ended.
     fn run(&self) -> Option<u32> {
+        let overdue = self.overdue();
         let mut cursor = self.maintenance.lock();
         // Before the look at the number of connections; who is late all the same waits for a tick.
         self.hurried.store(false, Ordering::SeqCst);
         self.connections.resize();
-        let (next, ended) = self.connections.sweep(*cursor, &self.settings);
-        *cursor = next;
-        self.counters.count_many(Counter::ConnsExpired, ended);
+        self.end_connections(&overdue);
+        let pressed = self.defence.ends_entries().then(time::uptime);
+        let swept = self.connections.sweep(*cursor, &self.settings, pressed);
+        *cursor = swept.next;
+        self.counters
+            .count_many(Counter::ConnsExpired, swept.expired);
+        self.counters
+            .count_many(Counter::ConnsDropped, swept.dropped);
         self.connections.reap();
         drop(cursor);
-        let lingering = self.config().bury_removed();
+        let turn = time::now() / TICK;
+        let mut config = self.config();
+        self.defence.look(&config.settings());
+        let templates = config.sweep_templates(turn);
+        let draining = config.end_drains() | config.warm_up();
+        let lingering = config.bury_removed() || templates || draining;
+        drop(config);
         if self.is_busy() || lingering {
             return Some(TICK);
         }
         self.idle.store(true, Ordering::SeqCst);
         // Whoever added a connection or removed a dest before seeing us idle relies on this look.
-        let busy = self.is_busy() || self.config().has_removed();
+        let config = self.config();
+        let busy =
+            self.is_busy() || config.has_removed() || config.is_draining() || config.has_warming();
+        drop(config);
         if busy && self.idle.swap(false, Ordering::SeqCst) {
             return Some(TICK);
         }

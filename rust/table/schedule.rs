@@ -2,15 +2,17 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::{ops::Deref, ptr, sync::atomic::AtomicU64};
+use core::{net::IpAddr, ops::Deref, ptr, sync::atomic::AtomicU64};
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::{dest::Dest, index::Published, local::Locals};
+use super::{dest::Dest, index::Published, local::Locals, templates::Templates};
 use crate::{
     engine::{
+        persistence::Persistence,
         sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
         service::ServiceSpec,
+        slow,
     },
     kapi::{
         random,
@@ -23,12 +25,30 @@ use crate::{
 ///
 /// Dests know where their service's schedule is published and schedules hold their dests, so when
 /// the service goes it takes the schedule out.
-pub(super) struct Publication(Published);
+pub(super) struct Publication {
+    slot: Published,
+    /// Whether nobody else publishes there.
+    is_last: bool,
+}
 
 impl Publication {
+    /// Publishes where dests know it that were removed and still have connections. Until it is
+    /// told that it is the last, what is published there stays when it goes.
+    pub(super) fn again(slot: &Published) -> Self {
+        let (slot, is_last) = (slot.clone(), false);
+        Self { slot, is_last }
+    }
+
+    /// Says whether what is published goes with it.
+    pub(super) fn set_last(&mut self, is_last: bool) {
+        self.is_last = is_last;
+    }
+
     /// Nothing is published yet.
     pub(super) fn new() -> Result<Self> {
-        Ok(Self(Arc::new(RcuSlot::empty(), GFP_KERNEL)?))
+        let slot = Arc::new(RcuSlot::empty(), GFP_KERNEL)?;
+        let is_last = true;
+        Ok(Self { slot, is_last })
     }
 }
 
@@ -36,13 +56,15 @@ impl Deref for Publication {
     type Target = Published;
 
     fn deref(&self) -> &Published {
-        &self.0
+        &self.slot
     }
 }
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        self.0.replace(None);
+        if self.is_last {
+            self.slot.replace(None);
+        }
     }
 }
 
@@ -67,6 +89,11 @@ pub(crate) struct Schedule {
     thresholds: bool,
     /// Whether flows are scheduled packet by packet.
     one_packet: bool,
+    /// Whether a dest has less than its weight because it started not long ago.
+    warming: bool,
+    /// Where networks of clients go, if they stay with a dest.
+    templates: Option<Arc<Templates>>,
+    persistence: Persistence,
     /// As in the settings.
     toa: u8,
     dests: KVVec<Arc<Dest>>,
@@ -78,12 +105,14 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// A snapshot of `dests`, which come in the order they were added, for a service of `spec`,
-    /// whose scheduler is `scheduler`, with the local addresses that FullNAT uses.
+    /// whose scheduler is `scheduler`, with the local addresses that FullNAT uses, and the
+    /// templates of persistence.
     pub(super) fn new<'a>(
         spec: &ServiceSpec,
         scheduler: &'static dyn Scheduler,
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
         locals: Locals,
+        templates: Option<Arc<Templates>>,
     ) -> Result<Self> {
         let (len, options) = (dests.len(), spec.options());
         let needs = scheduler.needs(len, &options);
@@ -92,6 +121,9 @@ impl Schedule {
             options,
             thresholds: false,
             one_packet: spec.one_packet,
+            warming: false,
+            templates,
+            persistence: spec.persistence,
             toa: spec.toa,
             dests: KVVec::with_capacity(len, GFP_KERNEL)?,
             weights: KVVec::with_capacity(len, GFP_KERNEL)?,
@@ -110,6 +142,7 @@ impl Schedule {
             new.thresholds |= spec.thresholds.upper != 0;
             identities.push(dest.identity(), GFP_KERNEL)?;
         }
+        new.warm_up(spec.slow_start);
         let mut scratch = KVVec::from_elem(0, needs.scratch, GFP_KERNEL)?;
         let plan = Plan {
             weights: &new.weights,
@@ -119,6 +152,26 @@ impl Schedule {
         scheduler.build(&plan, &mut new.table, &mut scratch);
         new.scheduler.start(&new.view());
         Ok(new)
+    }
+
+    /// Lowers the weights of dests that started less than `period` seconds ago.
+    fn warm_up(&mut self, period: u32) {
+        let cold = |dest: &Arc<Dest>| dest.warm_for().filter(|seconds| *seconds < period);
+        let warming = self.dests.iter().any(|dest| cold(dest).is_some());
+        if !warming || !self.scheduler.takes_shares() {
+            return;
+        }
+        self.warming = true;
+        let scale = slow::scale(self.weights.iter().copied().max().unwrap_or(0));
+        for (weight, dest) in self.weights.iter_mut().zip(&self.dests) {
+            let seconds = cold(dest).unwrap_or(period);
+            *weight = slow::weight(*weight, scale, seconds, period);
+        }
+    }
+
+    /// Whether a dest has less than its weight for now.
+    pub(super) fn is_warming(&self) -> bool {
+        self.warming
     }
 
     /// The local addresses that FullNAT has for this service.
@@ -195,16 +248,64 @@ impl Schedule {
         self.one_packet
     }
 
+    /// How clients stay with a dest.
+    pub(super) fn persistence(&self) -> &Persistence {
+        &self.persistence
+    }
+
     /// Kind of the option that tells the client's address; see [`ServiceSpec::toa`].
     pub(crate) fn toa(&self) -> u8 {
         self.toa
     }
 
-    /// The dest for a new flow; none when no dest takes one.
-    pub(crate) fn pick(&self, flow: &Flow) -> Option<&Arc<Dest>> {
-        let index = self.scheduler.pick(&self.view(), flow)?;
-        self.dests.get(index as usize)
+    /// Where a dest is, which was at `hint` once; none when it is not among these.
+    pub(super) fn index_of(&self, dest: &Arc<Dest>, hint: u32) -> Option<u32> {
+        let there = self.dests.get(hint as usize);
+        if there.is_some_and(|there| Arc::ptr_eq(there, dest)) {
+            return Some(hint);
+        }
+        let mut dests = (0u32..).zip(self.dests.iter());
+        let found = dests.find(|(_, other)| Arc::ptr_eq(other, dest));
+        found.map(|(index, _)| index)
     }
+
+    /// The dest for a new flow of `client`: the one that its client stays with, or the scheduler's choice.
+    pub(crate) fn pick(&self, flow: &Flow, client: IpAddr) -> Result<&Arc<Dest>, NoDest> {
+        let index = match &self.templates {
+            None => self.scheduler.pick(&self.view(), flow),
+            Some(templates) => self.persistent(templates, flow, client)?,
+        };
+        let dest = index.and_then(|index| self.dests.get(index as usize));
+        dest.ok_or(NoDest::Usable)
+    }
+
+    fn persistent(
+        &self,
+        templates: &Templates,
+        flow: &Flow,
+        client: IpAddr,
+    ) -> Result<Option<u32>, NoDest> {
+        let network = self.persistence.network(client);
+        if let Some(index) = templates.find(network, self) {
+            return Ok(Some(index));
+        }
+        let index = self.scheduler.pick(&self.view(), flow);
+        let chosen = index.and_then(|index| Some((index, self.dests.get(index as usize)?)));
+        let Some(chosen) = chosen else {
+            return Ok(None);
+        };
+        let kept = templates.keep(network, chosen, self);
+        kept.map(Some).map_err(|_| NoDest::Memory)
+    }
+}
+
+/// Why a new flow has no dest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoDest {
+    /// None takes it.
+    Usable,
+    /// No memory to remember it for the client.
+    Memory,
 }
 
 impl Live for Schedule {

@@ -6,11 +6,12 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use crate::{
     engine::{
+        defence::When,
         portpool::PortRange,
         proto::{State, Timeouts, STATES},
         spec::{
-            validate_local_ports, validate_timeout, validate_toa_kind, ConnReuse, SpecError,
-            TOA_KIND,
+            validate_drop_rate, validate_local_ports, validate_timeout, validate_toa_kind,
+            ConnReuse, SpecError, TOA_KIND,
         },
     },
     kapi::time,
@@ -35,6 +36,14 @@ pub(crate) struct Settings {
     pub(crate) conn_reuse: ConnReuse,
     /// Whether clients of the IPVS dialect mean FullNAT when they say masquerading.
     pub(crate) nat_as_fullnat: bool,
+    /// When connections that have not been answered end early.
+    pub(crate) drop_entry: When,
+    /// When some new flows are dropped.
+    pub(crate) drop_packet: When,
+    /// Of how many new flows one is dropped, where that is always.
+    pub(crate) drop_rate: u32,
+    /// MiB of memory below which it is short.
+    pub(crate) memory_min: u32,
 }
 
 impl Settings {
@@ -48,12 +57,17 @@ impl Settings {
         sloppy_tcp: false,
         conn_reuse: ConnReuse::Closed,
         nat_as_fullnat: false,
+        drop_entry: When::Off,
+        drop_packet: When::Off,
+        drop_rate: 10,
+        memory_min: 4,
     };
 
     /// Checks them.
     pub(crate) fn validate(&self) -> Result<(), SpecError> {
         validate_local_ports(self.local_ports)?;
         validate_toa_kind(self.toa_kind)?;
+        validate_drop_rate(self.drop_rate)?;
         State::all().try_for_each(|state| validate_timeout(self.timeouts.get(state)))
     }
 }

@@ -20,9 +20,29 @@ fn a_description_that_breaks_a_rule() {
             "224.0.0.1 cannot be a virtual address",
         ),
         (
-            vec!["service", "add", "tcp/192.0.2.1:0"],
-            "a service needs a port",
+            vec!["service", "add", "tcp/192.0.2.1:80", "-p", "2678401"],
+            "persistence 2678401 s",
         ),
+        (
+            vec!["dest", "add", "tcp/192.0.2.1:0", "192.0.2.2:80"],
+            "the service has all ports",
+        ),
+        (
+            vec!["service", "set", "tcp/192.0.2.1:80", "-M", "33"],
+            "prefix length 33",
+        ),
+        (
+            vec![
+                "dest",
+                "drain",
+                "tcp/192.0.2.1:80",
+                "192.0.2.2:80",
+                "-d",
+                "2678401",
+            ],
+            "drain time 2678401 s",
+        ),
+        (vec!["config", "set", "--drop-rate", "0"], "drop rate 0"),
         (
             vec!["service", "add", "tcp/[fe80::1]:80"],
             "fe80::1 cannot be a virtual address",
@@ -72,11 +92,14 @@ fn a_description_that_breaks_a_rule() {
 
 #[test]
 fn errors_are_json_too() {
-    let run = refused(&["-j", "service", "add", "tcp/192.0.2.1:0"]);
+    let run = refused(&["-j", "service", "add", "tcp/224.0.0.1:80"]);
     let document: serde_json::Value = serde_json::from_str(&run.err).expect("one JSON document");
     let error = &document["error"];
-    assert_eq!(error["what"], "add service tcp/192.0.2.1:0");
-    assert!(error["reason"].as_str().expect("text").contains("port 0"));
+    assert_eq!(error["what"], "add service tcp/224.0.0.1:80");
+    assert!(error["reason"]
+        .as_str()
+        .expect("text")
+        .contains("224.0.0.1"));
     assert!(error["hint"].is_string());
 }
 

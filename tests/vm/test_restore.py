@@ -56,7 +56,7 @@ BROKEN = {
     "loopback": line_of(80, 35, address="127.0.0.1"),
     "the virtual address": line_of(80, 35, address=VIP),
     "no port": f"-A -t {VIP} -s rr",
-    "persistence": f"-A -t {VIP}:81 -s rr -p 300",
+    "persistence": f"-A -t {VIP}:81 -s rr -p 0",
     "service that is not there": line_of(8080, 1),
     "same dest again": line_of(80, 0),
     # Only the kernel knows.

@@ -106,8 +106,10 @@ def test_config_set(nl, host):
 
 def test_config_get(nl, host):
     expected = nl.one("config-get")["config"]
-    assert expected["conn-reuse"] == 1
-    assert ynl(host, "do", "config-get")["config"] == {**expected, "conn-reuse": "closed"}
+    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet")}
+    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0}
+    names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off"}
+    assert ynl(host, "do", "config-get")["config"] == {**expected, **names}
 
 
 def test_refusal_has_the_familys_text_and_names_the_attribute(web, host):

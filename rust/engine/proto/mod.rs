@@ -2,6 +2,7 @@
 
 //! What a connection's packets make of its state, and how long it may be silent.
 
+pub mod own;
 pub mod tcp;
 pub mod udp;
 

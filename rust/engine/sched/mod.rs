@@ -117,6 +117,8 @@ pub struct Options {
     /// `lblc` and `lblcr`: seconds after which an unused address is forgotten; and, for `lblcr`,
     /// after which an unchanged set of dests loses its most loaded.
     pub expiration: u32,
+    /// `rr`: start at a dest that is drawn, so that many directors do not all start at one.
+    pub random_start: bool,
 }
 
 impl Options {
@@ -128,6 +130,7 @@ impl Options {
         mh_size: 4093,
         addresses: 16 * 1024,
         expiration: 24 * 60 * 60,
+        random_start: false,
     };
 }
 
@@ -268,6 +271,11 @@ pub trait Scheduler: Sync {
     /// `map` has for each dest of `old` its index in `new`, or [`GONE`].
     fn carry(&self, old: &View<'_>, map: &[u32], new: &View<'_>) {
         let _ = (old, map, new);
+    }
+
+    /// Whether a dest's share of new flows follows its weight, so that a lower one spares it.
+    fn takes_shares(&self) -> bool {
+        false
     }
 
     /// Whether [`Scheduler::changed`] must be called for every change of a dest's connections.

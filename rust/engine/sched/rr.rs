@@ -2,11 +2,15 @@
 
 //! Round robin: the next usable dest after the one picked last (`ip_vs_rr.c`).
 //!
-//! State word 0 is the index after the dest picked last, 0 at the start. The table has, for each
+//! State word 0 is the index after the dest picked last; before the first pick 0, or with
+//! [`Options::random_start`] one that is drawn, and [`DRAWN`] with it. The table has, for each
 //! index and for the one past the end, the next dest of weight above 0 from there on, going round.
 
 use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE, NONE};
 use core::sync::atomic::Ordering::Relaxed;
+
+/// The position was drawn, and nothing was picked yet.
+const DRAWN: u64 = 1 << 32;
 
 /// The scheduler `rr`.
 pub(super) struct RoundRobin;
@@ -37,13 +41,26 @@ impl Scheduler for RoundRobin {
         }
     }
 
+    fn start(&self, view: &View<'_>) {
+        if let (true, Some(cursor)) = (view.options.random_start, view.state.first()) {
+            let random = view.live.random() >> 32;
+            let drawn = random.wrapping_mul(view.weights.len() as u64) >> 32;
+            cursor.store(drawn | DRAWN, Relaxed);
+        }
+    }
+
     fn carry(&self, old: &View<'_>, map: &[u32], new: &View<'_>) {
         let (Some(from), Some(to)) = (old.state.first(), new.state.first()) else {
             return;
         };
+        let from = from.load(Relaxed);
+        if from & DRAWN != 0 {
+            // Of the dests that there are now another is drawn.
+            return;
+        }
         // A cursor whose dest is gone steps back to the one before it, so that the next pick is
         // still the dest after it.
-        let passed = map.get(..from.load(Relaxed) as usize).unwrap_or(map);
+        let passed = map.get(..from as usize).unwrap_or(map);
         let cursor = passed.iter().rev().find(|&&index| index != GONE);
         to.store(
             cursor.map_or(0, |&index| u64::from(index).saturating_add(1)),
@@ -55,7 +72,7 @@ impl Scheduler for RoundRobin {
         let cursor = view.state.first()?;
         let mut seen = cursor.load(Relaxed);
         loop {
-            let picked = next_usable(view, seen)?;
+            let picked = next_usable(view, seen & !DRAWN)?;
             let after = u64::from(picked).wrapping_add(1);
             match cursor.compare_exchange_weak(seen, after, Relaxed, Relaxed) {
                 Ok(_) => return Some(picked),

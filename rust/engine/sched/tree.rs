@@ -378,6 +378,10 @@ impl<R: Rule> Scheduler for R {
         Least::<R>::new(view.state, view).fill();
     }
 
+    fn takes_shares(&self) -> bool {
+        R::COUNTS && R::WEIGHTED
+    }
+
     fn follows_counts(&self) -> bool {
         R::COUNTS
     }

@@ -34,6 +34,10 @@ impl Scheduler for TwoChoices {
         "twos"
     }
 
+    fn takes_shares(&self) -> bool {
+        true
+    }
+
     fn needs(&self, dests: usize, _options: &Options) -> Needs {
         Needs {
             state: Tree::words(dests),

@@ -24,6 +24,10 @@ impl Scheduler for WeightedRoundRobin {
         "wrr"
     }
 
+    fn takes_shares(&self) -> bool {
+        true
+    }
+
     fn needs(&self, dests: usize, _options: &Options) -> Needs {
         Needs {
             table: leaves(dests),

@@ -5,6 +5,7 @@
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
 use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use kernel::error::{code::ENOBUFS, code::ESRCH, to_result, Result};
 use kernel::types::Opaque;
@@ -146,10 +147,14 @@ impl Group {
 }
 
 /// A family of operations and groups, in every network namespace. Operations may run in parallel.
-#[repr(transparent)]
 pub(crate) struct Family {
     raw: Opaque<bindings::genl_family>,
+    /// [`REGISTERED`], and how many send an event outside of a request.
+    senders: AtomicU32,
 }
+
+/// In [`Family::senders`]: events may be sent.
+const REGISTERED: u32 = 1 << 31;
 
 // SAFETY: Only the core writes to it, under its own locks; what this side reads is never written
 // after registration.
@@ -169,6 +174,7 @@ impl Family {
     ) -> Self {
         Self {
             raw: Opaque::new(Self::describe(name, version, ops, groups)),
+            senders: AtomicU32::new(0),
         }
     }
 
@@ -190,6 +196,7 @@ impl Family {
         raw.resv_start_op = strict_from;
         Self {
             raw: Opaque::new(raw),
+            senders: AtomicU32::new(0),
         }
     }
 
@@ -222,8 +229,79 @@ impl Family {
     pub(crate) fn register(&'static self) -> Result<Registration> {
         // SAFETY: Complete, and `'static`.
         to_result(unsafe { bindings::genl_register_family(self.raw.get()) })?;
+        self.senders.fetch_or(REGISTERED, Ordering::SeqCst);
         // INVARIANT: Just registered.
         Ok(Registration { family: self })
+    }
+
+    /// Sends an event outside of a request, from a context that may sleep, where anyone listens
+    /// and the family is still registered; otherwise as [`event`](super::Request::event).
+    pub(crate) fn event(
+        &'static self,
+        net: &Net,
+        group: u32,
+        cmd: u8,
+        size: usize,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) {
+        let senders = self.senders.fetch_add(1, Ordering::SeqCst);
+        // Whoever unregisters the family waits for those that have come so far.
+        if senders & REGISTERED != 0 && self.has_listeners(net, group) {
+            // SAFETY: It stays registered until `senders` is counted down.
+            unsafe { self.send(net, group, cmd, size, fill) };
+        }
+        self.senders.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether anyone in `net` listens to that group.
+    fn has_listeners(&'static self, net: &Net, group: u32) -> bool {
+        // SAFETY: The family is `'static`, the namespace is valid. The core bounds the group's
+        // number, so with a family that is not registered the answer would be wrong, no more.
+        unsafe { bindings::genl_has_listeners(self.raw.get(), net.as_raw(), group) > 0 }
+    }
+
+    /// Sends an event to those who listen in `net`.
+    ///
+    /// # Safety
+    ///
+    /// The family is registered.
+    unsafe fn send(
+        &'static self,
+        net: &Net,
+        group: u32,
+        cmd: u8,
+        size: usize,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) {
+        let header = Header {
+            portid: 0,
+            seq: 0,
+            cmd,
+            flags: 0,
+        };
+        // SAFETY: The family is `'static` and registered; the namespace is valid. An index that
+        // the family does not have is refused by the core.
+        unsafe {
+            let raw = self.raw.get();
+            let sent = Message::new(raw, header, size, fill)
+                .and_then(|event| event.multicast(raw, net.as_raw(), group));
+            match sent {
+                Ok(()) => (),
+                Err(error) if error == ESRCH => (),
+                Err(_) => self.missed_event(net, group),
+            }
+        }
+    }
+
+    /// Makes the sockets of those who listen in `net` report `ENOBUFS`.
+    ///
+    /// # Safety
+    ///
+    /// The family is registered.
+    unsafe fn missed_event(&'static self, net: &Net, group: u32) {
+        let (family, net) = (self.raw.get(), net.as_raw());
+        // SAFETY: As in `send`.
+        unsafe { bindings::genl_set_err(family, net, 0, group, ENOBUFS.to_errno()) };
     }
 }
 
@@ -238,6 +316,12 @@ pub(crate) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        let senders = &self.family.senders;
+        senders.fetch_and(!REGISTERED, Ordering::SeqCst);
+        while senders.load(Ordering::SeqCst) != 0 {
+            // SAFETY: No requirements but a context that may sleep; modules are unloaded in one.
+            unsafe { bindings::rvs_cond_resched() };
+        }
         // SAFETY: Registered by the invariants, and only here unregistered.
         unsafe { bindings::genl_unregister_family(self.family.raw.get()) };
     }
@@ -247,14 +331,12 @@ impl super::Request<'_> {
     /// Whether anyone in the request's namespace listens to that group of `family`, which is the
     /// request's or another one that is registered.
     pub(crate) fn has_listeners(&self, family: &'static Family, group: u32) -> bool {
-        // SAFETY: The family is `'static`, the namespace is valid. The core bounds the group's
-        // number, so with a family that is not registered the answer would be wrong, no more.
-        unsafe { bindings::genl_has_listeners(family.raw.get(), self.net().as_raw(), group) > 0 }
+        family.has_listeners(self.net(), group)
     }
 
-    /// Sends an event of `family`, as above, to the listeners in the request's namespace; `size` bytes of attributes at
-    /// most. When it cannot be built, listeners learn from their sockets that they missed
-    /// something (`ENOBUFS`).
+    /// Sends an event of `family`, as above, to the listeners in the request's namespace; `size`
+    /// bytes of attributes at most. When it cannot be built, listeners learn from their sockets
+    /// that they missed something (`ENOBUFS`).
     pub(crate) fn event(
         &self,
         family: &'static Family,
@@ -263,34 +345,15 @@ impl super::Request<'_> {
         size: usize,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
     ) {
-        let header = Header {
-            portid: 0,
-            seq: 0,
-            cmd,
-            flags: 0,
-        };
-        let net: &Net = self.net();
-        // SAFETY: The family is `'static` and registered; the namespace is valid. An index that
-        // the family does not have is refused by the core.
-        unsafe {
-            let raw = family.raw.get();
-            let sent = Message::new(raw, header, size, fill)
-                .and_then(|event| event.multicast(raw, net.as_raw(), group));
-            match sent {
-                Ok(()) => (),
-                Err(error) if error == ESRCH => (),
-                Err(_) => self.missed_event(family, group),
-            }
-        }
+        // SAFETY: The family is registered, as requests are handled.
+        unsafe { family.send(self.net(), group, cmd, size, fill) };
     }
 
     /// Makes the sockets of listeners in the request's namespace report `ENOBUFS`: they missed
     /// an event.
     pub(crate) fn missed_event(&self, family: &'static Family, group: u32) {
-        let (family, net) = (family.raw.get(), self.net().as_raw());
-        // SAFETY: The family is `'static` and registered; the namespace is valid. An index that
-        // the family does not have is refused by the core.
-        unsafe { bindings::genl_set_err(family, net, 0, group, ENOBUFS.to_errno()) };
+        // SAFETY: As in `event`.
+        unsafe { family.missed_event(self.net(), group) };
     }
 }
 

@@ -111,6 +111,7 @@ fn dest<const CMD: u8>(
             weight: Some(spec.weight),
             upper: Some(spec.thresholds.upper),
             lower: Some(spec.thresholds.lower),
+            drain: None,
         },
     })
 }

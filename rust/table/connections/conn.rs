@@ -465,6 +465,12 @@ impl Conn {
         true
     }
 
+    /// Ticks of silence that its state lasts.
+    #[inline(always)]
+    fn timeout(&self, settings: &LiveSettings) -> u32 {
+        self.dest.timeout(self.state(), settings)
+    }
+
     /// Notes that a packet came. False when it came too late: the connection has expired.
     #[inline(always)]
     pub(crate) fn touch(&self, settings: &LiveSettings) -> bool {
@@ -474,7 +480,7 @@ impl Conn {
             return true;
         }
         let silent = now.wrapping_sub(seen);
-        if silent > settings.timeout(self.state()) && !is_ahead(silent) {
+        if silent > self.timeout(settings) && !is_ahead(silent) {
             return false;
         }
         self.seen.store(now, Ordering::Relaxed);
@@ -485,14 +491,27 @@ impl Conn {
     #[inline(always)]
     pub(super) fn is_expired(&self, now: u32, settings: &LiveSettings) -> bool {
         let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
-        silent > settings.timeout(self.state()) && !is_ahead(silent)
+        silent > self.timeout(settings) && !is_ahead(silent)
+    }
+
+    /// Whether it can be done without when memory is short: one that its client has not answered,
+    /// or a UDP flow that has been silent for a minute.
+    pub(super) fn is_expendable(&self, now: u32) -> bool {
+        match self.state() {
+            State::SynRecv | State::SynAck => true,
+            State::Udp => {
+                let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
+                silent >= time::seconds(60) && !is_ahead(silent)
+            }
+            _ => false,
+        }
     }
 
     /// Milliseconds until it expires when no packet comes.
     pub(super) fn expires(&self, settings: &LiveSettings) -> u32 {
         let silent = time::now().wrapping_sub(self.seen.load(Ordering::Relaxed));
         let silent = if is_ahead(silent) { 0 } else { silent };
-        time::to_millis(settings.timeout(self.state()).saturating_sub(silent))
+        time::to_millis(self.timeout(settings).saturating_sub(silent))
     }
 }
 

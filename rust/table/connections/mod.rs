@@ -60,6 +60,16 @@ pub(super) enum Inserted<'a> {
     Existing(&'a Conn),
 }
 
+/// What came of a sweep.
+pub(super) struct Swept {
+    /// Where the next one starts.
+    pub(super) next: u32,
+    /// How many connections had been silent for too long.
+    pub(super) expired: u32,
+    /// How many were done without.
+    pub(super) dropped: u32,
+}
+
 /// The table.
 ///
 /// # Invariants
@@ -319,12 +329,19 @@ impl Connections {
     }
 
     /// Ends connections that were silent for too long, in a slice of the table that starts at
-    /// `cursor`. Returns where the next slice starts, and how many ended. May sleep.
-    pub(super) fn sweep(&self, cursor: u32, settings: &LiveSettings) -> (u32, u32) {
+    /// `cursor`. With `pressed`, a number that is another each second, those that can be done
+    /// without in one of 32 buckets as well, as `ip_vs` does. May sleep.
+    pub(super) fn sweep(
+        &self,
+        cursor: u32,
+        settings: &LiveSettings,
+        pressed: Option<u32>,
+    ) -> Swept {
         let guard = kernel::sync::rcu::read_lock();
         let len = self.current(Rcu::of(&guard)).len();
         drop(guard);
-        let (mut bucket, mut ended) = (cursor & (len - 1), 0u32);
+        let mut bucket = cursor & (len - 1);
+        let (mut expired, mut dropped) = (0u32, 0u32);
         let mut left = (len / SWEEPS).clamp(1, SWEEP_MAX);
         while left > 0 {
             let batch = left.min(BATCH);
@@ -332,9 +349,12 @@ impl Connections {
             let rcu = Rcu::of(&guard);
             let (table, now) = (self.current(rcu), time::now());
             for _ in 0..batch {
+                let pressed = pressed.is_some_and(|turn| (turn ^ bucket) & 31 == 0);
                 for conn in table.bucket(bucket, rcu) {
-                    if conn.is_expired(now, settings) && self.remove(conn, rcu) {
-                        ended = ended.wrapping_add(1);
+                    if conn.is_expired(now, settings) {
+                        expired = expired.wrapping_add(self.remove(conn, rcu).into());
+                    } else if pressed && conn.is_expendable(now) {
+                        dropped = dropped.wrapping_add(self.remove(conn, rcu).into());
                     }
                 }
                 bucket = bucket.wrapping_add(1) & (len - 1);
@@ -343,7 +363,11 @@ impl Connections {
             left = left.wrapping_sub(batch);
             work::give_way();
         }
-        (bucket, ended)
+        Swept {
+            next: bucket,
+            expired,
+            dropped,
+        }
     }
 
     /// Ends all connections that `which` names. May sleep. Not while the table is resized.

@@ -51,7 +51,7 @@ impl ConnView {
             protocol: Protocol::from_number(ends.protocol)?,
             client: ends.client,
             vip: ends.virtual_address,
-            dest: SocketAddr::new(dest.id().address, dest.id().port),
+            dest: SocketAddr::new(dest.id().address, dest.port(ends.virtual_address.port())),
             mode: dest.spec().mode,
             state: conn.state(),
             expires_ms: conn.expires(settings),

@@ -24,6 +24,7 @@ DEFAULT_CONFIG = (
     "close-wait=60,last-ack=30,listen=120,synack=120",
     "--udp-timeout", "300", "--conn-max", "0", "--expire-nodest", "off",
     "--local-ports", "5000-65535", "--toa", "254",
+    "--drop-entry", "off", "--drop-packet", "off", "--drop-rate", "10", "--memory-min", "4",
 )
 
 

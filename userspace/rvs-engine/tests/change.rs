@@ -98,7 +98,7 @@ fn the_part_that_is_to_blame() {
     let del = Change::ServiceDel { id: SERVICE };
     let weight = ChangeError::from(SpecError::Weight(65_536));
     assert_eq!(weight.blame(&add), Blame::Dest(Some(Field::Weight)));
-    let port = ChangeError::from(SpecError::ServicePort);
+    let port = ChangeError::from(SpecError::DestPort);
     assert_eq!(port.blame(&del), Blame::Service(Some(Field::Port)));
     assert_eq!(
         ChangeError::NoService(SERVICE).blame(&add),

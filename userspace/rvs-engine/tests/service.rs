@@ -6,9 +6,14 @@
 
 use proptest::prelude::*;
 use rvs_engine::change::SchedulerName;
+use rvs_engine::persistence::Persistence;
+use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
+use rvs_engine::proto::State;
 use rvs_engine::sched::{Options, MH_SIZES};
-use rvs_engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
+use rvs_engine::spec::{
+    DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX,
+};
 use rvs_engine::threshold::Thresholds;
 
 fn id(protocol: Protocol) -> ServiceId {
@@ -127,6 +132,88 @@ impl Model {
     }
 }
 
+#[test]
+fn clients_of_a_network_are_one() {
+    let rule = |prefix| Persistence {
+        seconds: 1,
+        prefix,
+        quiesced: false,
+    };
+    let network = |prefix, client: &str| rule(prefix).network(client.parse().unwrap());
+    for (prefix, a, b, same) in [
+        (24, "198.51.100.1", "198.51.100.254", true),
+        (24, "198.51.100.1", "198.51.101.1", false),
+        (1, "128.0.0.1", "255.0.0.1", true),
+        (1, "127.0.0.1", "128.0.0.1", false),
+        (0, "198.51.100.1", "198.51.100.2", false),
+        (32, "198.51.100.1", "198.51.100.2", false),
+        (64, "2001:db8::1", "2001:db8::2:0:0:1", true),
+        (64, "2001:db8::1", "2001:db8:0:1::1", false),
+        (1, "::1", "7fff::", true),
+        (0, "::1", "::2", false),
+        (128, "::1", "::2", false),
+    ] {
+        assert_eq!(
+            network(prefix, a) == network(prefix, b),
+            same,
+            "{a} {b}/{prefix}"
+        );
+    }
+    let (v4, v6) = ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+    assert_eq!(rule(33).validate(v4), Err(SpecError::Prefix(33)));
+    assert_eq!(rule(33).validate(v6), Ok(()));
+    assert_eq!(rule(129).validate(v6), Err(SpecError::Prefix(129)));
+    let seconds = TIMEOUT_MAX + 1;
+    let forever = Persistence { seconds, ..rule(0) };
+    assert_eq!(forever.validate(v4), Err(SpecError::Persistence(seconds)));
+}
+
+#[test]
+fn timeouts_of_a_service() {
+    let mut update = TimeoutUpdate::default();
+    update.set(State::Udp, 30);
+    update.set(State::FinWait, TIMEOUT_MAX);
+    let own = update.of(&OwnTimeouts::NONE);
+    assert_eq!((own.get(State::Udp), own.get(State::Established)), (30, 0));
+    assert_eq!(own.validate(), Ok(()));
+    let mut back = TimeoutUpdate::default();
+    back.set(State::Udp, 0);
+    back.set(State::None, TIMEOUT_MAX + 1);
+    let own = back.of(&own);
+    assert_eq!(own.get(State::Udp), 0);
+    assert_eq!(own.get(State::FinWait), TIMEOUT_MAX);
+    assert_eq!(own.validate(), Err(SpecError::Timeout(TIMEOUT_MAX + 1)));
+}
+
+#[test]
+fn what_becomes_of_connections_of_a_removed_dest() {
+    for removed in Removed::ALL {
+        assert_eq!(Removed::from_number(removed.number().into()), Some(removed));
+    }
+    assert_eq!(Removed::from_number(3), None);
+    let ends = |default| Removed::ALL.map(|removed| removed.ends(default));
+    assert_eq!(ends(false), [false, false, true]);
+    assert_eq!(ends(true), [true, false, true]);
+}
+
+#[test]
+fn a_service_of_all_ports_has_dests_of_all_ports() {
+    let spec = DestSpec::new(Mode::Nat, 1);
+    let dest = |port| DestId {
+        address: [192, 0, 2, 1].into(),
+        port,
+    };
+    let all = ServiceId {
+        port: 0,
+        ..id(Protocol::Tcp)
+    };
+    assert_eq!(all.validate(), Ok(()));
+    assert_eq!(spec.validate(&dest(0), &all), Ok(()));
+    assert_eq!(spec.validate(&dest(80), &all), Err(SpecError::AllPorts(80)));
+    let one = id(Protocol::Tcp);
+    assert_eq!(spec.validate(&dest(0), &one), Err(SpecError::DestPort));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
@@ -159,16 +246,27 @@ proptest! {
     #[test]
     fn a_difference_makes_the_one_of_the_other(
         bits in 0_u32..8,
-        mh_size: u32,
-        expiration: u32,
-        one_packet: bool,
+        numbers: [u32; 4],
+        switches: [bool; 3],
+        prefix: u8,
+        seconds: [u32; 12],
+        removed in 0_u32..3,
         toa: u8,
     ) {
+        let mut timeouts = TimeoutUpdate::default();
+        for (state, seconds) in State::all().zip(seconds) {
+            timeouts.set(state, seconds % 3);
+        }
         let new = ServiceSpec {
             flags: SchedulerFlags::from_bits(bits).unwrap(),
-            mh_size,
-            expiration,
-            one_packet,
+            mh_size: numbers[0],
+            expiration: numbers[1],
+            one_packet: switches[0],
+            random_start: switches[1],
+            slow_start: numbers[3],
+            persistence: Persistence { seconds: numbers[2], prefix, quiesced: switches[2] },
+            timeouts: timeouts.of(&OwnTimeouts::NONE),
+            removed: Removed::from_number(removed).unwrap(),
             toa,
             ..spec()
         };

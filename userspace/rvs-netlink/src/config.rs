@@ -3,6 +3,7 @@
 //! A namespace's settings on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::defence::When;
 use rvs_engine::spec::ConnReuse;
 
 use crate::attr::{received, Attr};
@@ -35,6 +36,14 @@ pub struct Config {
     pub conn_reuse: Option<ConnReuse>,
     /// Whether clients of the IPVS dialect mean FullNAT when they say masquerading.
     pub nat_as_fullnat: Option<bool>,
+    /// When connections that were not answered end early.
+    pub drop_entry: Option<When>,
+    /// When some new flows are dropped.
+    pub drop_packet: Option<When>,
+    /// Of how many new flows one is dropped.
+    pub drop_rate: Option<u32>,
+    /// MiB of memory below which it is short.
+    pub memory_min: Option<u32>,
 }
 
 impl Config {
@@ -58,6 +67,21 @@ impl Config {
         let reuse = self.conn_reuse.map(ConnReuse::number);
         attributes.extend(reuse.map(|number| Attr::u8(config::CONN_REUSE, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
+        let numbers = [
+            (
+                config::DROP_ENTRY,
+                self.drop_entry.map(|when| u32::from(when.number())),
+            ),
+            (
+                config::DROP_PACKET,
+                self.drop_packet.map(|when| u32::from(when.number())),
+            ),
+            (config::DROP_RATE, self.drop_rate),
+            (config::MEMORY_MIN, self.memory_min),
+        ];
+        for (kind, number) in numbers {
+            attributes.extend(number.map(|number| Attr::u32(kind, number)));
+        }
         let ports = [
             (config::LOCAL_PORT_MIN, self.local_port_min),
             (config::LOCAL_PORT_MAX, self.local_port_max),
@@ -86,6 +110,12 @@ impl Parseable<[u8]> for Config {
                 config::LOCAL_PORT_MIN => parsed.local_port_min = Some(a.u16_be("local port")?),
                 config::LOCAL_PORT_MAX => parsed.local_port_max = Some(a.u16_be("local port")?),
                 config::TOA_KIND => parsed.toa_kind = Some(a.u8("option kind")?),
+                config::DROP_ENTRY => parsed.drop_entry = When::from_number(a.u32("drop-entry")?),
+                config::DROP_PACKET => {
+                    parsed.drop_packet = When::from_number(a.u32("drop-packet")?);
+                }
+                config::DROP_RATE => parsed.drop_rate = Some(a.u32("drop-rate")?),
+                config::MEMORY_MIN => parsed.memory_min = Some(a.u32("memory-min")?),
                 config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
                 config::SLOPPY_TCP => parsed.sloppy_tcp = Some(a.u8("sloppy-tcp")? != 0),
                 config::NAT_AS_FULLNAT => {

@@ -25,6 +25,7 @@ pub(crate) fn attributes(id: &DestId, update: &DestUpdate) -> Vec<Attr> {
     attributes.extend(update.weight.map(|n| Attr::u32(dest::WEIGHT, n)));
     attributes.extend(update.upper.map(|n| Attr::u32(dest::UPPER_THRESHOLD, n)));
     attributes.extend(update.lower.map(|n| Attr::u32(dest::LOWER_THRESHOLD, n)));
+    attributes.extend(update.drain.map(|n| Attr::u32(dest::DRAIN, n)));
     attributes
 }
 
@@ -41,6 +42,10 @@ pub struct DestInfo {
     pub upper: Option<u32>,
     /// Connections below which it takes more again.
     pub lower: Option<u32>,
+    /// Seconds that are left while it drains.
+    pub drain: Option<u32>,
+    /// Connections that the last draining ended.
+    pub drain_ended: Option<u32>,
     /// Active connections.
     pub active: Option<u32>,
     /// Inactive connections.
@@ -60,6 +65,8 @@ impl DestInfo {
             weight: None,
             upper: None,
             lower: None,
+            drain: None,
+            drain_ended: None,
             active: None,
             inactive: None,
             stats: None,
@@ -74,8 +81,11 @@ impl DestInfo {
             weight: self.weight,
             upper: self.upper,
             lower: self.lower,
+            drain: self.drain,
         };
         let mut attributes = attributes(&self.id, &update);
+        let ended = self.drain_ended;
+        attributes.extend(ended.map(|n| Attr::u32(dest::DRAIN_ENDED, n)));
         attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
         let stats = self.stats.as_ref();
@@ -90,6 +100,7 @@ impl Parseable<[u8]> for DestInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
         let (mut upper, mut lower) = (None, None);
+        let (mut drain, mut drain_ended) = (None, None);
         let (mut active, mut inactive) = (None, None);
         let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
@@ -101,6 +112,10 @@ impl Parseable<[u8]> for DestInfo {
                 dest::WEIGHT => weight = Some(attribute.u32("dest weight")?),
                 dest::UPPER_THRESHOLD => upper = Some(attribute.u32("dest upper-threshold")?),
                 dest::LOWER_THRESHOLD => lower = Some(attribute.u32("dest lower-threshold")?),
+                dest::DRAIN => drain = Some(attribute.u32("dest drain")?),
+                dest::DRAIN_ENDED => {
+                    drain_ended = Some(attribute.u32("dest drain-ended")?);
+                }
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
                 dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
@@ -117,6 +132,8 @@ impl Parseable<[u8]> for DestInfo {
             weight,
             upper,
             lower,
+            drain,
+            drain_ended,
             active,
             inactive,
             stats,

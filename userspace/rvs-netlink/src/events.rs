@@ -32,6 +32,7 @@ fn name(command: u8) -> Option<&'static str> {
         cmd::DEST_ADD_NTF => "dest-add",
         cmd::DEST_SET_NTF => "dest-set",
         cmd::DEST_DEL_NTF => "dest-del",
+        cmd::DEST_DRAINED_NTF => "dest-drained",
         cmd::LADDR_ADD_NTF => "laddr-add",
         cmd::LADDR_DEL_NTF => "laddr-del",
         cmd::CONFIG_NTF => "config",

@@ -207,6 +207,7 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
                 weight: Some(spec.weight),
                 upper: (upper != 0).then_some(upper),
                 lower: (lower != 0).then_some(lower),
+                drain: None,
             };
             let dest = dest::attributes(id, &update);
             (service, ServiceUpdate::default(), Some(dest))

@@ -3,11 +3,13 @@
 //! A service on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
-use rvs_engine::service::{SchedulerFlags, ServiceUpdate};
+use rvs_engine::proto::own::TimeoutUpdate;
+use rvs_engine::proto::State;
+use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{Protocol, ServiceId};
 
 use crate::attr::{received, required, Attr};
-use crate::generated::service;
+use crate::generated::{service, tcp_timeouts};
 use crate::Stats;
 
 /// Attributes that name a service.
@@ -29,10 +31,55 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
     attributes.extend(update.mh_size.map(|n| Attr::u32(service::MH_SIZE, n)));
     let expiration = update.expiration;
     attributes.extend(expiration.map(|n| Attr::u32(service::SCHED_EXPIRATION, n)));
-    let one_packet = update.one_packet;
-    attributes.extend(one_packet.map(|on| Attr::u8(service::ONE_PACKET, on.into())));
+    let switches = [
+        (service::ONE_PACKET, update.one_packet),
+        (service::RANDOM_START, update.random_start),
+        (service::PERSISTENCE_QUIESCED, update.quiesced),
+    ];
+    for (kind, on) in switches {
+        attributes.extend(on.map(|on| Attr::u8(kind, on.into())));
+    }
+    attributes.extend(
+        update
+            .persistence
+            .map(|n| Attr::u32(service::PERSISTENCE, n)),
+    );
+    attributes.extend(
+        update
+            .prefix
+            .map(|n| Attr::u8(service::PERSISTENCE_PREFIX, n)),
+    );
+    let tcp: Vec<Attr> = tcp_states()
+        .filter_map(|(kind, state)| Some(Attr::u32(kind, update.timeouts.get(state)?)))
+        .collect();
+    if !tcp.is_empty() {
+        attributes.push(Attr::nest(service::TCP_TIMEOUTS, tcp));
+    }
+    let slow_start = update.slow_start;
+    attributes.extend(slow_start.map(|n| Attr::u32(service::SLOW_START, n)));
+    let udp = update.timeouts.get(State::Udp);
+    attributes.extend(udp.map(|n| Attr::u32(service::UDP_TIMEOUT, n)));
+    let removed = update.removed.map(|removed| u32::from(removed.number()));
+    attributes.extend(removed.map(|n| Attr::u32(service::REMOVED, n)));
     attributes.extend(update.toa.map(|kind| Attr::u8(service::TOA, kind)));
     attributes
+}
+
+/// The attributes of `tcp-timeouts` with their states, which are in the same order.
+fn tcp_states() -> impl Iterator<Item = (u16, State)> {
+    (1..=tcp_timeouts::MAX).zip(State::all())
+}
+
+/// The timeouts of TCP in a service's nest.
+fn parse_timeouts(bytes: &[u8], timeouts: &mut TimeoutUpdate) -> Result<(), DecodeError> {
+    for attribute in received(bytes) {
+        let attribute = attribute?;
+        let named = tcp_states().find(|(kind, _)| *kind == attribute.kind());
+        if let Some((_, state)) = named {
+            timeouts.set(state, attribute.u32("service tcp timeout")?);
+        }
+    }
+    Ok(())
 }
 
 /// A service as the kernel tells of it. What a kernel of another version does not tell is `None`.
@@ -42,16 +89,11 @@ pub struct ServiceInfo {
     pub id: ServiceId,
     /// Its scheduler.
     pub scheduler: Option<String>,
-    /// Flags of its scheduler.
-    pub flags: Option<SchedulerFlags>,
-    /// Size of the table of `mh`.
-    pub mh_size: Option<u32>,
-    /// Seconds after which `lblc` and `lblcr` forget an address.
-    pub expiration: Option<u32>,
-    /// Whether every packet is scheduled on its own.
-    pub one_packet: Option<bool>,
-    /// Kind of the option that tells the client's address.
-    pub toa: Option<u8>,
+    /// Its settings, without the scheduler: one that this version does not know may have a name
+    /// that is too long for them.
+    pub settings: ServiceUpdate,
+    /// Networks of clients that stay with a dest.
+    pub templates: Option<u32>,
     /// Number of dests.
     pub dests: Option<u32>,
     /// Active connections of all its dests.
@@ -70,11 +112,8 @@ impl ServiceInfo {
         Self {
             id,
             scheduler: None,
-            flags: None,
-            mh_size: None,
-            expiration: None,
-            one_packet: None,
-            toa: None,
+            settings: ServiceUpdate::default(),
+            templates: None,
             dests: None,
             active: None,
             inactive: None,
@@ -85,18 +124,10 @@ impl ServiceInfo {
 
     /// Its attributes, as the kernel sends them.
     pub fn attributes(&self) -> Vec<Attr> {
-        let update = ServiceUpdate {
-            // Names that are too long for one travel below.
-            scheduler: None,
-            flags: self.flags,
-            mh_size: self.mh_size,
-            expiration: self.expiration,
-            one_packet: self.one_packet,
-            toa: self.toa,
-        };
-        let mut attributes = attributes(&self.id, &update);
+        let mut attributes = attributes(&self.id, &self.settings);
         let scheduler = self.scheduler.as_deref();
         attributes.extend(scheduler.map(|name| Attr::text(service::SCHEDULER, name)));
+        attributes.extend(self.templates.map(|n| Attr::u32(service::TEMPLATES, n)));
         attributes.extend(self.dests.map(|n| Attr::u32(service::DESTS, n)));
         attributes.extend(self.active.map(|n| Attr::u32(service::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(service::INACTIVE, n)));
@@ -112,9 +143,8 @@ impl Parseable<[u8]> for ServiceInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut protocol, mut address, mut port) = (None, None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
-        let (mut flags, mut mh_size, mut expiration) = (None, None, None);
-        let (mut one_packet, mut toa) = (None, None);
-        let (mut stats, mut rates) = (None, None);
+        let mut settings = ServiceUpdate::default();
+        let (mut templates, mut stats, mut rates) = (None, None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -128,16 +158,43 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::ACTIVE => active = Some(attribute.u32("service active")?),
                 service::INACTIVE => inactive = Some(attribute.u32("service inactive")?),
                 service::SCHED_FLAGS => {
-                    flags = SchedulerFlags::from_bits(attribute.u32("service sched-flags")?);
+                    let bits = attribute.u32("service sched-flags")?;
+                    settings.flags = SchedulerFlags::from_bits(bits);
                 }
-                service::MH_SIZE => mh_size = Some(attribute.u32("service mh-size")?),
+                service::MH_SIZE => settings.mh_size = Some(attribute.u32("service mh-size")?),
                 service::SCHED_EXPIRATION => {
-                    expiration = Some(attribute.u32("service sched-expiration")?);
+                    settings.expiration = Some(attribute.u32("service sched-expiration")?);
                 }
                 service::ONE_PACKET => {
-                    one_packet = Some(attribute.u8("service one-packet")? != 0);
+                    settings.one_packet = Some(attribute.u8("service one-packet")? != 0);
                 }
-                service::TOA => toa = Some(attribute.u8("service toa")?),
+                service::RANDOM_START => {
+                    settings.random_start = Some(attribute.u8("service random-start")? != 0);
+                }
+                service::PERSISTENCE => {
+                    settings.persistence = Some(attribute.u32("service persistence")?);
+                }
+                service::PERSISTENCE_PREFIX => {
+                    settings.prefix = Some(attribute.u8("service persistence-prefix")?);
+                }
+                service::PERSISTENCE_QUIESCED => {
+                    settings.quiesced = Some(attribute.u8("service persistence-quiesced")? != 0);
+                }
+                service::TCP_TIMEOUTS => {
+                    parse_timeouts(attribute.bytes(), &mut settings.timeouts)?;
+                }
+                service::UDP_TIMEOUT => {
+                    let seconds = attribute.u32("service udp-timeout")?;
+                    settings.timeouts.set(State::Udp, seconds);
+                }
+                service::REMOVED => {
+                    settings.removed = Removed::from_number(attribute.u32("service removed")?);
+                }
+                service::SLOW_START => {
+                    settings.slow_start = Some(attribute.u32("service slow-start")?);
+                }
+                service::TEMPLATES => templates = Some(attribute.u32("service templates")?),
+                service::TOA => settings.toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 service::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
@@ -150,11 +207,8 @@ impl Parseable<[u8]> for ServiceInfo {
                 port: required(port, "service port")?,
             },
             scheduler,
-            flags,
-            mh_size,
-            expiration,
-            one_packet,
-            toa,
+            settings,
+            templates,
             dests,
             active,
             inactive,

@@ -99,6 +99,10 @@ uint_set! {
         route_refreshes = ROUTE_REFRESHES,
         /// New flows for which no local address had a port free.
         drop_no_port = DROP_NO_PORT,
+        /// New flows dropped by drop-packet.
+        drop_overload = DROP_OVERLOAD,
+        /// Connections ended by drop-entry.
+        conns_dropped = CONNS_DROPPED,
     }
 }
 

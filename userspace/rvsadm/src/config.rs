@@ -3,8 +3,12 @@
 //! `rvsadm config`.
 
 use clap::{Args, Parser, Subcommand};
+use rvs_engine::defence::When;
 use rvs_engine::portpool::PortRange;
-use rvs_engine::spec::{validate_local_ports, validate_timeout, validate_toa_kind, ConnReuse};
+use rvs_engine::spec::ConnReuse;
+use rvs_engine::spec::{
+    validate_drop_rate, validate_local_ports, validate_timeout, validate_toa_kind,
+};
 use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
 
 use crate::context::Context;
@@ -28,7 +32,8 @@ pub enum Command {
     /// Show the settings
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
-\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B}")]
+\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
+\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -66,6 +71,18 @@ pub struct Settings {
     /// Whether dests that ipvsadm or keepalived add as masqueraded are fullnat: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     nat_as_fullnat: Option<bool>,
+    /// When connections that were not answered end early: off, auto (memory is short) or on
+    #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
+    drop_entry: Option<When>,
+    /// When some new flows are dropped: off, auto (memory is short) or on
+    #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
+    drop_packet: Option<When>,
+    /// Of how many new flows one is dropped, with --drop-packet on
+    #[arg(long, value_name = "N")]
+    drop_rate: Option<u32>,
+    /// Free memory below which it is short, in MiB
+    #[arg(long, value_name = "MIB")]
+    memory_min: Option<u32>,
 }
 
 /// Reads `closed`.
@@ -129,6 +146,10 @@ impl Settings {
             sloppy_tcp: self.sloppy_tcp,
             conn_reuse: self.conn_reuse,
             nat_as_fullnat: self.nat_as_fullnat,
+            drop_entry: self.drop_entry,
+            drop_packet: self.drop_packet,
+            drop_rate: self.drop_rate,
+            memory_min: self.memory_min,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -137,6 +158,7 @@ impl Settings {
             let _ = config.tcp_timeouts.set(&state, seconds);
         }
         self.toa.map_or(Ok(()), validate_toa_kind)?;
+        self.drop_rate.map_or(Ok(()), validate_drop_rate)?;
         self.local_ports.map_or(Ok(()), validate_local_ports)?;
         self.udp_timeout.map_or(Ok(()), validate_timeout)?;
         Ok(config)
@@ -159,14 +181,17 @@ pub enum LineError {
     Spec(rvs_engine::spec::SpecError),
 }
 
+/// What is wrong with a line of a file: usage and hints of a whole program do not help there.
+pub fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    first.trim_start_matches("error: ").to_owned()
+}
+
 /// Reads the words of a line as [`line_of`] makes it.
 pub fn parse_line(words: &[&str]) -> Result<Config, LineError> {
-    let line = Line::try_parse_from(words).map_err(|error| {
-        // The first line says what is wrong; usage and hints of a whole program do not help here.
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        LineError::Usage(first.trim_start_matches("error: ").to_owned())
-    })?;
+    let line = Line::try_parse_from(words);
+    let line = line.map_err(|error| LineError::Usage(first_line(&error)))?;
     line.settings.into_config().map_err(LineError::Spec)
 }
 
@@ -189,6 +214,14 @@ pub fn line_of(config: &Config) -> String {
             .conn_reuse
             .map(|reuse| format!("--conn-reuse {}", reuse.name())),
         switch("--nat-as-fullnat", config.nat_as_fullnat),
+        config
+            .drop_entry
+            .map(|when| format!("--drop-entry {}", when.name())),
+        config
+            .drop_packet
+            .map(|when| format!("--drop-packet {}", when.name())),
+        config.drop_rate.map(|n| format!("--drop-rate {n}")),
+        config.memory_min.map(|n| format!("--memory-min {n}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -263,5 +296,10 @@ fn table(config: &ConfigView) -> Table {
         "nat-as-fullnat".to_owned(),
         cell(config.nat_as_fullnat.map(on_off)),
     ]);
+    table.row(["drop-entry".to_owned(), cell(config.drop_entry)]);
+    table.row(["drop-packet".to_owned(), cell(config.drop_packet)]);
+    table.row(["drop-rate".to_owned(), cell(config.drop_rate)]);
+    let memory = config.memory_min.map(|n| format!("{n} MiB"));
+    table.row(["memory-min".to_owned(), cell(memory)]);
     table
 }

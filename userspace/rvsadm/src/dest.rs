@@ -2,6 +2,8 @@
 
 //! `rvsadm dest`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX};
@@ -27,8 +29,22 @@ Modes:
 
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
-\"lower\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
+\"lower\",\"drain\",\"drain_ended\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
 \"out_bytes\"},\"rates\":{the same, a second}}]}; what the module does not tell is null";
+
+const DRAIN_HELP: &str = "\
+Examples:
+  rvsadm dest drain tcp/203.0.113.10:443 192.0.2.1:443 --deadline 60 --wait
+  rvsadm dest set tcp/203.0.113.10:443 192.0.2.1:443 --weight 2
+
+The dest gets weight 0. The second example ends a draining. The event dest-drained tells of its end
+(rvsadm monitor).
+
+JSON, with --wait: {\"drained\":{…}}, the dest as in the list; drain_ended is how many connections
+the deadline ended";
+
+/// Time between two looks at a dest that drains.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What to do with dests.
 #[derive(Debug, Subcommand)]
@@ -70,6 +86,19 @@ pub enum Command {
         /// Connections below which it takes more again; 0 is three quarters of the upper
         #[arg(long, short = 'y', value_name = "N", group = "setting")]
         lower: Option<u32>,
+    },
+    /// Take a dest out of use: no new connections, and those it has end by themselves or at a deadline
+    #[command(after_help = DRAIN_HELP)]
+    Drain {
+        /// The dest
+        #[command(flatten)]
+        id: Id,
+        /// Seconds after which connections that are still there are ended
+        #[arg(long, short, value_name = "SECONDS", default_value_t = 300)]
+        deadline: u32,
+        /// Wait until the last has ended, and tell how many are left
+        #[arg(long)]
+        wait: bool,
     },
     /// Remove a dest; its TCP connections go on unless expire-nodest is on
     #[command(visible_alias = "delete")]
@@ -165,6 +194,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 weight,
                 upper,
                 lower,
+                drain: None,
             };
             check_given(&what, &update, &id)?;
             let change = Change::DestSet {
@@ -173,6 +203,26 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 update,
             };
             context.change(&what, &Request::Change(change))
+        }
+        Command::Drain { id, deadline, wait } => {
+            let what = format!("drain dest {} of {}", id.dest, id.service);
+            let update = DestUpdate {
+                drain: Some(deadline),
+                ..DestUpdate::default()
+            };
+            check_given(&what, &update, &id)?;
+            let change = Change::DestSet {
+                service: id.service,
+                id: id.dest,
+                update,
+            };
+            let request = Request::Change(change);
+            if !wait {
+                return context.change(&what, &request);
+            }
+            let made = context.kernel.execute(&request);
+            made.map_err(|error| Failure::kernel(what.as_str(), error))?;
+            drained(&what, &id, context)
         }
         Command::Del { id } => {
             let change = Change::DestDel {
@@ -194,6 +244,44 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     }
 }
 
+/// The end of a draining as JSON.
+#[derive(Serialize)]
+struct Drained {
+    drained: DestView,
+}
+
+/// Waits until a dest has drained.
+fn drained(what: &str, id: &Id, context: &mut Context<'_>) -> Result<(), Failure> {
+    let request = Request::DestGet(id.service, id.dest);
+    let mut last = None;
+    loop {
+        let failed = |error| Failure::kernel(what, error);
+        let reply = context.kernel.one(&request).map_err(failed)?;
+        let (service, dest) = dests_of(vec![reply]).map_err(failed)?.remove(0);
+        let left = dest
+            .active
+            .unwrap_or(0)
+            .saturating_add(dest.inactive.unwrap_or(0));
+        let Some(seconds) = dest.drain else {
+            let drained = DestView::new(&service.id, &dest);
+            let ended = dest.drain_ended.unwrap_or(0);
+            if context.json {
+                return context.print_json(&Drained { drained });
+            }
+            if dest.weight != Some(0) {
+                let reason = "it was given a weight again".to_owned();
+                return Err(Failure::new(what, reason, None));
+            }
+            writeln!(context.out, "drained; {ended} connections were ended")?;
+            return Ok(());
+        };
+        if last.replace(left) != Some(left) {
+            eprintln!("rvsadm: {left} connections are left, for {seconds} s");
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
 /// Refuses what the kernel would refuse, before it is asked.
 fn check(what: &str, spec: DestSpec, id: &Id) -> Result<(), Failure> {
     spec.validate(&id.dest, &id.service)
@@ -202,6 +290,9 @@ fn check(what: &str, spec: DestSpec, id: &Id) -> Result<(), Failure> {
 
 /// Checks what is given; the rest stays as the kernel has it, and that breaks no rule.
 fn check_given(what: &str, update: &DestUpdate, id: &Id) -> Result<(), Failure> {
+    update
+        .validate()
+        .map_err(|error| Failure::spec(what, error))?;
     if let (Some(upper), Some(lower)) = (update.upper, update.lower) {
         if lower > upper {
             return Err(Failure::spec(what, SpecError::Thresholds { upper, lower }));
@@ -240,6 +331,10 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
     if thresholds {
         table.numbers(&["UPPER", "LOWER"]);
     }
+    let draining = dests.iter().any(|dest| dest.drain.is_some());
+    if draining {
+        table.numbers(&["DRAIN"]);
+    }
     columns.head(&mut table);
     for dest in dests {
         let mut cells = Vec::new();
@@ -255,6 +350,9 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
         ]);
         if thresholds {
             cells.extend([cell(dest.upper), cell(dest.lower)]);
+        }
+        if draining {
+            cells.push(cell(dest.drain.map(|seconds| format!("{seconds} s"))));
         }
         columns.fill(&mut cells, dest.stats.as_ref(), dest.rates.as_ref());
         table.row(cells);

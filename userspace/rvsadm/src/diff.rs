@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::proto::own::TimeoutUpdate;
+use rvs_engine::proto::State;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestSpec, DestUpdate, ServiceId};
 use rvs_engine::threshold::Thresholds;
@@ -211,12 +213,28 @@ fn step(change: Change, line: usize) -> Step {
 /// What makes `has` a service of those settings.
 fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
     let scheduler = has.scheduler.as_deref().and_then(SchedulerName::new);
+    let has = &has.settings;
+    let mut timeouts = TimeoutUpdate::default();
+    for state in State::all() {
+        let seconds = wanted.timeouts.get(state);
+        if has.timeouts.get(state) != Some(seconds) {
+            timeouts.set(state, seconds);
+        }
+    }
+    let rule = &wanted.persistence;
     ServiceUpdate {
         scheduler: differs(wanted.scheduler, scheduler),
         flags: differs(wanted.flags, has.flags),
         mh_size: differs(wanted.mh_size, has.mh_size),
         expiration: differs(wanted.expiration, has.expiration),
         one_packet: differs(wanted.one_packet, has.one_packet),
+        random_start: differs(wanted.random_start, has.random_start),
+        slow_start: differs(wanted.slow_start, has.slow_start),
+        persistence: differs(rule.seconds, has.persistence),
+        prefix: differs(rule.prefix, has.prefix),
+        quiesced: differs(rule.quiesced, has.quiesced),
+        timeouts,
+        removed: differs(wanted.removed, has.removed),
         toa: differs(wanted.toa, has.toa),
     }
 }
@@ -229,6 +247,7 @@ fn dest_update(wanted: &DestSpec, has: &DestInfo) -> DestUpdate {
         weight: differs(wanted.weight, has.weight),
         upper: differs(upper, has.upper),
         lower: differs(lower, has.lower),
+        drain: None,
     }
 }
 
@@ -250,14 +269,34 @@ fn service_words(update: &ServiceUpdate) -> String {
         };
         words = format!("{words} sched-flags {names}");
     }
-    if let Some(size) = update.mh_size {
-        words = format!("{words} mh-size {size}");
+    let on_off = |on| if on { "on" } else { "off" };
+    let settings = [
+        ("mh-size", update.mh_size.map(|n| n.to_string())),
+        ("sched-expiration", update.expiration.map(|n| n.to_string())),
+        ("ops", update.one_packet.map(|on| on_off(on).to_owned())),
+        (
+            "random-start",
+            update.random_start.map(|on| on_off(on).to_owned()),
+        ),
+        ("slow-start", update.slow_start.map(|n| n.to_string())),
+        ("persistence", update.persistence.map(|n| n.to_string())),
+        ("persistence-prefix", update.prefix.map(|n| n.to_string())),
+        (
+            "persistence-quiesced",
+            update.quiesced.map(|on| on_off(on).to_owned()),
+        ),
+        (
+            "expire-nodest",
+            update.removed.map(|removed| removed.name().to_owned()),
+        ),
+    ];
+    for (name, value) in settings {
+        if let Some(value) = value {
+            words = format!("{words} {name} {value}");
+        }
     }
-    if let Some(seconds) = update.expiration {
-        words = format!("{words} sched-expiration {seconds}");
-    }
-    if let Some(on) = update.one_packet {
-        words = format!("{words} ops {}", if on { "on" } else { "off" });
+    for (state, seconds) in update.timeouts.iter() {
+        words = format!("{words} timeout {}={seconds}", state.name());
     }
     if let Some(kind) = update.toa {
         words = format!("{words} toa {}", values::toa_text(kind));
@@ -272,6 +311,7 @@ fn dest_words(update: &DestUpdate) -> String {
         ("weight", update.weight),
         ("upper", update.upper),
         ("lower", update.lower),
+        ("drain", update.drain),
     ];
     let numbers = numbers
         .into_iter()
@@ -300,6 +340,7 @@ pub fn describe(change: &Change) -> String {
                 weight: Some(spec.weight),
                 upper: (upper != 0).then_some(upper),
                 lower: (lower != 0).then_some(lower),
+                drain: None,
             };
             format!("add dest {id} to {service}{}", dest_words(&update))
         }

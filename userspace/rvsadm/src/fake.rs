@@ -5,8 +5,10 @@
 use std::net::IpAddr;
 
 use rvs_engine::change::{Blame as Part, Change, ChangeError};
+use rvs_engine::proto::own::TimeoutUpdate;
+use rvs_engine::proto::State;
 use rvs_engine::sched;
-use rvs_engine::service::ServiceSpec;
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, ServiceId};
 use rvs_netlink::{
     Blame, Config, Connection, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo,
@@ -178,6 +180,10 @@ impl FakeKernel {
         now.sloppy_tcp = config.sloppy_tcp.or(now.sloppy_tcp);
         now.conn_reuse = config.conn_reuse.or(now.conn_reuse);
         now.nat_as_fullnat = config.nat_as_fullnat.or(now.nat_as_fullnat);
+        now.drop_entry = config.drop_entry.or(now.drop_entry);
+        now.drop_packet = config.drop_packet.or(now.drop_packet);
+        now.drop_rate = config.drop_rate.or(now.drop_rate);
+        now.memory_min = config.memory_min.or(now.memory_min);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
         now.expire_nodest = config.expire_nodest.or(now.expire_nodest);
@@ -201,11 +207,8 @@ impl FakeKernel {
             generation: Some(self.generation),
             service: Some(ServiceInfo {
                 scheduler: Some(service.spec.scheduler.as_str().to_owned()),
-                flags: Some(service.spec.flags),
-                mh_size: Some(service.spec.mh_size),
-                expiration: Some(service.spec.expiration),
-                one_packet: Some(service.spec.one_packet),
-                toa: Some(service.spec.toa),
+                settings: told(&service.spec),
+                templates: Some(0),
                 dests: u32::try_from(service.dests.len()).ok(),
                 active: Some(0),
                 inactive: Some(0),
@@ -366,5 +369,28 @@ impl Transport for FakeKernel {
             Request::StatsZero(_) => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
+    }
+}
+
+/// What the kernel tells of a service's settings: all of them.
+fn told(spec: &ServiceSpec) -> ServiceUpdate {
+    let mut timeouts = TimeoutUpdate::default();
+    for state in State::all() {
+        timeouts.set(state, spec.timeouts.get(state));
+    }
+    ServiceUpdate {
+        toa: Some(spec.toa),
+        scheduler: None,
+        flags: Some(spec.flags),
+        mh_size: Some(spec.mh_size),
+        expiration: Some(spec.expiration),
+        one_packet: Some(spec.one_packet),
+        random_start: Some(spec.random_start),
+        slow_start: Some(spec.slow_start),
+        persistence: Some(spec.persistence.seconds),
+        prefix: Some(spec.persistence.prefix),
+        quiesced: Some(spec.persistence.quiesced),
+        timeouts,
+        removed: Some(spec.removed),
     }
 }

@@ -29,7 +29,12 @@ pub fn of_spec(error: &SpecError) -> String {
                 .to_owned()
         }
         SpecError::Ipv6(_) => "dr, nat and fullnat take IPv6; tunnels are IPv4 in IPv4".to_owned(),
-        SpecError::ServicePort => "name it like tcp/203.0.113.10:443".to_owned(),
+        SpecError::AllPorts(_) => "name the dest like 192.0.2.1:0".to_owned(),
+        SpecError::Persistence(_) => "0 is no persistence; 2678400 s are 31 days".to_owned(),
+        SpecError::SlowStart(_) => "0 is at once; 2678400 s are 31 days".to_owned(),
+        SpecError::DropRate => "to drop none, set drop-packet off".to_owned(),
+        SpecError::Drain(_) => "2678400 s are 31 days".to_owned(),
+        SpecError::Prefix(_) => "0 to 32 of an IPv4 address, to 128 of an IPv6 one".to_owned(),
         SpecError::DestAddress(_) => {
             "a real server is one host: not 0.x.x.x, not multicast, not broadcast".to_owned()
         }

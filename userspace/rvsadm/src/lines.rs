@@ -7,9 +7,10 @@
 
 mod options;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use rvs_engine::change::ChangeError;
+use rvs_engine::persistence::Persistence;
 use rvs_engine::sched;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
@@ -20,6 +21,7 @@ use crate::config::{self, LineError};
 use crate::endpoint::{self, EndpointError};
 use crate::hints;
 use crate::ports::Ports;
+use crate::service;
 use crate::values;
 use options::{Command, Options};
 
@@ -33,6 +35,9 @@ const SERVICE: &str = "#rvsadm service ";
 
 /// The scheduler of a service line without `-s`, as `ipvsadm(8)` documents.
 const IPVSADM_SCHEDULER: &str = "wlc";
+
+/// Seconds of `-p` without a value, as `ipvsadm(8)` documents.
+const IPVSADM_PERSISTENCE: u32 = 300;
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,21 +92,36 @@ pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
     if spec.one_packet {
         line.push_str(" -o");
     }
-    let since = spec.since(&ServiceSpec::new(spec.scheduler));
-    let mut more = String::new();
-    if let Some(size) = since.mh_size {
-        more = format!("{more} --mh-size {size}");
+    let rule = &spec.persistence;
+    if rule.seconds != 0 {
+        line = format!("{line} -p {}", rule.seconds);
     }
-    if let Some(seconds) = since.expiration {
-        more = format!("{more} --sched-expiration {seconds}");
+    let mut since = spec.since(&ServiceSpec::new(spec.scheduler));
+    if rule.seconds != 0 && rule.prefix != 0 {
+        line = format!("{line} -M {}", mask(id.address, rule.prefix));
     }
-    if let Some(kind) = since.toa {
-        more = format!("{more} --toa {}", values::toa_text(kind));
+    // Of no use without persistence, but a setting all the same.
+    let alone = since.prefix.filter(|_| rule.seconds == 0);
+    (since.flags, since.one_packet, since.persistence) = (None, None, None);
+    let mut more = service::line_of(&since);
+    if let Some(prefix) = alone {
+        more = format!("--persistence-prefix {prefix} {more}");
     }
     if more.is_empty() {
         return vec![line];
     }
-    vec![line, format!("{SERVICE}{id}{more}")]
+    vec![line, format!("{SERVICE}{id} {}", more.trim_end())]
+}
+
+/// A prefix as ipvsadm has it: a netmask for IPv4, else its length.
+fn mask(address: IpAddr, prefix: u8) -> String {
+    match address {
+        IpAddr::V4(_) => {
+            let host = 32_u32.saturating_sub(prefix.into());
+            Ipv4Addr::from_bits(u32::MAX.checked_shl(host).unwrap_or(0)).to_string()
+        }
+        IpAddr::V6(_) => prefix.to_string(),
+    }
 }
 
 /// The line of a dest; `None` for what ipvsadm's lines cannot say.
@@ -194,36 +214,13 @@ fn parse_more(text: &str) -> Result<Line, Problem> {
     let problem = |reason: String| {
         Problem::new(
             reason,
-            "it is: #rvsadm service SERVICE [--mh-size N] [--sched-expiration SECONDS] \
-             [--toa on|off|KIND]",
+            "it is: #rvsadm service SERVICE OPTIONS of service set",
         )
     };
-    let mut words = text.split_whitespace();
-    let service = words.next().unwrap_or_default();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (service, options) = words.split_first().unwrap_or((&"", &[]));
     let id = values::service_id(service).map_err(problem)?;
-    let mut update = ServiceUpdate::default();
-    while let Some(option) = words.next() {
-        let value = words.next().unwrap_or_default();
-        let place = match option {
-            "--mh-size" => &mut update.mh_size,
-            "--sched-expiration" => &mut update.expiration,
-            "--toa" => {
-                let kind = values::toa(value).map_err(problem)?;
-                if update.toa.replace(kind).is_some() {
-                    return Err(problem(format!("{option} is there twice")));
-                }
-                continue;
-            }
-            _ => return Err(problem(format!("{option:?} is not an option of that line"))),
-        };
-        let number = value.parse().map_err(|_| {
-            let reason = format!("{option} takes a number, not {value:?}");
-            problem(reason)
-        })?;
-        if place.replace(number).is_some() {
-            return Err(problem(format!("{option} is there twice")));
-        }
-    }
+    let update = service::parse_line(options).map_err(problem)?;
     Ok(Line::More(id, update))
 }
 
@@ -283,10 +280,31 @@ impl Options<'_> {
         let spec = ServiceSpec {
             flags,
             one_packet: self.one_packet,
+            persistence: self.persistence()?,
             ..ServiceSpec::new(scheduler)
         };
         spec.validate(&id).map_err(Problem::of_spec)?;
         Ok(Line::Service(id, spec))
+    }
+
+    fn persistence(&self) -> Result<Persistence, Problem> {
+        let hint = "-p takes seconds from 1 up, -M a netmask or the length of a prefix";
+        let seconds = match self.persistent {
+            None => 0,
+            Some("") => IPVSADM_PERSISTENCE,
+            // Here 0 is no way to have none: the option says that there is some.
+            Some("0") => return Err(Problem::new("-p: 0 seconds are no persistence", hint)),
+            Some(text) => text
+                .parse()
+                .map_err(|_| Problem::new(format!("-p: {text:?} is no number"), hint))?,
+        };
+        let prefix = self.netmask.map_or(Ok(0), values::prefix);
+        let prefix = prefix.map_err(|reason| Problem::new(format!("-M: {reason}"), hint))?;
+        Ok(Persistence {
+            seconds,
+            prefix,
+            quiesced: false,
+        })
     }
 
     fn has_dest_options(&self) -> bool {
@@ -307,7 +325,11 @@ impl Options<'_> {
 
     fn local_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
-        let of_service = self.scheduler.is_some() || self.flags.is_some() || self.one_packet;
+        let of_service = self.scheduler.is_some()
+            || self.flags.is_some()
+            || self.one_packet
+            || self.persistent.is_some()
+            || self.netmask.is_some();
         if self.has_dest_options() || of_service {
             return Err(Problem::new(
                 "-P adds a local address, and the line has options of a service or dest",
@@ -323,6 +345,12 @@ impl Options<'_> {
     fn dest_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
         self.refuse_local()?;
+        if self.persistent.is_some() || self.netmask.is_some() {
+            return Err(Problem::new(
+                "-a adds a dest, and the line has persistence (-p, -M)",
+                "that belongs to the service's line, which starts with -A",
+            ));
+        }
         if self.one_packet {
             return Err(Problem::new(
                 "-a adds a dest, and the line has one-packet scheduling (-o)",

@@ -24,7 +24,7 @@ for more than came.
 
 JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\",
 \"laddr\" or \"config\" where it is about one of those, each as in the lists. Events are service-add, service-set, service-del,
-dest-add, dest-set, dest-del, laddr-add, laddr-del, config; lost says that some came too fast to be read";
+dest-add, dest-set, dest-del, dest-drained, laddr-add, laddr-del, config; lost says that some came too fast to be read";
 
 /// How long to listen.
 #[derive(Args, Debug)]

@@ -26,7 +26,7 @@ Examples:
   ipvsadm-save -n | rvsadm restore --dry-run -
 
 Reads the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
-comment (which ipvsadm-restore does not know). What this version lacks (-p -f …) is
+comment (which ipvsadm-restore does not know). What this version lacks (-f --pe …) is
 refused, never dropped. Local addresses are lines of -P -t SERVICE -z ADDRESS, as the ipvsadm of DPVS
 saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode fullnat have --fullnat.
 The line
@@ -161,6 +161,12 @@ fn changed(wanted: &Config, running: &Config) -> Config {
             .filter(|n| Some(*n) != running.udp_timeout),
         conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
         toa_kind: wanted.toa_kind.filter(|k| Some(*k) != running.toa_kind),
+        drop_entry: wanted.drop_entry.filter(|w| Some(*w) != running.drop_entry),
+        drop_packet: wanted
+            .drop_packet
+            .filter(|w| Some(*w) != running.drop_packet),
+        drop_rate: wanted.drop_rate.filter(|n| Some(*n) != running.drop_rate),
+        memory_min: wanted.memory_min.filter(|n| Some(*n) != running.memory_min),
         local_port_min: wanted
             .local_port_min
             .filter(|port| Some(*port) != running.local_port_min),

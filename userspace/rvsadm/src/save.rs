@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use clap::Args;
 use rvs_engine::change::SchedulerName;
-use rvs_engine::service::{ServiceSpec, ServiceUpdate};
+use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::DestSpec;
 use rvs_engine::threshold::Thresholds;
 use rvs_netlink::{Config, Error};
@@ -31,9 +31,9 @@ Examples:
 Prints services and dests as ipvsadm-save -n does, so that both tools read them:
   -A -t 203.0.113.10:443 -s wrr
   -a -t 203.0.113.10:443 -r 192.0.2.1:443 -g -w 2
-Where a service has a table of mh or an expiration of its own, which ipvsadm cannot say, a line
+Where a service has settings that ipvsadm has not, a line
   #rvsadm service tcp/203.0.113.10:443 --mh-size 65537
-follows, which ipvsadm-restore does not read.
+with options of rvsadm service set follows, which ipvsadm-restore does not read.
 ipvsadm's lines have no place for the namespace's settings. With --settings a last line has them,
 with the options of rvsadm config set; rvsadm restore reads it, ipvsadm-restore does not:
   #rvsadm config --tcp-timeout established=900,… --udp-timeout 300 …
@@ -102,15 +102,7 @@ fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
         let scheduler = running.service.scheduler.as_deref();
         let scheduler = scheduler.and_then(SchedulerName::new);
         let scheduler = scheduler.ok_or_else(|| missing("scheduler"))?;
-        let told = ServiceUpdate {
-            scheduler: None,
-            flags: running.service.flags,
-            mh_size: running.service.mh_size,
-            expiration: running.service.expiration,
-            one_packet: running.service.one_packet,
-            toa: running.service.toa,
-        };
-        let spec = told.of(&ServiceSpec::new(scheduler));
+        let spec = running.service.settings.of(&ServiceSpec::new(scheduler));
         lines.extend(service_lines(id, &spec));
         for dest in &running.dests {
             let spec = DestSpec {

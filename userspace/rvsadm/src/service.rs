@@ -2,13 +2,16 @@
 
 //! `rvsadm service`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use rvs_engine::change::{Change, SchedulerName};
-use rvs_engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
+use rvs_engine::proto::own::TimeoutUpdate;
+use rvs_engine::proto::State;
+use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Request, ServiceInfo};
 use serde::Serialize;
 
+use crate::config::first_line;
 use crate::context::Context;
 use crate::dest::{self, DestList};
 use crate::failure::Failure;
@@ -23,6 +26,7 @@ Example:
   rvsadm service add tcp/203.0.113.10:443 --scheduler rr
   rvsadm service add tcp/203.0.113.10:443 -s mh --sched-flags mh-fallback,mh-port
   rvsadm service add udp/203.0.113.10:53 -s rr --ops
+  rvsadm service add tcp/203.0.113.10:0 -s wlc --persistence 300 --persistence-prefix 24
 
 Schedulers:
   rr, wrr          the dests in turn; as often as their weights say
@@ -35,7 +39,9 @@ Schedulers:
 
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
-\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"dests\",\"active\",\"inactive\",
+\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"random_start\",\"slow_start\",\"persistence\",
+\"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
+\"expire_nodest\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
 \"rates\":{the same, a second}}]}; what the module does not tell is null";
 
@@ -60,7 +66,8 @@ pub enum Command {
     },
     /// Change a service; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
-        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa"]))]
+        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "random_start",
+            "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed"]))]
     Set {
         /// The service
         #[command(flatten)]
@@ -98,7 +105,7 @@ pub enum Command {
 }
 
 /// Settings besides the scheduler.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct Settings {
     /// Flags of the scheduler, as ipvsadm has them: sh-fallback, sh-port, mh-fallback, mh-port,
@@ -115,20 +122,111 @@ pub struct Settings {
     #[arg(long = "ops", short = 'o', value_name = "SWITCH", num_args = 0..=1, require_equals = true,
         default_missing_value = "on", value_parser = values::switch)]
     one_packet: Option<bool>,
+    /// Let rr start at a dest that is drawn, so that many directors do not all start at one
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true,
+        default_missing_value = "on", value_parser = values::switch)]
+    random_start: Option<bool>,
+    /// Seconds within which a dest that is new, or takes connections again, gets its share; for
+    /// wrr, wlc, sed, nq and twos
+    #[arg(long, value_name = "SECONDS")]
+    slow_start: Option<u32>,
+    /// Seconds that a client stays with its dest after its last connection began; 0 for not
+    #[arg(long, short = 'p', value_name = "SECONDS")]
+    persistence: Option<u32>,
+    /// Clients that stay together, by the length of their prefix or a netmask: 24, 255.255.255.0
+    #[arg(long = "persistence-prefix", short = 'M', value_name = "PREFIX",
+        value_parser = values::prefix)]
+    prefix: Option<u8>,
+    /// Let clients stay with a dest whose weight is 0 too
+    #[arg(long = "persistence-quiesced", value_name = "SWITCH", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = values::switch)]
+    quiesced: Option<bool>,
+    /// Seconds of silence after which a TCP connection in a state expires; 0 as the namespace's
+    #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = values::timeout)]
+    tcp_timeout: Vec<(State, u32)>,
+    /// Seconds of silence after which a UDP flow expires; 0 as the namespace's
+    #[arg(long, value_name = "SECONDS")]
+    udp_timeout: Option<u32>,
+    /// Whether connections of a removed dest end at their next packet; default as the namespace's
+    #[arg(long = "expire-nodest", value_name = "on|off|default", value_parser = values::removed)]
+    removed: Option<Removed>,
     /// Tell real servers of mode fullnat the client's address: in the TCP option of that kind, as
     /// config set --toa says (default), or not at all; for UDP on or off (default)
     #[arg(long, value_name = "off|on|KIND|default", value_parser = values::toa)]
     toa: Option<u8>,
 }
 
+/// Settings as a line of a file has them.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Line {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Reads the words of a line as [`line_of`] makes it; what is wrong as text.
+pub fn parse_line(words: &[&str]) -> Result<ServiceUpdate, String> {
+    match Line::try_parse_from(words) {
+        Ok(line) => Ok(line.settings.update(None)),
+        Err(error) => Err(first_line(&error)),
+    }
+}
+
+/// The options of `service set` for what ipvsadm has no options for.
+pub fn line_of(update: &ServiceUpdate) -> String {
+    let on_off = |on| if on { "on" } else { "off" };
+    let tcp = update
+        .timeouts
+        .iter()
+        .filter(|(state, _)| *state != State::Udp);
+    let tcp: Vec<_> = tcp.map(|(s, n)| format!("{}={n}", s.name())).collect();
+    let parts = [
+        update.mh_size.map(|n| format!("--mh-size {n}")),
+        update.expiration.map(|n| format!("--sched-expiration {n}")),
+        update
+            .random_start
+            .map(|on| format!("--random-start={}", on_off(on))),
+        update.slow_start.map(|n| format!("--slow-start {n}")),
+        update
+            .quiesced
+            .map(|on| format!("--persistence-quiesced={}", on_off(on))),
+        (!tcp.is_empty()).then(|| format!("--tcp-timeout {}", tcp.join(","))),
+        update
+            .timeouts
+            .get(State::Udp)
+            .map(|n| format!("--udp-timeout {n}")),
+        update
+            .removed
+            .map(|removed| format!("--expire-nodest {}", removed.name())),
+        update
+            .toa
+            .map(|kind| format!("--toa {}", values::toa_text(kind))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 impl Settings {
     fn update(self, scheduler: Option<SchedulerName>) -> ServiceUpdate {
+        let mut timeouts = TimeoutUpdate::default();
+        for (state, seconds) in self.tcp_timeout {
+            timeouts.set(state, seconds);
+        }
+        if let Some(seconds) = self.udp_timeout {
+            timeouts.set(State::Udp, seconds);
+        }
         ServiceUpdate {
             scheduler,
             flags: self.flags,
             mh_size: self.mh_size,
             expiration: self.expiration,
             one_packet: self.one_packet,
+            random_start: self.random_start,
+            slow_start: self.slow_start,
+            persistence: self.persistence,
+            prefix: self.prefix,
+            quiesced: self.quiesced,
+            timeouts,
+            removed: self.removed,
             toa: self.toa,
         }
     }
@@ -269,7 +367,8 @@ fn check_complete(services: &[ServiceInfo]) {
         services,
         &[
             ("scheduler", |s| s.scheduler.is_some()),
-            ("sched-flags", |s| s.flags.is_some()),
+            ("sched-flags", |s| s.settings.flags.is_some()),
+            ("persistence", |s| s.settings.persistence.is_some()),
             ("dests", |s| s.dests.is_some()),
             ("active", |s| s.active.is_some()),
             ("inactive", |s| s.inactive.is_some()),

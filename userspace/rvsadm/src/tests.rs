@@ -63,8 +63,10 @@ udp/203.0.113.10:53  wrr            0       0         0
         json!({
             "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
-            "one_packet": false, "toa": "default", "dests": 2, "active": 0, "inactive": 0,
-            "stats": stats(), "rates": stats(),
+            "one_packet": false, "toa": "default", "random_start": false, "slow_start": 0, "persistence": 0, "persistence_prefix": 0,
+            "persistence_quiesced": false, "templates": 0, "tcp_timeouts": {}, "udp_timeout": null,
+            "expire_nodest": "default", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
+            "rates": stats(),
         })
     );
     assert!(document["generation"].is_u64());
@@ -140,8 +142,9 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     );
     let dest = json!({
         "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
-        "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "active": 0, "inactive": 0, "stats": stats(),
-            "rates": stats(),
+        "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "drain": null, "drain_ended": null,
+        "active": 0, "inactive": 0, "stats": stats(),
+        "rates": stats(),
     });
     let list = document(&mut kernel, "dest list");
     assert_eq!(list["dests"][1], dest);
@@ -308,6 +311,7 @@ fn statistics_and_settings() {
             "udp_timeout": null, "conn_max": 0, "expire_nodest": true,
             "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0, "sloppy_tcp": true,
             "conn_reuse": "closing", "nat_as_fullnat": false,
+            "drop_entry": null, "drop_packet": null, "drop_rate": null, "memory_min": null,
         })
     );
 }

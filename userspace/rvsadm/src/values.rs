@@ -2,11 +2,13 @@
 
 //! Values of the command line, as clap reads them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use rvs_engine::defence::When;
 use rvs_engine::prefix::Prefix;
-use rvs_engine::service::SchedulerFlags;
+use rvs_engine::proto::State;
+use rvs_engine::service::{Removed, SchedulerFlags};
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
 use rvs_engine::uoa;
 
@@ -137,6 +139,54 @@ pub fn network(text: &str) -> Result<Prefix, String> {
             .map_err(|_| format!("{bits:?} is no prefix length"))?,
     };
     Prefix::new(address, bits).map_err(|error| error.to_string())
+}
+
+/// Reads the length of a prefix, or a netmask.
+pub fn prefix(text: &str) -> Result<u8, String> {
+    if let Ok(mask) = text.parse::<Ipv4Addr>() {
+        let bits = mask.to_bits();
+        let length = bits.leading_ones();
+        if length != bits.count_ones() {
+            return Err(format!(
+                "{mask} is no netmask: its ones are not all in front"
+            ));
+        }
+        return u8::try_from(length).map_err(|error| error.to_string());
+    }
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is neither the length of a prefix nor a netmask"))
+}
+
+/// Reads `established=900`.
+pub fn timeout(text: &str) -> Result<(State, u32), String> {
+    let (name, seconds) = text
+        .split_once('=')
+        .ok_or_else(|| "it is STATE=SECONDS, like established=900".to_owned())?;
+    let mut states = State::all().filter(|state| *state != State::Udp);
+    let state = states.find(|state| state.name() == name);
+    let state = state.ok_or_else(|| {
+        let names: Vec<_> = State::all()
+            .map(State::name)
+            .filter(|n| *n != "udp")
+            .collect();
+        format!("the TCP states are {}", names.join(", "))
+    })?;
+    let seconds = seconds.parse();
+    let seconds = seconds.map_err(|_| format!("{text:?} has no number of seconds"))?;
+    Ok((state, seconds))
+}
+
+/// Reads what becomes of connections whose dest is removed.
+pub fn removed(text: &str) -> Result<Removed, String> {
+    let mut all = Removed::ALL.into_iter();
+    let known = all.find(|removed| removed.name() == text);
+    known.ok_or_else(|| "it is on, off or default".to_owned())
+}
+
+/// Reads when something is given up.
+pub fn when(text: &str) -> Result<When, String> {
+    let known = When::ALL.into_iter().find(|when| when.name() == text);
+    known.ok_or_else(|| "it is off, auto or on".to_owned())
 }
 
 /// Reads `on` or `off`.

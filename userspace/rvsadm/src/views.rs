@@ -4,7 +4,10 @@
 
 use std::net::IpAddr;
 
+use rvs_engine::defence::When;
+use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
+use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, ServiceId};
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
@@ -46,6 +49,15 @@ pub struct ServiceView {
     pub mh_size: Option<u32>,
     pub expiration: Option<u32>,
     pub one_packet: Option<bool>,
+    pub random_start: Option<bool>,
+    pub slow_start: Option<u32>,
+    pub persistence: Option<u32>,
+    pub persistence_prefix: Option<u8>,
+    pub persistence_quiesced: Option<bool>,
+    pub templates: Option<u32>,
+    pub tcp_timeouts: Numbers,
+    pub udp_timeout: Option<u32>,
+    pub expire_nodest: Option<&'static str>,
     pub toa: Option<String>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
@@ -56,20 +68,37 @@ pub struct ServiceView {
 
 impl From<&ServiceInfo> for ServiceView {
     fn from(service: &ServiceInfo) -> Self {
+        let settings = &service.settings;
+        // Those that are the namespace's are left out.
+        let (udp, tcp): (Vec<_>, Vec<_>) = settings
+            .timeouts
+            .iter()
+            .filter(|(_, seconds)| *seconds != 0)
+            .partition(|(state, _)| *state == State::Udp);
+        let tcp = tcp.into_iter().map(|(state, n)| (state.name(), n.into()));
         Self {
             id: service.id.to_string(),
             protocol: service.id.protocol.name(),
             address: service.id.address.to_string(),
             port: service.id.port,
             scheduler: service.scheduler.clone(),
-            flags: service.flags.map(|flags| {
+            flags: service.settings.flags.map(|flags| {
                 let scheduler = service.scheduler.as_deref().unwrap_or_default();
                 values::flag_names(scheduler, flags)
             }),
-            mh_size: service.mh_size,
-            expiration: service.expiration,
-            one_packet: service.one_packet,
-            toa: service.toa.map(values::toa_text),
+            mh_size: settings.mh_size,
+            expiration: settings.expiration,
+            one_packet: settings.one_packet,
+            random_start: settings.random_start,
+            slow_start: settings.slow_start,
+            persistence: settings.persistence,
+            persistence_prefix: settings.prefix,
+            persistence_quiesced: settings.quiesced,
+            templates: service.templates,
+            tcp_timeouts: Numbers(tcp.collect()),
+            udp_timeout: udp.first().map(|(_, n)| *n),
+            expire_nodest: settings.removed.map(Removed::name),
+            toa: settings.toa.map(values::toa_text),
             dests: service.dests,
             active: service.active,
             inactive: service.inactive,
@@ -89,9 +118,26 @@ impl ServiceView {
         let expiration = self.expiration;
         let expiration = expiration.filter(|n| *n != Options::DEFAULT.expiration);
         options.extend(expiration.map(|n| format!("sched-expiration={n}")));
-        if self.one_packet == Some(true) {
-            options.push("ops".to_owned());
-        }
+        let switches = [
+            ("ops", self.one_packet),
+            ("random-start", self.random_start),
+            ("persistence-quiesced", self.persistence_quiesced),
+        ];
+        let on = switches.iter().filter(|(_, on)| *on == Some(true));
+        options.extend(on.map(|(name, _)| (*name).to_owned()));
+        let slow_start = self.slow_start.filter(|n| *n != 0);
+        options.extend(slow_start.map(|n| format!("slow-start={n}")));
+        let persistence = self.persistence.filter(|n| *n != 0);
+        options.extend(persistence.map(|n| format!("persistence={n}")));
+        let prefix = self.persistence_prefix.filter(|n| *n != 0);
+        options.extend(prefix.map(|n| format!("persistence-prefix={n}")));
+        let timeouts = self.tcp_timeouts.0.iter();
+        options.extend(timeouts.map(|(state, n)| format!("tcp-timeout {state}={n}")));
+        options.extend(self.udp_timeout.map(|n| format!("udp-timeout={n}")));
+        let expire = self
+            .expire_nodest
+            .filter(|name| *name != Removed::Default.name());
+        options.extend(expire.map(|name| format!("expire-nodest={name}")));
         let toa = self.toa.iter().filter(|text| *text != values::TOA_USUAL);
         options.extend(toa.map(|text| format!("toa={text}")));
         options.join(",")
@@ -109,6 +155,8 @@ pub struct DestView {
     pub weight: Option<u32>,
     pub upper: Option<u32>,
     pub lower: Option<u32>,
+    pub drain: Option<u32>,
+    pub drain_ended: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub stats: Option<Numbers>,
@@ -127,6 +175,8 @@ impl DestView {
             weight: dest.weight,
             upper: dest.upper,
             lower: dest.lower,
+            drain: dest.drain,
+            drain_ended: dest.drain_ended,
             active: dest.active,
             inactive: dest.inactive,
             stats: dest.stats.as_ref().map(Numbers::from),
@@ -203,6 +253,10 @@ pub struct ConfigView {
     pub sloppy_tcp: Option<bool>,
     pub conn_reuse: Option<&'static str>,
     pub nat_as_fullnat: Option<bool>,
+    pub drop_entry: Option<&'static str>,
+    pub drop_packet: Option<&'static str>,
+    pub drop_rate: Option<u32>,
+    pub memory_min: Option<u32>,
 }
 
 impl From<&Config> for ConfigView {
@@ -219,6 +273,10 @@ impl From<&Config> for ConfigView {
             sloppy_tcp: config.sloppy_tcp,
             conn_reuse: config.conn_reuse.map(ConnReuse::name),
             nat_as_fullnat: config.nat_as_fullnat,
+            drop_entry: config.drop_entry.map(When::name),
+            drop_packet: config.drop_packet.map(When::name),
+            drop_rate: config.drop_rate,
+            memory_min: config.memory_min,
         }
     }
 }

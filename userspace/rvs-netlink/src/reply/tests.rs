@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use proptest::option::of;
 use proptest::prelude::*;
-use rvs_engine::service::SchedulerFlags;
+use rvs_engine::defence::When;
+use rvs_engine::proto::own::TimeoutUpdate;
+use rvs_engine::proto::State;
+use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{ConnReuse, DestId, Mode, Protocol, ServiceId};
 
 use super::*;
@@ -37,26 +40,55 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn settings()(
+        bits in of(0_u32..8),
+        numbers: [Option<u32>; 4],
+        switches: [Option<bool>; 3],
+        prefix: Option<u8>,
+        toa: Option<u8>,
+        seconds: [Option<u32>; 12],
+        removed in of(0_u32..3),
+    ) -> ServiceUpdate {
+        let mut timeouts = TimeoutUpdate::default();
+        for (state, seconds) in State::all().zip(seconds) {
+            if let Some(seconds) = seconds {
+                timeouts.set(state, seconds);
+            }
+        }
+        ServiceUpdate {
+            scheduler: None,
+            flags: bits.and_then(SchedulerFlags::from_bits),
+            mh_size: numbers[0],
+            expiration: numbers[1],
+            persistence: numbers[2],
+            slow_start: numbers[3],
+            one_packet: switches[0],
+            random_start: switches[1],
+            quiesced: switches[2],
+            prefix,
+            toa,
+            timeouts,
+            removed: removed.and_then(Removed::from_number),
+        }
+    }
+}
+
+prop_compose! {
     fn services()(
         protocol in protocols(),
         address in addresses(),
         port: u16,
         scheduler in of("[a-z]{1,15}"),
-        bits in of(0_u32..8),
-        mh_size: Option<u32>,
-        expiration: Option<u32>,
-        one_packet: Option<bool>,
-        toa: Option<u8>,
+        settings in settings().boxed(),
+        templates: Option<u32>,
         dests: Option<u32>,
         active: Option<u32>,
         inactive: Option<u32>,
-        [stats, rates] in [of(stats()), of(stats())],
+        [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> ServiceInfo {
         let id = ServiceId { protocol, address, port };
-        let flags = bits.and_then(SchedulerFlags::from_bits);
         ServiceInfo {
-            id, scheduler, flags, mh_size, expiration, one_packet, toa, dests, active, inactive,
-            stats, rates,
+            id, scheduler, settings, templates, dests, active, inactive, stats, rates,
         }
     }
 }
@@ -69,12 +101,16 @@ prop_compose! {
         weight: Option<u32>,
         upper: Option<u32>,
         lower: Option<u32>,
+        drain: [Option<u32>; 2],
         active: Option<u32>,
         inactive: Option<u32>,
-        [stats, rates] in [of(stats()), of(stats())],
+        [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> DestInfo {
         let id = DestId { address, port };
-        DestInfo { id, mode, weight, upper, lower, active, inactive, stats, rates }
+        let [drain, drain_ended] = drain;
+        DestInfo {
+            id, mode, weight, upper, lower, drain, drain_ended, active, inactive, stats, rates,
+        }
     }
 }
 
@@ -102,6 +138,8 @@ prop_compose! {
         toa_kind: Option<u8>,
         switches: [Option<bool>; 2],
         reuse in of(0_u8..3),
+        whens in [of(0_u32..3), of(0_u32..3)],
+        numbers: [Option<u32>; 2],
     ) -> Config {
         let mut tcp_timeouts = TcpTimeouts::default();
         for (state, seconds) in TcpTimeouts::states().zip(seconds) {
@@ -113,6 +151,10 @@ prop_compose! {
             sloppy_tcp: switches[0],
             nat_as_fullnat: switches[1],
             conn_reuse: reuse.and_then(ConnReuse::from_number),
+            drop_entry: whens[0].and_then(When::from_number),
+            drop_packet: whens[1].and_then(When::from_number),
+            drop_rate: numbers[0],
+            memory_min: numbers[1],
         }
     }
 }
@@ -124,8 +166,8 @@ prop_compose! {
         service in of(services().boxed()),
         dest in of(dests().boxed()),
         conn in of(conns().boxed()),
-        [stats, rates] in [of(stats()), of(stats())],
-        config in of(configs()),
+        [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
+        config in of(configs().boxed()),
         laddr in of(addresses()),
         drops in of(any::<u64>()),
     ) -> Reply {

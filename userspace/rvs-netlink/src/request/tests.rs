@@ -2,7 +2,9 @@
 
 use netlink_packet_core::DecodeError;
 use rvs_engine::change::SchedulerName;
+use rvs_engine::defence::When;
 use rvs_engine::sched::MH_SIZES;
+use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{ConnReuse, DestSpec, Mode, Protocol};
 
@@ -36,7 +38,11 @@ fn changes() -> Vec<Change> {
         mh_size: Some(MH_SIZES[0]),
         expiration: Some(1),
         one_packet: Some(true),
+        persistence: Some(300),
+        prefix: Some(24),
+        removed: Some(Removed::Expire),
         toa: Some(200),
+        ..ServiceUpdate::default()
     };
     vec![
         Change::ServiceAdd {
@@ -81,6 +87,10 @@ fn requests() -> Vec<Request> {
         sloppy_tcp: Some(true),
         conn_reuse: Some(ConnReuse::Closing),
         nat_as_fullnat: Some(false),
+        drop_entry: Some(When::Auto),
+        drop_packet: Some(When::On),
+        drop_rate: Some(3),
+        memory_min: Some(1),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

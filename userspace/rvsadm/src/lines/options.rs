@@ -27,6 +27,9 @@ enum Means {
     Upper,
     Lower,
     OnePacket,
+    /// `-p`, with or without seconds.
+    Persistent,
+    Netmask,
     /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, without a value; flags of a scheduler
     /// otherwise.
     FullNatOrFlags,
@@ -42,6 +45,13 @@ struct Known {
     name: &'static str,
     takes_value: bool,
     means: Means,
+}
+
+impl Known {
+    /// Whether a value may follow or not.
+    fn may_take_value(&self) -> bool {
+        matches!(self.means, Means::FullNatOrFlags | Means::Persistent)
+    }
 }
 
 /// An option without a value.
@@ -64,7 +74,6 @@ const fn valued(letter: &'static str, name: &'static str, means: Means) -> Known
 
 /// What this version lacks.
 const FWMARK: Means = Means::Unsupported("a service by firewall mark");
-const PERSISTENCE: Means = Means::Unsupported("persistence");
 const TUNNELLING: Means = Means::Unsupported("tunnelling");
 
 /// Options by letter and name, as in ipvsadm 1.31.
@@ -89,8 +98,8 @@ const OPTIONS: &[Known] = &[
     valued("", "--sctp-service", Means::Unsupported("SCTP")),
     valued("-f", "--fwmark-service", FWMARK),
     flag("-6", "--ipv6", FWMARK),
-    flag("-p", "--persistent", PERSISTENCE),
-    valued("-M", "--netmask", PERSISTENCE),
+    flag("-p", "--persistent", Means::Persistent),
+    valued("-M", "--netmask", Means::Netmask),
     flag("-o", "--ops", Means::OnePacket),
     flag("-O", "", Means::OnePacket),
     valued("", "--pe", Means::Unsupported("a persistence engine")),
@@ -123,6 +132,9 @@ pub(super) struct Options<'a> {
     pub(super) upper: Option<&'a str>,
     pub(super) lower: Option<&'a str>,
     pub(super) one_packet: bool,
+    /// What follows `-p`, if anything.
+    pub(super) persistent: Option<&'a str>,
+    pub(super) netmask: Option<&'a str>,
     /// What follows `-b`; nothing for FullNAT.
     pub(super) flags: Option<&'a str>,
 }
@@ -142,8 +154,8 @@ impl<'a> Options<'a> {
                 ));
             };
             let value = match joined {
-                Some(value) if known.takes_value || known.means == Means::FullNatOrFlags => value,
-                None if known.means == Means::FullNatOrFlags => {
+                Some(value) if known.takes_value || known.may_take_value() => value,
+                None if known.may_take_value() => {
                     let follows = words.next_if(|word| !word.starts_with('-'));
                     follows.unwrap_or_default()
                 }
@@ -177,6 +189,8 @@ impl<'a> Options<'a> {
             Means::Upper => self.upper.replace(value).is_some(),
             Means::Lower => self.lower.replace(value).is_some(),
             Means::OnePacket => std::mem::replace(&mut self.one_packet, true),
+            Means::Persistent => self.persistent.replace(value).is_some(),
+            Means::Netmask => self.netmask.replace(value).is_some(),
             Means::FullNatOrFlags => self.flags.replace(value).is_some(),
             Means::Unsupported(what) => return Err(unsupported(name, what)),
             Means::NotSaved => {

@@ -6,6 +6,9 @@ use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
 
 use super::*;
+use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
+use rvs_engine::proto::State;
+use rvs_engine::service::Removed;
 
 fn read(line: &str) -> Result<Line, Problem> {
     parse(line, &Ports::default())
@@ -87,6 +90,38 @@ fn what_ipvsadm_cannot_say_has_a_line_of_its_own() {
 }
 
 #[test]
+fn settings_of_ours_come_back() {
+    let id = service("udp/192.0.2.10:0");
+    let mut timeouts = TimeoutUpdate::default();
+    timeouts.set(State::Udp, 5);
+    timeouts.set(State::FinWait, 6);
+    let spec = ServiceSpec {
+        random_start: true,
+        persistence: Persistence {
+            seconds: 0,
+            prefix: 24,
+            quiesced: true,
+        },
+        timeouts: timeouts.of(&OwnTimeouts::NONE),
+        removed: Removed::GoOn,
+        ..plain("rr")
+    };
+    let lines = service_lines(&id, &spec);
+    assert_eq!(lines[0], "-A -u 192.0.2.10:0 -s rr");
+    assert_eq!(read(&lines[0]), Ok(Line::Service(id, plain("rr"))));
+    let update = ServiceUpdate {
+        scheduler: None,
+        ..spec.since(&plain("rr"))
+    };
+    assert_eq!(read(&lines[1]), Ok(Line::More(id, update)));
+    let line = read("-A -t 192.0.2.10:80 -s wlc -p");
+    let Ok(Line::Service(_, spec)) = line else {
+        panic!("{line:?}");
+    };
+    assert_eq!(spec.persistence.seconds, 300);
+}
+
+#[test]
 fn nothing() {
     for line in ["", "   ", "# -A -t nonsense", "#rvsadm is a comment", "#"] {
         assert_eq!(read(line), Ok(Line::Nothing), "{line:?}");
@@ -98,9 +133,18 @@ fn refused_with_a_reason() {
     let dest = "-a -t 192.0.2.10:80 -r 198.51.100.1:80";
     for (line, reason) in [
         (
-            "-A -t 192.0.2.10:80 -s rr -p 300",
-            "-p: persistence is not supported",
+            "-A -t 192.0.2.10:80 -s rr -p five",
+            "-p: \"five\" is no number",
         ),
+        (
+            "-A -t 192.0.2.10:80 -s rr -p 0",
+            "-p: 0 seconds are no persistence",
+        ),
+        (
+            "-A -t 192.0.2.10:80 -s rr -p 5 -M 255.0.255.0",
+            "-M: 255.0.255.0 is no netmask",
+        ),
+        ("-A -t 192.0.2.10:80 -s rr -p 5 -M 33", "prefix length 33"),
         ("-A -f 1 -s rr", "-f: a service by firewall mark"),
         (
             "-A -t 192.0.2.10:80 -s sh -b sh-ports",
@@ -114,11 +158,11 @@ fn refused_with_a_reason() {
         ("-A -t 192.0.2.10:80 -s rr -x 5", "options of a dest"),
         (
             "#rvsadm service tcp/192.0.2.10:80 --mh 4093",
-            "\"--mh\" is not",
+            "unexpected argument '--mh'",
         ),
         (
             "#rvsadm service tcp/192.0.2.10:80 --mh-size",
-            "--mh-size takes a number",
+            "a value is required for '--mh-size <N>'",
         ),
         (
             "#rvsadm service tcp/192.0.2.10 --mh-size 251",
@@ -129,7 +173,6 @@ fn refused_with_a_reason() {
             "no scheduler is called \"nope\"",
         ),
         ("-A -t 192.0.2.10 -s rr", "has no port"),
-        ("-A -t 192.0.2.10:0 -s rr", "port 0"),
         ("-A -t 224.0.0.1:80 -s rr", "224.0.0.1 cannot be"),
         ("-A -t web:80 -s rr", "\"web\" is not an IP address"),
         ("-A -t 192.0.2.10:80 -s rr -w 1", "options of a dest"),
@@ -185,6 +228,7 @@ fn refused_with_a_reason() {
         ("-y 5", "lower threshold 5 is above the upper, 0"),
         ("-b sh-port", "-b is FullNAT here"),
         ("-o", "one-packet scheduling (-o)"),
+        ("-p", "persistence (-p, -M)"),
         ("-w 65536", "weight 65536"),
         ("-w -1", "\"-1\""),
         ("-s rr", "scheduler"),
@@ -207,6 +251,8 @@ proptest! {
         udp: bool,
         bits in 0_u32..8,
         one_packet: bool,
+        seconds in 0_u32..1000,
+        prefix in 0_u8..32,
         upper: u32,
     ) {
         let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
@@ -217,6 +263,11 @@ proptest! {
             let spec = ServiceSpec {
                 flags: SchedulerFlags::from_bits(bits).unwrap(),
                 one_packet: udp && one_packet,
+                persistence: Persistence {
+                    seconds,
+                    prefix: if seconds == 0 { 0 } else { prefix },
+                    quiesced: false,
+                },
                 ..plain(name)
             };
             let lines = service_lines(&id, &spec);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long, and how widely, clients stay with a dest.
+
+use core::net::IpAddr;
+
+use super::spec::{SpecError, TIMEOUT_MAX};
+
+/// Persistence of a service: all flows of a network of clients go to the dest of the first, until
+/// none has begun for a while (`ip_vs_sched_persist` of `ip_vs_core.c`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Persistence {
+    /// Seconds that a network stays with its dest after its last flow began; 0 is no persistence.
+    pub seconds: u32,
+    /// Length of the networks' prefix; 0 is the whole address.
+    pub prefix: u8,
+    /// Whether flows of known networks go to their dest also where its weight is 0.
+    pub quiesced: bool,
+}
+
+impl Persistence {
+    /// Checks the persistence of a service whose virtual address is `address`.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks.
+    pub fn validate(&self, address: IpAddr) -> Result<(), SpecError> {
+        if self.seconds > TIMEOUT_MAX {
+            return Err(SpecError::Persistence(self.seconds));
+        }
+        if self.prefix > bits(address) {
+            return Err(SpecError::Prefix(self.prefix));
+        }
+        Ok(())
+    }
+
+    /// The network that a client is of, as a number: of an IPv4 address its 32 bits.
+    pub fn network(&self, client: IpAddr) -> u128 {
+        let address = match client {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let bits = bits(client);
+        if self.prefix == 0 || self.prefix >= bits {
+            return address;
+        }
+        let host = u32::from(bits.saturating_sub(self.prefix));
+        address & u128::MAX.checked_shl(host).unwrap_or(0)
+    }
+}
+
+/// Bits of an address.
+const fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}

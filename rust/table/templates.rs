@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which dest a network of clients stays with (templates, as `ip_vs` calls them).
+//!
+//! Only new flows ask, so this may be slower than the table of connections: a few trees, each under
+//! a lock. A template lives for the time of the service after its last flow began, whatever
+//! connections are still there.
+
+use core::{
+    ops::Deref,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use kernel::{
+    prelude::*,
+    rbtree::{RBTree, RBTreeNode},
+    sync::Arc,
+};
+
+use super::{dest::Dest, schedule::Schedule};
+use crate::{
+    engine::persistence::Persistence,
+    kapi::{locked::LockedArray, time, work},
+};
+
+/// Trees that a service has; a power of two.
+const TREES: usize = 64;
+
+/// Trees that one sweep looks at.
+const SWEPT: usize = 8;
+
+/// Templates that one look at a tree ends at most, under its lock.
+const BATCH: usize = 32;
+
+/// Where a network's flows go.
+struct Template {
+    dest: Arc<Dest>,
+    /// Where the last schedule that asked has the dest.
+    index: u32,
+    /// Tick at which the last flow began.
+    seen: u32,
+}
+
+type Node = RBTreeNode<u128, Template>;
+
+/// A service's templates.
+pub(super) struct Templates {
+    trees: LockedArray<RBTree<u128, Template>>,
+    count: AtomicU32,
+}
+
+/// A service's hold on its templates. Schedules have them too, until packets are done with them;
+/// those are dropped where nobody may take the time that many templates take.
+pub(super) struct Holder(Arc<Templates>);
+
+impl Holder {
+    /// No templates yet.
+    pub(super) fn new() -> Result<Self> {
+        let templates = Templates {
+            trees: LockedArray::new(TREES, RBTree::new)?,
+            count: AtomicU32::new(0),
+        };
+        Ok(Self(Arc::new(templates, GFP_KERNEL)?))
+    }
+
+    /// The templates, for a schedule.
+    pub(super) fn share(&self) -> Arc<Templates> {
+        self.0.clone()
+    }
+}
+
+impl Deref for Holder {
+    type Target = Templates;
+
+    fn deref(&self) -> &Templates {
+        &self.0
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        for index in 0..self.trees.len() {
+            self.end(index, |_| true);
+        }
+    }
+}
+
+impl Templates {
+    /// How many there are, with those that have expired and were not swept yet.
+    pub(super) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Where `schedule` has the dest that flows of `network` go to; a flow begins now.
+    pub(super) fn find(&self, network: u128, schedule: &Schedule) -> Option<u32> {
+        let found = self.trees.with(tree_of(network), |tree| {
+            let template = tree.get_mut(&network)?;
+            template.follow(schedule)
+        });
+        found.flatten()
+    }
+
+    /// Lets flows of `network` go to `dest`, which `schedule` has at `index`, from now on. Where
+    /// they go already when another CPU was first, or `index`. An error when there is no memory.
+    pub(super) fn keep(
+        &self,
+        network: u128,
+        (index, dest): (u32, &Arc<Dest>),
+        schedule: &Schedule,
+    ) -> Result<u32> {
+        let template = Template {
+            dest: dest.clone(),
+            index,
+            seen: time::now(),
+        };
+        let mut node = Some(Node::new(network, template, GFP_ATOMIC | __GFP_NOWARN)?);
+        // What is replaced or not used is dropped when the lock is not held any more.
+        let kept = self.trees.with(tree_of(network), |tree| {
+            let there = tree.get_mut(&network);
+            if let Some(index) = there.and_then(|there| there.follow(schedule)) {
+                return (Some(index), None);
+            }
+            let old = node.take().and_then(|node| tree.insert(node));
+            if old.is_none() {
+                self.count.fetch_add(1, Ordering::Relaxed);
+            }
+            (None, old)
+        });
+        Ok(kept.and_then(|(kept, _old)| kept).unwrap_or(index))
+    }
+
+    /// Ends some of those that have expired; `turn` says where to look. May sleep.
+    pub(super) fn sweep(&self, turn: u32, rule: &Persistence) {
+        let first = (turn as usize).wrapping_mul(SWEPT);
+        for index in first..first.wrapping_add(SWEPT) {
+            self.end(index % self.trees.len(), |template| !template.lives(rule));
+        }
+    }
+
+    /// Ends the templates of a tree that `which` names.
+    fn end(&self, index: usize, which: impl Fn(&Template) -> bool) {
+        loop {
+            // Dropped when the lock is not held any more.
+            let mut ended: [Option<Node>; BATCH] = [const { None }; BATCH];
+            let number = self.trees.with(index, |tree| {
+                let mut places = ended.iter_mut();
+                let mut number = 0u32;
+                let mut next = tree.cursor_front_mut();
+                while let Some(cursor) = next {
+                    if !which(cursor.current().1) {
+                        next = cursor.move_next();
+                        continue;
+                    }
+                    let Some(place) = places.next() else { break };
+                    let (rest, node) = cursor.remove_current();
+                    *place = Some(node);
+                    number = number.wrapping_add(1);
+                    next = rest;
+                }
+                number
+            });
+            let number = number.unwrap_or(0);
+            self.count.fetch_sub(number, Ordering::Relaxed);
+            if (number as usize) < BATCH {
+                return;
+            }
+            work::give_way();
+        }
+    }
+}
+
+impl Template {
+    /// Where `schedule` has its dest, if a flow that begins now goes there and so makes it live
+    /// longer.
+    fn follow(&mut self, schedule: &Schedule) -> Option<u32> {
+        let rule = schedule.persistence();
+        if !self.lives(rule) || (!rule.quiesced && self.dest.spec().weight == 0) {
+            return None;
+        }
+        self.index = schedule.index_of(&self.dest, self.index)?;
+        self.seen = time::now();
+        Some(self.index)
+    }
+
+    fn lives(&self, rule: &Persistence) -> bool {
+        time::now().wrapping_sub(self.seen) <= time::seconds(rule.seconds)
+    }
+}
+
+/// The tree that a network is in.
+fn tree_of(network: u128) -> usize {
+    let folded = (network >> 64) as u64 ^ network as u64;
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % TREES
+}
