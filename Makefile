@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel check bench bench-engine bench-guard bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel check bench bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: modules tools ## instructions per packet, beside ip_vs; writes build/benc
 
 bench-guard: modules tools ## does a packet cost more than recorded in bench/record.json?
 	@scripts/bench-guard check
+
+bench-shared: modules tools ## do two CPUs write to the same memory for packets of known flows?
+	@scripts/bench-shared
 
 bench-record: modules tools ## records what it costs now: a decision, to be explained in the commit
 	@scripts/bench-guard record

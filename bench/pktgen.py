@@ -91,6 +91,22 @@ class Pktgen:
         out = self.way.receiver.run("tc -s filter show dev eth0 ingress").stdout
         return int(out.split("Sent ")[1].split()[2])
 
+    def send_from(self, cpus):
+        """Sends without bursts from several CPUs at a time: {cpu: (count, words)}."""
+        before = self._delivered()
+        with self.way.sender.inside():
+            for cpu, (count, words) in cpus.items():
+                self._write(f"kpktgend_{cpu}", "rem_device_all")
+                self._write(f"kpktgend_{cpu}", f"add_device eth0@{cpu}")
+                for option in [f"count {count}", *self._options, *words]:
+                    self._write(f"eth0@{cpu}", option)
+            self._write("pgctrl", "start")
+            for cpu in cpus:
+                self._write(f"kpktgend_{cpu}", "rem_device_all")
+        arrived = self._delivered() - before
+        count = sum(count for count, _ in cpus.values())
+        assert arrived == count, f"{arrived} of {count} packets delivered"
+
     def send(self, count, words):
         """Sends COUNT packets; returns nanoseconds of guest time a packet."""
         assert count % BURST == 0
