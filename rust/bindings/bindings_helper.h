@@ -33,7 +33,11 @@
 #include "../helpers/helpers.h"
 #include "../../toa/helpers.h"
 
-/* Constants that bindgen cannot see, or of anonymous enums. */
+/*
+ * Constants that bindgen cannot see, or of anonymous enums. HZ it sees twice, and takes the one of
+ * user space, 100.
+ */
+const unsigned int RUST_CONST_HELPER_HZ = HZ;
 const u8 RUST_CONST_HELPER_RTN_UNICAST = RTN_UNICAST;
 const u8 RUST_CONST_HELPER_RTN_LOCAL = RTN_LOCAL;
 const short RUST_CONST_HELPER_DST_OBSOLETE_FORCE_CHK = DST_OBSOLETE_FORCE_CHK;

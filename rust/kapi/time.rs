@@ -11,6 +11,9 @@ use crate::bindings;
 /// Ticks a second.
 pub(crate) const HZ: u32 = bindings::HZ;
 
+// Not user space's, which headers call by the same name.
+const _: () = assert!(HZ * bindings::HZ_TO_MSEC_NUM == 1000 * bindings::HZ_TO_MSEC_DEN);
+
 /// The present tick, its low 32 bits; differences are right for half of their range (99 days at
 /// 250 Hz, 24 at 1000), which is why no timeout is longer than that.
 #[inline]

@@ -289,6 +289,23 @@ def test_connections_expire_when_their_state_s_timeout_is_over(rvs, wire):
     assert rvs.counters()["conns_expired"] == len(EXPIRY)
 
 
+def test_what_is_left_goes_as_fast_as_time(rvs, wire):
+    rvs.add(DNS)
+    wire.send(udp((CLIENT, 23250), (VIP, 53)))
+    wire.settle()
+
+    def left():
+        """Before, then what is left, after: in seconds."""
+        before = time.monotonic()
+        (conn,) = rvs.connections()
+        return before, conn["expires_ms"] / 1000, time.monotonic()
+
+    first, _ = left(), time.sleep(2)
+    second = left()
+    gone = first[1] - second[1]
+    assert second[0] - first[2] - 0.1 <= gone <= second[2] - first[0] + 0.1
+
+
 def test_a_connection_does_not_expire_early(rvs, wire):
     rvs.add(DNS)
     rvs.adm("config", "set", "--udp-timeout", 100)
