@@ -558,6 +558,11 @@ impl<'a> ConfigGuard<'a> {
         self.apply(&changes).map_err(|refused| refused.error)
     }
 
+    /// Whether a dest's packets could be sent now.
+    pub(crate) fn has_route(&self, address: IpAddr) -> bool {
+        check_route(self.netns.net(), address).is_ok()
+    }
+
     /// Applies changes in order, all or none. May sleep.
     ///
     /// # Errors

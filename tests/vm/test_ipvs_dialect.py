@@ -250,6 +250,26 @@ def test_starting_a_daemon_says_that_nothing_is_sent(host):
     with contextlib.closing(KernelLog()) as log, balancer(host, "rvs"):
         assert "syncid=7" in script(host)[1][2]
         assert any("connections are not synchronised yet" in line for line in log.read())
+    with balancer(host, "rvs"), host.inside(), Client(family="IPVS") as client:
+        client.send(NEW_DAEMON, daemon())
+        client.receive()
+        assert client.note == "connections are not synchronised yet"
+
+
+def test_a_dest_without_a_route_is_taken_and_told_of(host):
+    host.ip("route del 10.0.0.0/8 dev d0")
+
+    def script(host):
+        return [ipvsadm(host, line) for line in (f"-A {TCP} -s rr", f"-a {TCP} -r 10.1.1.1 -m", "-Ln")]
+
+    assert "10.1.1.1" in same(host, script)[2][2]
+    with balancer(host, "rvs"), host.inside(), Client(family="IPVS") as client:
+        for command, data in ((NEW_SERVICE, service()), (NEW_DEST, service(ID) + dest())):
+            client.send(command, data)
+            client.receive()
+        assert client.note == "there is no route to 10.1.1.1 yet"
+        done = host.run("rvsadm", "dest", "add", f"tcp/{VIP}:80", "10.1.1.2:80", check=False)
+        assert done.returncode == 1 and "no route" in done.stderr
 
 
 def test_files_in_proc(host):

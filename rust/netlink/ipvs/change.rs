@@ -43,7 +43,14 @@ impl<const CMD: u8> Doit for Set<CMD> {
         };
         config.be_lenient();
         change::apply(request, &mut config, &[change])
-            .map_err(|refused| refuse(request, &change, &refused.error))
+            .map_err(|refused| refuse(request, &change, &refused.error))?;
+        if let Change::DestAdd { id, .. } = change {
+            if !config.has_route(id.address) {
+                let text = format_args!("there is no route to {} yet", id.address);
+                request.extack().note(text);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -211,6 +211,7 @@ class Client:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self._socket.bind((0, 0))
         self._sequence = 0
+        self.note = ""  # what the kernel said to a request that it granted
         for option in (CAP_ACK, EXT_ACK, STRICT_CHK):
             self._socket.setsockopt(SOL_NETLINK, option, 1)
         if privileged:
@@ -272,7 +273,11 @@ class Client:
 
     def _check(self, kind, flags, body):
         (error,) = struct.unpack_from("i", body)
+        self.note = ""
         if error >= 0:
+            if flags & F_ACK_TLVS and kind == ERROR:
+                told = {number: payload for number, _, payload in attributes(body[20:])}
+                self.note = told.get(EXTACK_MSG, b"").rstrip(b"\0").decode()
             return
         refused = Refused(_error_name(-error))
         if flags & F_ACK_TLVS:
