@@ -27,9 +27,9 @@ def real_server(address, weight=1, check="tcp", port=80, options=""):
             f" delay_loop 1\n {options}\n {checker}\n}}\n")
 
 
-def virtual_server(vip, port, *real_servers, kind="NAT", options=""):
+def virtual_server(vip, port, *real_servers, kind="NAT", scheduler="wrr", options=""):
     """A virtual server's block."""
-    return (f"virtual_server {vip} {port} {{\n delay_loop 1\n lb_algo wrr\n lb_kind {kind}\n"
+    return (f"virtual_server {vip} {port} {{\n delay_loop 1\n lb_algo {scheduler}\n lb_kind {kind}\n"
             f" protocol TCP\n {options}\n" + "".join(real_servers) + "}\n")
 
 
