@@ -44,6 +44,12 @@ SCRIPTS = {
         f"-d {TCP} -r 10.1.1.1", f"-d {TCP} -r 10.1.1.1", f"-d -t {VIP}:99 -r 10.1.1.1",
         "-Ln", f"-Z {TCP}", "-Z", f"-Z -t {VIP}:99", "-C", "-Sn",
     ],
+    "persistence": [
+        f"-A {TCP} -s rr -p 100", f"-A {UDP} -s wlc -p", f"-A -t {VIP}:81 -s rr -p 50 -M 255.255.255.0",
+        f"-A -t {VIP}:0 -s rr -p 60", f"-a -t {VIP}:0 -r 10.1.1.1:0 -g",
+        f"-A {TCP6} -s rr -p 30 -M 64", f"-a {TCP} -r 10.1.1.1 -m", *LISTS, f"-E {TCP} -s wrr",
+        f"-E -t {VIP}:81 -s rr -p 70 -M 255.255.0.0", f"-E {UDP} -s rr -p 9", *LISTS, "-C",
+    ],
     "IPv6": [
         f"-A {TCP6} -s wrr", f"-A {TCP6} -s rr", f"-A -u [{VIP6}]:53 -s sh -b sh-port",
         f"-A -t {VIP}:80 -s rr", f"-a {TCP6} -r [2001:db8:1::1]:80 -g -w 3",

@@ -43,7 +43,7 @@ NESTS = {
 }
 # Not compared: what only ip_vs takes, or keeps without a use for it.
 UNLIKE = {
-    # Any protocol, address or port; persistence; timeout and netmask without persistence.
+    # Any protocol, address or port; timeout and netmask without persistence, masks that are no prefix.
     "services": {"2 all ones", "2 twice", "3 all ones", "3 empty", "3 twice", "4 twice",
                  "7 all ones", "8 all ones", "9 twice"},
     # Methods and tunnels that are none.

@@ -6,7 +6,7 @@ use kernel::error::{code::*, Error, Result};
 
 use super::decode::{DestRequest, ServiceRequest};
 use super::uapi::{cmd, main};
-use super::POLICY;
+use super::{sysctl, POLICY};
 use crate::engine::change::{Blame, Change, ChangeError};
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestUpdate, Mode, ServiceId, SpecError};
@@ -67,7 +67,7 @@ fn new_service(
             .extack()
             .refuse(EEXIST, service.nest.place(), format_args!("{error}")));
     }
-    let update = service.update(None)?;
+    let update = service.update(None, sysctl::quiesced(request.net()))?;
     // It has a scheduler; the rest is what nobody asked for.
     let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
     Ok(Change::ServiceAdd {
@@ -82,7 +82,8 @@ fn set_service(
     config: &ConfigGuard<'_>,
 ) -> Result<ServiceUpdate> {
     let id = find(request, service, config)?;
-    service.update(config.service(&id).map(Service::spec))
+    let quiesced = sysctl::quiesced(request.net());
+    service.update(config.service(&id).map(Service::spec), quiesced)
 }
 
 fn dest<const CMD: u8>(

@@ -146,41 +146,58 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
 
     /// The settings of a full description; refuses those that RVS does not have. What the request
     /// cannot say stays as in `old`.
-    pub(super) fn update(&self, old: Option<ServiceSpec>) -> Result<ServiceUpdate> {
+    /// `quiesced` is what the namespace says of persistence and dests without weight.
+    pub(super) fn update(&self, old: Option<ServiceSpec>, quiesced: bool) -> Result<ServiceUpdate> {
         let scheduler = self.scheduler()?;
-        self.check_netmask()?;
         let [a, b, c, d, e, f, g, h] = nest::bytes(self.nest.require(service::FLAGS)?);
         let mask = u32::from_ne_bytes([e, f, g, h]);
         let new = u32::from_ne_bytes([a, b, c, d]);
         let flags = (old.as_ref().map_or(0, flags) & !mask) | (new & mask);
-        if flags & service_flags::PERSISTENT != 0 {
-            return Err(self.nest.refuse(
-                EOPNOTSUPP,
-                service::FLAGS,
-                format_args!("persistence is not supported yet"),
-            ));
-        }
+        let is_persistent = flags & service_flags::PERSISTENT != 0;
+        let prefix = self.prefix(is_persistent)?;
+        let persistence = if is_persistent {
+            self.nest.u32_or_zero(service::TIMEOUT)
+        } else {
+            0
+        };
         let bits = (flags & service_flags::SCHEDULER) >> service_flags::SCHEDULER_SHIFT;
         Ok(ServiceUpdate {
             scheduler: Some(scheduler),
             flags: SchedulerFlags::from_bits(bits),
             one_packet: Some(flags & service_flags::ONE_PACKET != 0),
+            persistence: Some(persistence),
+            prefix: Some(prefix),
+            quiesced: Some(quiesced),
             ..ServiceUpdate::default()
         })
     }
 
-    /// Refuses an IPv6 service with a prefix that is none, as `ip_vs` does even without persistence.
-    fn check_netmask(&self) -> Result {
+    /// The prefix that persistence goes by; 0 for whole addresses. As in `ip_vs`, that of IPv6 has
+    /// to be one even where there is no persistence.
+    fn prefix(&self, is_persistent: bool) -> Result<u8> {
+        let mask: [u8; 4] = nest::bytes(self.nest.require(service::NETMASK)?);
         let is_v6 = nest::u16(self.nest.require(service::AF)?) == AF_INET6;
-        let len = nest::u32(self.nest.require(service::NETMASK)?);
-        if is_v6 && !(1..=128).contains(&len) {
-            return Err(self.nest.refuse(
+        let found = if is_v6 {
+            let len = u32::from_ne_bytes(mask);
+            u8::try_from(len).ok().filter(|len| (1..=128).contains(len))
+        } else {
+            let mask = u32::from_be_bytes(mask);
+            let len = mask.leading_ones();
+            (len.saturating_add(mask.trailing_zeros()) >= 32 && len > 0)
+                .then(|| u8::try_from(len).ok())
+                .flatten()
+        };
+        let whole = if is_v6 { 128 } else { 32 };
+        match found {
+            Some(len) if len == whole => Ok(0),
+            Some(len) => Ok(len),
+            None if !is_v6 && !is_persistent => Ok(0),
+            None => Err(self.nest.refuse(
                 EINVAL,
                 service::NETMASK,
-                format_args!("prefix length {len} is out of range, 1 to 128"),
-            ));
+                format_args!("the netmask of persistence is no prefix of an address"),
+            )),
         }
-        Ok(())
     }
 
     fn scheduler(&self) -> Result<SchedulerName> {
@@ -212,7 +229,15 @@ pub(super) fn flags(spec: &ServiceSpec) -> u32 {
     } else {
         0
     };
-    service_flags::HASHED | one_packet | (spec.flags.bits() << service_flags::SCHEDULER_SHIFT)
+    let persistent = if spec.persistence.seconds != 0 {
+        service_flags::PERSISTENT
+    } else {
+        0
+    };
+    service_flags::HASHED
+        | persistent
+        | one_packet
+        | (spec.flags.bits() << service_flags::SCHEDULER_SHIFT)
 }
 
 /// The dest of a request.

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use super::decode::{self, family};
 use super::uapi::{dest, forward, main, service, stats};
+use crate::engine::service::ServiceSpec;
 use crate::engine::spec::Mode;
 use crate::kapi::genl::{Full, Writer};
 use crate::netlink::view::{DestView, ServiceView};
@@ -33,16 +34,24 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
             *to = from;
         }
         w.bytes(service::FLAGS, &flags)?;
-        w.u32(service::TIMEOUT, 0)?;
-        let whole = if view.id.address.is_ipv6() {
-            128
-        } else {
-            u32::MAX
-        };
-        w.u32(service::NETMASK, whole)?;
+        w.u32(service::TIMEOUT, view.spec.persistence.seconds)?;
+        w.u32(service::NETMASK, netmask(&view.spec, view.id.address))?;
         let traffic = [view.traffic, view.rates];
         statistics(w, service::STATS, service::STATS64, &traffic)
     })
+}
+
+/// The netmask of persistence: in network order, or for IPv6 the length of the prefix.
+pub(super) fn netmask(spec: &ServiceSpec, address: IpAddr) -> u32 {
+    match (spec.persistence.prefix, address) {
+        (0, IpAddr::V6(_)) => 128,
+        (len, IpAddr::V6(_)) => len.into(),
+        (0, IpAddr::V4(_)) => u32::MAX,
+        (len, IpAddr::V4(_)) => {
+            let hosts = 32_u32.saturating_sub(len.into());
+            u32::MAX.checked_shl(hosts).unwrap_or(u32::MAX).to_be()
+        }
+    }
 }
 
 /// A dest.

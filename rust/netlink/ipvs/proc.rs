@@ -9,16 +9,18 @@ use core::{
     ops::ControlFlow,
 };
 
-use super::uapi::IP_VS_VERSION;
+use super::{encode::netmask, uapi::IP_VS_VERSION};
 use crate::{
     engine::{
         proto::State,
+        service::ServiceSpec,
         spec::{Mode, Protocol},
     },
     kapi::{
         netns::Net,
         percpu::cpus,
         proc::{Show, Text},
+        time,
     },
     table::{ConnCursor, ConnView, Netns, Traffic},
 };
@@ -48,13 +50,14 @@ impl Show for Services {
             let address = Endpoint(id.address, id.port);
             let spec = service.spec();
             let name = spec.scheduler.as_str();
+            let persistent = Persistent(&spec, id.address);
             // What a service is not leaves a space.
             let rest = match (id.address.is_ipv6(), spec.one_packet) {
                 (true, _) => " ",
                 (false, true) => " ops  ",
                 (false, false) => "  ",
             };
-            writeln!(out, "{protocol}  {address} {name}{rest}")?;
+            writeln!(out, "{protocol}  {address} {name}{rest}{persistent}")?;
             for member in service.dests().iter().rev() {
                 let dest = member.dest();
                 let address = Endpoint(dest.id().address, dest.id().port);
@@ -69,6 +72,20 @@ impl Show for Services {
             }
         }
         Ok(())
+    }
+}
+
+/// What a service with persistence has behind its scheduler: ticks and netmask.
+struct Persistent<'a>(&'a ServiceSpec, IpAddr);
+
+impl fmt::Display for Persistent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.persistence.seconds;
+        if seconds == 0 {
+            return Ok(());
+        }
+        let netmask = u32::from_be(netmask(self.0, self.1));
+        write!(f, "persistent {} {netmask:08X}", time::seconds(seconds))
     }
 }
 

@@ -6,20 +6,21 @@
 
 use core::ffi::{c_int, CStr};
 
-use kernel::error::{
-    code::{EINVAL, ENODEV},
-    Result,
+use kernel::{
+    error::code::{EINVAL, ENODEV},
+    prelude::*,
 };
 
 use super::namespace::Namespace;
 use crate::{
-    engine::spec::ConnReuse,
+    engine::{change::Change, service::ServiceUpdate, spec::ConnReuse},
     kapi::{
         netns::Net,
         sysctl::{self, File, Kind, Value, CPUS_MAX},
         time,
     },
-    table::{Netns, Settings},
+    netlink::refusal,
+    table::{ConfigGuard, Netns, Settings},
 };
 
 /// `IP_VS_CONN_MAX`: what `conn_max` starts with, and its limit.
@@ -45,6 +46,8 @@ enum Backing {
     None,
     /// The limit of connections.
     ConnMax,
+    /// Whether clients stay with dests that take no new ones.
+    Quiescent,
     /// When connections give way to new ones.
     ConnReuse,
     /// Whether rates are estimated.
@@ -127,7 +130,7 @@ static VARIABLES: [Variable; 32] = [
         .backing(Backing::Switch(|settings| &mut settings.expire_nodest)),
     Variable::new(c"sloppy_tcp", 0).backing(Backing::Switch(|settings| &mut settings.sloppy_tcp)),
     Variable::new(c"sloppy_sctp", 0),
-    Variable::new(c"expire_quiescent_template", 0),
+    Variable::new(c"expire_quiescent_template", 0).backing(Backing::Quiescent),
     Variable::new(c"sync_threshold", 0).pair(3, 50),
     // Kept in seconds, where `ip_vs` keeps ticks.
     Variable::new(c"sync_refresh_period", 0).rule(Rule::Range(
@@ -210,7 +213,7 @@ impl sysctl::Folder for Folder {
         drop(kept);
         let [kept, _] = ints;
         Ok(match variable.backing {
-            Backing::None | Backing::Estimation => value,
+            Backing::None | Backing::Estimation | Backing::Quiescent => value,
             Backing::ConnMax => Value::Ints([conn_max(netns.config().settings()), 0]),
             Backing::ConnReuse => {
                 let reuse = netns.config().settings().conn_reuse;
@@ -274,6 +277,7 @@ impl Backing {
         let mut settings = config.settings();
         match self {
             Self::None => return Ok(()),
+            Self::Quiescent => return quiesce(&mut config, value == 0),
             Self::Estimation => {
                 netns.estimate_rates(value != 0);
                 return Ok(());
@@ -308,6 +312,37 @@ fn conn_reuse(mode: c_int) -> ConnReuse {
         mode if mode & 2 != 0 => ConnReuse::Closing,
         _ => ConnReuse::Closed,
     }
+}
+
+/// Lets clients stay with dests that take no new ones, or not: those of all services with
+/// persistence, as the setting is the namespace's in `ip_vs`.
+fn quiesce(config: &mut ConfigGuard<'_>, quiesced: bool) -> Result {
+    let mut changes = KVVec::new();
+    for service in config.services() {
+        if service.spec().persistence.seconds != 0 {
+            let update = ServiceUpdate {
+                quiesced: Some(quiesced),
+                ..ServiceUpdate::default()
+            };
+            let id = service.id();
+            changes.push(Change::ServiceSet { id, update }, GFP_KERNEL)?;
+        }
+    }
+    let done = config.apply(&changes);
+    done.map_err(|refused| refusal::errno(&refused.error))
+}
+
+/// What new services of the dialect have for that.
+pub(super) fn quiesced(net: &Net) -> bool {
+    let named = |v: &Variable| matches!(v.backing, Backing::Quiescent);
+    let index = VARIABLES.iter().position(named);
+    let kept = Namespace::of(net)
+        .zip(index)
+        .and_then(|(namespace, index)| {
+            let ints = namespace.sysctls().ints.get(index).copied();
+            ints.map(|[value, _]| value)
+        });
+    kept.unwrap_or(0) == 0
 }
 
 /// The states of a namespace; `ENODEV` when it comes or goes.
