@@ -46,8 +46,9 @@ impl<const CMD: u8> Doit for Set<CMD> {
             .map_err(|refused| refuse(request, &change, &refused.error))?;
         if let Change::DestAdd { id, .. } = change {
             if !config.has_route(id.address) {
-                let text = format_args!("there is no route to {} yet", id.address);
-                request.extack().note(text);
+                request
+                    .extack()
+                    .note(format_args!("there is no route to {} yet", id.address));
             }
         }
         Ok(())
