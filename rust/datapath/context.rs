@@ -4,7 +4,7 @@
 
 use crate::{
     kapi::{netfilter::Place, rcu::Rcu},
-    table::Netns,
+    table::{Netns, Turn},
 };
 
 /// Where a packet is.
@@ -14,6 +14,8 @@ pub(super) struct Context<'a> {
     pub(super) netns: &'a Netns,
     /// The hook that it came by.
     pub(super) place: Place,
+    /// When it came by it.
+    pub(super) turn: Turn,
     /// Evidence that what it meets lives until it has gone.
     pub(super) rcu: Rcu<'a>,
 }

@@ -19,12 +19,16 @@ use crate::{
         rcu::Rcu,
         skb::Skb,
     },
-    table::{Conn, Counter, Netns, Side},
+    table::{Conn, Counter, Netns, Side, Turn},
 };
 
-/// Ahead of the raw table (-300) and of connection tracking (-200), behind the defragmentation that
+/// The early hooks: ahead of the raw table (-300) and of connection tracking (-200), behind the defragmentation that
 /// connection tracking asks for (-400).
 const PRIORITY: i32 = -350;
+
+/// The late hooks: behind the mangle table (-150), where packets are marked, and ahead of the
+/// translation of destinations (-100).
+const LATE_PRIORITY: i32 = -149;
 
 /// Times that a packet is read at most: its headers and extensions may be made linear one by one,
 /// before and after its fragments are put together.
@@ -49,8 +53,13 @@ impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
         if !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
-        let place = Self::PLACE;
-        balance::<F>(Context { netns, place, rcu }, skb, ours)
+        let cx = Context {
+            netns,
+            place: Self::PLACE,
+            turn: Turn::Early,
+            rcu,
+        };
+        balance::<F>(cx, skb, ours)
     }
 }
 
@@ -64,25 +73,91 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
         let Some(ours) = admit::<F>(netns, &skb) else {
             return Verdict::Accept(skb);
         };
-        let place = Self::PLACE;
-        balance::<F>(Context { netns, place, rcu }, skb, ours)
+        let cx = Context {
+            netns,
+            place: Self::PLACE,
+            turn: Turn::Early,
+            rcu,
+        };
+        balance::<F>(cx, skb, ours)
     }
 }
 
-/// Puts the hooks for an IP version into a namespace.
-pub(crate) fn activate(netns: &Netns, version: u8) -> Result<Hooks> {
+/// Packets from the network that have been marked, or not.
+struct MarkedFromNetwork<F>(PhantomData<F>);
+
+/// Packets of programs on this host that have been marked, or not.
+struct MarkedFromHost<F>(PhantomData<F>);
+
+impl<F: Balanced> Hook<Netns> for MarkedFromNetwork<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::PreRouting;
+    const PRIORITY: i32 = LATE_PRIORITY;
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if !skb.is_for_this_host() {
+            return Verdict::Accept(skb);
+        }
+        late::<F>(netns, Self::PLACE, skb, rcu)
+    }
+}
+
+impl<F: Balanced> Hook<Netns> for MarkedFromHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalOut;
+    const PRIORITY: i32 = LATE_PRIORITY;
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        late::<F>(netns, Self::PLACE, skb, rcu)
+    }
+}
+
+/// A packet that the early hook has let pass: it may open a flow of a service by mark, or of one
+/// by address, which waited for its mark.
+fn late<'a, F: Balanced>(
+    netns: &'a Netns,
+    place: Place,
+    skb: Skb<'a>,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
+    let gate = F::gate(netns);
+    if !gate.has_marks() {
+        return Verdict::Accept(skb);
+    }
+    let is_marked = netns.marked_schedule(skb.mark(), F::VERSION, rcu).is_some();
+    if !is_marked && !gate.virtual_addresses.may_contain(F::destination(&skb)) {
+        return Verdict::Accept(skb);
+    }
+    let turn = Turn::Late;
+    let cx = Context {
+        netns,
+        place,
+        turn,
+        rcu,
+    };
+    balance::<F>(cx, skb, Ours::ByDestination)
+}
+
+/// Puts the hooks of a turn for an IP version into a namespace.
+pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
     if version == V4::VERSION {
-        hooks::<V4>(netns)
+        hooks::<V4>(netns, turn)
     } else {
-        hooks::<V6>(netns)
+        hooks::<V6>(netns, turn)
     }
 }
 
-fn hooks<F: Balanced>(netns: &Netns) -> Result<Hooks> {
-    netns.hook([
-        netfilter::describe::<_, FromNetwork<F>>(),
-        netfilter::describe::<_, FromHost<F>>(),
-    ])
+fn hooks<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
+    netns.hook(match turn {
+        Turn::Early => [
+            netfilter::describe::<_, FromNetwork<F>>(),
+            netfilter::describe::<_, FromHost<F>>(),
+        ],
+        Turn::Late => [
+            netfilter::describe::<_, MarkedFromNetwork<F>>(),
+            netfilter::describe::<_, MarkedFromHost<F>>(),
+        ],
+    })
 }
 
 /// Why a packet is looked at.

@@ -18,7 +18,7 @@ use crate::{
         wire::{Packet, TcpFlags, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
-    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side},
+    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side, Turn},
 };
 
 /// A packet that no connection is known for.
@@ -30,7 +30,16 @@ pub(super) fn begin<'a, F: Balanced>(
     hash: u32,
 ) -> Verdict<'a> {
     let netns = cx.netns;
-    let Some(schedule) = netns.schedule(&packet.tuple, cx.rcu) else {
+    let gate = F::gate(netns);
+    if cx.turn == Turn::Early && gate.has_marks() {
+        // It comes again when it has its mark.
+        return Verdict::Accept(skb);
+    }
+    let by_mark = match cx.turn {
+        Turn::Early => None,
+        Turn::Late => netns.marked_schedule(skb.mark(), F::VERSION, cx.rcu),
+    };
+    let Some(schedule) = by_mark.or_else(|| netns.schedule(&packet.tuple, cx.rcu)) else {
         return Verdict::Accept(skb);
     };
     let state = match packet.ip.protocol() {
@@ -58,7 +67,7 @@ pub(super) fn begin<'a, F: Balanced>(
             return Verdict::Drop(skb);
         }
     };
-    let one_packet = schedule.is_one_packet();
+    let one_packet = schedule.is_one_packet() && packet.ip.protocol() == UDP;
     if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
         dest.connection();
         dest.packet_in(skb.len());
@@ -67,6 +76,10 @@ pub(super) fn begin<'a, F: Balanced>(
     if netns.is_full() {
         netns.counters.count(Counter::DropConnMax);
         return Verdict::Drop(skb);
+    }
+    if by_mark.is_some() {
+        // Packets of the connection are for the early hook.
+        gate.virtual_addresses.add(F::destination(&skb));
     }
     let Ok(opening) = opening(&mut skb, packet, dest) else {
         netns.counters.count(Counter::DropNoMemory);

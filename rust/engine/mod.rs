@@ -12,6 +12,7 @@ pub mod csum;
 pub mod defence;
 pub mod family;
 pub mod hash;
+pub mod id;
 pub mod nat64;
 pub mod persistence;
 pub mod portpool;

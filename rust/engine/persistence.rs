@@ -19,16 +19,16 @@ pub struct Persistence {
 }
 
 impl Persistence {
-    /// Checks the persistence of a service whose virtual address is `address`.
+    /// Checks the persistence of a service of that IP version.
     ///
     /// # Errors
     ///
     /// The first rule that it breaks.
-    pub fn validate(&self, address: IpAddr) -> Result<(), SpecError> {
+    pub fn validate(&self, ipv6: bool) -> Result<(), SpecError> {
         if self.seconds > TIMEOUT_MAX {
             return Err(SpecError::Persistence(self.seconds));
         }
-        if self.prefix > bits(address) {
+        if self.prefix > bits(ipv6) {
             return Err(SpecError::Prefix(self.prefix));
         }
         Ok(())
@@ -40,7 +40,7 @@ impl Persistence {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
             IpAddr::V6(v6) => v6.to_bits(),
         };
-        let bits = bits(client);
+        let bits = bits(client.is_ipv6());
         if self.prefix == 0 || self.prefix >= bits {
             return address;
         }
@@ -50,9 +50,10 @@ impl Persistence {
 }
 
 /// Bits of an address.
-const fn bits(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
+const fn bits(ipv6: bool) -> u8 {
+    if ipv6 {
+        128
+    } else {
+        32
     }
 }

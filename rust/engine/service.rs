@@ -64,7 +64,7 @@ pub struct ServiceSpec {
     pub mh_size: u32,
     /// Seconds after which `lblc` and `lblcr` forget an address, and `lblcr` shrinks its set.
     pub expiration: u32,
-    /// Every packet is scheduled on its own and no connection is kept; UDP only.
+    /// Every UDP packet is scheduled on its own and no connection is kept; not of TCP services.
     pub one_packet: bool,
     /// `rr`: start at a dest that is drawn, not at the first.
     pub random_start: bool,
@@ -79,7 +79,7 @@ pub struct ServiceSpec {
     pub removed: Removed,
     /// Kind of the option that tells FullNAT's real servers the client's address, 0 for none,
     /// [`TOA_INHERITED`] for what is usual: the namespace's for TCP, none for UDP, which has but
-    /// [`uoa::KIND`].
+    /// [`uoa::KIND`]. With that a service by mark tells it of UDP, and of TCP what is usual.
     pub toa: u8,
 }
 
@@ -162,28 +162,32 @@ impl ServiceSpec {
             return Err(SpecError::MhSize(self.mh_size));
         }
         validate_timeout(self.expiration).map_err(|_| SpecError::Expiration(self.expiration))?;
-        if self.one_packet && id.protocol != Protocol::Udp {
-            return Err(SpecError::OnePacket(id.protocol));
+        if self.one_packet && id.protocol() == Some(Protocol::Tcp) {
+            return Err(SpecError::OnePacket(Protocol::Tcp));
         }
-        match (id.protocol, self.toa) {
-            (_, TOA_INHERITED) | (Protocol::Udp, 0 | uoa::KIND) => {}
-            (Protocol::Udp, kind) => return Err(SpecError::UoaKind(kind)),
-            (Protocol::Tcp, kind) => validate_toa_kind(kind)?,
+        match (id.protocol(), self.toa) {
+            (_, TOA_INHERITED) | (Some(Protocol::Udp) | None, 0 | uoa::KIND) => {}
+            (Some(Protocol::Udp), kind) => return Err(SpecError::UoaKind(kind)),
+            (Some(Protocol::Tcp) | None, kind) => validate_toa_kind(kind)?,
         }
         if self.slow_start > TIMEOUT_MAX {
             return Err(SpecError::SlowStart(self.slow_start));
         }
-        self.persistence.validate(id.address)?;
+        self.persistence.validate(id.is_ipv6())?;
         self.timeouts.validate()
     }
 
-    /// How its scheduler is set up: every service has one address.
-    pub const fn options(&self) -> Options {
+    /// How its scheduler is set up for flows to one address, or to many.
+    pub const fn options(&self, many_addresses: bool) -> Options {
         Options {
             fallback: self.flags.has(SchedulerFlags::FALLBACK),
             port: self.flags.has(SchedulerFlags::PORT),
             mh_size: self.mh_size,
-            addresses: 1,
+            addresses: if many_addresses {
+                Options::DEFAULT.addresses
+            } else {
+                1
+            },
             expiration: self.expiration,
             random_start: self.random_start,
         }

@@ -6,10 +6,12 @@
 //! receives, so both refuse with the same words. A text fits an extended ack
 //! (`NETLINK_MAX_FMTMSG_LEN`, 80 bytes with the terminating zero).
 
-use super::portpool::PortRange;
 use core::fmt;
 use core::net::IpAddr;
 
+pub use super::id::{DestId, ServiceId};
+
+use super::portpool::PortRange;
 use super::threshold::Thresholds;
 use super::uoa;
 
@@ -109,46 +111,6 @@ impl Mode {
     }
 }
 
-/// What names a service: printed `tcp/203.0.113.10:443`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceId {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Virtual address.
-    pub address: IpAddr,
-    /// Virtual port, host order; 0 is all ports for which there is no other service.
-    pub port: u16,
-}
-
-impl ServiceId {
-    /// Checks the id of a service that is to be added.
-    pub fn validate(&self) -> Result<(), SpecError> {
-        check_unicast(self.address, SpecError::VirtualAddress)
-    }
-}
-
-impl fmt::Display for ServiceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/", self.protocol.name())?;
-        write_endpoint(f, self.address, self.port)
-    }
-}
-
-/// What names a dest within its service: printed `192.0.2.1:80`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DestId {
-    /// Real server's address.
-    pub address: IpAddr,
-    /// Real server's port, host order; 0 is the one that the client asks for.
-    pub port: u16,
-}
-
-impl fmt::Display for DestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_endpoint(f, self.address, self.port)
-    }
-}
-
 /// A dest's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DestSpec {
@@ -218,14 +180,14 @@ impl DestSpec {
     pub fn validate(&self, id: &DestId, service: &ServiceId) -> Result<(), SpecError> {
         check_unicast(id.address, SpecError::DestAddress)?;
         // An IPv6 service may have IPv4 dests where both addresses are rewritten anyway.
-        let crosses = self.mode == Mode::FullNat && service.address.is_ipv6();
-        if id.address.is_ipv6() != service.address.is_ipv6() && !crosses {
+        let crosses = self.mode == Mode::FullNat && service.is_ipv6();
+        if id.address.is_ipv6() != service.is_ipv6() && !crosses {
             return Err(SpecError::DestFamily(id.address));
         }
         if self.mode == Mode::Tun && id.address.is_ipv6() {
             return Err(SpecError::Ipv6(id.address));
         }
-        if id.address == service.address {
+        if Some(id.address) == service.address() {
             return Err(SpecError::DestIsVirtualAddress(id.address));
         }
         if !self.mode.is_supported() {
@@ -234,17 +196,14 @@ impl DestSpec {
         if id.address.is_loopback() && self.mode != Mode::Local {
             return Err(SpecError::DestAddress(id.address));
         }
-        if service.port == 0 && id.port != 0 {
-            return Err(SpecError::AllPorts(id.port));
-        }
-        if id.port == 0 && service.port != 0 {
+        if id.port == 0 && service.port() != 0 {
             return Err(SpecError::DestPort);
         }
-        if !self.mode.can_change_port() && id.port != service.port {
+        if !self.mode.can_change_port() && id.port != service.port() {
             return Err(SpecError::SamePort {
                 mode: self.mode,
                 dest: id.port,
-                service: service.port,
+                service: service.port(),
             });
         }
         if self.weight > WEIGHT_MAX {
@@ -357,8 +316,8 @@ pub enum SpecError {
     VirtualAddress(IpAddr),
     /// IPv6 where this version has IPv4 only: in tunnels.
     Ipv6(IpAddr),
-    /// A dest of a service of all ports has no port of its own.
-    AllPorts(u16),
+    /// Mark 0 is none.
+    Mark,
     /// Not an address a real server can have.
     DestAddress(IpAddr),
     /// Service and dest are of different families.
@@ -450,6 +409,8 @@ pub enum Field {
     DropRate,
     /// Time of a slow start.
     SlowStart,
+    /// Mark of a service.
+    Mark,
 }
 
 impl SpecError {
@@ -462,7 +423,8 @@ impl SpecError {
             | Self::DestFamily(_)
             | Self::DestIsVirtualAddress(_)
             | Self::LocalAddress(_) => Field::Address,
-            Self::AllPorts(_) | Self::DestPort | Self::SamePort { .. } => Field::Port,
+            Self::DestPort | Self::SamePort { .. } => Field::Port,
+            Self::Mark => Field::Mark,
             Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
@@ -486,7 +448,7 @@ impl fmt::Display for SpecError {
         match *self {
             Self::VirtualAddress(a) => write!(f, "{a} cannot be a virtual address"),
             Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet in mode tun"),
-            Self::AllPorts(port) => write!(f, "port {port}: the service has all ports, use 0"),
+            Self::Mark => f.write_str("mark 0 is that of packets without one, use 1 or higher"),
             Self::DestAddress(a) => write!(f, "{a} cannot be a real server"),
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
             Self::DestIsVirtualAddress(a) => write!(f, "{a} is the virtual address itself"),
@@ -544,18 +506,14 @@ impl fmt::Display for SpecError {
 }
 
 /// Refuses addresses that no single host can have, or of which nobody knows the network.
-fn check_unicast(address: IpAddr, error: fn(IpAddr) -> SpecError) -> Result<(), SpecError> {
+pub(super) fn check_unicast(
+    address: IpAddr,
+    error: fn(IpAddr) -> SpecError,
+) -> Result<(), SpecError> {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
     let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if broadcast || link_local || address.is_unspecified() || address.is_multicast() {
         return Err(error(address));
     }
     Ok(())
-}
-
-fn write_endpoint(f: &mut fmt::Formatter<'_>, address: IpAddr, port: u16) -> fmt::Result {
-    match address {
-        IpAddr::V4(a) => write!(f, "{a}:{port}"),
-        IpAddr::V6(a) => write!(f, "[{a}]:{port}"),
-    }
 }

@@ -9,8 +9,8 @@ use super::csum::Delta;
 use super::family::Tuple;
 use super::hash::{self, Key};
 
-/// What a service is looked up by: destination address, port, protocol and family, as words that
-/// are compared and hashed.
+/// What a service is looked up by: destination address, port, protocol and family, or mark and
+/// family, as words that are compared and hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceKey {
     /// The address as it stands in the header, read little-endian; the second word is 0 for IPv4.
@@ -33,12 +33,23 @@ impl ServiceKey {
         }
     }
 
+    /// Of a service by mark, for flows of that IP version. Protocol 0 tells it from addresses.
+    pub const fn marked(mark: u32, version: u8) -> Self {
+        Self::of([mark as u64, 0], 0, version)
+    }
+
     /// That of the service of all ports at its address.
     pub const fn all_ports(&self) -> Self {
         Self {
             address: self.address,
             rest: self.rest & !0xffff,
         }
+    }
+
+    /// Whether it is of a service of all ports.
+    pub const fn is_of_all_ports(&self) -> bool {
+        let protocol = self.rest >> 16 & 0xff;
+        protocol != 0 && self.rest & 0xffff == 0
     }
 
     #[inline(always)]

@@ -181,6 +181,12 @@ impl<'a> Skb<'a> {
         self.headers().pkt_type() == PACKET_HOST
     }
 
+    /// The mark that rules have given it; 0 for none.
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: All members of the union are plain words.
+        unsafe { self.headers().__bindgen_anon_4.mark }
+    }
+
     /// Whether the packet stands for several that a device or the stack will cut.
     #[inline]
     pub(crate) fn is_gso(&self) -> bool {

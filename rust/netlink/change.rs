@@ -259,6 +259,7 @@ fn service_kind(field: Field) -> Option<u16> {
         Field::Prefix => Some(service::PERSISTENCE_PREFIX),
         Field::Timeout => Some(service::TCP_TIMEOUTS),
         Field::SlowStart => Some(service::SLOW_START),
+        Field::Mark => Some(service::MARK),
         Field::Mode
         | Field::Weight
         | Field::Lower
@@ -285,6 +286,7 @@ fn dest_kind(field: Field) -> Option<u16> {
         | Field::DropRate
         | Field::SlowStart
         | Field::LocalPorts
+        | Field::Mark
         | Field::ToaKind => None,
     }
 }

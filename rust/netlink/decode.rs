@@ -19,6 +19,9 @@ use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX}
 /// Attributes of the top level by number.
 pub(super) type MainAttrs<'a> = Attrs<'a, { main::POLICY.len() }>;
 
+/// The attributes of a service's nest.
+type ServiceAttrs<'a> = Attrs<'a, { service::POLICY.len() }>;
+
 /// Reads attributes and says what is wrong with them.
 pub(super) struct Decoder<'a> {
     extack: Extack<'a>,
@@ -29,7 +32,7 @@ pub(super) struct Decoder<'a> {
 /// A service's nest.
 pub(super) struct ServiceIn<'a> {
     nest: Attr<'a>,
-    attrs: Attrs<'a, { service::POLICY.len() }>,
+    attrs: ServiceAttrs<'a>,
     /// Which service.
     pub(super) id: ServiceId,
 }
@@ -129,13 +132,59 @@ impl<'a> Decoder<'a> {
     /// A service's nest.
     pub(super) fn service(&self, nest: Attr<'a>) -> Result<ServiceIn<'a>> {
         let attrs = self.table(nest.nested())?;
-        let protocol = self.require(&attrs, Some(nest), service::PROTOCOL, "service protocol")?;
-        let address = self.require(&attrs, Some(nest), service::ADDRESS, "service address")?;
-        let port = self.require(&attrs, Some(nest), service::PORT, "service port")?;
+        let id = match attrs.get(service::MARK) {
+            Some(mark) => self.marked(nest, &attrs, mark)?,
+            None => self.virtual_service(nest, &attrs)?,
+        };
+        Ok(ServiceIn { nest, attrs, id })
+    }
+
+    /// The id of a service by mark.
+    fn marked(
+        &self,
+        nest: Attr<'a>,
+        attrs: &ServiceAttrs<'a>,
+        mark: Attr<'a>,
+    ) -> Result<ServiceId> {
+        for (kind, name) in [
+            (service::PROTOCOL, "protocol"),
+            (service::ADDRESS, "address"),
+            (service::PORT, "port"),
+        ] {
+            if let Some(attr) = attrs.get(kind) {
+                return Err(self.refuse(
+                    EINVAL,
+                    Place::Attr(attr),
+                    format_args!("a service by mark has no {name}"),
+                ));
+            }
+        }
+        let version = self.require(attrs, Some(nest), service::IP_VERSION, "ip-version")?;
+        let ipv6 = match version.u8() {
+            Some(4) => false,
+            Some(6) => true,
+            _ => return Err(self.malformed(version, "ip-version")),
+        };
+        let mark = self.u32(mark, "mark")?;
+        Ok(ServiceId::Marked { mark, ipv6 })
+    }
+
+    /// The id of a service at an address.
+    fn virtual_service(&self, nest: Attr<'a>, attrs: &ServiceAttrs<'a>) -> Result<ServiceId> {
+        if let Some(version) = attrs.get(service::IP_VERSION) {
+            return Err(self.refuse(
+                EINVAL,
+                Place::Attr(version),
+                format_args!("ip-version is that of a service by mark"),
+            ));
+        }
+        let protocol = self.require(attrs, Some(nest), service::PROTOCOL, "service protocol")?;
+        let address = self.require(attrs, Some(nest), service::ADDRESS, "service address")?;
+        let port = self.require(attrs, Some(nest), service::PORT, "service port")?;
         let number = protocol
             .u8()
             .ok_or_else(|| self.malformed(protocol, "service protocol"))?;
-        let id = ServiceId {
+        Ok(ServiceId::Virtual {
             protocol: Protocol::from_number(number).ok_or_else(|| {
                 self.refuse(
                     EPROTONOSUPPORT,
@@ -147,8 +196,7 @@ impl<'a> Decoder<'a> {
             port: port
                 .u16_be()
                 .ok_or_else(|| self.malformed(port, "service port"))?,
-        };
-        Ok(ServiceIn { nest, attrs, id })
+        })
     }
 
     /// A dest's nest.

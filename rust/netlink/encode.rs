@@ -179,9 +179,21 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
 }
 
 fn service_id(w: &mut Writer<'_>, id: &ServiceId) -> Result {
-    w.u8(service::PROTOCOL, id.protocol.number())?;
-    address(w, service::ADDRESS, id.address)?;
-    w.u16_be(service::PORT, id.port)
+    match *id {
+        ServiceId::Virtual {
+            protocol,
+            address: of,
+            port,
+        } => {
+            w.u8(service::PROTOCOL, protocol.number())?;
+            address(w, service::ADDRESS, of)?;
+            w.u16_be(service::PORT, port)
+        }
+        ServiceId::Marked { mark, ipv6 } => {
+            w.u32(service::MARK, mark)?;
+            w.u8(service::IP_VERSION, if ipv6 { 6 } else { 4 })
+        }
+    }
 }
 
 fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {

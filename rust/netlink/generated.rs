@@ -4,10 +4,10 @@
 //! Numbers and policies of the generic netlink family `rvs`.
 //!
 //! Configuration and state of the Rust virtual server: services (a virtual address, port and
-//! protocol), their dests (real servers), connections, statistics and settings, all per network
-//! namespace. Every operation needs CAP_NET_ADMIN in the namespace's user namespace. Validation is
-//! strict; every refusal carries an extended ack with a text and, where one attribute is to blame,
-//! its offset.
+//! protocol, or a mark), their dests (real servers), connections, statistics and settings, all per
+//! network namespace. Every operation needs CAP_NET_ADMIN in the namespace's user namespace.
+//! Validation is strict; every refusal carries an extended ack with a text and, where one attribute
+//! is to blame, its offset.
 
 // Each side uses its part.
 #![allow(dead_code)]
@@ -554,8 +554,17 @@ pub mod service {
     ///
     /// Type: u8.
     pub const TOA: u16 = 23;
+    /// Mark of the packets whose flows the service is for, not 0; then it has an ip-version, and no
+    /// protocol, address and port.
+    ///
+    /// Type: u32.
+    pub const MARK: u16 = 24;
+    /// 4 or 6, of a service by mark.
+    ///
+    /// Type: u8.
+    pub const IP_VERSION: u16 = 25;
     /// Highest number in use.
-    pub const MAX: u16 = 23;
+    pub const MAX: u16 = 25;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -581,6 +590,8 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U32(Range { min: 0, max: 2 }),
         Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::U8(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
     ];

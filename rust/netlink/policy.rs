@@ -29,6 +29,8 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::REMOVED,
         service::SLOW_START,
         service::TOA,
+        service::MARK,
+        service::IP_VERSION,
     ],
     &[(service::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use super::{
+    activity::{goes_by_mark, Activity},
     counters::{Counter, Counters, Estimator, EventSums, Traffic},
     cpus::ByCpu,
     dest::Dest,
@@ -30,10 +31,8 @@ use crate::{
         sched::{self, Scheduler},
         service::ServiceSpec,
         spec::{DestId, DestSpec, ServiceId, SpecError},
-        tuple::ServiceKey,
     },
     kapi::{
-        netfilter::Hooks,
         netns::Net,
         percpu::Cpu,
         rcu::{Moment, Rcu, RcuBox},
@@ -51,9 +50,7 @@ pub(crate) struct Config {
     /// Local addresses of services that have none of their own.
     locals: Pool,
     left_locals: Left,
-    /// Of IPv4 and of IPv6, from the first service or dest of the family on.
-    hooks_v4: Option<Hooks>,
-    hooks_v6: Option<Hooks>,
+    activity: Activity,
     /// What removed services and dests have carried.
     retired: Traffic,
     /// What dests have carried that are forgotten, by CPU.
@@ -205,19 +202,15 @@ impl Service {
         self.dests.iter().position(|m| m.dest.id() == *id)
     }
 
-    fn key(&self) -> ServiceKey {
-        let id = &self.id;
-        ServiceKey::new(id.protocol.number(), id.address, id.port)
-    }
-
     /// A schedule of its dests as they are now, which goes on where the published one stands.
     /// `default` are the local addresses it has when it has none of its own.
     fn schedule(&self, default: &Pool) -> Result<Schedule> {
         let dests = self.dests.iter().map(|member| &member.dest);
         let locals = self.locals.or_default(default)?;
+        let options = self.spec.options(self.id.address().is_none());
         let schedule = Schedule::new(
             &self.spec,
-            self.scheduler,
+            (self.scheduler, options),
             dests,
             locals,
             self.templates.as_ref().map(Holder::share),
@@ -282,8 +275,7 @@ impl Config {
             settings: Settings::DEFAULT,
             locals: Pool::new(),
             left_locals: Left::new(),
-            hooks_v4: None,
-            hooks_v6: None,
+            activity: Activity::default(),
             retired: Traffic::default(),
             forgotten: ByCpu::new()?,
             estimator: Estimator::new(Traffic::default()),
@@ -297,8 +289,7 @@ impl Config {
     }
 
     pub(super) fn drop_hooks(&mut self) {
-        self.hooks_v4 = None;
-        self.hooks_v6 = None;
+        self.activity.end();
     }
 
     /// Shows every dest, removed ones too.
@@ -810,7 +801,7 @@ impl<'a> ConfigGuard<'a> {
         }
         let services = self.config.services.iter();
         let index = Index::new(
-            services.map(|s| (s.key(), &*s.published)),
+            services.map(|s| (s.id.key(), &*s.published)),
             self.config.services.len(),
             netns.service_key,
         )?;
@@ -819,12 +810,15 @@ impl<'a> ConfigGuard<'a> {
         self.config.removed.reserve(leaving, GFP_KERNEL)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();
         self.config.left_locals.reserve(leaving)?;
-        self.activate()?;
+        let config = &mut *self.config;
+        config.activity.prepare(netns, &config.services)?;
         // Nothing fails from here on.
         for (published, schedule) in schedules {
             schedule::publish(&published, schedule);
         }
         netns.index.replace(Some(index));
+        let config = &mut *self.config;
+        config.activity.settle(netns, &config.services);
         // Those that are back in their service.
         self.config.removed.retain(|removed| removed.dest.is_gone());
         for service in self.config.services.iter_mut().filter(|s| s.changed) {
@@ -857,25 +851,6 @@ impl<'a> ConfigGuard<'a> {
             netns.expect_work();
         }
         netns.next_generation();
-        Ok(())
-    }
-
-    /// Puts the datapath's hooks in for the families that there are services or dests of.
-    fn activate(&mut self) -> Result {
-        let config = &mut *self.config;
-        let has = |family: fn(&IpAddr) -> bool| {
-            config.services.iter().any(|service| {
-                let mut dests = service.dests.iter();
-                family(&service.id.address) || dests.any(|m| family(&m.dest.id().address))
-            })
-        };
-        let (v4, v6) = (has(IpAddr::is_ipv4), has(IpAddr::is_ipv6));
-        if v4 && config.hooks_v4.is_none() {
-            config.hooks_v4 = Some(self.netns.activate(4)?);
-        }
-        if v6 && config.hooks_v6.is_none() {
-            config.hooks_v6 = Some(self.netns.activate(6)?);
-        }
         Ok(())
     }
 
@@ -979,11 +954,18 @@ impl<'a> ConfigGuard<'a> {
     /// Lets exactly those packets in that services and connections are there for.
     fn update_filters(&self) {
         let config = &*self.config;
-        let services = config.services.iter().map(|s| s.id.address);
-        let removed = config.removed.iter().map(|r| r.dest.service().address);
-        let addresses = Iterator::chain(services, removed);
+        let services = config.services.iter().map(|s| s.id);
+        let removed = config.removed.iter().map(|r| r.dest.service());
+        let ids = Iterator::chain(services, removed);
+        let addresses = ids.clone().filter_map(|id| id.address());
         let addresses = Iterator::chain(addresses, self.locals_in_use());
         set(self.netns, |gate| &gate.virtual_addresses, addresses);
+        // Those that marked flows came to, while there may be connections of such.
+        for (gate, version) in [(&self.netns.gate_v4, 4), (&self.netns.gate_v6, 6)] {
+            if !ids.clone().any(|id| goes_by_mark(&id, version)) {
+                gate.virtual_addresses.forget_added();
+            }
+        }
         let members = config.services.iter().flat_map(|s| s.dests.iter());
         let dests = Iterator::chain(
             members.map(|member| &member.dest),
@@ -1044,7 +1026,7 @@ impl Undo {
 fn port_that_counts(id: DestId, spec: &DestSpec, service: &ServiceId, is_lenient: bool) -> DestId {
     if is_lenient && !spec.mode.can_change_port() {
         return DestId {
-            port: service.port,
+            port: service.port(),
             ..id
         };
     }

@@ -221,8 +221,8 @@ impl Netns {
             return (stage, kind);
         }
         match (kind, self.settings.toa_kind()) {
-            (0, _) | (TOA_INHERITED, 0) => (Stage::Told, 0),
-            (TOA_INHERITED, kind) | (kind, _) => (Stage::Opening, kind),
+            (0, _) | (TOA_INHERITED | uoa::KIND, 0) => (Stage::Told, 0),
+            (TOA_INHERITED | uoa::KIND, kind) | (kind, _) => (Stage::Opening, kind),
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Gate {
     pub(crate) virtual_addresses: AddressFilter,
     /// Lets packets from dests in whose replies get other addresses.
     pub(crate) translated_dests: AddressFilter,
+    /// Whether new flows wait for their marks.
+    marks: AtomicBool,
 }
 
 impl Gate {
@@ -26,7 +28,17 @@ impl Gate {
         Self {
             virtual_addresses: AddressFilter::new(),
             translated_dests: AddressFilter::new(),
+            marks: AtomicBool::new(false),
         }
+    }
+
+    /// Whether there are services by mark, so that new flows wait until they have theirs.
+    pub(crate) fn has_marks(&self) -> bool {
+        self.marks.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_marks(&self, marks: bool) {
+        self.marks.store(marks, Ordering::Relaxed);
     }
 }
 
@@ -40,6 +52,12 @@ pub(super) fn header_word(address: IpAddr) -> u32 {
         }
     }
 }
+
+/// The bit of a place in which an address is that was set.
+const SET: u8 = 1;
+
+/// The bit of a place in which an address is that a packet added.
+const ADDED: u8 = 2;
 
 /// A set of addresses that may say yes to one that is not in it, never no to one that is.
 pub(crate) struct AddressFilter {
@@ -72,8 +90,26 @@ impl AddressFilter {
         self.is_empty.load(Ordering::Relaxed)
     }
 
-    /// Makes the set hold exactly `addresses`. Those in the old and the new set stay in it at every
-    /// moment in between.
+    /// Puts an address in that stays there until [`AddressFilter::forget_added`].
+    pub(crate) fn add(&self, address: u32) {
+        if let Some(place) = self.places.get(place(address)) {
+            if place.load(Ordering::Relaxed) & ADDED == 0 {
+                place.fetch_or(ADDED, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes the addresses out that were added and not set.
+    pub(super) fn forget_added(&self) {
+        for place in &self.places {
+            if place.load(Ordering::Relaxed) & ADDED != 0 {
+                place.fetch_and(!ADDED, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Makes the set hold exactly `addresses`, and those that were added. Those in the old and the
+    /// new set stay in it at every moment in between. One call at a time.
     pub(super) fn set(&self, addresses: impl Iterator<Item = u32>) {
         let mut wanted = [0u64; PLACES / 64];
         for address in addresses {
@@ -84,7 +120,14 @@ impl AddressFilter {
         }
         for (places, word) in self.places.chunks(64).zip(wanted) {
             for (bit, place) in places.iter().enumerate() {
-                place.store((word >> (bit % 64)) as u8 & 1, Ordering::Relaxed);
+                let wanted = word >> (bit % 64) & 1 != 0;
+                let is_set = place.load(Ordering::Relaxed) & SET != 0;
+                // Packets change the other bit meanwhile.
+                if wanted && !is_set {
+                    place.fetch_or(SET, Ordering::Relaxed);
+                } else if is_set && !wanted {
+                    place.fetch_and(!SET, Ordering::Relaxed);
+                }
             }
         }
         let is_empty = wanted.iter().all(|word| *word == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finding a service by a packet's destination.
+//! Finding a service by a packet's destination or mark.
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -45,7 +45,7 @@ impl Index {
             all_ports: false,
         };
         for (service, published) in services {
-            index.all_ports |= service.all_ports() == service;
+            index.all_ports |= service.is_of_all_ports();
             index.insert(service, published.clone());
         }
         Ok(index)
@@ -76,6 +76,16 @@ impl Index {
             return found;
         }
         self.find_exactly(service.all_ports(), rcu)
+    }
+
+    /// The present schedule of the service of flows with that mark, of that IP version.
+    pub(super) fn find_marked<'a>(
+        &self,
+        mark: u32,
+        version: u8,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Schedule> {
+        self.find_exactly(ServiceKey::marked(mark, version), rcu)
     }
 
     fn find_exactly<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {

@@ -2,6 +2,7 @@
 
 //! What a namespace knows: its services and dests, connections, settings and counts.
 
+mod activity;
 mod config;
 mod connect;
 mod connections;
@@ -21,6 +22,7 @@ mod settings;
 mod templates;
 mod ways;
 
+pub(crate) use activity::Turn;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{

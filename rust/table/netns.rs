@@ -14,6 +14,7 @@ use kernel::{
 };
 
 use super::{
+    activity::Turn,
     config::{Config, ConfigGuard},
     connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
@@ -41,8 +42,8 @@ use crate::{
 /// Ticks between two runs of the worker.
 pub(super) const TICK: u32 = time::HZ / 4;
 
-/// Puts the datapath's hooks for that IP version into a namespace that gets its first service.
-pub(crate) type Activation = fn(&Netns, u8) -> Result<Hooks>;
+/// Puts the datapath's hooks of a turn for that IP version into a namespace.
+pub(crate) type Activation = fn(&Netns, u8, Turn) -> Result<Hooks>;
 
 /// Set once, by the module's init.
 static ACTIVATION: SetOnce<Activation> = SetOnce::new();
@@ -168,9 +169,9 @@ impl Netns {
         unsafe { Hooks::register(self.net, self, hooks) }
     }
 
-    /// Registers the datapath's hooks for that IP version.
-    pub(super) fn activate(&self, version: u8) -> Result<Hooks> {
-        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version)
+    /// Registers the datapath's hooks of a turn for that IP version.
+    pub(super) fn activate(&self, version: u8, turn: Turn) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn)
     }
 
     /// The configuration, for reading and changing. May sleep.
@@ -195,6 +196,19 @@ impl Netns {
     /// The schedule of the service that a new flow is for.
     pub(crate) fn schedule<'a>(&self, tuple: &impl Tuple, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         self.index.get(rcu)?.find(tuple.service_key(), rcu)
+    }
+
+    /// The schedule of the service of new flows with that mark, of that IP version.
+    pub(crate) fn marked_schedule<'a>(
+        &self,
+        mark: u32,
+        version: u8,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Schedule> {
+        if mark == 0 {
+            return None;
+        }
+        self.index.get(rcu)?.find_marked(mark, version, rcu)
     }
 
     /// Whether the namespace holds as many connections as it may.

@@ -105,16 +105,16 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// A snapshot of `dests`, which come in the order they were added, for a service of `spec`,
-    /// whose scheduler is `scheduler`, with the local addresses that FullNAT uses, and the
-    /// templates of persistence.
+    /// whose scheduler is `scheduler`, set up with `options`, with the local addresses that FullNAT
+    /// uses, and the templates of persistence.
     pub(super) fn new<'a>(
         spec: &ServiceSpec,
-        scheduler: &'static dyn Scheduler,
+        (scheduler, options): (&'static dyn Scheduler, Options),
         dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
         locals: Locals,
         templates: Option<Arc<Templates>>,
     ) -> Result<Self> {
-        let (len, options) = (dests.len(), spec.options());
+        let len = dests.len();
         let needs = scheduler.needs(len, &options);
         let mut new = Self {
             scheduler,

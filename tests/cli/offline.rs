@@ -25,7 +25,7 @@ fn a_description_that_breaks_a_rule() {
         ),
         (
             vec!["dest", "add", "tcp/192.0.2.1:0", "192.0.2.2:80"],
-            "the service has all ports",
+            "mode dr cannot change the port, use 0",
         ),
         (
             vec!["service", "set", "tcp/192.0.2.1:80", "-M", "33"],

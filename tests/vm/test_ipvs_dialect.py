@@ -44,6 +44,12 @@ SCRIPTS = {
         f"-d {TCP} -r 10.1.1.1", f"-d {TCP} -r 10.1.1.1", f"-d -t {VIP}:99 -r 10.1.1.1",
         "-Ln", f"-Z {TCP}", "-Z", f"-Z -t {VIP}:99", "-C", "-Sn",
     ],
+    "marks": [
+        "-A -f 7 -s rr", "-A -f 7 -s rr", "-A -f 7 -6 -s wlc -p 30 -M 64", "-A -f 0 -s rr",
+        "-a -f 7 -r 10.1.1.1 -g -w 2", "-a -f 7 -r 10.1.1.2:8080 -m", "-a -f 8 -r 10.1.1.1",
+        "-A -f 4294967295 -s rr -o", *LISTS, "-E -f 7 -s wrr -p 90", "-e -f 7 -r 10.1.1.1 -w 0",
+        "-d -f 7 -r 10.1.1.2:8080", "-Z -f 7", "-D -f 7 -6", "-D -f 7 -6", *LISTS, "-C",
+    ],
     "persistence": [
         f"-A {TCP} -s rr -p 100", f"-A {UDP} -s wlc -p", f"-A -t {VIP}:81 -s rr -p 50 -M 255.255.255.0",
         f"-A -t {VIP}:0 -s rr -p 60", f"-a -t {VIP}:0 -r 10.1.1.1:0 -g",
@@ -281,15 +287,16 @@ def test_a_dest_without_a_route_is_taken_and_told_of(host):
 def test_files_in_proc(host):
     def script(host):
         setup = [f"-A {TCP} -s rr", f"-A {UDP} -s wlc", f"-a {TCP} -r 10.1.1.1 -g -w 3",
-                 f"-a {TCP} -r 10.1.1.3:8080 -m", "-Lnc"]
+                 f"-a {TCP} -r 10.1.1.3:8080 -m", "-A -f 7 -s rr -o", "-A -f 255 -6 -s wlc -p 60 -M 64",
+                 "-A -f 8 -s rr -p 360", "-a -f 8 -r 10.1.1.1 -g", "-Lnc"]
         said = [ipvsadm(host, line) for line in setup]
         read = {name: host.run("cat", f"/proc/net/{name}").stdout
                 for name in ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu")}
         # The order of services is the hash table's there.
         services = re.sub(r"size=\d+", "size=N", read.pop("ip_vs"))
-        return said, sorted(re.split(r"\n(?=TCP|UDP)", services.rstrip("\n"))), read
+        return said, sorted(re.split(r"\n(?=TCP|UDP|FWM)", services.rstrip("\n"))), read
 
-    assert len(same(host, script)[1]) == 3
+    assert len(same(host, script)[1]) == 6
 
 
 def test_connections_in_proc(host):

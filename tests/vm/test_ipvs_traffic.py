@@ -16,9 +16,11 @@ from lab.transfer import UdpEcho
 from lab.web import get
 
 ECHO, CLOSED, SILENT = 5353, 81, 5354
+MARKED, MARKS = (5355, 5356), "udp dport { 5355, 5356 } meta mark set 7"
 LISTS = [
     "-Ln", "-Ln --stats", "-Ln --stats --exact", "-Ln --rate", "-Ln --thresholds",
     "-Ln --persistent-conn", "-Ln --sort", f"-Ln -u {VIP}:{ECHO} --stats", "-Lnc",
+    "-Ln -f 7", "-Ln -f 7 -6", "-Ln -f 9 -6 --stats",
     "-Lnc --sort", "-L --timeout", "-L --daemon", "-Sn",
 ]
 
@@ -33,7 +35,7 @@ def _director(lab):
 
 def sort_services(text):
     """Services in an order of their own: ip_vs has that of its hash table."""
-    head, *services = re.split(r"\n(?=TCP|UDP|-A)", text.rstrip("\n"))
+    head, *services = re.split(r"\n(?=TCP|UDP|FWM|-A)", text.rstrip("\n"))
     return [head, *sorted(services)]
 
 
@@ -63,6 +65,10 @@ def traffic(lab):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
                     udp.bind(("", 30_100 + number))
                     udp.sendto(b"y" * 99, (VIP, SILENT))
+            for number in range(8):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                    udp.bind(("", 30_300 + number // 2))
+                    udp.sendto(b"z" * number, (VIP, MARKED[number % 2]))
             for number in range(4):
                 with socket.socket() as tcp:
                     tcp.bind(("", 30_200 + number))
@@ -85,7 +91,13 @@ def script(lab, name):
         f"-A -u {VIP}:{SILENT} -s mh -b mh-fallback,mh-port",
         f"-a -u {VIP}:{SILENT} -r {three}:{SILENT} -g -x 100 -y 50",
         f"-A -u {VIP}:9 -s rr -o", f"-a -u {VIP}:9 -r {three}:9 -m",
+        "-A -f 7 -s rr", *(f"-a -f 7 -r {each} -g" for each in (one, two, three)),
+        "-A -f 9 -6 -s wlc -o -p 60 -M 64", "-A -f 8 -s rr -p 90 -M 255.255.0.0",
+        f"-a -f 8 -r {one}:8080 -m -w 4", "-A -f 7 -s rr", "-A -f 7 -6 -s rr", "-D -f 7 -6",
     )]
+    director.run("nft", "add table ip marks; add chain ip marks marks "
+                 "{ type filter hook prerouting priority mangle; }; "
+                 f"add rule ip marks marks {MARKS}")
     traffic(lab)
     # ip_vs shows counts as of its last look at them.
     wait_until(lambda: len(re.findall(r" 6 +6 ", ipvsadm(director, "-Ln --stats")[2])) >= 2,
@@ -97,12 +109,14 @@ def script(lab, name):
         f"-Z -u {VIP}:{ECHO}", "-Ln --stats", "-Z", "-Ln --stats",
         f"-e -u {VIP}:{ECHO} -r {one}:{ECHO} -m -w 0 -x 7 -y 3", f"-d -u {VIP}:{ECHO} -r {two}:{ECHO}",
         f"-E -u {VIP}:{SILENT} -s sh", f"-E -u {VIP}:{SILENT} -s mh -b mh-port",
-        f"-E -u {VIP}:9 -s wlc", "-Ln", "-Ln --thresholds", "-Sn",
+        f"-E -u {VIP}:9 -s wlc", "-E -f 7 -s wrr -p 30", f"-e -f 7 -r {one} -g -w 0",
+        f"-d -f 7 -r {two}", "-Z -f 7", "-D -f 99", "-Ln", "-Ln --thresholds", "-Sn",
     )]
     # Dests that come back get their old connections there, and none here: no counts.
     saved = ipvsadm(director, "-Sn")[2]
     said += [ipvsadm(director, "-C"), ipvsadm(director, "-R", stdin=saved),
              ipvsadm(director, "-Sn"), ipvsadm(director, "-C")]
+    director.run("nft", "delete table ip marks")
     unload()
     return [plain(each) for each in said]
 

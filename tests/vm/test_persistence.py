@@ -92,7 +92,7 @@ def test_flows_to_all_ports_have_connections_of_their_own(lab, rvs, wire):
         ports = {conn["dest"].rpartition(":")[2] for conn in rvs.connections()}
         assert ports == {"53", "54", "55"}
         refused = rvs.adm("dest", "add", svc.id, "192.168.56.200:80", check=False)
-        assert refused.returncode and "the service has all ports, use 0" in refused.stderr
+        assert refused.returncode and "mode dr cannot change the port, use 0" in refused.stderr
 
 
 @pytest.mark.parametrize("stays", [False, True])

@@ -63,8 +63,6 @@ const DEST_RULES: [Rule; DEST] = {
 pub(super) enum Named {
     /// One that RVS can have.
     Service(ServiceId),
-    /// A firewall mark.
-    FwMark(u32),
     /// A protocol that RVS does not balance.
     Protocol(u16),
 }
@@ -85,7 +83,10 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
         let named = match nest.get(service::FWMARK) {
             Some(mark) => {
                 check_family(&nest, service::AF, af)?;
-                Named::FwMark(nest::u32(mark))
+                Named::Service(ServiceId::Marked {
+                    mark: nest::u32(mark),
+                    ipv6: af == AF_INET6,
+                })
             }
             None => {
                 let protocol = nest::u16(nest.require(service::PROTOCOL)?);
@@ -94,7 +95,7 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
                 check_family(&nest, service::AF, af)?;
                 let known = u8::try_from(protocol).ok();
                 match known.and_then(Protocol::from_number) {
-                    Some(protocol) => Named::Service(ServiceId {
+                    Some(protocol) => Named::Service(ServiceId::Virtual {
                         protocol,
                         address: ip_address(af, address),
                         port,
@@ -118,11 +119,6 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
     pub(super) fn new_id(&self) -> Result<ServiceId> {
         match self.named {
             Named::Service(id) => Ok(id),
-            Named::FwMark(mark) => Err(self.nest.refuse(
-                EOPNOTSUPP,
-                service::FWMARK,
-                format_args!("mark {mark}: services by mark are not supported yet"),
-            )),
             Named::Protocol(number) => Err(self.nest.refuse(
                 EPROTONOSUPPORT,
                 service::PROTOCOL,
@@ -255,7 +251,7 @@ impl<'a, 'r> DestRequest<'a, 'r> {
         let address = nest.require(dest::ADDR)?;
         let port = nest::u16_be(nest.require(dest::PORT)?);
         let af = match nest.get(dest::ADDR_FAMILY).map_or(0, nest::u16) {
-            0 => family(of.address),
+            0 => family(of.is_ipv6()),
             af => af,
         };
         check_family(&nest, dest::ADDR_FAMILY, af)?;
@@ -353,11 +349,12 @@ impl<'a, 'r> DestRequest<'a, 'r> {
     }
 }
 
-/// The number of an address's family.
-pub(super) fn family(address: IpAddr) -> u16 {
-    match address {
-        IpAddr::V4(_) => AF_INET,
-        IpAddr::V6(_) => AF_INET6,
+/// The number of an address family.
+pub(super) fn family(ipv6: bool) -> u16 {
+    if ipv6 {
+        AF_INET6
+    } else {
+        AF_INET
     }
 }
 

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use super::decode::{self, family};
 use super::uapi::{dest, forward, main, service, stats};
 use crate::engine::service::ServiceSpec;
-use crate::engine::spec::Mode;
+use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{Full, Writer};
 use crate::netlink::view::{DestView, ServiceView};
 use crate::table::Traffic;
@@ -21,10 +21,19 @@ pub(super) const SIZE: usize = 1024;
 /// A service.
 pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
     w.old_nest(main::SERVICE, |w| {
-        w.u16(service::AF, family(view.id.address))?;
-        w.u16(service::PROTOCOL, u16::from(view.id.protocol.number()))?;
-        address(w, service::ADDR, view.id.address)?;
-        w.u16_be(service::PORT, view.id.port)?;
+        w.u16(service::AF, family(view.id.is_ipv6()))?;
+        match view.id {
+            ServiceId::Marked { mark, .. } => w.u32(service::FWMARK, mark)?,
+            ServiceId::Virtual {
+                protocol,
+                address: of,
+                port,
+            } => {
+                w.u16(service::PROTOCOL, u16::from(protocol.number()))?;
+                address(w, service::ADDR, of)?;
+                w.u16_be(service::PORT, port)?;
+            }
+        }
         w.str(service::SCHED_NAME, view.spec.scheduler.as_str())?;
         let mut flags = [0xff; 8];
         for (to, from) in flags
@@ -35,19 +44,19 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
         }
         w.bytes(service::FLAGS, &flags)?;
         w.u32(service::TIMEOUT, view.spec.persistence.seconds)?;
-        w.u32(service::NETMASK, netmask(&view.spec, view.id.address))?;
+        w.u32(service::NETMASK, netmask(&view.spec, view.id.is_ipv6()))?;
         let traffic = [view.traffic, view.rates];
         statistics(w, service::STATS, service::STATS64, &traffic)
     })
 }
 
 /// The netmask of persistence: in network order, or for IPv6 the length of the prefix.
-pub(super) fn netmask(spec: &ServiceSpec, address: IpAddr) -> u32 {
-    match (spec.persistence.prefix, address) {
-        (0, IpAddr::V6(_)) => 128,
-        (len, IpAddr::V6(_)) => len.into(),
-        (0, IpAddr::V4(_)) => u32::MAX,
-        (len, IpAddr::V4(_)) => {
+pub(super) fn netmask(spec: &ServiceSpec, ipv6: bool) -> u32 {
+    match (spec.persistence.prefix, ipv6) {
+        (0, true) => 128,
+        (len, true) => len.into(),
+        (0, false) => u32::MAX,
+        (len, false) => {
             let hosts = 32_u32.saturating_sub(len.into());
             u32::MAX.checked_shl(hosts).unwrap_or(u32::MAX).to_be()
         }
@@ -69,7 +78,7 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
         w.u32(dest::ACTIVE_CONNS, view.active)?;
         w.u32(dest::INACT_CONNS, view.inactive)?;
         w.u32(dest::PERSIST_CONNS, 0)?;
-        w.u16(dest::ADDR_FAMILY, family(view.id.address))?;
+        w.u16(dest::ADDR_FAMILY, family(view.id.address.is_ipv6()))?;
         let traffic = [view.traffic, view.rates];
         statistics(w, dest::STATS, dest::STATS64, &traffic)?;
         if view.spec.mode == Mode::FullNat {

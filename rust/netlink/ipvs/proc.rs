@@ -14,7 +14,7 @@ use crate::{
     engine::{
         proto::State,
         service::ServiceSpec,
-        spec::{Mode, Protocol},
+        spec::{Mode, Protocol, ServiceId},
     },
     kapi::{
         netns::Net,
@@ -46,18 +46,28 @@ impl Show for Services {
         )?;
         for service in config.services() {
             let id = service.id();
-            let protocol = protocol(id.protocol);
-            let address = Endpoint(id.address, id.port);
             let spec = service.spec();
             let name = spec.scheduler.as_str();
-            let persistent = Persistent(&spec, id.address);
-            // What a service is not leaves a space.
-            let rest = match (id.address.is_ipv6(), spec.one_packet) {
-                (true, _) => " ",
-                (false, true) => " ops  ",
-                (false, false) => "  ",
-            };
-            writeln!(out, "{protocol}  {address} {name}{rest}{persistent}")?;
+            let persistent = Persistent(&spec, id.is_ipv6());
+            let one_packet = if spec.one_packet { "ops " } else { "" };
+            match id {
+                ServiceId::Marked { mark, .. } => {
+                    write!(out, "FWM  {mark:08X} {name} {one_packet}")?
+                }
+                ServiceId::Virtual {
+                    protocol: of,
+                    address,
+                    port,
+                } => {
+                    let (protocol, end) = (protocol(of), Endpoint(address, port));
+                    write!(out, "{protocol}  {end} {name} ")?;
+                    // What a service is not leaves a space.
+                    if address.is_ipv4() {
+                        write!(out, "{one_packet} ")?;
+                    }
+                }
+            }
+            writeln!(out, "{persistent}")?;
             for member in service.dests().iter().rev() {
                 let dest = member.dest();
                 let address = Endpoint(dest.id().address, dest.id().port);
@@ -76,7 +86,7 @@ impl Show for Services {
 }
 
 /// What a service with persistence has behind its scheduler: ticks and netmask.
-struct Persistent<'a>(&'a ServiceSpec, IpAddr);
+struct Persistent<'a>(&'a ServiceSpec, bool);
 
 impl fmt::Display for Persistent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(
     0xabcd, 0xabcd, 0xabcd, 0xabcd, 0xabcd, 0xabcd, 0xabcd, 0xabcd,
 ));
 
-const SERVICE: ServiceId = ServiceId {
+const SERVICE: ServiceId = ServiceId::Virtual {
     protocol: Protocol::Udp,
     address: LONGEST,
     port: 65_535,

@@ -12,12 +12,12 @@ use rvs_engine::proto::State;
 use rvs_engine::sched::{Options, MH_SIZES};
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{
-    DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX,
+    DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX, TOA_INHERITED,
 };
 use rvs_engine::threshold::Thresholds;
 
 fn id(protocol: Protocol) -> ServiceId {
-    ServiceId {
+    ServiceId::Virtual {
         protocol,
         address: [203, 0, 113, 10].into(),
         port: 53,
@@ -34,7 +34,8 @@ fn what_is_not_given_is_as_in_ip_vs() {
         addresses: 1,
         ..Options::DEFAULT
     };
-    assert_eq!(spec().options(), defaults);
+    assert_eq!(spec().options(false), defaults);
+    assert_eq!(spec().options(true), Options::DEFAULT);
     assert_eq!(spec().validate(&id(Protocol::Tcp)), Ok(()));
 }
 
@@ -45,10 +46,10 @@ fn flags_set_up_the_scheduler() {
         ..spec()
     };
     for (bits, fallback, port) in [(0, false, false), (1, true, false), (2, false, true)] {
-        let options = flags(bits).options();
+        let options = flags(bits).options(false);
         assert_eq!((options.fallback, options.port), (fallback, port));
         // The third changes nothing.
-        assert_eq!(flags(bits | 4).options(), options);
+        assert_eq!(flags(bits | 4).options(false), options);
     }
     assert_eq!(SchedulerFlags::from_bits(8), None);
 }
@@ -159,7 +160,7 @@ fn clients_of_a_network_are_one() {
             "{a} {b}/{prefix}"
         );
     }
-    let (v4, v6) = ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+    let (v4, v6) = (false, true);
     assert_eq!(rule(33).validate(v4), Err(SpecError::Prefix(33)));
     assert_eq!(rule(33).validate(v6), Ok(()));
     assert_eq!(rule(129).validate(v6), Err(SpecError::Prefix(129)));
@@ -197,21 +198,89 @@ fn what_becomes_of_connections_of_a_removed_dest() {
 }
 
 #[test]
-fn a_service_of_all_ports_has_dests_of_all_ports() {
+fn dests_of_a_service_of_all_ports() {
     let spec = DestSpec::new(Mode::Nat, 1);
     let dest = |port| DestId {
         address: [192, 0, 2, 1].into(),
         port,
     };
-    let all = ServiceId {
+    let all = ServiceId::Virtual {
+        protocol: Protocol::Tcp,
+        address: [203, 0, 113, 10].into(),
         port: 0,
-        ..id(Protocol::Tcp)
     };
     assert_eq!(all.validate(), Ok(()));
     assert_eq!(spec.validate(&dest(0), &all), Ok(()));
-    assert_eq!(spec.validate(&dest(80), &all), Err(SpecError::AllPorts(80)));
+    // All go to one port.
+    assert_eq!(spec.validate(&dest(80), &all), Ok(()));
+    let routed = DestSpec::new(Mode::Dr, 1);
+    assert_eq!(routed.validate(&dest(0), &all), Ok(()));
+    assert!(routed.validate(&dest(80), &all).is_err());
     let one = id(Protocol::Tcp);
     assert_eq!(spec.validate(&dest(0), &one), Err(SpecError::DestPort));
+}
+
+#[test]
+fn services_by_mark() {
+    let marked = |mark, ipv6| ServiceId::Marked { mark, ipv6 };
+    assert_eq!(marked(0, false).validate(), Err(SpecError::Mark));
+    let (four, six) = (marked(7, false), marked(u32::MAX, true));
+    assert_eq!(four.to_string(), "fwmark/7");
+    assert_eq!(six.to_string(), "fwmark6/4294967295");
+    let dest = |address: &str, port| DestId {
+        address: address.parse().unwrap(),
+        port,
+    };
+    let check = |mode, id, service: &ServiceId| DestSpec::new(mode, 1).validate(&id, service);
+    for id in [four, six] {
+        assert_eq!(id.validate(), Ok(()));
+        let own = if id.is_ipv6() {
+            "2001:db8::1"
+        } else {
+            "192.0.2.1"
+        };
+        assert_eq!(check(Mode::Dr, dest(own, 0), &id), Ok(()));
+        assert_eq!(check(Mode::Nat, dest(own, 0), &id), Ok(()));
+        assert_eq!(check(Mode::Nat, dest(own, 8080), &id), Ok(()));
+        assert!(check(Mode::Dr, dest(own, 80), &id).is_err());
+    }
+    assert!(check(Mode::Dr, dest("192.0.2.1", 0), &six).is_err());
+    assert_eq!(check(Mode::FullNat, dest("192.0.2.1", 0), &six), Ok(()));
+    // What depends on the protocol is taken of both.
+    for (one_packet, toa) in [(true, 0), (false, 31), (false, 254), (false, TOA_INHERITED)] {
+        let spec = ServiceSpec {
+            one_packet,
+            toa,
+            ..spec()
+        };
+        assert_eq!(spec.validate(&four), Ok(()));
+    }
+    let long = Persistence {
+        seconds: 1,
+        prefix: 64,
+        quiesced: false,
+    };
+    let spec = ServiceSpec {
+        persistence: long,
+        ..spec()
+    };
+    assert_eq!(spec.validate(&four), Err(SpecError::Prefix(64)));
+    assert_eq!(spec.validate(&six), Ok(()));
+    let keys = [
+        four.key(),
+        six.key(),
+        marked(7, true).key(),
+        marked(8, false).key(),
+    ];
+    assert!((1..4).all(|at| keys[..at].iter().all(|key| *key != keys[at])));
+    // The address 7.0.0.0 has the same words.
+    let address = ServiceId::Virtual {
+        protocol: Protocol::Tcp,
+        address: [7, 0, 0, 0].into(),
+        port: 0,
+    };
+    assert_ne!(address.key(), four.key());
+    assert!(address.key().is_of_all_ports() && !four.key().is_of_all_ports());
 }
 
 proptest! {

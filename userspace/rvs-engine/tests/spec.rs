@@ -23,7 +23,7 @@ const TEXT_MAX: usize = 79;
 const MODES: [Mode; 5] = [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat, Mode::Local];
 
 fn service(address: &str, port: u16) -> ServiceId {
-    ServiceId {
+    ServiceId::Virtual {
         protocol: Protocol::Tcp,
         address: address.parse().unwrap(),
         port,
@@ -53,9 +53,10 @@ fn ids_are_printed_as_they_are_typed() {
         service("203.0.113.10", 443).to_string(),
         "tcp/203.0.113.10:443"
     );
-    let v6 = ServiceId {
+    let v6 = ServiceId::Virtual {
         protocol: Protocol::Udp,
-        ..service("2001:db8::1", 53)
+        address: "2001:db8::1".parse().unwrap(),
+        port: 53,
     };
     assert_eq!(v6.to_string(), "udp/[2001:db8::1]:53");
     assert_eq!(dest("192.0.2.1", 80).to_string(), "192.0.2.1:80");
@@ -190,7 +191,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
     let all = vec![
         SpecError::VirtualAddress(address),
         SpecError::Ipv6(address),
-        SpecError::AllPorts(port),
+        SpecError::Mark,
         SpecError::Persistence(number),
         SpecError::Prefix(255),
         SpecError::Drain(number),
@@ -227,7 +228,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         match error {
             SpecError::VirtualAddress(_)
             | SpecError::Ipv6(_)
-            | SpecError::AllPorts(_)
+            | SpecError::Mark
             | SpecError::Persistence(_)
             | SpecError::Prefix(_)
             | SpecError::Drain(_)
@@ -292,7 +293,7 @@ proptest! {
         mode in prop::sample::select(&MODES[..]),
         weight in any::<u32>(),
     ) {
-        let vip = ServiceId { protocol: Protocol::Udp, address: vip.0, port: vip.1 };
+        let vip = ServiceId::Virtual { protocol: Protocol::Udp, address: vip.0, port: vip.1 };
         let rs = DestId { address: rs.0, port: rs.1 };
         let results = [
             vip.validate(),
@@ -313,11 +314,11 @@ proptest! {
         rs in address(),
         weight in 0..70_000u32,
     ) {
-        let vip = ServiceId { protocol: Protocol::Tcp, address: vip.0, port: vip.1 };
-        let rs = DestId { address: rs, port: vip.port };
+        let vip = ServiceId::Virtual { protocol: Protocol::Tcp, address: vip.0, port: vip.1 };
+        let rs = DestId { address: rs, port: vip.port() };
         if vip.validate().is_ok() && dr(weight).validate(&rs, &vip).is_ok() {
-            prop_assert!(vip.address.is_ipv4() == rs.address.is_ipv4());
-            prop_assert!(vip.address != rs.address);
+            prop_assert!(vip.is_ipv6() == rs.address.is_ipv6());
+            prop_assert!(vip.address() != Some(rs.address));
             prop_assert!(!rs.address.is_multicast() && !rs.address.is_loopback());
             prop_assert!(weight <= WEIGHT_MAX);
         }

@@ -43,6 +43,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "templates",
             "slow-start",
             "toa",
+            "mark",
+            "ip-version",
         ],
         Set::Dest => &[
             "address",

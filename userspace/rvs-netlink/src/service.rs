@@ -14,11 +14,21 @@ use crate::Stats;
 
 /// Attributes that name a service.
 pub(crate) fn id_attributes(id: &ServiceId) -> Vec<Attr> {
-    vec![
-        Attr::u8(service::PROTOCOL, id.protocol.number()),
-        Attr::address(service::ADDRESS, id.address),
-        Attr::u16_be(service::PORT, id.port),
-    ]
+    match *id {
+        ServiceId::Virtual {
+            protocol,
+            address,
+            port,
+        } => vec![
+            Attr::u8(service::PROTOCOL, protocol.number()),
+            Attr::address(service::ADDRESS, address),
+            Attr::u16_be(service::PORT, port),
+        ],
+        ServiceId::Marked { mark, ipv6 } => vec![
+            Attr::u32(service::MARK, mark),
+            Attr::u8(service::IP_VERSION, if ipv6 { 6 } else { 4 }),
+        ],
+    }
 }
 
 /// Attributes of a service with the settings that are given.
@@ -142,6 +152,7 @@ impl ServiceInfo {
 impl Parseable<[u8]> for ServiceInfo {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut protocol, mut address, mut port) = (None, None, None);
+        let (mut mark, mut version) = (None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
         let mut settings = ServiceUpdate::default();
         let (mut templates, mut stats, mut rates) = (None, None, None);
@@ -194,18 +205,27 @@ impl Parseable<[u8]> for ServiceInfo {
                     settings.slow_start = Some(attribute.u32("service slow-start")?);
                 }
                 service::TEMPLATES => templates = Some(attribute.u32("service templates")?),
+                service::MARK => mark = Some(attribute.u32("service mark")?),
+                service::IP_VERSION => version = Some(attribute.u8("service ip-version")?),
                 service::TOA => settings.toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 service::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
             }
         }
-        Ok(Self {
-            id: ServiceId {
+        let id = match mark {
+            Some(mark) => ServiceId::Marked {
+                mark,
+                ipv6: required(version, "service ip-version")? == 6,
+            },
+            None => ServiceId::Virtual {
                 protocol: required(protocol, "service protocol")?,
                 address: required(address, "service address")?,
                 port: required(port, "service port")?,
             },
+        };
+        Ok(Self {
+            id,
             scheduler,
             settings,
             templates,

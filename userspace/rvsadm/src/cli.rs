@@ -8,7 +8,9 @@ use crate::{config, conn, dest, laddr, monitor, restore, rs, save, service, stat
 
 const AFTER_HELP: &str = "\
 Names:
-  a service is PROTOCOL/ADDRESS:PORT, for instance tcp/203.0.113.10:443
+  a service is PROTOCOL/ADDRESS:PORT, for instance tcp/203.0.113.10:443, port 0 being all ports;
+               or fwmark/MARK: flows of packets that are marked (nft … meta mark set 7),
+               fwmark6/MARK for IPv6
   a dest (real server) is ADDRESS:PORT, for instance 192.0.2.1:443
 
 Examples:

@@ -37,7 +37,7 @@ pub enum Command {
     List(Filter),
     /// End connections at once, all or those of a service
     Flush {
-        /// The service, PROTOCOL/ADDRESS:PORT
+        /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
         #[arg(value_name = "SERVICE", value_parser = values::service_id)]
         service: Option<ServiceId>,
     },
@@ -46,7 +46,7 @@ pub enum Command {
 /// Which connections to list.
 #[derive(Args, Debug)]
 pub struct Filter {
-    /// Of this service, PROTOCOL/ADDRESS:PORT
+    /// Of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
     #[arg(value_name = "SERVICE", value_parser = values::service_id)]
     service: Option<ServiceId>,
     /// Of this client

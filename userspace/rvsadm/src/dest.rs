@@ -110,7 +110,7 @@ pub enum Command {
     /// List the dests of a service, or of all
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List {
-        /// The service, PROTOCOL/ADDRESS:PORT
+        /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
         #[arg(value_name = "SERVICE", value_parser = values::service_id)]
         service: Option<ServiceId>,
         /// Traffic
@@ -129,7 +129,7 @@ pub enum Command {
 /// The arguments that name a dest.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Id {
-    /// The service, PROTOCOL/ADDRESS:PORT
+    /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
     #[arg(value_name = "SERVICE", value_parser = values::service_id)]
     service: ServiceId,
     /// The real server, ADDRESS:PORT

@@ -29,7 +29,7 @@ pub fn of_spec(error: &SpecError) -> String {
                 .to_owned()
         }
         SpecError::Ipv6(_) => "dr, nat and fullnat take IPv6; tunnels are IPv4 in IPv4".to_owned(),
-        SpecError::AllPorts(_) => "name the dest like 192.0.2.1:0".to_owned(),
+        SpecError::Mark => "mark packets with nft: … meta mark set 7".to_owned(),
         SpecError::Persistence(_) => "0 is no persistence; 2678400 s are 31 days".to_owned(),
         SpecError::SlowStart(_) => "0 is at once; 2678400 s are 31 days".to_owned(),
         SpecError::DropRate => "to drop none, set drop-packet off".to_owned(),
@@ -51,6 +51,7 @@ pub fn of_spec(error: &SpecError) -> String {
                 .to_owned()
         }
         SpecError::DestPort => "name it like 192.0.2.1:80".to_owned(),
+        SpecError::SamePort { service: 0, .. } => "name the dest like 192.0.2.1:0".to_owned(),
         SpecError::SamePort { service, .. } => {
             format!("let the real server listen on port {service}, or balance that port")
         }

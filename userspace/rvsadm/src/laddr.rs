@@ -44,7 +44,7 @@ pub enum Command {
     /// List local addresses: those of --default, then those of every service
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List {
-        /// Only those of this service, PROTOCOL/ADDRESS:PORT
+        /// Only those of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
         #[arg(value_name = "SERVICE", value_parser = values::service_id)]
         service: Option<ServiceId>,
         /// Only those for services that have none of their own
@@ -56,7 +56,7 @@ pub enum Command {
 /// The arguments that name local addresses.
 #[derive(Args, Clone, Debug)]
 pub struct Named {
-    /// The service, PROTOCOL/ADDRESS:PORT, or --default: all that have no local addresses
+    /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK, or --default: all that have no local addresses
     #[arg(
         value_name = "SERVICE|--default",
         allow_hyphen_values = true,

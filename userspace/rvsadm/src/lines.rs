@@ -98,7 +98,7 @@ pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
     }
     let mut since = spec.since(&ServiceSpec::new(spec.scheduler));
     if rule.seconds != 0 && rule.prefix != 0 {
-        line = format!("{line} -M {}", mask(id.address, rule.prefix));
+        line = format!("{line} -M {}", mask(id.is_ipv6(), rule.prefix));
     }
     // Of no use without persistence, but a setting all the same.
     let alone = since.prefix.filter(|_| rule.seconds == 0);
@@ -114,14 +114,12 @@ pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
 }
 
 /// A prefix as ipvsadm has it: a netmask for IPv4, else its length.
-fn mask(address: IpAddr, prefix: u8) -> String {
-    match address {
-        IpAddr::V4(_) => {
-            let host = 32_u32.saturating_sub(prefix.into());
-            Ipv4Addr::from_bits(u32::MAX.checked_shl(host).unwrap_or(0)).to_string()
-        }
-        IpAddr::V6(_) => prefix.to_string(),
+fn mask(ipv6: bool, prefix: u8) -> String {
+    if ipv6 {
+        return prefix.to_string();
     }
+    let host = 32_u32.saturating_sub(prefix.into());
+    Ipv4Addr::from_bits(u32::MAX.checked_shl(host).unwrap_or(0)).to_string()
 }
 
 /// The line of a dest; `None` for what ipvsadm's lines cannot say.
@@ -159,15 +157,21 @@ pub fn settings_line(settings: &Config) -> String {
 }
 
 fn service_option(id: &ServiceId) -> String {
-    let option = match id.protocol {
-        Protocol::Tcp => "-t",
-        Protocol::Udp => "-u",
-    };
-    let endpoint = DestId {
-        address: id.address,
-        port: id.port,
-    };
-    format!("{option} {endpoint}")
+    match *id {
+        ServiceId::Virtual {
+            protocol,
+            address,
+            port,
+        } => {
+            let option = match protocol {
+                Protocol::Tcp => "-t",
+                Protocol::Udp => "-u",
+            };
+            format!("{option} {}", DestId { address, port })
+        }
+        ServiceId::Marked { mark, ipv6: false } => format!("-f {mark}"),
+        ServiceId::Marked { mark, ipv6: true } => format!("-f {mark} -6"),
+    }
 }
 
 /// Reads a line.
@@ -230,9 +234,24 @@ impl Options<'_> {
         let Some((protocol, text)) = self.service else {
             return Err(Problem::new(
                 "the line names no service",
-                "name it with -t ADDRESS:PORT or -u ADDRESS:PORT",
+                "name it with -t ADDRESS:PORT, -u ADDRESS:PORT or -f MARK",
             ));
         };
+        let Some(protocol) = protocol else {
+            let mark = values::mark(text);
+            let id = ServiceId::Marked {
+                mark: mark.map_err(|reason| Problem::new(reason, "a service by mark: -f 7"))?,
+                ipv6: self.ipv6,
+            };
+            id.validate().map_err(Problem::of_spec)?;
+            return Ok(id);
+        };
+        if self.ipv6 {
+            return Err(Problem::new(
+                "-6 belongs to a service by mark (-f)",
+                "the address tells the family of other services",
+            ));
+        }
         let (address, port) = endpoint(text, protocol, ports)?;
         let port = port.ok_or_else(|| {
             Problem::new(
@@ -240,7 +259,7 @@ impl Options<'_> {
                 "a service needs a port: ADDRESS:PORT",
             )
         })?;
-        let id = ServiceId {
+        let id = ServiceId::Virtual {
             protocol,
             address,
             port,
@@ -369,11 +388,12 @@ impl Options<'_> {
                 "name it with -r ADDRESS:PORT",
             )
         })?;
-        let (address, port) = endpoint(text, service.protocol, ports)?;
+        let protocol = service.protocol().unwrap_or(Protocol::Tcp);
+        let (address, port) = endpoint(text, protocol, ports)?;
         let id = DestId {
             address,
             // As ipvsadm has it.
-            port: port.unwrap_or(service.port),
+            port: port.unwrap_or(service.port()),
         };
         let mode = match (self.mode, self.flags) {
             (mode, None) => mode.unwrap_or(Mode::Dr),

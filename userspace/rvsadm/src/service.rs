@@ -27,6 +27,7 @@ Example:
   rvsadm service add tcp/203.0.113.10:443 -s mh --sched-flags mh-fallback,mh-port
   rvsadm service add udp/203.0.113.10:53 -s rr --ops
   rvsadm service add tcp/203.0.113.10:0 -s wlc --persistence 300 --persistence-prefix 24
+  rvsadm service add fwmark/7 -s rr --persistence 300
 
 Schedulers:
   rr, wrr          the dests in turn; as often as their weights say
@@ -38,7 +39,7 @@ Schedulers:
   twos             the less loaded of two that are drawn by weight";
 
 const LIST_HELP: &str = "\
-JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"scheduler\",
+JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"mark\",\"scheduler\",
 \"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"random_start\",\"slow_start\",\"persistence\",
 \"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
 \"expire_nodest\",\"dests\",\"active\",\"inactive\",
@@ -235,7 +236,7 @@ impl Settings {
 /// The argument that names a service.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Id {
-    /// The service, PROTOCOL/ADDRESS:PORT
+    /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
     #[arg(value_name = "SERVICE", value_parser = values::service_id)]
     pub service: ServiceId,
 }

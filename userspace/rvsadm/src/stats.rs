@@ -84,7 +84,7 @@ Traffic of a service or dest: rvsadm service list --stats --rate, rvsadm dest li
     },
     /// Set statistics to zero: everything's, or those of a service and its dests
     Zero {
-        /// The service, PROTOCOL/ADDRESS:PORT
+        /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
         #[arg(value_name = "SERVICE", value_parser = values::service_id)]
         service: Option<ServiceId>,
     },

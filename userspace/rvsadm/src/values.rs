@@ -17,19 +17,39 @@ use crate::endpoint;
 /// Protocols that a service can have.
 const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
-/// Reads `tcp/203.0.113.10:443`.
+/// Reads `tcp/203.0.113.10:443`, `fwmark/7` or `fwmark6/7`.
 pub fn service_id(text: &str) -> Result<ServiceId, String> {
     let Some((protocol, rest)) = text.split_once('/') else {
-        return Err("a service is PROTOCOL/ADDRESS:PORT, like tcp/203.0.113.10:443".to_owned());
+        return Err(
+            "a service is PROTOCOL/ADDRESS:PORT, like tcp/203.0.113.10:443, or fwmark/MARK"
+                .to_owned(),
+        );
     };
+    if let "fwmark" | "fwmark6" = protocol {
+        let ipv6 = protocol == "fwmark6";
+        return Ok(ServiceId::Marked {
+            mark: mark(rest)?,
+            ipv6,
+        });
+    }
     let named = PROTOCOLS.into_iter().find(|p| p.name() == protocol);
-    let protocol = named.ok_or_else(|| format!("protocol {protocol:?} is not tcp or udp"))?;
+    let protocol =
+        named.ok_or_else(|| format!("{protocol:?} is not tcp, udp, fwmark or fwmark6"))?;
     let (address, port) = endpoint::parse(rest).map_err(|error| error.to_string())?;
-    Ok(ServiceId {
+    Ok(ServiceId::Virtual {
         protocol,
         address,
         port,
     })
+}
+
+/// Reads a mark, decimal or with `0x` before it.
+pub fn mark(text: &str) -> Result<u32, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| format!("{text:?} is no mark; it is a number like 7 or 0x7"))
 }
 
 /// Reads `192.0.2.1:80`.
@@ -209,6 +229,12 @@ mod tests {
         assert!(reason("203.0.113.10:80").contains("PROTOCOL/ADDRESS:PORT"));
         assert!(reason("sctp/203.0.113.10:80").contains("\"sctp\""));
         assert!(reason("tcp/203.0.113.10").contains("no port"));
+        assert!(reason("fwmark/").contains("no mark"));
+        assert!(reason("fwmark6/::1").contains("\"::1\""));
+        assert!(matches!(
+            service_id("fwmark/0x10"),
+            Ok(ServiceId::Marked { mark: 16, .. })
+        ));
         assert!(scheduler("").is_err());
         assert!(scheduler("sixteen-letters-").is_err());
         assert!(mode("direct").unwrap_err().contains("dr, nat, tun"));
@@ -241,8 +267,11 @@ mod tests {
         fn what_is_printed_is_read(v4: [u8; 4], v6: [u8; 16], port: u16, udp: bool) {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
             for address in [IpAddr::from(v4), IpAddr::from(v6)] {
-                let service = ServiceId { protocol, address, port };
+                let service = ServiceId::Virtual { protocol, address, port };
                 prop_assert_eq!(service_id(&service.to_string()), Ok(service));
+                let mark = u32::from_ne_bytes(v4);
+                let marked = ServiceId::Marked { mark, ipv6: udp };
+                prop_assert_eq!(service_id(&marked.to_string()), Ok(marked));
                 let dest = DestId { address, port };
                 prop_assert_eq!(dest_id(&dest.to_string()), Ok(dest));
             }

@@ -8,7 +8,7 @@ use rvs_engine::defence::When;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
 use rvs_engine::service::Removed;
-use rvs_engine::spec::{ConnReuse, ServiceId};
+use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
 
@@ -41,9 +41,10 @@ impl From<&Counters> for Numbers {
 #[derive(Debug, Serialize)]
 pub struct ServiceView {
     pub id: String,
-    pub protocol: &'static str,
-    pub address: String,
-    pub port: u16,
+    pub protocol: Option<&'static str>,
+    pub address: Option<String>,
+    pub port: Option<u16>,
+    pub mark: Option<u32>,
     pub scheduler: Option<String>,
     pub flags: Option<Vec<&'static str>>,
     pub mh_size: Option<u32>,
@@ -78,9 +79,13 @@ impl From<&ServiceInfo> for ServiceView {
         let tcp = tcp.into_iter().map(|(state, n)| (state.name(), n.into()));
         Self {
             id: service.id.to_string(),
-            protocol: service.id.protocol.name(),
-            address: service.id.address.to_string(),
-            port: service.id.port,
+            protocol: service.id.protocol().map(Protocol::name),
+            address: service.id.address().map(|address| address.to_string()),
+            port: service.id.address().map(|_| service.id.port()),
+            mark: match service.id {
+                ServiceId::Marked { mark, .. } => Some(mark),
+                ServiceId::Virtual { .. } => None,
+            },
             scheduler: service.scheduler.clone(),
             flags: service.settings.flags.map(|flags| {
                 let scheduler = service.scheduler.as_deref().unwrap_or_default();
@@ -223,7 +228,7 @@ pub struct ConnectionView {
 
 impl From<&Connection> for ConnectionView {
     fn from(connection: &Connection) -> Self {
-        let service = ServiceId {
+        let service = ServiceId::Virtual {
             protocol: connection.protocol,
             address: connection.service.ip(),
             port: connection.service.port(),

@@ -106,7 +106,7 @@ fn family() -> Vec<u8> {
 }
 
 fn web(port: u16) -> ServiceId {
-    ServiceId {
+    ServiceId::Virtual {
         protocol: Protocol::Tcp,
         address: [203, 0, 113, 10].into(),
         port,
@@ -120,7 +120,7 @@ fn listed(port: u16, flags: u16, sequence: u32) -> Vec<u8> {
 
 fn ports(replies: &[Reply]) -> Vec<u16> {
     let services = replies.iter().filter_map(|reply| reply.service.as_ref());
-    services.map(|service| service.id.port).collect()
+    services.map(|service| service.id.port()).collect()
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn answers_to_an_earlier_request_are_skipped() {
     let mut script = Script::new([family(), late, [listed(80, 0, 2), ack(2)].concat()]);
     let mut client = Client::over(&mut script).unwrap();
     let reply = client.one(&Request::ServiceGet(web(80))).unwrap();
-    assert_eq!(reply.service.unwrap().id.port, 80);
+    assert_eq!(reply.service.unwrap().id.port(), 80);
 }
 
 #[test]

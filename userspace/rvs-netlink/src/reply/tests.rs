@@ -78,6 +78,7 @@ prop_compose! {
         protocol in protocols(),
         address in addresses(),
         port: u16,
+        mark: Option<(u32, bool)>,
         scheduler in of("[a-z]{1,15}"),
         settings in settings().boxed(),
         templates: Option<u32>,
@@ -86,7 +87,10 @@ prop_compose! {
         inactive: Option<u32>,
         [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> ServiceInfo {
-        let id = ServiceId { protocol, address, port };
+        let id = match mark {
+            Some((mark, ipv6)) => ServiceId::Marked { mark, ipv6 },
+            None => ServiceId::Virtual { protocol, address, port },
+        };
         ServiceInfo {
             id, scheduler, settings, templates, dests, active, inactive, stats, rates,
         }

@@ -13,7 +13,7 @@ use crate::attr::{encode, received};
 use crate::generated::{Policy, Set, OPS};
 
 fn changes() -> Vec<Change> {
-    let service = ServiceId {
+    let service = ServiceId::Virtual {
         protocol: Protocol::Udp,
         address: [203, 0, 113, 10].into(),
         port: 53,

@@ -19,6 +19,9 @@ pub(super) enum Command {
 enum Means {
     Command(Command),
     Service(Protocol),
+    /// A service by mark.
+    Mark,
+    Ipv6,
     Scheduler,
     RealServer,
     Mode(Mode),
@@ -73,7 +76,6 @@ const fn valued(letter: &'static str, name: &'static str, means: Means) -> Known
 }
 
 /// What this version lacks.
-const FWMARK: Means = Means::Unsupported("a service by firewall mark");
 const TUNNELLING: Means = Means::Unsupported("tunnelling");
 
 /// Options by letter and name, as in ipvsadm 1.31.
@@ -96,8 +98,8 @@ const OPTIONS: &[Known] = &[
     flag("-b", "--sched-flags", Means::FullNatOrFlags),
     flag("", "--fullnat", Means::Mode(Mode::FullNat)),
     valued("", "--sctp-service", Means::Unsupported("SCTP")),
-    valued("-f", "--fwmark-service", FWMARK),
-    flag("-6", "--ipv6", FWMARK),
+    valued("-f", "--fwmark-service", Means::Mark),
+    flag("-6", "--ipv6", Means::Ipv6),
     flag("-p", "--persistent", Means::Persistent),
     valued("-M", "--netmask", Means::Netmask),
     flag("-o", "--ops", Means::OnePacket),
@@ -123,7 +125,10 @@ const OPTIONS: &[Known] = &[
 #[derive(Default)]
 pub(super) struct Options<'a> {
     pub(super) command: Option<Command>,
-    pub(super) service: Option<(Protocol, &'a str)>,
+    /// The protocol of a service at an address, none for one by mark; and its address or mark.
+    pub(super) service: Option<(Option<Protocol>, &'a str)>,
+    /// Of a service by mark.
+    pub(super) ipv6: bool,
     pub(super) scheduler: Option<&'a str>,
     pub(super) real_server: Option<&'a str>,
     pub(super) mode: Option<Mode>,
@@ -180,7 +185,9 @@ impl<'a> Options<'a> {
     fn take(&mut self, name: &str, value: &'a str, means: Means) -> Result<(), Problem> {
         let twice = match means {
             Means::Command(command) => self.command.replace(command).is_some(),
-            Means::Service(protocol) => self.service.replace((protocol, value)).is_some(),
+            Means::Service(protocol) => self.service.replace((Some(protocol), value)).is_some(),
+            Means::Mark => self.service.replace((None, value)).is_some(),
+            Means::Ipv6 => std::mem::replace(&mut self.ipv6, true),
             Means::Scheduler => self.scheduler.replace(value).is_some(),
             Means::RealServer => self.real_server.replace(value).is_some(),
             Means::Mode(mode) => self.mode.replace(mode).is_some(),

@@ -145,7 +145,13 @@ fn refused_with_a_reason() {
             "-M: 255.0.255.0 is no netmask",
         ),
         ("-A -t 192.0.2.10:80 -s rr -p 5 -M 33", "prefix length 33"),
-        ("-A -f 1 -s rr", "-f: a service by firewall mark"),
+        ("-A -f 0 -s rr", "mark 0"),
+        ("-A -f one -s rr", "\"one\" is no mark"),
+        (
+            "-A -t 192.0.2.10:80 -6 -s rr",
+            "-6 belongs to a service by mark",
+        ),
+        ("-A -f 1 -t 192.0.2.10:80 -s rr", "says again"),
         (
             "-A -t 192.0.2.10:80 -s sh -b sh-ports",
             "-b: \"sh-ports\" is no flag",
@@ -254,10 +260,14 @@ proptest! {
         seconds in 0_u32..1000,
         prefix in 0_u8..32,
         upper: u32,
+        mark in 0_u32..8,
     ) {
         let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
         let address = std::net::Ipv4Addr::from(v4).into();
-        let id = ServiceId { protocol, address, port };
+        let id = match mark {
+            0 => ServiceId::Virtual { protocol, address, port },
+            mark => ServiceId::Marked { mark, ipv6: false },
+        };
         prop_assume!(id.validate().is_ok());
         for name in ["wrr", "sh", "mh"] {
             let spec = ServiceSpec {
@@ -274,6 +284,7 @@ proptest! {
             prop_assert_eq!(lines.len(), 1);
             prop_assert_eq!(read(&lines[0]), Ok(Line::Service(id, spec)));
         }
+        let port = id.port();
         let dest = DestId { address: std::net::Ipv4Addr::from(real).into(), port };
         let thresholds = Thresholds { upper, lower: upper / 2 };
         let spec = DestSpec { thresholds, ..DestSpec::new(Mode::Dr, weight) };

@@ -136,7 +136,7 @@ impl Purpose {
 /// Refuses what cannot be a virtual address, by the rule for services.
 pub fn check_vips(what: &str, vips: &[IpAddr]) -> Result<Vec<IpAddr>, Failure> {
     let checked = vips.iter().map(|vip| {
-        let service = ServiceId {
+        let service = ServiceId::Virtual {
             protocol: Protocol::Tcp,
             address: *vip,
             port: 1,

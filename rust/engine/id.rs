@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What services and dests are named by.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::spec::{check_unicast, Protocol, SpecError};
+use super::tuple::ServiceKey;
+
+/// What names a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceId {
+    /// The flows to an address: printed `tcp/203.0.113.10:443`.
+    Virtual {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address.
+        address: IpAddr,
+        /// Virtual port, host order; 0 is all ports for which there is no other service.
+        port: u16,
+    },
+    /// The flows whose packets have a mark (`skb->mark`), whatever they are to: printed `fwmark/7`,
+    /// those of IPv6 `fwmark6/7`.
+    Marked {
+        /// The mark, not 0.
+        mark: u32,
+        /// Whether those of IPv6, or of IPv4.
+        ipv6: bool,
+    },
+}
+
+impl ServiceId {
+    /// Checks the id of a service that is to be added.
+    ///
+    /// # Errors
+    ///
+    /// An address that no service can have, or mark 0, which all packets have that nobody marked.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        match *self {
+            Self::Virtual { address, .. } => check_unicast(address, SpecError::VirtualAddress),
+            Self::Marked { mark: 0, .. } => Err(SpecError::Mark),
+            Self::Marked { .. } => Ok(()),
+        }
+    }
+
+    /// The protocol of its flows, if it is one.
+    pub const fn protocol(&self) -> Option<Protocol> {
+        match *self {
+            Self::Virtual { protocol, .. } => Some(protocol),
+            Self::Marked { .. } => None,
+        }
+    }
+
+    /// Its virtual address.
+    pub const fn address(&self) -> Option<IpAddr> {
+        match *self {
+            Self::Virtual { address, .. } => Some(address),
+            Self::Marked { .. } => None,
+        }
+    }
+
+    /// The port of its flows, in host order; 0 where it is not one.
+    pub const fn port(&self) -> u16 {
+        match *self {
+            Self::Virtual { port, .. } => port,
+            Self::Marked { .. } => 0,
+        }
+    }
+
+    /// Whether its flows are of IPv6, not of IPv4.
+    pub const fn is_ipv6(&self) -> bool {
+        match *self {
+            Self::Virtual { address, .. } => address.is_ipv6(),
+            Self::Marked { ipv6, .. } => ipv6,
+        }
+    }
+
+    /// What it is looked up by.
+    pub fn key(&self) -> ServiceKey {
+        match *self {
+            Self::Virtual {
+                protocol,
+                address,
+                port,
+            } => ServiceKey::new(protocol.number(), address, port),
+            Self::Marked { mark, ipv6 } => ServiceKey::marked(mark, if ipv6 { 6 } else { 4 }),
+        }
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Virtual {
+                protocol,
+                address,
+                port,
+            } => {
+                write!(f, "{}/", protocol.name())?;
+                write_endpoint(f, address, port)
+            }
+            Self::Marked { mark, ipv6: false } => write!(f, "fwmark/{mark}"),
+            Self::Marked { mark, ipv6: true } => write!(f, "fwmark6/{mark}"),
+        }
+    }
+}
+
+/// What names a dest within its service: printed `192.0.2.1:80`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestId {
+    /// Real server's address.
+    pub address: IpAddr,
+    /// Real server's port, host order; 0 is the one that the client asks for.
+    pub port: u16,
+}
+
+impl fmt::Display for DestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_endpoint(f, self.address, self.port)
+    }
+}
+
+fn write_endpoint(f: &mut fmt::Formatter<'_>, address: IpAddr, port: u16) -> fmt::Result {
+    match address {
+        IpAddr::V4(a) => write!(f, "{a}:{port}"),
+        IpAddr::V6(a) => write!(f, "[{a}]:{port}"),
+    }
+}

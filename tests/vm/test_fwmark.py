@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Services by mark: flows of packets that rules have marked, whatever they are to."""
+
+import contextlib
+import itertools
+import socket
+
+import pytest
+from lab.netns import wait_until
+from lab.packets import udp
+from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
+from lab.six import CLIENT as CLIENT6
+from lab.six import VIP as VIP6
+from lab.six import Six
+from lab.topology import CLIENT, VIP, Lab
+
+MARK = 7
+FOUR, SIX = f"fwmark/{MARK}", f"fwmark6/{MARK}"
+
+
+@pytest.fixture(name="lab", scope="module")
+def _lab():
+    made = Lab()
+    made.prepare_dr()
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="clients")
+def _clients(numbers=itertools.count(1)):
+    """Clients that no other test has, since ip_vs remembers them."""
+    number = next(numbers)
+    return [*(f"12.{number}.100.{i}" for i in (40, 41)), f"12.{number}.101.7", f"13.{number}.2.77"]
+
+
+@contextlib.contextmanager
+def marking(host, *rules, hook="prerouting", priority="mangle", kind="filter"):
+    """Rules of nft that mark packets on a host."""
+    chain = f"{{ type {kind} hook {hook} priority {priority}; }}"
+    host.run("nft", f"add table inet marks; add chain inet marks marks {chain}")
+    try:
+        host.run("nft", "; ".join(f"add rule inet marks marks {rule}" for rule in rules))
+        yield
+    finally:
+        host.run("nft", "delete table inet marks")
+
+
+def ports(*numbers, mark=MARK):
+    """The rule for datagrams to ports."""
+    return f"udp dport {{ {', '.join(map(str, numbers))} }} meta mark set {mark}"
+
+
+def set_up(director, lab, *options, mode="dr", port=0):
+    """The service with all real servers, on RVS or on ip_vs."""
+    dests = [f"{address}:{port}" for address in lab.addresses.values()]
+    if director.name == "rvs":
+        director.adm("service", "add", FOUR, "-s", "rr", *options)
+        for dest in dests:
+            director.adm("dest", "add", FOUR, dest, "--mode", mode)
+        return
+    director.host.run("ipvsadm", "-A", "-f", MARK, "-s", "rr", *options)
+    for dest in dests:
+        director.host.run("ipvsadm", "-a", "-f", MARK, "-r", dest, {"dr": "-g", "nat": "-m"}[mode])
+
+
+def takers(wire, client, port=5000, to=53):
+    """Who gets a datagram of a client: nobody, when it is not balanced."""
+    wire.clear()
+    wire.send(udp((client, port), (VIP, to), b"query"))
+    wire.settle()
+    return wire.took()
+
+
+def asks(wire, *args, **kwargs):
+    """The one who gets a datagram of a client."""
+    (taken,) = takers(wire, *args, **kwargs)
+    return taken
+
+
+@pytest.mark.parametrize("options", [(), ("-p", 300), ("-p", 300, "-M", "255.255.255.0")])
+# pylint: disable-next=too-many-arguments,too-many-positional-arguments
+def test_flows_to_several_ports_are_one_service_as_in_ip_vs(
+    lab, ipvs, rvs, wire, clients, options
+):
+    seen = []
+    with marking(lab.director, ports(53, 54, 55)):
+        for director in (ipvs, rvs):
+            set_up(director, lab, *options)
+            seen.append([asks(wire, client, to=to) for to in (53, 54, 55) for client in clients])
+            director.flush()
+    assert seen[0] == seen[1]
+    assert (seen[1][:4] == seen[1][4:8] == seen[1][8:]) == bool(options)
+    assert len(set(seen[1])) == 3
+
+
+@pytest.mark.parametrize("priority", ["raw", "-200 + 1", "mangle"])
+def test_marks_of_earlier_rules_count(lab, rvs, wire, priority):
+    set_up(rvs, lab)
+    with marking(lab.director, ports(53), ports(54, mark=8), priority=priority):
+        first = asks(wire, CLIENT)
+        assert not takers(wire, CLIENT, to=54) and not takers(wire, CLIENT, to=55)
+        (conn,) = rvs.connections()
+        assert conn["service"] == f"udp/{VIP}:53"
+        assert conn["dest"] == f"{lab.addresses[first]}:53"
+        # Packets of another flow with the same ports would be balanced, too.
+        assert asks(wire, CLIENT, 5001) != first
+    # A flow goes on where it is, marked or not.
+    assert asks(wire, CLIENT) == first
+    assert not takers(wire, CLIENT, 5002)
+
+
+def test_marks_go_before_addresses(lab, ipvs, rvs, wire):
+    """As in ip_vs, and flows without a mark are those of the address."""
+    (one, *_) = lab.addresses.values()
+    seen = []
+    for director in (ipvs, rvs):
+        set_up(director, lab)
+        if director is rvs:
+            rvs.adm("service", "add", f"udp/{VIP}:0", "-s", "rr")
+            rvs.adm("dest", "add", f"udp/{VIP}:0", f"{one}:0")
+        else:
+            director.host.run("ipvsadm", "-A", "-u", f"{VIP}:0", "-s", "rr", "-p", 300)
+            director.host.run("ipvsadm", "-a", "-u", f"{VIP}:0", "-r", f"{one}:0", "-g")
+        asked = [(port, to) for port in range(6000, 6004) for to in (53, 54)]
+        with marking(lab.director, ports(53)):
+            seen.append([asks(wire, CLIENT, port, to=to) for port, to in asked])
+        director.flush()
+    assert seen[0] == seen[1]
+    assert seen[1][1::2] == ["rs1"] * 4 and len(set(seen[1][::2])) == 3
+
+
+def test_nobody_waits_for_marks_without_such_a_service(lab, rvs, wire):
+    def hooks():
+        listed = lab.director.run("nft", "list", "hooks", "ip").stdout
+        return [line for line in listed.splitlines() if "rvs" in line]
+
+    rvs.adm("service", "add", f"udp/{VIP}:53", "-s", "rr")
+    rvs.adm("dest", "add", f"udp/{VIP}:53", f"{lab.addresses['rs1']}:53")
+    early = hooks()
+    assert len(early) == 2 and all("350" in line for line in early)
+    set_up(rvs, lab)
+    late = [line for line in hooks() if line not in early]
+    assert len(late) == 2 and all("149" in line for line in late)
+    assert asks(wire, CLIENT) == "rs1"
+    rvs.adm("service", "del", FOUR)
+    assert hooks() == early
+    assert asks(wire, CLIENT, 5001) == "rs1"
+
+
+def test_connections_of_a_removed_service_go_on(lab, rvs, wire):
+    """Of TCP; here the filter that lets their packets in is what is looked at."""
+    set_up(rvs, lab)
+    rvs.adm("service", "set", FOUR, "--udp-timeout", 30)
+    with marking(lab.director, ports(53)):
+        first = asks(wire, CLIENT)
+        assert asks(wire, CLIENT) == first
+        rvs.adm("service", "add", f"udp/{VIP}:54", "-s", "rr")
+        # The configuration was published anew, and what packets said of addresses stays.
+        assert asks(wire, CLIENT) == first
+        rvs.adm("conn", "flush", FOUR)
+        wait_until(lambda: not rvs.connections(), "no connection is left")
+        assert asks(wire, CLIENT) != first
+
+
+def test_programs_on_the_director_are_balanced_by_mark(lab, rvs):
+    set_up(rvs, lab)
+    with marking(lab.director, ports(53), hook="output", kind="route"), lab.director.inside():
+        for port in (53, 54):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as program:
+                program.sendto(b"query", (VIP, port))
+                program.sendto(b"query", (VIP, port))
+    (conn,) = rvs.connections()
+    assert conn["service"] == f"udp/{VIP}:53"
+    assert rvs.traffic()["in_packets"] == 2
+
+
+def test_ipv6(lab, rvs):
+    """Marks of either version are services of their own."""
+    six = Six(lab)
+    six.prepare_dr()
+    set_up(rvs, lab)
+    rvs.adm("service", "add", SIX, "-s", "rr", "-p", 300, "-M", 64)
+    for address in six.addresses.values():
+        rvs.adm("dest", "add", SIX, f"[{address}]:0")
+    with marking(lab.director, ports(53, 54)), lab.client.inside():
+        for to in (53, 54, 55):
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+                client.bind((CLIENT6, 5000))
+                for _ in range(2):
+                    client.sendto(b"query", (VIP6, to))
+        wait_until(lambda: rvs.traffic()["in_packets"] == 4, "four packets are balanced")
+    conns = rvs.connections()
+    assert {conn["service"] for conn in conns} == {f"udp/[{VIP6}]:{to}" for to in (53, 54)}
+    assert len({conn["dest"].rpartition(":")[0] for conn in conns}) == 1
+    assert rvs.json("service", "show", SIX)["service"]["templates"] == 1
+    assert rvs.json("conn", "list", FOUR)["connections"] == []
+    assert len(rvs.json("conn", "list", SIX)["connections"]) == 2
+
+
+def test_services_by_mark_are_shown_saved_and_restored(lab, rvs):
+    lines = [
+        "-A -f 7 -s rr -p 300 -M 255.255.255.0",
+        f"-a -f 7 -r {lab.addresses['rs1']}:0 -g -w 3",
+        f"-a -f 7 -r {lab.addresses['rs2']}:8080 -m -w 1",
+        "-A -f 4294967295 -6 -s lblc",
+        "#rvsadm service fwmark6/4294967295 --slow-start 5",
+    ]
+    text = "\n".join(lines) + "\n"
+    rvs.adm("restore", "-", stdin=text)
+    assert rvs.adm("save").stdout.splitlines() == lines
+    assert "2 unchanged" in rvs.adm("restore", "-", "--dry-run", stdin=text).stdout
+    four, six = rvs.json("service", "list")["services"]
+    assert (four["id"], four["mark"], four["address"]) == (FOUR, MARK, None)
+    assert (six["id"], six["mark"], six["port"]) == ("fwmark6/4294967295", 2**32 - 1, None)
+    assert FOUR in rvs.adm("service", "list").stdout
+    rvs.adm("dest", "set", FOUR, f"{lab.addresses['rs1']}:0", "--weight", 0)
+    refused = [
+        (("service", "add", "fwmark/0"), "mark 0"),
+        (("service", "add", FOUR), "service fwmark/7 exists already"),
+        (("service", "del", "fwmark6/7"), "no service fwmark6/7"),
+        (("dest", "add", FOUR, "192.168.56.103:80"), "mode dr cannot change the port, use 0"),
+        (("dest", "add", FOUR, "[2001:db8::1]:0"), "not of the service's family"),
+    ]
+    for arguments, text in refused:
+        done = rvs.adm(*arguments, check=False)
+        assert done.returncode and text in done.stderr, done.stderr
