@@ -2,7 +2,7 @@
 
 //! How long, and how widely, clients stay with a dest.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::spec::{SpecError, TIMEOUT_MAX};
 
@@ -34,6 +34,14 @@ impl Persistence {
         Ok(())
     }
 
+    /// Length of the prefix of its networks, of that IP version.
+    pub fn prefix_len(&self, ipv6: bool) -> u8 {
+        match self.prefix {
+            0 => bits(ipv6),
+            prefix => prefix.min(bits(ipv6)),
+        }
+    }
+
     /// The network that a client is of, as a number: of an IPv4 address its 32 bits.
     pub fn network(&self, client: IpAddr) -> u128 {
         let address = match client {
@@ -46,6 +54,15 @@ impl Persistence {
         }
         let host = u32::from(bits.saturating_sub(self.prefix));
         address & u128::MAX.checked_shl(host).unwrap_or(0)
+    }
+}
+
+/// The address of a network that [`Persistence::network`] gave for a client of that IP version.
+pub fn address(network: u128, ipv6: bool) -> IpAddr {
+    if ipv6 {
+        Ipv6Addr::from_bits(network).into()
+    } else {
+        Ipv4Addr::from_bits(network as u32).into()
     }
 }
 

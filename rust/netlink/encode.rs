@@ -5,14 +5,15 @@
 use core::net::IpAddr;
 
 use super::generated::{
-    config, conn, counters, dest, laddr, main, rates, service, stats, tcp_timeouts,
+    config, conn, counters, dest, laddr, main, rates, service, stats, tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::SCHEDULER_NAME_MAX;
+use crate::engine::persistence::{self, Persistence};
 use crate::engine::proto::State;
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{attr_size, Full, Writer};
-use crate::table::{ConfigGuard, ConnView, Counters, Settings, Traffic};
+use crate::table::{ConfigGuard, ConnView, Counters, Settings, TemplateView, Traffic};
 
 type Result<T = (), E = Full> = core::result::Result<T, E>;
 
@@ -126,6 +127,30 @@ pub(super) fn local(w: &mut Writer<'_>, generation: u32, view: &LocalView) -> Re
         w.nest(main::SERVICE, |w| service_id(w, id))?;
     }
     w.nest(main::LADDR, |w| address(w, laddr::ADDRESS, view.address))
+}
+
+/// One message of the reply of template-get.
+pub(super) fn template(
+    w: &mut Writer<'_>,
+    generation: u32,
+    (id, rule): (&ServiceId, &Persistence),
+    view: &TemplateView,
+) -> Result {
+    w.u32(main::GENERATION, generation)?;
+    w.nest(main::SERVICE, |w| service_id(w, id))?;
+    w.nest(main::TEMPLATE, |w| {
+        let ipv6 = id.is_ipv6();
+        address(
+            w,
+            template::NETWORK,
+            persistence::address(view.network, ipv6),
+        )?;
+        w.u8(template::PREFIX, rule.prefix_len(ipv6))?;
+        address(w, template::DEST_ADDRESS, view.dest.address)?;
+        w.u16_be(template::DEST_PORT, view.dest.port)?;
+        w.u32(template::MODE, view.mode.number())?;
+        w.u32(template::EXPIRES, view.expires_ms)
+    })
 }
 
 /// One message of the reply of conn-get.

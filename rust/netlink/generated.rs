@@ -117,11 +117,13 @@ pub enum Set {
     /// message with a service it is one of the service's own, without one it is for all services
     /// that have none of their own.
     Laddr,
+    /// `template`.
+    Template,
 }
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Main,
         Self::Service,
         Self::Dest,
@@ -133,6 +135,7 @@ impl Set {
         Self::TcpTimeouts,
         Self::Change,
         Self::Laddr,
+        Self::Template,
     ];
 
     /// Name in the spec.
@@ -149,6 +152,7 @@ impl Set {
             Self::TcpTimeouts => "tcp-timeouts",
             Self::Change => "change",
             Self::Laddr => "laddr",
+            Self::Template => "template",
         }
     }
 
@@ -166,6 +170,7 @@ impl Set {
             Self::TcpTimeouts => &tcp_timeouts::POLICY,
             Self::Change => &change::POLICY,
             Self::Laddr => &laddr::POLICY,
+            Self::Template => &template::POLICY,
         }
     }
 }
@@ -233,8 +238,11 @@ pub mod cmd {
     pub const LADDR_DEL_NTF: u8 = 28;
     /// The last connection of a dest that drained has ended.
     pub const DEST_DRAINED_NTF: u8 = 29;
+    /// Networks of clients that stay with a dest, of all services with persistence, or of one
+    /// service.
+    pub const TEMPLATE_GET: u8 = 30;
     /// Highest number in use.
-    pub const MAX: u8 = 29;
+    pub const MAX: u8 = 30;
 }
 
 /// How packets travel to a dest.
@@ -435,8 +443,12 @@ pub mod main {
     ///
     /// Type: nest of `rates`.
     pub const RATES: u16 = 10;
+    /// `template`.
+    ///
+    /// Type: nest of `template`.
+    pub const TEMPLATE: u16 = 11;
     /// Highest number in use.
-    pub const MAX: u16 = 10;
+    pub const MAX: u16 = 11;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -451,6 +463,7 @@ pub mod main {
         Policy::Nested(Set::Change),
         Policy::Nested(Set::Laddr),
         Policy::Nested(Set::Rates),
+        Policy::Nested(Set::Template),
     ];
 }
 
@@ -1117,8 +1130,51 @@ pub mod laddr {
     pub const POLICY: [Policy; MAX as usize + 1] = [Policy::Unspec, Policy::Binary { max_len: 16 }];
 }
 
+/// Attributes of `template`.
+pub mod template {
+    use super::{Policy, Range};
+
+    /// Its address, 4 bytes (IPv4) or 16 (IPv6), network order.
+    ///
+    /// Type: binary.
+    pub const NETWORK: u16 = 1;
+    /// Length of its prefix.
+    ///
+    /// Type: u8.
+    pub const PREFIX: u16 = 2;
+    /// `dest-address`.
+    ///
+    /// Type: binary.
+    pub const DEST_ADDRESS: u16 = 3;
+    /// 0 is the one that the client asks for.
+    ///
+    /// Type: u16, big-endian.
+    pub const DEST_PORT: u16 = 4;
+    /// `mode`.
+    ///
+    /// Type: u32, one of `mode`.
+    pub const MODE: u16 = 5;
+    /// Milliseconds that it has left when no flow begins.
+    ///
+    /// Type: u32.
+    pub const EXPIRES: u16 = 6;
+    /// Highest number in use.
+    pub const MAX: u16 = 6;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Binary { max_len: 0 },
+        Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 0 },
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range { min: 1, max: 5 }),
+        Policy::U32(Range::ANY),
+    ];
+}
+
 /// Requests, by rising command number.
-pub const OPS: [Op; 19] = [
+pub const OPS: [Op; 20] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -1248,6 +1304,13 @@ pub const OPS: [Op; 19] = [
     Op {
         cmd: cmd::LADDR_GET,
         name: "laddr-get",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[main::SERVICE]),
+    },
+    Op {
+        cmd: cmd::TEMPLATE_GET,
+        name: "template-get",
         uns_admin: true,
         do_request: None,
         dump_request: Some(&[main::SERVICE]),

@@ -25,6 +25,7 @@ mod policy;
 mod refusal;
 mod service;
 mod stats;
+mod template;
 mod view;
 
 use kernel::error::{code::ENODEV, Result};
@@ -43,7 +44,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 21] = as_in_spec([
+static HANDLERS: [Op; 22] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -65,11 +66,12 @@ static HANDLERS: [Op; 21] = as_in_spec([
     Op::doit::<Single<{ cmd::LADDR_ADD }>>(),
     Op::doit::<Single<{ cmd::LADDR_DEL }>>(),
     Op::dumpit::<laddr::Get>(),
+    Op::dumpit::<template::Get>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 21]) -> [Op; 21] {
+const fn as_in_spec(handlers: [Op; 22]) -> [Op; 22] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {

@@ -5,7 +5,7 @@
 //! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
 //! publishes by RCU at its end: all of a batch or nothing.
 
-use core::{mem::replace, net::IpAddr};
+use core::{mem::replace, net::IpAddr, ops::ControlFlow};
 
 use kernel::{
     prelude::*,
@@ -23,7 +23,7 @@ use super::{
     netns::Netns,
     schedule::{self, Publication, Schedule},
     settings::Settings,
-    templates::Holder,
+    templates::{Holder, TemplateCursor, TemplateView},
 };
 use crate::{
     engine::{
@@ -174,6 +174,17 @@ impl Service {
     pub(crate) fn templates(&self) -> u32 {
         let templates = self.templates.as_ref();
         templates.map_or(0, |templates| templates.count())
+    }
+
+    /// Shows them to `visit` until it breaks, from the cursor on; one at which it breaks comes
+    /// again. Returns where to go on, none at the end. May sleep.
+    pub(crate) fn list_templates(
+        &self,
+        cursor: TemplateCursor,
+        visit: impl FnMut(&TemplateView) -> ControlFlow<()>,
+    ) -> Option<TemplateCursor> {
+        let templates = self.templates.as_ref()?;
+        templates.list(cursor, &self.spec.persistence, visit)
     }
 
     /// Changes its settings, which are valid. What it was before.

@@ -36,3 +36,4 @@ pub(crate) use local::Pool;
 pub(crate) use netns::{Devices, Netns};
 pub(crate) use schedule::NoDest;
 pub(crate) use settings::Settings;
+pub(crate) use templates::{TemplateCursor, TemplateView};

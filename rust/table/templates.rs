@@ -7,7 +7,7 @@
 //! connections are still there.
 
 use core::{
-    ops::Deref,
+    ops::{ControlFlow, Deref},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -19,7 +19,10 @@ use kernel::{
 
 use super::{dest::Dest, schedule::Schedule};
 use crate::{
-    engine::persistence::Persistence,
+    engine::{
+        persistence::Persistence,
+        spec::{DestId, Mode},
+    },
     kapi::{locked::LockedArray, time, work},
 };
 
@@ -28,6 +31,9 @@ const TREES: usize = 64;
 
 /// Trees that one sweep looks at.
 const SWEPT: usize = 8;
+
+/// Templates that one look at a tree shows at most, under its lock.
+const SHOWN: usize = 16;
 
 /// Templates that one look at a tree ends at most, under its lock.
 const BATCH: usize = 32;
@@ -39,6 +45,27 @@ struct Template {
     index: u32,
     /// Tick at which the last flow began.
     seen: u32,
+}
+
+/// A template as an operator sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct TemplateView {
+    /// The network of clients, as [`Persistence::network`] gives it.
+    pub(crate) network: u128,
+    /// Where its flows go.
+    pub(crate) dest: DestId,
+    /// How packets travel there.
+    pub(crate) mode: Mode,
+    /// Milliseconds that it has left when no flow begins.
+    pub(crate) expires_ms: u32,
+}
+
+/// Where a listing goes on. Bytes, so that a dump has room for it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TemplateCursor {
+    tree: u8,
+    /// The lowest network there that was not shown yet.
+    from: [u8; 16],
 }
 
 type Node = RBTreeNode<u128, Template>;
@@ -129,6 +156,51 @@ impl Templates {
         Ok(kept.and_then(|(kept, _old)| kept).unwrap_or(index))
     }
 
+    /// Shows templates to `visit` until it breaks, from the cursor on; one at which it breaks comes
+    /// again. Returns where to go on, none at the end. May sleep.
+    pub(super) fn list(
+        &self,
+        cursor: TemplateCursor,
+        rule: &Persistence,
+        mut visit: impl FnMut(&TemplateView) -> ControlFlow<()>,
+    ) -> Option<TemplateCursor> {
+        let mut from = u128::from_ne_bytes(cursor.from);
+        let mut tree = cursor.tree;
+        while usize::from(tree) < self.trees.len() {
+            // Shown when the lock is not held any more.
+            let found = self.some(tree, from, rule);
+            for view in found.iter().flatten() {
+                from = view.network;
+                if view.expires_ms > 0 && visit(view).is_break() {
+                    let from = from.to_ne_bytes();
+                    return Some(TemplateCursor { tree, from });
+                }
+            }
+            let is_full = found.last().is_some_and(Option::is_some);
+            match from.checked_add(1) {
+                Some(next) if is_full => from = next,
+                _ => (tree, from) = (tree.saturating_add(1), 0),
+            }
+            work::give_way();
+        }
+        None
+    }
+
+    /// The first templates of a tree, of networks from `from` on.
+    fn some(&self, tree: u8, from: u128, rule: &Persistence) -> [Option<TemplateView>; SHOWN] {
+        let mut found = [const { None }; SHOWN];
+        self.trees.with(tree.into(), |tree| {
+            let mut next = tree.cursor_lower_bound_mut(&from);
+            let mut places = found.iter_mut();
+            while let (Some(cursor), Some(place)) = (next.take(), places.next()) {
+                let (network, template) = cursor.current();
+                *place = Some(template.view(*network, rule));
+                next = cursor.move_next();
+            }
+        });
+        found
+    }
+
     /// Ends some of those that have expired; `turn` says where to look. May sleep.
     pub(super) fn sweep(&self, turn: u32, rule: &Persistence) {
         let first = (turn as usize).wrapping_mul(SWEPT);
@@ -180,6 +252,17 @@ impl Template {
         self.index = schedule.index_of(&self.dest, self.index)?;
         self.seen = time::now();
         Some(self.index)
+    }
+
+    fn view(&self, network: u128, rule: &Persistence) -> TemplateView {
+        let silent = time::now().wrapping_sub(self.seen);
+        let left = time::seconds(rule.seconds).saturating_sub(silent);
+        TemplateView {
+            network,
+            dest: self.dest.id(),
+            mode: self.dest.spec().mode,
+            expires_ms: time::to_millis(left),
+        }
     }
 
     fn lives(&self, rule: &Persistence) -> bool {

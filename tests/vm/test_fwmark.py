@@ -93,7 +93,7 @@ def test_flows_to_several_ports_are_one_service_as_in_ip_vs(
     assert len(set(seen[1])) == 3
 
 
-@pytest.mark.parametrize("priority", ["raw", "-200 + 1", "mangle"])
+@pytest.mark.parametrize("priority", ["raw", "-199", "mangle"])
 def test_marks_of_earlier_rules_count(lab, rvs, wire, priority):
     set_up(rvs, lab)
     with marking(lab.director, ports(53), ports(54, mark=8), priority=priority):
@@ -195,6 +195,34 @@ def test_ipv6(lab, rvs):
     assert rvs.json("service", "show", SIX)["service"]["templates"] == 1
     assert rvs.json("conn", "list", FOUR)["connections"] == []
     assert len(rvs.json("conn", "list", SIX)["connections"]) == 2
+
+
+def test_networks_of_clients_are_listed(lab, rvs, wire):
+    """More of them than fit one message, and of two services."""
+    set_up(rvs, lab, "-p", 300)
+    rvs.adm("service", "add", f"udp/{VIP}:54", "-s", "rr", "-p", 100, "-M", 24)
+    for address in lab.addresses.values():
+        rvs.adm("dest", "add", f"udp/{VIP}:54", f"{address}:54")
+    clients = [f"14.{i // 250}.{i % 250}.7" for i in range(500)]
+    with marking(lab.director, ports(53)):
+        for to in (53, 54):
+            wire.send(*(udp((client, 5000), (VIP, to), b"query") for client in clients))
+        wait_until(lambda: rvs.traffic()["in_packets"] == 1000, "all have come")
+    dests = {(c["service"], c["client"].rpartition(":")[0]): c["dest"] for c in rvs.connections()}
+    of_mark = rvs.json("conn", "templates", FOUR)["templates"]
+    assert sorted(each["network"] for each in of_mark) == sorted(f"{c}/32" for c in clients)
+    for each in of_mark:
+        address = each["network"].removesuffix("/32")
+        assert dests[f"udp/{VIP}:53", address] == each["dest"].replace(":0", ":53")
+        assert each["mode"] == "dr" and 200_000 < each["expires_ms"] <= 300_000
+    everyone = rvs.json("conn", "templates")["templates"]
+    others = [each for each in everyone if each not in of_mark]
+    assert len(everyone) == 1000 and {each["service"] for each in others} == {f"udp/{VIP}:54"}
+    assert {each["network"] for each in others} == {c.replace(".7", ".0/24") for c in clients}
+    rvs.adm("service", "set", FOUR, "-p", 0)
+    assert rvs.json("conn", "templates", FOUR)["templates"] == []
+    refused = rvs.adm("conn", "templates", f"udp/{VIP}:55", check=False)
+    assert refused.returncode and "no service" in refused.stderr
 
 
 def test_services_by_mark_are_shown_saved_and_restored(lab, rvs):

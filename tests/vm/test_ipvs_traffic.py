@@ -21,7 +21,7 @@ LISTS = [
     "-Ln", "-Ln --stats", "-Ln --stats --exact", "-Ln --rate", "-Ln --thresholds",
     "-Ln --persistent-conn", "-Ln --sort", f"-Ln -u {VIP}:{ECHO} --stats", "-Lnc",
     "-Ln -f 7", "-Ln -f 7 -6", "-Ln -f 9 -6 --stats",
-    "-Lnc --sort", "-L --timeout", "-L --daemon", "-Sn",
+    "-Lnc --sort", "-Lnc --persistent-conn", "-L --timeout", "-L --daemon", "-Sn",
 ]
 
 
@@ -88,10 +88,10 @@ def script(lab, name):
         f"-a -u {VIP}:{ECHO} -r {three}:{ECHO} -m -w 1",
         f"-A -t {VIP}:{CLOSED} -s rr",
         f"-a -t {VIP}:{CLOSED} -r {one}:{CLOSED} -m", f"-a -t {VIP}:{CLOSED} -r {two}:8181 -m",
-        f"-A -u {VIP}:{SILENT} -s mh -b mh-fallback,mh-port",
+        f"-A -u {VIP}:{SILENT} -s mh -b mh-fallback,mh-port -p 200 -M 255.255.255.0",
         f"-a -u {VIP}:{SILENT} -r {three}:{SILENT} -g -x 100 -y 50",
         f"-A -u {VIP}:9 -s rr -o", f"-a -u {VIP}:9 -r {three}:9 -m",
-        "-A -f 7 -s rr", *(f"-a -f 7 -r {each} -g" for each in (one, two, three)),
+        "-A -f 7 -s rr -p 300", *(f"-a -f 7 -r {each} -g" for each in (one, two, three)),
         "-A -f 9 -6 -s wlc -o -p 60 -M 64", "-A -f 8 -s rr -p 90 -M 255.255.0.0",
         f"-a -f 8 -r {one}:8080 -m -w 4", "-A -f 7 -s rr", "-A -f 7 -6 -s rr", "-D -f 7 -6",
     )]

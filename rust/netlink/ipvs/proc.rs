@@ -5,13 +5,14 @@
 use core::{
     ffi::CStr,
     fmt::{self, Write},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::ControlFlow,
 };
 
 use super::{encode::netmask, uapi::IP_VS_VERSION};
 use crate::{
     engine::{
+        persistence,
         proto::State,
         service::ServiceSpec,
         spec::{Mode, Protocol, ServiceId},
@@ -22,7 +23,7 @@ use crate::{
         proc::{Show, Text},
         time,
     },
-    table::{ConnCursor, ConnView, Netns, Traffic},
+    table::{ConnCursor, ConnView, Netns, Service, TemplateCursor, Traffic},
 };
 
 /// `ip_vs`.
@@ -117,7 +118,14 @@ impl Show for Connections {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(fmt::Error) => ControlFlow::Break(()),
             });
-        rest.map_or(Ok(()), |_| Err(fmt::Error))
+        if rest.is_some() {
+            return Err(fmt::Error);
+        }
+        let config = netns.config();
+        config
+            .services()
+            .iter()
+            .try_for_each(|service| templates(out, service))
     }
 }
 
@@ -202,6 +210,43 @@ fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
     }
     let seconds = view.expires_ms / 1000;
     writeln!(out, " {:<11} {seconds:>7}", state(view.state))
+}
+
+/// Networks of clients that stay with a dest: connections without ports of the client.
+fn templates(out: &mut Text<'_>, service: &Service) -> fmt::Result {
+    let id = service.id();
+    let (protocol, vip, port) = match id {
+        ServiceId::Virtual {
+            protocol: of,
+            address,
+            port,
+        } => (protocol(of), address, port),
+        // The mark stands for the address.
+        ServiceId::Marked { mark, ipv6: false } => ("IP", Ipv4Addr::from_bits(mark).into(), 0),
+        ServiceId::Marked { mark, ipv6: true } => {
+            let address = Ipv6Addr::from_bits(u128::from(mark) << 96);
+            ("IP", address.into(), 0)
+        }
+    };
+    let rest = service.list_templates(TemplateCursor::default(), |view| {
+        let network = persistence::address(view.network, id.is_ipv6());
+        // Where all ports are one service's, each flow has its own.
+        let to = if port == 0 { 0 } else { view.dest.port };
+        let done = writeln!(
+            out,
+            "{protocol:<3} {} {} {} {:<11} {:>7}",
+            Spaced(SocketAddr::new(network, 0)),
+            Spaced(SocketAddr::new(vip, port)),
+            Spaced(SocketAddr::new(view.dest.address, to)),
+            "NONE",
+            view.expires_ms / 1000
+        );
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(fmt::Error) => ControlFlow::Break(()),
+        }
+    });
+    rest.map_or(Ok(()), |_| Err(fmt::Error))
 }
 
 /// An address and a port with a space between.

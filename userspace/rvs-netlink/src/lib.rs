@@ -25,6 +25,7 @@ mod request;
 mod service;
 mod socket;
 mod stats;
+mod template;
 pub mod toa;
 
 /// Numbers and policies of the family, made from the spec.
@@ -45,3 +46,4 @@ pub use request::Request;
 pub use service::ServiceInfo;
 pub use socket::{Datagrams, NetlinkSocket};
 pub use stats::{Counters, Stats};
+pub use template::Template;

@@ -18,6 +18,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "change",
             "laddr",
             "rates",
+            "template",
         ],
         Set::Service => &[
             "protocol",
@@ -129,6 +130,14 @@ const fn names(set: Set) -> &'static [&'static str] {
         ],
         Set::Change => &["op", "service", "dest", "laddr"],
         Set::Laddr => &["address"],
+        Set::Template => &[
+            "network",
+            "prefix",
+            "dest-address",
+            "dest-port",
+            "mode",
+            "expires",
+        ],
     }
 }
 

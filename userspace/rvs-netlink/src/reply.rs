@@ -10,7 +10,7 @@ use netlink_packet_generic::GenlHeader;
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
 use crate::request::local_address;
-use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
+use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats, Template};
 
 /// One message of the kernel; which parts it has follows from its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Reply {
     pub command: u8,
     /// Number of changes that the namespace's configuration has had.
     pub generation: Option<u32>,
-    /// A service, or the service of the dest or local address.
+    /// A service, or the service of the dest, local address or network of clients.
     pub service: Option<ServiceInfo>,
     /// A dest.
     pub dest: Option<DestInfo>,
@@ -27,6 +27,8 @@ pub struct Reply {
     pub laddr: Option<IpAddr>,
     /// A connection.
     pub conn: Option<Connection>,
+    /// A network of clients that stay with a dest.
+    pub template: Option<Template>,
     /// Traffic of the namespace.
     pub stats: Option<Stats>,
     /// Traffic of the namespace a second.
@@ -48,6 +50,8 @@ impl Reply {
         nest(main::SERVICE, self.service.as_ref().map(|s| s.attributes()));
         nest(main::DEST, self.dest.as_ref().map(|d| d.attributes()));
         nest(main::CONN, self.conn.as_ref().map(|c| c.attributes()));
+        let template = self.template.as_ref();
+        nest(main::TEMPLATE, template.map(|t| t.attributes()));
         nest(main::STATS, self.stats.as_ref().map(|s| s.attributes()));
         nest(main::RATES, self.rates.as_ref().map(|r| r.attributes()));
         let counters = self.counters.as_ref();
@@ -74,6 +78,7 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::SERVICE => reply.service = Some(ServiceInfo::parse(content)?),
                 main::DEST => reply.dest = Some(DestInfo::parse(content)?),
                 main::CONN => reply.conn = Some(Connection::parse(content)?),
+                main::TEMPLATE => reply.template = Some(Template::parse(content)?),
                 main::STATS => reply.stats = Some(Stats::parse(content)?),
                 main::RATES => reply.rates = Some(Stats::parse(content)?),
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),

@@ -36,6 +36,8 @@ pub enum Request {
     LocalList(Option<ServiceId>),
     /// All connections, or those of one service.
     ConnList(Option<ServiceId>),
+    /// Networks of clients that stay with a dest, of all services or of one.
+    TemplateList(Option<ServiceId>),
     /// End all connections, or those of one service.
     ConnFlush(Option<ServiceId>),
     /// The namespace's traffic and counters.
@@ -59,6 +61,7 @@ impl Request {
             Self::DestGet(..) | Self::DestList(_) => cmd::DEST_GET,
             Self::LocalList(_) => cmd::LADDR_GET,
             Self::ConnList(_) => cmd::CONN_GET,
+            Self::TemplateList(_) => cmd::TEMPLATE_GET,
             Self::ConnFlush(_) => cmd::CONN_FLUSH,
             Self::StatsGet => cmd::STATS_GET,
             Self::StatsZero(_) => cmd::STATS_ZERO,
@@ -71,7 +74,11 @@ impl Request {
     pub fn is_dump(&self) -> bool {
         matches!(
             self,
-            Self::ServiceList | Self::DestList(_) | Self::LocalList(_) | Self::ConnList(_)
+            Self::ServiceList
+                | Self::DestList(_)
+                | Self::LocalList(_)
+                | Self::ConnList(_)
+                | Self::TemplateList(_)
         )
     }
 
@@ -91,6 +98,7 @@ impl Request {
             Self::DestList(id)
             | Self::LocalList(id)
             | Self::ConnList(id)
+            | Self::TemplateList(id)
             | Self::ConnFlush(id)
             | Self::StatsZero(id) => id.iter().map(service_id).collect(),
             Self::ServiceList | Self::ServiceFlush | Self::StatsGet | Self::ConfigGet => Vec::new(),

@@ -13,6 +13,7 @@ use rvs_netlink::{Connection, Error, Request};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::cell;
+use crate::templates;
 use crate::values;
 use crate::views::ConnectionView;
 
@@ -23,6 +24,10 @@ Examples:
 
 JSON: {\"connections\":[{\"protocol\",\"client\",\"service\",\"dest\",\"mode\",\"state\",
 \"expires_ms\"}]}, with --count {\"count\":N}. Connections come and go while they are listed.";
+
+const TEMPLATES_HELP: &str = "\
+JSON: {\"templates\":[{\"service\",\"network\",\"dest\",\"mode\",\"expires_ms\"}]}. Each new connection of the network
+lets it stay for the time that the service says.";
 
 /// Headings of the list.
 const HEADING: [&str; 7] = [
@@ -35,6 +40,13 @@ pub enum Command {
     /// List connections
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List(Filter),
+    /// List networks of clients that stay with a dest, of services with persistence
+    #[command(after_help = TEMPLATES_HELP)]
+    Templates {
+        /// Those of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
+        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        service: Option<ServiceId>,
+    },
     /// End connections at once, all or those of a service
     Flush {
         /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
@@ -87,6 +99,7 @@ fn state(text: &str) -> Result<u32, String> {
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         Command::List(filter) => list(&filter, context),
+        Command::Templates { service } => templates::list(service, context),
         Command::Flush { service } => {
             let what = match service {
                 Some(service) => format!("end connections of {service}"),
@@ -186,6 +199,6 @@ impl Printer<'_> {
 }
 
 /// Milliseconds as seconds with one decimal.
-fn seconds(milliseconds: u32) -> String {
+pub fn seconds(milliseconds: u32) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }

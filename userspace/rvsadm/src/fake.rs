@@ -42,6 +42,8 @@ pub struct FakeKernel {
     pub foreign: Option<IpAddr>,
     /// Its connections, all of every service.
     pub conns: Vec<Connection>,
+    /// Its networks of clients, of all services.
+    pub templates: Vec<Reply>,
     generation: u32,
     /// Lists that something still changes in between.
     pub interruptions: u32,
@@ -362,6 +364,7 @@ impl Transport for FakeKernel {
                 };
                 conns.map(reply).collect()
             }
+            Request::TemplateList(_) => self.templates.clone(),
             Request::ConnFlush(_) => {
                 self.conns.clear();
                 Vec::new()

@@ -28,6 +28,7 @@ mod save;
 mod service;
 mod snapshot;
 mod stats;
+mod templates;
 mod toa;
 mod values;
 mod views;

@@ -3,9 +3,9 @@
 //! Commands as they are typed, with a kernel in memory: what they print and what they change.
 
 use clap::Parser;
-use rvs_engine::spec::{Mode, Protocol};
+use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
 use rvs_netlink::generated::conn_state;
-use rvs_netlink::Connection;
+use rvs_netlink::{Connection, Reply, ServiceInfo, Template};
 use serde_json::{json, Value};
 
 use crate::cli::Cli;
@@ -292,6 +292,40 @@ fn connections_are_filtered() {
     }
     let printed = printed(&mut kernel, "conn list").unwrap();
     assert!(printed.contains("899.9 s"), "{printed}");
+}
+
+#[test]
+fn networks_of_clients_are_listed() {
+    let mut kernel = FakeKernel::default();
+    let heading = "SERVICE  NETWORK  DEST  MODE  EXPIRES\n";
+    assert_eq!(printed(&mut kernel, "conn templates").unwrap(), heading);
+    kernel.templates.push(Reply {
+        service: Some(ServiceInfo::new(ServiceId::Marked {
+            mark: 7,
+            ipv6: false,
+        })),
+        template: Some(Template {
+            network: [198, 51, 100, 0].into(),
+            prefix: 24,
+            dest: DestId {
+                address: [192, 0, 2, 1].into(),
+                port: 0,
+            },
+            mode: Some(Mode::Dr),
+            expires_ms: Some(299_900),
+        }),
+        ..Reply::default()
+    });
+    assert_eq!(
+        document(&mut kernel, "conn templates fwmark/7"),
+        json!({ "templates": [{
+            "service": "fwmark/7", "network": "198.51.100.0/24", "dest": "192.0.2.1:0",
+            "mode": "dr", "expires_ms": 299_900,
+        }]})
+    );
+    let printed = printed(&mut kernel, "conn templates").unwrap();
+    let row = "fwmark/7  198.51.100.0/24  192.0.2.1:0  dr    299.9 s";
+    assert_eq!(printed.lines().last(), Some(row));
 }
 
 #[test]

@@ -132,6 +132,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn templates()(
+        network in addresses(),
+        prefix: u8,
+        address in addresses(),
+        port: u16,
+        mode in of(modes()),
+        expires_ms: Option<u32>,
+    ) -> Template {
+        Template { network, prefix, dest: DestId { address, port }, mode, expires_ms }
+    }
+}
+
+prop_compose! {
     fn configs()(
         seconds in proptest::collection::vec(of(any::<u32>()), 11),
         udp_timeout: Option<u32>,
@@ -170,13 +183,17 @@ prop_compose! {
         service in of(services().boxed()),
         dest in of(dests().boxed()),
         conn in of(conns().boxed()),
+        template in of(templates().boxed()),
         [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
         config in of(configs().boxed()),
         laddr in of(addresses()),
         drops in of(any::<u64>()),
     ) -> Reply {
         let counters = drops.map(|drop_no_dest| Counters { drop_no_dest, ..Counters::default() });
-        Reply { command, generation, service, dest, laddr, conn, stats, rates, counters, config }
+        Reply {
+            command, generation, service, dest, laddr, conn, template, stats, rates, counters,
+            config,
+        }
     }
 }
 

@@ -113,6 +113,8 @@ fn requests() -> Vec<Request> {
         Request::LocalList(Some(service)),
         Request::ConnList(None),
         Request::ConnList(Some(service)),
+        Request::TemplateList(None),
+        Request::TemplateList(Some(service)),
         Request::ConnFlush(None),
         Request::ConnFlush(Some(service)),
         Request::StatsGet,

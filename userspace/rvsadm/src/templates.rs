@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm conn templates`: clients that stay with a dest.
+
+use rvs_engine::spec::{Mode, ServiceId};
+use rvs_netlink::{Error, Reply, Request};
+use serde::Serialize;
+
+use crate::conn::seconds;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{cell, Table};
+
+/// The list as JSON.
+#[derive(Serialize)]
+struct List {
+    templates: Vec<View>,
+}
+
+/// One network of clients.
+#[derive(Serialize)]
+struct View {
+    service: String,
+    network: String,
+    dest: String,
+    mode: Option<&'static str>,
+    expires_ms: Option<u32>,
+}
+
+impl View {
+    fn new(reply: Reply) -> Result<Self, Error> {
+        let template = reply.template.ok_or(Error::Missing("network of clients"))?;
+        let service = reply.service.ok_or(Error::Missing("service"))?;
+        Ok(Self {
+            service: service.id.to_string(),
+            network: format!("{}/{}", template.network, template.prefix),
+            dest: template.dest.to_string(),
+            mode: template.mode.map(Mode::name),
+            expires_ms: template.expires_ms,
+        })
+    }
+}
+
+/// Lists those of a service, or of all.
+pub fn list(service: Option<ServiceId>, context: &mut Context<'_>) -> Result<(), Failure> {
+    let failed = |error| Failure::kernel("list networks of clients", error);
+    let replies = context.kernel.collect(&Request::TemplateList(service));
+    let replies = replies.map_err(failed)?.into_iter();
+    let templates = replies.map(View::new).collect::<Result<_, _>>();
+    let templates = templates.map_err(failed)?;
+    context.print(&List { templates }, table)
+}
+
+fn table(list: &List) -> Table {
+    let mut table = Table::new(&["SERVICE", "NETWORK", "DEST", "MODE"], &["EXPIRES"]);
+    for each in &list.templates {
+        table.row([
+            each.service.clone(),
+            each.network.clone(),
+            each.dest.clone(),
+            cell(each.mode),
+            cell(each.expires_ms.map(seconds)),
+        ]);
+    }
+    table
+}
