@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
+mod commands;
 mod hashing;
 mod models;
 mod rounds;
