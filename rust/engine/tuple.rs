@@ -48,7 +48,7 @@ impl ServiceKey {
 
     /// Whether it is of a service of all ports.
     pub const fn is_of_all_ports(&self) -> bool {
-        let protocol = self.rest >> 16 & 0xff;
+        let protocol = (self.rest >> 16) & 0xff;
         protocol != 0 && self.rest & 0xffff == 0
     }
 

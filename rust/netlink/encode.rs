@@ -38,7 +38,7 @@ pub(super) const SERVICE_SIZE: usize = U32
     );
 
 /// Room that [`dest`] takes at most, in bytes.
-pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 8 * U32 + TRAFFIC);
+pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 9 * U32 + TRAFFIC);
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
@@ -115,6 +115,7 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
         w.u32(dest::DRAIN_ENDED, view.drain_ended)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
+        w.u32(dest::TEMPLATES, view.templates)?;
         w.nest(dest::STATS, |w| traffic(w, &view.traffic))?;
         w.nest(dest::RATES, |w| traffic(w, &view.rates))
     })

@@ -664,8 +664,12 @@ pub mod dest {
     ///
     /// Type: u32.
     pub const DRAIN_ENDED: u16 = 12;
+    /// Networks of clients that stay with it; in replies only.
+    ///
+    /// Type: u32.
+    pub const TEMPLATES: u16 = 13;
     /// Highest number in use.
-    pub const MAX: u16 = 12;
+    pub const MAX: u16 = 13;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -680,6 +684,7 @@ pub mod dest {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::Nested(Set::Rates),
+        Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
     ];

@@ -55,6 +55,8 @@ pub(super) struct DestView {
     pub(super) drain_ended: u32,
     pub(super) active: u32,
     pub(super) inactive: u32,
+    /// Networks of clients that stay with it.
+    pub(super) templates: u32,
     pub(super) traffic: Traffic,
     /// Traffic a second.
     pub(super) rates: Traffic,
@@ -71,6 +73,7 @@ impl DestView {
             drain_ended: dest.drain_ended(),
             active: dest.active(),
             inactive: dest.inactive(),
+            templates: dest.templates(),
             traffic: member.traffic(),
             rates: member.rates(),
         }

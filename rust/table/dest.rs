@@ -50,6 +50,8 @@ struct Load {
     counts: AtomicU64,
     /// See [`OVERLOADED`].
     overload: AtomicU64,
+    /// Networks of clients that stay with it.
+    templates: AtomicU32,
 }
 
 /// A real server of a service. Connections hold a reference, so it may outlive its place in the
@@ -103,6 +105,7 @@ impl Dest {
                 load: Line(Load {
                     counts: AtomicU64::new(0),
                     overload: AtomicU64::new(0),
+                    templates: AtomicU32::new(0),
                 }),
                 limits: AtomicU64::new(0),
                 thresholds: AtomicU64::new(spec.thresholds.to_word()),
@@ -123,6 +126,22 @@ impl Dest {
             },
             GFP_KERNEL,
         )?)
+    }
+
+    /// How many networks of clients stay with it, with those that have expired and were not swept
+    /// yet.
+    pub(crate) fn templates(&self) -> u32 {
+        self.load.templates.load(Ordering::Relaxed)
+    }
+
+    /// A network of clients stays with it from now on.
+    pub(super) fn template_begins(&self) {
+        self.load.templates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One that did does so no more.
+    pub(super) fn template_ends(&self) {
+        self.load.templates.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// What names it within its service.

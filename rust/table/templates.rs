@@ -38,9 +38,33 @@ const SHOWN: usize = 16;
 /// Templates that one look at a tree ends at most, under its lock.
 const BATCH: usize = 32;
 
+/// A dest that counts the templates which chose it.
+struct Chosen(Arc<Dest>);
+
+impl Chosen {
+    fn new(dest: &Arc<Dest>) -> Self {
+        dest.template_begins();
+        Self(dest.clone())
+    }
+}
+
+impl Deref for Chosen {
+    type Target = Arc<Dest>;
+
+    fn deref(&self) -> &Arc<Dest> {
+        &self.0
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.0.template_ends();
+    }
+}
+
 /// Where a network's flows go.
 struct Template {
-    dest: Arc<Dest>,
+    dest: Chosen,
     /// Where the last schedule that asked has the dest.
     index: u32,
     /// Tick at which the last flow began.
@@ -136,7 +160,7 @@ impl Templates {
         schedule: &Schedule,
     ) -> Result<u32> {
         let template = Template {
-            dest: dest.clone(),
+            dest: Chosen::new(dest),
             index,
             seen: time::now(),
         };

@@ -77,7 +77,7 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
         w.u32(dest::L_THRESH, view.spec.thresholds.lower)?;
         w.u32(dest::ACTIVE_CONNS, view.active)?;
         w.u32(dest::INACT_CONNS, view.inactive)?;
-        w.u32(dest::PERSIST_CONNS, 0)?;
+        w.u32(dest::PERSIST_CONNS, view.templates)?;
         w.u16(dest::ADDR_FAMILY, family(view.id.address.is_ipv6()))?;
         let traffic = [view.traffic, view.rates];
         statistics(w, dest::STATS, dest::STATS64, &traffic)?;

@@ -50,6 +50,8 @@ pub struct DestInfo {
     pub active: Option<u32>,
     /// Inactive connections.
     pub inactive: Option<u32>,
+    /// Networks of clients that stay with it.
+    pub templates: Option<u32>,
     /// Its traffic.
     pub stats: Option<Stats>,
     /// Its traffic a second.
@@ -69,6 +71,7 @@ impl DestInfo {
             drain_ended: None,
             active: None,
             inactive: None,
+            templates: None,
             stats: None,
             rates: None,
         }
@@ -88,6 +91,7 @@ impl DestInfo {
         attributes.extend(ended.map(|n| Attr::u32(dest::DRAIN_ENDED, n)));
         attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
+        attributes.extend(self.templates.map(|n| Attr::u32(dest::TEMPLATES, n)));
         let stats = self.stats.as_ref();
         attributes.extend(stats.map(|s| Attr::nest(dest::STATS, s.attributes())));
         let rates = self.rates.as_ref();
@@ -101,7 +105,7 @@ impl Parseable<[u8]> for DestInfo {
         let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
         let (mut upper, mut lower) = (None, None);
         let (mut drain, mut drain_ended) = (None, None);
-        let (mut active, mut inactive) = (None, None);
+        let (mut active, mut inactive, mut templates) = (None, None, None);
         let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
@@ -118,6 +122,7 @@ impl Parseable<[u8]> for DestInfo {
                 }
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
+                dest::TEMPLATES => templates = Some(attribute.u32("dest templates")?),
                 dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 dest::RATES => rates = Some(Stats::parse(attribute.bytes())?),
                 _ => {}
@@ -136,6 +141,7 @@ impl Parseable<[u8]> for DestInfo {
             drain_ended,
             active,
             inactive,
+            templates,
             stats,
             rates,
         })

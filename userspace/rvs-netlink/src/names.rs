@@ -60,6 +60,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "rates",
             "drain",
             "drain-ended",
+            "templates",
         ],
         Set::Conn => &[
             "protocol",

@@ -29,7 +29,7 @@ Modes:
 
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
-\"lower\",\"drain\",\"drain_ended\",\"active\",\"inactive\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
+\"lower\",\"drain\",\"drain_ended\",\"active\",\"inactive\",\"templates\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
 \"out_bytes\"},\"rates\":{the same, a second}}]}; what the module does not tell is null";
 
 const DRAIN_HELP: &str = "\

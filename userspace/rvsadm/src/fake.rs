@@ -236,6 +236,7 @@ impl FakeKernel {
                 lower: Some(spec.thresholds.lower),
                 active: Some(0),
                 inactive: Some(0),
+                templates: Some(0),
                 stats: Some(Stats::default()),
                 rates: Some(Stats::default()),
                 ..DestInfo::new(*id)

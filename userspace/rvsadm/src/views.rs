@@ -164,6 +164,7 @@ pub struct DestView {
     pub drain_ended: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
+    pub templates: Option<u32>,
     pub stats: Option<Numbers>,
     pub rates: Option<Numbers>,
 }
@@ -184,6 +185,7 @@ impl DestView {
             drain_ended: dest.drain_ended,
             active: dest.active,
             inactive: dest.inactive,
+            templates: dest.templates,
             stats: dest.stats.as_ref().map(Numbers::from),
             rates: dest.rates.as_ref().map(Numbers::from),
         }

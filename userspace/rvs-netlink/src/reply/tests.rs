@@ -106,14 +106,14 @@ prop_compose! {
         upper: Option<u32>,
         lower: Option<u32>,
         drain: [Option<u32>; 2],
-        active: Option<u32>,
-        inactive: Option<u32>,
+        [active, inactive, templates]: [Option<u32>; 3],
         [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> DestInfo {
         let id = DestId { address, port };
         let [drain, drain_ended] = drain;
         DestInfo {
-            id, mode, weight, upper, lower, drain, drain_ended, active, inactive, stats, rates,
+            id, mode, weight, upper, lower, drain, drain_ended, active, inactive, templates,
+            stats, rates,
         }
     }
 }
