@@ -216,8 +216,10 @@ def test_networks_of_clients_are_listed(lab, rvs, wire):
         assert dests[f"udp/{VIP}:53", address] == each["dest"].replace(":0", ":53")
         assert each["mode"] == "dr" and 200_000 < each["expires_ms"] <= 300_000
     everyone = rvs.json("conn", "templates")["templates"]
-    others = [each for each in everyone if each not in of_mark]
+    others = [each for each in everyone if each["service"] != FOUR]
     assert len(everyone) == 1000 and {each["service"] for each in others} == {f"udp/{VIP}:54"}
+    shown = rvs.json("dest", "list", FOUR)["dests"]
+    assert sum(dest["templates"] for dest in shown) == 500
     assert {each["network"] for each in others} == {c.replace(".7", ".0/24") for c in clients}
     rvs.adm("service", "set", FOUR, "-p", 0)
     assert rvs.json("conn", "templates", FOUR)["templates"] == []

@@ -37,6 +37,8 @@ def variants(values):
 NESTS = {
     "services": (SERVICE, {**FULL, 8: u32(0)}, [NEW_SERVICE, SET_SERVICE, GET_SERVICE, ZERO,
                                                DEL_SERVICE]),
+    "marks": (SERVICE, {1: FULL[1], 5: u32(7), **{kind: FULL[kind] for kind in (6, 7, 9)}, 8: u32(0)},
+              [NEW_SERVICE, SET_SERVICE, GET_SERVICE, ZERO, DEL_SERVICE]),
     "dests": (DEST, {**FULL_DEST, 11: b"\2\0", 13: b"\0", 14: b"\0\0", 15: b"\0\0"},
               [NEW_DEST, SET_DEST, DEL_DEST]),
     "daemons": (DAEMON_NEST, DAEMON, [NEW_DAEMON, DEL_DAEMON]),
@@ -46,6 +48,8 @@ UNLIKE = {
     # Any protocol, address or port; timeout and netmask without persistence, masks that are no prefix.
     "services": {"2 all ones", "2 twice", "3 all ones", "3 empty", "3 twice", "4 twice",
                  "7 all ones", "8 all ones", "9 twice"},
+    # Mark 0, as above, and the address 0.0.0.0 with it.
+    "marks": {"5 twice", "7 all ones", "8 all ones", "9 twice"},
     # Methods and tunnels that are none.
     "dests": {"3 all ones", "13 all ones"},
     # What starts one: ip_vs takes its time to stop it, and test_ipvs_dialect.py has some.
