@@ -59,7 +59,7 @@ impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
             turn: Turn::Early,
             rcu,
         };
-        balance::<F>(cx, skb, ours)
+        balance::<F, EARLY>(cx, skb, ours)
     }
 }
 
@@ -79,7 +79,7 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
             turn: Turn::Early,
             rcu,
         };
-        balance::<F>(cx, skb, ours)
+        balance::<F, EARLY>(cx, skb, ours)
     }
 }
 
@@ -135,7 +135,7 @@ fn late<'a, F: Balanced>(
         turn,
         rcu,
     };
-    balance::<F>(cx, skb, Ours::ByDestination)
+    balance::<F, LATE>(cx, skb, Ours::ByDestination)
 }
 
 /// Puts the hooks of a turn for an IP version into a namespace.
@@ -184,8 +184,16 @@ fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
         .then_some(Ours::BySource)
 }
 
+/// Turns, for [`balance`].
+const EARLY: bool = false;
+const LATE: bool = true;
+
 /// A packet that is perhaps of a service.
-fn balance<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Verdict<'a> {
+fn balance<'a, F: Balanced, const TURN: bool>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    ours: Ours,
+) -> Verdict<'a> {
     let packet = match Packet::<F>::parse(skb.head(), skb.len() as usize) {
         Ok(packet) => packet,
         Err(error) => match mend(cx, skb, ours, error) {
@@ -199,6 +207,10 @@ fn balance<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ours: Ours) -> Ve
     };
     let hash = cx.netns.connections.hash(&packet.tuple);
     match cx.netns.connections.lookup(&packet.tuple, hash, cx.rcu) {
+        // The early hook has counted it and let it pass.
+        Some((conn, _)) if TURN == LATE && xmit::stays_here(cx, conn.dest()) => {
+            Verdict::Accept(skb)
+        }
         Some((conn, side)) if is_usable(cx.netns, conn, side, &packet) => {
             forward(cx, conn, side, skb, &packet)
         }

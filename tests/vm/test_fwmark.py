@@ -12,7 +12,7 @@ from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
 from lab.six import CLIENT as CLIENT6
 from lab.six import VIP as VIP6
 from lab.six import Six
-from lab.topology import CLIENT, VIP, Lab
+from lab.topology import CLIENT, DIRECTOR, VIP, Lab
 
 MARK = 7
 FOUR, SIX = f"fwmark/{MARK}", f"fwmark6/{MARK}"
@@ -172,6 +172,16 @@ def test_programs_on_the_director_are_balanced_by_mark(lab, rvs):
     (conn,) = rvs.connections()
     assert conn["service"] == f"udp/{VIP}:53"
     assert rvs.traffic()["in_packets"] == 2
+
+
+def test_a_dest_that_is_the_director_itself_gets_its_packets_once(lab, rvs, wire):
+    rvs.adm("service", "add", FOUR, "-s", "rr")
+    rvs.adm("dest", "add", FOUR, f"{DIRECTOR}:0")
+    with marking(lab.director, ports(53)):
+        for _ in range(3):
+            assert not takers(wire, CLIENT)
+    (dest,) = rvs.json("dest", "list", FOUR, "--stats")["dests"]
+    assert (dest["stats"]["connections"], dest["stats"]["in_packets"]) == (1, 3)
 
 
 def test_ipv6(lab, rvs):

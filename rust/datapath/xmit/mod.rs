@@ -55,6 +55,11 @@ fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
     }
 }
 
+/// Whether packets to a dest are for this host.
+pub(super) fn stays_here(cx: Context<'_>, dest: &Dest) -> bool {
+    way_to(cx, dest).is_ok_and(NextHop::is_local)
+}
+
 /// A packet for which no way was found.
 ///
 /// On lack of memory the sender is told nothing: it would give up, and its next try may succeed.
