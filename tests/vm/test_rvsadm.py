@@ -75,7 +75,7 @@ REFUSED = {
 USAGE = {
     "service without port": ("service add tcp/203.0.113.10", ['"203.0.113.10" has no port']),
     "service without protocol": ("service add 203.0.113.10:80", ["PROTOCOL/ADDRESS:PORT"]),
-    "unknown protocol": ("service add sctp/203.0.113.10:80", ['"sctp" is not tcp or udp']),
+    "unknown protocol": ("service add sctp/203.0.113.10:80", ['"sctp" is not tcp, udp']),
     "name instead of address": ("service add tcp/www:80", ['"www" is not an IP address']),
     "port 65536": ("service add tcp/203.0.113.10:65536", ['"65536" is not a port, 0 to 65535']),
     "dest without port": (f"dest add {ID} 10.1.1.2", ['"10.1.1.2" has no port']),
