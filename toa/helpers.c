@@ -27,6 +27,63 @@ unsigned long toa_return_value(void *regs)
 	return ftrace_regs_get_return_value((struct ftrace_regs *)regs);
 }
 
+#ifdef CONFIG_KRETPROBES
+/*
+ * Calls that may be between entry and return at a time; what is more goes unseen. Connections are
+ * made without sleeping, so there they are one for each CPU and context; whoever asks for a name
+ * may sleep on the socket's lock.
+ */
+#define KRETPROBE_CALLS 1024
+
+int toa_kretprobe_register(struct toa_kretprobe *probe, const char *function,
+			   kretprobe_handler_t entry, kretprobe_handler_t exit, size_t size)
+{
+	probe->probe = (struct kretprobe){
+		.kp.symbol_name = function,
+		.entry_handler = entry,
+		.handler = exit,
+		.data_size = size,
+		.maxactive = KRETPROBE_CALLS,
+	};
+	return register_kretprobe(&probe->probe);
+}
+
+void toa_kretprobe_unregister(struct toa_kretprobe *probe)
+{
+	unregister_kretprobe(&probe->probe);
+}
+
+void *toa_kretprobe_data(void *instance)
+{
+	return ((struct kretprobe_instance *)instance)->data;
+}
+#else
+int toa_kretprobe_register(struct toa_kretprobe *probe, const char *function,
+			   kretprobe_handler_t entry, kretprobe_handler_t exit, size_t size)
+{
+	return -EOPNOTSUPP;
+}
+
+void toa_kretprobe_unregister(struct toa_kretprobe *probe)
+{
+}
+
+void *toa_kretprobe_data(void *instance)
+{
+	return NULL;
+}
+#endif
+
+unsigned long toa_kretprobe_argument(void *regs, unsigned int n)
+{
+	return regs_get_kernel_argument(regs, n);
+}
+
+unsigned long toa_kretprobe_return_value(void *regs)
+{
+	return regs_return_value(regs);
+}
+
 struct net *toa_net_of_sock(const void *sk)
 {
 	return sock_net(sk);

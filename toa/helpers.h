@@ -4,6 +4,7 @@
 #ifndef TOA_HELPERS_H
 #define TOA_HELPERS_H
 
+#include <linux/kprobes.h>
 #include <linux/types.h>
 
 /* Both ends of a connection as they are on the wire; IPv4 addresses as ::ffff:a.b.c.d. */
@@ -21,6 +22,21 @@ struct toa_segment {
 	bool is_ipv4;
 	u8 peer[16];
 };
+
+/* A probe at a function's entry and return; of no size where the kernel has none. */
+struct toa_kretprobe {
+#ifdef CONFIG_KRETPROBES
+	struct kretprobe probe;
+#endif
+};
+
+/* linux/kprobes.h; EXIT may be null, SIZE bytes are kept from a call's entry to its return */
+int toa_kretprobe_register(struct toa_kretprobe *probe, const char *function,
+			   kretprobe_handler_t entry, kretprobe_handler_t exit, size_t size);
+void toa_kretprobe_unregister(struct toa_kretprobe *probe);
+void *toa_kretprobe_data(void *instance);
+unsigned long toa_kretprobe_argument(void *regs, unsigned int n);
+unsigned long toa_kretprobe_return_value(void *regs);
 
 /* linux/ftrace_regs.h; arguments from 0 on */
 unsigned long toa_argument(void *regs, unsigned int n);

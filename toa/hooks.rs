@@ -9,6 +9,7 @@ use kernel::{error::Result, prelude::*};
 use crate::{
     kapi::{
         netns::Net,
+        probe::Mechanism,
         rcu::{self, Rcu, RcuBox},
         receive::{self, Receiver, Receiving, Registrations},
         sock::{Segment, Sock},
@@ -27,14 +28,14 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     /// Makes the map of sockets and starts. May sleep.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(how: Mechanism) -> Result<Self> {
         let sockets = Keeper::new()?;
         SOCKETS.replace(Some(RcuBox::new(sockets.map(), GFP_KERNEL)?));
         let mut hooks = Self {
             receiving: None,
             _sockets: sockets,
         };
-        hooks.receiving = Some(receive::receive::<Toa>()?);
+        hooks.receiving = Some(receive::receive::<Toa>(how)?);
         Ok(hooks)
     }
 }

@@ -5,6 +5,8 @@
 
 use kernel::prelude::*;
 
+use crate::kapi::probe::Mechanism;
+
 #[path = "../rust/bindings/mod.rs"]
 mod bindings;
 // Its part of the engine.
@@ -24,6 +26,12 @@ module! {
     authors: ["The RVS authors"],
     description: "The client's address on real servers behind a director",
     license: "GPL",
+    params: {
+        kretprobes: u8 {
+            default: 0,
+            description: "1: kretprobes also where the kernel has fprobes",
+        },
+    },
 }
 
 /// The loaded module. Fields go in order: first nobody configures any more, then no socket is
@@ -49,7 +57,10 @@ impl kernel::Module for Toa {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory;
         let namespaces = state::Netns::register()?;
-        let hooks = hooks::Hooks::start()?;
+        let hooks = hooks::Hooks::start(match module_parameters::kretprobes.value() {
+            0 => Mechanism::Best,
+            _ => Mechanism::Kretprobes,
+        })?;
         let family = netlink::register()?;
         Ok(Self {
             _family: family,

@@ -2,13 +2,16 @@
 
 //! Probes at the entry of kernel functions, and where they return.
 //!
-//! C header: [`include/linux/fprobe.h`](srctree/include/linux/fprobe.h)
+//! By fprobes, or by kretprobes where the kernel has no fprobes or the administrator says so.
+//!
+//! C headers: [`include/linux/fprobe.h`](srctree/include/linux/fprobe.h),
+//! [`include/linux/kprobes.h`](srctree/include/linux/kprobes.h)
 
-use core::{mem, ptr};
+use core::{marker::PhantomData, mem, ptr};
 
 use kernel::{
     error::to_result,
-    ffi::{c_char, c_int, c_ulong, c_void},
+    ffi::{c_char, c_int, c_uint, c_ulong, c_void},
     prelude::*,
     str::{CStr, CStrExt},
     types::Opaque,
@@ -42,20 +45,38 @@ pub(crate) trait Probe: 'static {
 }
 
 /// A call of a probed function, at its entry.
-pub(crate) struct Call<'a>(&'a Opaque<bindings::ftrace_regs>);
+pub(crate) struct Call<'a> {
+    registers: *mut c_void,
+    /// Reads an argument out of the registers.
+    read: unsafe extern "C" fn(*mut c_void, c_uint) -> c_ulong,
+    // As long as the handler runs.
+    _life: PhantomData<&'a ()>,
+}
 
 impl Call<'_> {
     /// An argument, from 0 on; the first six of a function are in registers.
     #[inline]
     pub(crate) fn argument<const N: u32>(&self) -> usize {
         const { assert!(N < 6) };
-        // SAFETY: The registers are those of a function's entry.
-        unsafe { bindings::toa_argument(self.0.get().cast(), N) }
+        // SAFETY: The registers are those of a function's entry, of the kind that `read` reads.
+        unsafe { (self.read)(self.registers, N) }
     }
 }
 
-/// The static part of a probe.
-pub(crate) struct Registration(Opaque<bindings::fprobe>);
+/// What the kernel calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    /// Fprobes, or kretprobes where there are none.
+    Best,
+    /// Kretprobes.
+    Kretprobes,
+}
+
+/// The static part of a probe; one of the two is used.
+pub(crate) struct Registration {
+    fprobe: Opaque<bindings::fprobe>,
+    kretprobe: Opaque<bindings::toa_kretprobe>,
+}
 
 // SAFETY: Written only by registering, which modules do once, and by the kernel.
 unsafe impl Sync for Registration {}
@@ -63,24 +84,42 @@ unsafe impl Sync for Registration {}
 impl Registration {
     /// One that is not registered yet.
     pub(crate) const fn new() -> Self {
-        Self(Opaque::uninit())
+        Self {
+            fprobe: Opaque::uninit(),
+            kretprobe: Opaque::uninit(),
+        }
     }
 }
 
 /// Keeps a probe registered. When it is dropped, handlers that run are waited for, and calls that
 /// have not returned yet will return without one.
-pub(crate) struct Probing(&'static Registration);
+pub(crate) enum Probing {
+    Fprobe(&'static Registration),
+    Kretprobe(&'static Registration),
+}
 
 /// Starts probing. May sleep.
 ///
 /// # Errors
 ///
-/// `ENOENT` when the kernel has no such function; `EOPNOTSUPP` when it has no fprobes.
-pub(crate) fn probe<P: Probe>() -> Result<Probing> {
+/// `ENOENT` when the kernel has no such function; `EOPNOTSUPP` when it has no probes.
+pub(crate) fn probe<P: Probe>(how: Mechanism) -> Result<Probing> {
     const {
         assert!(mem::size_of::<P::Data>() <= DATA_MAX);
         assert!(mem::align_of::<P::Data>() <= mem::align_of::<c_ulong>());
     }
+    let registration = P::registration();
+    if how == Mechanism::Best {
+        match fprobe::<P>(registration) {
+            Err(error) if error == EOPNOTSUPP => {}
+            result => return result.map(|()| Probing::Fprobe(registration)),
+        }
+    }
+    kretprobe::<P>(registration)?;
+    Ok(Probing::Kretprobe(registration))
+}
+
+fn fprobe<P: Probe>(registration: &'static Registration) -> Result {
     let mut fprobe = bindings::fprobe {
         entry_handler: Some(entry::<P>),
         ..Default::default()
@@ -89,20 +128,75 @@ pub(crate) fn probe<P: Probe>() -> Result<Probing> {
         fprobe.exit_handler = Some(exit::<P>);
         fprobe.entry_data_size = mem::size_of::<P::Data>();
     }
-    let registration = P::registration();
+    let registered = registration.fprobe.get();
     // SAFETY: Called once by the module's init.
-    unsafe { ptr::write(registration.0.get(), fprobe) };
+    unsafe { ptr::write(registered, fprobe) };
     let mut name: *const c_char = P::FUNCTION.as_char_ptr();
     // SAFETY: The probe is filled in and static; one name is passed.
-    to_result(unsafe { bindings::register_fprobe_syms(registration.0.get(), &raw mut name, 1) })?;
-    Ok(Probing(registration))
+    to_result(unsafe { bindings::register_fprobe_syms(registered, &raw mut name, 1) })
+}
+
+fn kretprobe<P: Probe>(registration: &'static Registration) -> Result {
+    let exit: bindings::kretprobe_handler_t = if P::HAS_EXIT {
+        Some(kretprobe_exit::<P>)
+    } else {
+        None
+    };
+    // SAFETY: The probe is static and called once by the module's init, the name is static.
+    to_result(unsafe {
+        bindings::toa_kretprobe_register(
+            registration.kretprobe.get(),
+            P::FUNCTION.as_char_ptr(),
+            Some(kretprobe_entry::<P>),
+            exit,
+            mem::size_of::<P::Data>(),
+        )
+    })
 }
 
 impl Drop for Probing {
     fn drop(&mut self) {
-        // SAFETY: Registered by `probe`. It waits for a grace period, so for running handlers.
-        unsafe { bindings::unregister_fprobe(self.0 .0.get()) };
+        // SAFETY: Registered by `probe`. Both wait for a grace period, so for running handlers.
+        unsafe {
+            match self {
+                Self::Fprobe(probe) => {
+                    bindings::unregister_fprobe(probe.fprobe.get());
+                }
+                Self::Kretprobe(probe) => {
+                    bindings::toa_kretprobe_unregister(probe.kretprobe.get());
+                }
+            }
+        }
     }
+}
+
+/// A call begins: whether it is to be told of when it returns. What is kept goes to `data`.
+///
+/// # Safety
+///
+/// `data` is valid for writes of [`Probe::Data`], aligned like a word, if the probe has an exit.
+unsafe fn begin<P: Probe>(call: &Call<'_>, data: *mut c_void) -> bool {
+    let guard = kernel::sync::rcu::read_lock();
+    match P::entry(call, Rcu::of(&guard)) {
+        Some(kept) if P::HAS_EXIT => {
+            // SAFETY: As the caller promises.
+            unsafe { data.cast::<P::Data>().write(kept) };
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A call that [`begin`] has kept something of returns `value`.
+///
+/// # Safety
+///
+/// `data` is what `begin` of the same probe has written.
+unsafe fn finish<P: Probe>(value: usize, data: *mut c_void) {
+    let guard = kernel::sync::rcu::read_lock();
+    // SAFETY: As the caller promises.
+    let data = unsafe { data.cast::<P::Data>().read() };
+    P::exit(value, data, Rcu::of(&guard));
 }
 
 /// The C side of [`Probe::entry`].
@@ -117,17 +211,14 @@ unsafe extern "C" fn entry<P: Probe>(
     regs: *mut bindings::ftrace_regs,
     data: *mut c_void,
 ) -> c_int {
-    let guard = kernel::sync::rcu::read_lock();
-    // SAFETY: The kernel passes the registers of the call, valid until we return.
-    let call = Call(unsafe { &*regs.cast() });
-    match P::entry(&call, Rcu::of(&guard)) {
-        Some(kept) if P::HAS_EXIT => {
-            // SAFETY: The kernel keeps the size that we asked for, aligned like a word.
-            unsafe { data.cast::<P::Data>().write(kept) };
-            0
-        }
-        _ => 1,
-    }
+    // The kernel passes the registers of the call, valid until we return.
+    let call = Call {
+        registers: regs.cast(),
+        read: bindings::toa_argument,
+        _life: PhantomData,
+    };
+    // SAFETY: The kernel keeps the size that we asked for, aligned like a word.
+    c_int::from(!unsafe { begin::<P>(&call, data) })
 }
 
 /// The C side of [`Probe::exit`].
@@ -142,10 +233,42 @@ unsafe extern "C" fn exit<P: Probe>(
     regs: *mut bindings::ftrace_regs,
     data: *mut c_void,
 ) {
-    let guard = kernel::sync::rcu::read_lock();
-    // SAFETY: `entry` of the same probe has written it.
-    let data = unsafe { data.cast::<P::Data>().read() };
     // SAFETY: The registers are those of a function's return.
     let value = unsafe { bindings::toa_return_value(regs.cast()) };
-    P::exit(value, data, Rcu::of(&guard));
+    // SAFETY: `entry` of the same probe has written it.
+    unsafe { finish::<P>(value, data) };
+}
+
+/// As [`entry`], of a kretprobe.
+///
+/// # Safety
+///
+/// Only for the kernel, as a handler of a probe of the same type.
+unsafe extern "C" fn kretprobe_entry<P: Probe>(
+    instance: *mut bindings::kretprobe_instance,
+    regs: *mut bindings::pt_regs,
+) -> c_int {
+    let call = Call {
+        registers: regs.cast(),
+        read: bindings::toa_kretprobe_argument,
+        _life: PhantomData,
+    };
+    // SAFETY: The instance is valid and has the size that we asked for, aligned like a word.
+    c_int::from(!unsafe { begin::<P>(&call, bindings::toa_kretprobe_data(instance.cast())) })
+}
+
+/// As [`exit`], of a kretprobe.
+///
+/// # Safety
+///
+/// Only for the kernel, as a handler of a probe of the same type.
+unsafe extern "C" fn kretprobe_exit<P: Probe>(
+    instance: *mut bindings::kretprobe_instance,
+    regs: *mut bindings::pt_regs,
+) -> c_int {
+    // SAFETY: The registers are those of a function's return.
+    let value = unsafe { bindings::toa_kretprobe_return_value(regs.cast()) };
+    // SAFETY: `kretprobe_entry` of the same probe has written to the same instance.
+    unsafe { finish::<P>(value, bindings::toa_kretprobe_data(instance.cast())) };
+    0
 }

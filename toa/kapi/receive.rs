@@ -13,7 +13,7 @@ use kernel::{prelude::*, str::CStr};
 
 use super::{
     netns::Net,
-    probe::{probe, Call, Probe, Probing, Registration},
+    probe::{probe, Call, Mechanism, Probe, Probing, Registration},
     rcu::Rcu,
     sock::{Name, Segment, Sock},
 };
@@ -77,14 +77,14 @@ pub(crate) struct Receiving {
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP` when the kernel has no fprobes; `ENOENT` when it has no such function.
-pub(crate) fn receive<R: Receiver>() -> Result<Receiving> {
+/// `EOPNOTSUPP` when the kernel has no probes; `ENOENT` when it has no such function.
+pub(crate) fn receive<R: Receiver>(how: Mechanism) -> Result<Receiving> {
     // In the opposite order. A kernel without IPv6 has none of its functions.
-    let close = probe::<Close<R>>()?;
-    let open_v6 = optional(probe::<OpenV6<R>>())?;
-    let open_v4 = probe::<OpenV4<R>>()?;
-    let ask_v6 = optional(probe::<AskV6<R>>())?;
-    let ask_v4 = probe::<AskV4<R>>()?;
+    let close = probe::<Close<R>>(how)?;
+    let open_v6 = optional(probe::<OpenV6<R>>(how))?;
+    let open_v4 = probe::<OpenV4<R>>(how)?;
+    let ask_v6 = optional(probe::<AskV6<R>>(how))?;
+    let ask_v4 = probe::<AskV4<R>>(how)?;
     Ok(Receiving {
         _ask_v4: ask_v4,
         _ask_v6: ask_v6,
