@@ -32,7 +32,7 @@ test-host: setup ## unit tests of the tools and of the engine, on the host
 	@scripts/test host
 
 test-vm: modules tools ## tests in a guest (T=name selects)
-	@scripts/test vm $(T)
+	@scripts/test vm $(if $(T),'$(T)')
 
 test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
@@ -44,7 +44,7 @@ debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once);
 	@scripts/debug-kernel
 
 test-debug: debug-kernel tools ## guest tests on the debug kernel, two CPUs (T=name selects)
-	@scripts/test-debug $(T)
+	@scripts/test-debug $(if $(T),'$(T)')
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
 	@set -f; scripts/bench $(CASES)

@@ -10,7 +10,7 @@ import random
 import struct
 
 import pytest
-from lab.director import Service, run_by
+from lab.director import MarkedService, Service, run_by
 from lab.packets import ACK, FIN, SYN, tcp
 from lab.raw import _director_rvs, _ipvs, _lab, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT
@@ -25,8 +25,13 @@ SCHEDULERS = {
 }
 
 
-# A weight of 1; ovf's weights are numbers of connections.
-UNITS = {"ovf": 30}
+# Addresses of services by mark, for the schedulers that go by them.
+MANY = {
+    name: [f"203.0.113.{first + number}" for number in range(12)]
+    for name, first in (("lblc", 120), ("lblcr", 140))
+}
+# A weight of 1; weights of these are numbers of connections.
+UNITS = {"ovf": 30, "lblc": 10, "lblcr": 10}
 
 
 def story(scheduler, names):
@@ -36,6 +41,9 @@ def story(scheduler, names):
     flows without end all the time, or most would go nowhere.
     """
     dice, unit = random.Random(scheduler), UNITS.get(scheduler, 1)
+    # For an address ip_vs takes its dest also at the upper threshold, and one that has left when
+    # it is back. RVS does not.
+    changes = ("weight",) if scheduler in MANY else ("weight", "thresholds", "leave")
     there, steps, opened, alive = {name: (unit, 0, 0) for name in names[:2]}, [], 0, []
     while opened < FLOWS:
         ports = range(opened, min(opened + dice.randint(1, 120), FLOWS))
@@ -49,7 +57,7 @@ def story(scheduler, names):
         name = dice.choice(names)
         others = [settings for other, settings in there.items() if other != name]
         weight, upper, lower = there.get(name, (unit * dice.randint(1, 5), 0, 0))
-        what = dice.choice(("weight", "thresholds", "leave")) if name in there else "join"
+        what = dice.choice(changes) if name in there else "join"
         if what == "weight":
             weight = unit * dice.choice((0, 1, 1, 2, 3, 7, 100))
         elif what == "thresholds":
@@ -68,39 +76,40 @@ def story(scheduler, names):
 
 
 class Flows:
-    """Clients' packets to one virtual address, and to whom they went."""
+    """Clients' packets to virtual addresses, and to whom they went."""
 
-    def __init__(self, wire, vip):
-        self._wire, self._vip = wire, vip
+    def __init__(self, wire, vips):
+        self._wire, self._vips = wire, vips
         self._patterns = {
-            flags: bytearray(tcp((CLIENT, 0), (vip, 80), flags)) for flags in (SYN, ACK, ACK | FIN)
+            (vip, flags): tcp((CLIENT, 0), (vip, 80), flags)
+            for vip in vips for flags in (SYN, ACK, ACK | FIN)
         }
+
+    def _packet(self, port, flags):
+        """Of the flow with a source port, to an address of its own; the first are busier."""
+        vip = self._vips[int(len(self._vips) * random.Random(port).random() ** 2)]
+        made = bytearray(self._patterns[vip, flags])
+        (base,) = struct.unpack_from("!H", made, 36)
+        total = (base ^ 0xFFFF) + port
+        total = (total & 0xFFFF) + (total >> 16)
+        struct.pack_into("!H", made, 20, port)
+        struct.pack_into("!H", made, 36, total ^ 0xFFFF)
+        return bytes(made)
 
     def send(self, ports, flags):
         """A packet of each of these source ports. Who got it, by port; nobody is left out."""
-        pattern = self._patterns[flags]
-        (base,) = struct.unpack_from("!H", pattern, 36)
-        made = []
-        for port in ports:
-            total = (base ^ 0xFFFF) + port
-            total = (total & 0xFFFF) + (total >> 16)
-            struct.pack_into("!H", pattern, 20, port)
-            struct.pack_into("!H", pattern, 36, total ^ 0xFFFF)
-            made.append(bytes(pattern))
-        struct.pack_into("!H", pattern, 20, 0)
-        struct.pack_into("!H", pattern, 36, base)
-        self._wire.send(*made)
+        self._wire.send(*(self._packet(port, flags) for port in ports))
         self._wire.settle()
         return {
             seen.ports[0]: name
             for name, tap in self._wire.real.items()
-            for seen in tap.drain(lambda seen: seen.destination == self._vip)
+            for seen in tap.drain(lambda seen: seen.destination in self._vips)
         }
 
 
 def command(director, svc, what, address, *settings):
     """One step of a story that is about a dest."""
-    dest = f"{address}:80"
+    dest = f"{address}:{svc.port}"
     if director.name == "rvs":
         names = ("--weight", "--upper", "--lower")
         options = [word for pair in zip(names, settings) for word in pair]
@@ -111,12 +120,12 @@ def command(director, svc, what, address, *settings):
         options = [word for pair in zip(("-w", "-x", "-y"), settings) for word in pair]
         how = {"join": "-a", "leave": "-d", "set": "-e"}[what]
         mode = () if what == "leave" else ("-g",)
-        director.host.run("ipvsadm", how, "-t", f"{svc.vip}:80", "-r", dest, *mode, *options)
+        director.host.run("ipvsadm", how, *svc.which, "-r", dest, *mode, *options)
 
 
-def told(wire, director, svc, steps, addresses):
+def told(flows, director, svc, steps, addresses):
     """Who got the flows of each step that opens some, by port; those that nobody got are missing."""
-    flows, seen, owner, away = Flows(wire, svc.vip), [], {}, set()
+    seen, owner, away = [], {}, set()
     with run_by(director, svc):
         for what, *args in steps:
             if what == "open":
@@ -135,23 +144,43 @@ def told(wire, director, svc, steps, addresses):
 
 @pytest.fixture(name="addresses", autouse=True, scope="module")
 def _addresses(lab):
-    lab.director.ip(*(f"addr add {vip}/32 dev lo" for vip in SCHEDULERS.values()))
+    vips = [*SCHEDULERS.values(), *sum(MANY.values(), [])]
+    lab.director.ip(*(f"addr add {vip}/32 dev lo" for vip in vips))
+
+
+def compare(lab, flows, ipvs, rvs, svc):
+    """The same story of a service by ip_vs and by RVS."""
+    steps = story(svc.scheduler, list(lab.addresses))
+    # No connection may end by itself meanwhile.
+    ipvs.host.run("ipvsadm", "--set", 10000, 10000, 0)
+    rvs.adm("config", "set", "--tcp-timeout", "established=10000,fin-wait=10000")
+    expected = told(flows, ipvs, svc, steps, lab.addresses)
+    seen = told(flows, rvs, svc, steps, lab.addresses)
+    assert sum(map(len, expected)) > FLOWS // 4
+    for number, (one, other) in enumerate(zip(expected, seen)):
+        assert other == one, f"ip_vs and RVS differ in the {number}th step that opens flows"
+    assert len(seen) == len(expected)
 
 
 @pytest.mark.seconds(100 + FLOWS // 20)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_flows_go_where_ip_vs_sends_them(lab, wire, ipvs, rvs, scheduler):
-    svc = Service(
-        [(lab.addresses[name], UNITS.get(scheduler, 1)) for name in ("rs1", "rs2")],
-        scheduler=scheduler, vip=SCHEDULERS[scheduler],
-    )
-    steps = story(scheduler, list(lab.addresses))
-    # No connection may end by itself meanwhile.
-    ipvs.host.run("ipvsadm", "--set", 10000, 10000, 0)
-    rvs.adm("config", "set", "--tcp-timeout", "established=10000,fin-wait=10000")
-    expected = told(wire, ipvs, svc, steps, lab.addresses)
-    seen = told(wire, rvs, svc, steps, lab.addresses)
-    assert sum(map(len, expected)) > FLOWS // 4
-    for number, (one, other) in enumerate(zip(expected, seen)):
-        assert other == one, f"ip_vs and RVS differ in the {number}th step that opens flows"
-    assert len(seen) == len(expected)
+    dests = [(lab.addresses[name], UNITS.get(scheduler, 1)) for name in ("rs1", "rs2")]
+    svc = Service(dests, scheduler=scheduler, vip=SCHEDULERS[scheduler])
+    compare(lab, Flows(wire, [svc.vip]), ipvs, rvs, svc)
+
+
+@pytest.mark.seconds(100 + FLOWS // 20)
+@pytest.mark.parametrize("scheduler", MANY)
+def test_flows_to_many_addresses_go_where_ip_vs_sends_them(lab, wire, ipvs, rvs, scheduler):
+    dests = [(lab.addresses[name], UNITS[scheduler]) for name in ("rs1", "rs2")]
+    vips, mark = MANY[scheduler], int(MANY[scheduler][0].split(".")[3])
+    svc = MarkedService(dests, scheduler=scheduler, mark=mark)
+    rule = f"ip daddr {vips[0]}-{vips[-1]} meta mark set {mark}"
+    lab.director.run("nft", "add table ip marks; add chain ip marks marks "
+                     "{ type filter hook prerouting priority mangle; }; "
+                     f"add rule ip marks marks {rule}")
+    try:
+        compare(lab, Flows(wire, vips), ipvs, rvs, svc)
+    finally:
+        lab.director.run("nft", "delete table ip marks")

@@ -174,10 +174,12 @@ impl Drop for Probing {
 ///
 /// # Safety
 ///
-/// `data` is valid for writes of [`Probe::Data`], aligned like a word, if the probe has an exit.
+/// Preemption is off. `data` is valid for writes of [`Probe::Data`], aligned like a word, if the probe has an exit.
+#[inline]
 unsafe fn begin<P: Probe>(call: &Call<'_>, data: *mut c_void) -> bool {
-    let guard = kernel::sync::rcu::read_lock();
-    match P::entry(call, Rcu::of(&guard)) {
+    // SAFETY: Preemption is off in handlers, which is a critical section of RCU as well.
+    let rcu = unsafe { Rcu::assume_held() };
+    match P::entry(call, rcu) {
         Some(kept) if P::HAS_EXIT => {
             // SAFETY: As the caller promises.
             unsafe { data.cast::<P::Data>().write(kept) };
@@ -191,12 +193,11 @@ unsafe fn begin<P: Probe>(call: &Call<'_>, data: *mut c_void) -> bool {
 ///
 /// # Safety
 ///
-/// `data` is what `begin` of the same probe has written.
+/// Preemption is off. `data` is what `begin` of the same probe has written.
 unsafe fn finish<P: Probe>(value: usize, data: *mut c_void) {
-    let guard = kernel::sync::rcu::read_lock();
-    // SAFETY: As the caller promises.
-    let data = unsafe { data.cast::<P::Data>().read() };
-    P::exit(value, data, Rcu::of(&guard));
+    // SAFETY: As the caller promises; preemption is off, as in `begin`.
+    let (data, rcu) = unsafe { (data.cast::<P::Data>().read(), Rcu::assume_held()) };
+    P::exit(value, data, rcu);
 }
 
 /// The C side of [`Probe::entry`].

@@ -30,6 +30,27 @@ class Service:
         """As RVS prints it: tcp/203.0.113.10:80."""
         return f"{self.protocol}/{end(self.vip, self.port)}"
 
+    @property
+    def which(self):
+        """As ipvsadm names it: -t 203.0.113.10:80."""
+        return f"-{self.protocol[0]}", end(self.vip, self.port)
+
+
+@dataclasses.dataclass
+class MarkedService(Service):
+    """A service of the flows whose packets have a mark, to any port."""
+
+    mark: int = 7
+    port: int = 0
+
+    @property
+    def id(self):
+        return f"fwmark/{self.mark}"
+
+    @property
+    def which(self):
+        return "-f", self.mark
+
 
 def end(address, port):
     """ADDRESS:PORT, or [ADDRESS]:PORT."""
@@ -48,12 +69,11 @@ class Ipvs:
 
     def add(self, service):
         """Adds a service with its dests."""
-        which = ("-t" if service.protocol == "tcp" else "-u", end(service.vip, service.port))
         shell.modprobe(f"ip_vs_{service.scheduler}")
-        self.host.run("ipvsadm", "-A", *which, "-s", service.scheduler, *service.options)
+        self.host.run("ipvsadm", "-A", *service.which, "-s", service.scheduler, *service.options)
         for address, weight in service.dests:
             self.host.run(
-                "ipvsadm", "-a", *which, "-r", end(address, service.port),
+                "ipvsadm", "-a", *service.which, "-r", end(address, service.port),
                 self.MODE[service.mode], "-w", weight, *service.dest_options,
             )
 
@@ -96,7 +116,7 @@ class Rvs:
         """Makes these services the whole configuration, with one program start."""
         lines = []
         for service in services:
-            which = f"-{service.protocol[0]} {end(service.vip, service.port)}"
+            which = " ".join(map(str, service.which))
             lines.append(f"-A {which} -s {service.scheduler}")
             for address, weight in service.dests:
                 lines.append(f"-a {which} -r {end(address, service.port)} -g -w {weight}")
