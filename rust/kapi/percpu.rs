@@ -6,9 +6,27 @@
 
 use core::{mem, ptr};
 
-use kernel::{error::code::ENOMEM, prelude::*};
+use kernel::{cpu::nr_cpu_ids, error::code::ENOMEM, prelude::*};
 
 use crate::bindings;
+
+/// What leads from a per-CPU pointer to this CPU's copy on x86: a segment, or nothing in a kernel
+/// for one CPU.
+#[cfg(all(target_arch = "x86_64", CONFIG_SMP))]
+macro_rules! this_cpu {
+    () => {
+        "gs:"
+    };
+}
+#[cfg(all(target_arch = "x86_64", not(CONFIG_SMP)))]
+macro_rules! this_cpu {
+    () => {
+        ""
+    };
+}
+// User-Mode Linux with several CPUs has no such register.
+#[cfg(all(target_arch = "x86_64", CONFIG_SMP, CONFIG_UML))]
+compile_error!("RVS counts on User-Mode Linux for one CPU only");
 
 /// `N` counters a CPU.
 ///
@@ -63,11 +81,11 @@ impl<const N: usize> PerCpuCounters<N> {
     unsafe fn add_unchecked(&self, index: usize, value: u64) {
         let counter = self.base.wrapping_add(index);
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: GS points to this CPU's area, so the address is this CPU's copy of a counter of
-        // the allocation; one instruction cannot be torn by an interrupt.
+        // SAFETY: The address is that of this CPU's copy of a counter of the allocation; one
+        // instruction cannot be torn by an interrupt.
         unsafe {
             core::arch::asm!(
-                "add qword ptr gs:[{counter}], {value}",
+                concat!("add qword ptr ", this_cpu!(), "[{counter}], {value}"),
                 counter = in(reg) counter,
                 value = in(reg) value,
                 options(nostack),
@@ -121,8 +139,7 @@ impl Cpu {
 
 /// All CPUs that may be there, in order.
 pub(crate) fn cpus() -> impl Iterator<Item = Cpu> {
-    // SAFETY: Written once at boot.
-    let end = unsafe { ptr::read(ptr::addr_of!(bindings::nr_cpu_ids)) };
+    let end = nr_cpu_ids();
     // SAFETY: Any number is a valid argument.
     let next = move |after: i32| match unsafe { bindings::rvs_next_possible_cpu(after) } {
         // INVARIANT: The C function gives possible CPUs.
