@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel check bench bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,13 +41,19 @@ test-long: modules tools ## 20,000 connections: over bad wires no address is los
 	@RVS_CONNECTIONS=20000 scripts/test vm 'no_address_lost or side_by_side'
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
-	@scripts/debug-kernel
+	@scripts/own-kernel debug
 
 test-debug: debug-kernel tools ## guest tests on the debug kernel, two CPUs (T=name selects)
 	@scripts/test-debug $(if $(T),'$(T)')
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
 	@set -f; scripts/bench $(CASES)
+
+native-kernel: setup ## the kernel of bench-native: User-Mode Linux (5 min once)
+	@scripts/own-kernel native
+
+bench-native: native-kernel tools ## time per packet, beside ip_vs; writes build/bench-native.json (CASES=...)
+	@set -f; scripts/bench-native $(CASES)
 
 bench-guard: modules tools ## does a packet cost more than recorded in bench/record.json?
 	@scripts/bench-guard check

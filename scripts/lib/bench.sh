@@ -2,8 +2,10 @@
 # shellcheck shell=bash
 # What the bench has that is compiled. For sourcing after common.sh.
 
+. "$RVS_REPO/scripts/lib/own-kernels.sh"
+
 # shellcheck disable=SC2034  # for those who source it
-BENCH_MODULE=$RVS_REPO/build/bench-module/$(kernel_version)-amd64/rvs_bench.ko
+BENCH_MODULE=$RVS_REPO/build/bench-module/$(guest_release)/rvs_bench.ko
 BENCH_TOOLS=$RVS_REPO/build/bench-tools
 
 build_bench_module() {
