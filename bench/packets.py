@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Cases in which pktgen sends and every packet has to arrive."""
 
+import dataclasses
+import time
+
 from path import CLIENT, PORT, SINK, VIP, Path
 from pktgen import (
     BURST,
@@ -28,16 +31,35 @@ def whole_bursts(count):
     return -(-count // BURST) * BURST
 
 
-def established(setup, flows=1, size=64, destination=VIP):
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """What is sent once the flows are known: so many PACKETS each time, of the flows in turn or
+    AT_RANDOM, after a PAUSE of seconds."""
+
+    packets: int = PACKETS
+    at_random: bool = False
+    pause: float = 0
+
+    def of(self, generator, clients, words):
+        """The figure of each run; WORDS() says what CLIENTS' packets are."""
+        time.sleep(self.pause)
+        told = words(dataclasses.replace(clients, at_random=self.at_random))
+        return [generator.send(self.packets, told) for _ in range(REPEATS)]
+
+
+def established(setup, flows=1, size=64, destination=VIP, runs=Runs()):
     """Packets of clients in flows that the director knows."""
 
     def measure():
         with Path() as path:
             setup(path)
             generator = Pktgen(path.forward, size)
-            words = to_service(MANY[flows], destination)
-            generator.send(whole_bursts(max(WARM_UP, flows)), words)
-            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+
+            def words(clients):
+                return to_service(clients, destination)
+
+            generator.send(whole_bursts(max(WARM_UP, flows)), words(MANY[flows]))
+            return runs.of(generator, MANY[flows], words)
 
     return measure
 
@@ -73,9 +95,9 @@ def replies_v6(setup):
     return measure
 
 
-def replies(setup, flows=1, size=64, to=None):
-    """What the dest answers to flows that the director knows. TO() says where to, if not to
-    the clients."""
+def replies(setup, flows=1, size=64, to=to_clients, runs=Runs()):
+    """What the dest answers to flows that the director knows. TO(clients) says where to, if not
+    to the clients."""
 
     def measure():
         with Path() as path:
@@ -83,14 +105,13 @@ def replies(setup, flows=1, size=64, to=None):
             clients = MANY[flows]
             Pktgen(path.forward, size).send(whole_bursts(max(WARM_UP, flows)), to_service(clients))
             generator = Pktgen(path.backward, size)
-            words = to() if to else to_clients(clients)
-            generator.send(WARM_UP, words)
-            return [generator.send(PACKETS, words) for _ in range(REPEATS)]
+            generator.send(WARM_UP, to(clients))
+            return runs.of(generator, clients, to)
 
     return measure
 
 
-def to_local_address():
+def to_local_address(_clients):
     """Replies to a FullNAT director that uses one port."""
     words = to_clients(Clients(DIRECTOR_OUT, 1, 1))
     return [*words, f"udp_dst_min {LOCAL_PORT}", f"udp_dst_max {LOCAL_PORT}"]

@@ -27,19 +27,26 @@ from lab import shell  # noqa: E402
 from mark import Counted  # noqa: E402
 
 
-def select(patterns, only):
-    """The cases that are wanted, and those that their figures are compared with."""
+def select(cases, patterns, compared):
+    """The cases that are wanted, and those that their figures are compared with: COMPARED(case)
+    gives their names."""
     if not patterns:
-        return [case for case in CASES if not case.slow]
-    names = {case.name for case in CASES}
+        return [case for case in cases if not case.slow]
+    names = {case.name for case in cases}
     unknown = [p for p in patterns if not fnmatch.filter(names, p)]
     if unknown:
         print(f"no such case: {', '.join(unknown)}")
         sys.exit(2)
     wanted = {name for p in patterns for name in fnmatch.filter(names, p)}
-    if not only:
-        wanted |= {case.base for case in CASES if case.name in wanted}
-    return [case for case in CASES if case.name in wanted]
+    wanted |= {name for case in cases if case.name in wanted for name in compared(case)}
+    return [case for case in cases if case.name in wanted]
+
+
+def prepare():
+    """Loads what all cases need."""
+    shell.modprobe("pktgen")
+    # No index lists it: it is of no use outside this bench.
+    shell.run("insmod", os.environ["RVS_BENCH_MODULE"])
 
 
 def measure(case):
@@ -51,14 +58,31 @@ def measure(case):
         return None
 
 
+def write(output, details, failed, **more):
+    """The figures, the least of each case's runs, and what else there is to know."""
+    figures = {name: min(detail["runs"]) for name, detail in details.items()}
+    with open(output, "w", encoding="ascii") as f:
+        json.dump({
+            "kernel": platform.release(),
+            "floor": round(figures["floor"]) if "floor" in figures else None,
+            "cases": {name: round(value, 1) for name, value in figures.items()},
+            "details": details,
+            **more,
+            "failed": failed,
+        }, f, indent=1)
+        f.write("\n")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
 def main():
     """All cases, or those named and what they are compared with."""
     output, *patterns = sys.argv[1:]
     only = "--only" in patterns
-    cases = select([p for p in patterns if p != "--only"], only)
-    shell.modprobe("pktgen")
-    # No index lists it: it is of no use outside this bench.
-    shell.run("insmod", os.environ["RVS_BENCH_MODULE"])
+    cases = select(CASES, [p for p in patterns if p != "--only"],
+                   lambda case: () if only else (case.base,))
+    prepare()
 
     print(f"{len(cases)} cases; 64-byte UDP of one flow in bursts of 32 unless the name says more")
     print(f"{'case':<36}{'least':>13}{'above floor':>13}{'spread':>8}  unit", flush=True)
@@ -81,20 +105,7 @@ def main():
         details[case.name]["seconds"] = round(time.monotonic() - begin, 1)
     # For the profiler: the names of addresses.
     shutil.copy("/proc/kallsyms", os.path.dirname(output))
-    floor = figures.get("floor")
-    with open(output, "w", encoding="ascii") as f:
-        json.dump({
-            "kernel": platform.release(),
-            "floor": round(floor) if floor else None,
-            "cases": {name: round(value, 1) for name, value in figures.items()},
-            "details": details,
-            "counted": Counted.last,
-            "failed": failed,
-        }, f, indent=1)
-        f.write("\n")
-    if failed:
-        print(f"failed: {', '.join(failed)}")
-    return 1 if failed else 0
+    return write(output, details, failed, counted=Counted.last)
 
 
 if __name__ == "__main__":

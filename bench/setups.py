@@ -9,6 +9,8 @@ from path import PORT, SINK, VIP
 # The director, on the side of the sink.
 DIRECTOR_OUT = "10.2.0.1"
 LOCAL_PORT = 20_000
+# Enough for a million flows to one dest: each address has 60,536 ports.
+LOCAL_ADDRESSES = [f"10.2.0.{number}" for number in range(100, 132)]
 
 FLAGS = {"dr": "-g", "tun": "-i", "nat": "-m", "fullnat": "--fullnat"}
 
@@ -111,14 +113,16 @@ def _bracketed(address):
     return f"[{address}]" if ":" in address else address
 
 
-def balanced(who, mode="dr", scheduler="rr", protocol="udp"):
-    """A service whose only dest is the sink."""
+def balanced(who, mode="dr", scheduler="rr", protocol="udp", local=()):
+    """A service whose only dest is the sink. LOCAL are addresses of FullNAT besides the director's
+    own."""
 
     def setup(path):
         director = DIRECTORS[who](path.director)
-        local = [f"#rvsadm laddr {path.director_out}"] if mode == "fullnat" else []
+        path.director.ip(*(f"addr add {address}/24 dev out0" for address in local))
+        addresses = [path.director_out, *local] if mode == "fullnat" else []
         lines = service([path.sink_address], mode, scheduler, protocol, path.vip)
-        director.restore([*local, *lines])
+        director.restore([*(f"#rvsadm laddr {address}" for address in addresses), *lines])
         return director
 
     return setup

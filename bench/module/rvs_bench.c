@@ -13,6 +13,9 @@
  *
  * Writing 1 and 0 to the parameter "mark" executes no-ops that the plugin of
  * `make profile` knows.
+ *
+ * On User-Mode Linux, for `make bench-native`, the parameter "cpu_time" reads
+ * what processor time the kernel has taken from its host.
  */
 #include <linux/etherdevice.h>
 #include <linux/hrtimer.h>
@@ -219,6 +222,29 @@ static const struct kernel_param_ops bench_probe_ops = {
 };
 module_param_cb(probe, &bench_probe_ops, NULL, 0600);
 MODULE_PARM_DESC(probe, "1 starts timers in softirq context; reads how late they came, in ns");
+
+#ifdef CONFIG_UML
+/* Here the kernel runs in a thread of the host, one for all that its only CPU
+ * does, and may ask the host by a system call as any program may.
+ */
+static int bench_cpu_time(char *buffer, const struct kernel_param *kp)
+{
+	struct __kernel_timespec now;
+	long result = __NR_clock_gettime;
+
+	asm volatile("syscall"
+		     : "+a"(result)
+		     : "D"(CLOCK_THREAD_CPUTIME_ID), "S"(&now)
+		     : "rcx", "r11", "memory");
+	if (result)
+		return result;
+	return sysfs_emit(buffer, "%lld\n", now.tv_sec * NSEC_PER_SEC + now.tv_nsec);
+}
+
+static const struct kernel_param_ops bench_cpu_time_ops = { .get = bench_cpu_time };
+module_param_cb(cpu_time, &bench_cpu_time_ops, NULL, 0400);
+MODULE_PARM_DESC(cpu_time, "processor time of the host's thread that runs this kernel, in ns");
+#endif
 
 static int __init bench_init(void)
 {
