@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rvs.ko`, the director: balances TCP and UDP services over real servers.
+//! `rvs.ko`, the director: balances TCP, UDP and SCTP services over real servers.
 
 use kernel::prelude::*;
 
@@ -24,6 +24,10 @@ module! {
         ipvs: u8 {
             default: 0,
             description: "1: ipvsadm, keepalived and others drive RVS as if it were ip_vs",
+        },
+        local_in: u8 {
+            default: 0,
+            description: "1: packets are taken at LOCAL_IN and FORWARD, as ip_vs does, behind INPUT rules",
         },
     },
 }
@@ -61,7 +65,10 @@ impl kernel::Module for Rvs {
             _connections: table::create_caches()?,
             _defrag: kapi::defrag6::Defrag6::new(),
         };
-        let namespaces = table::Netns::register(datapath::activate)?;
+        let namespaces = table::Netns::register(match module_parameters::local_in.value() {
+            0 => datapath::activate,
+            _ => datapath::activate_behind,
+        })?;
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let family = netlink::register()?;
         // Last, since nothing may fail after it.

@@ -6,12 +6,15 @@ use core::marker::PhantomData;
 
 use kernel::prelude::*;
 
-use super::{context::Context, family::Balanced, icmp, new_flow, xmit};
+use super::{context::Context, family::Balanced, icmp, new_flow, tunnel_error::FromTunnels, xmit};
 use crate::{
     engine::{
         family::{Family, IpHeader, V4, V6},
-        proto::tcp::{self, Table},
-        wire::{Error, Packet, TCP},
+        proto::{
+            sctp,
+            tcp::{self, Table},
+        },
+        wire::{Error, Packet, SCTP, TCP},
     },
     kapi::{
         icmp::Answer,
@@ -24,7 +27,10 @@ use crate::{
 
 /// The early hooks: ahead of the raw table (-300) and of connection tracking (-200), behind the defragmentation that
 /// connection tracking asks for (-400).
-const PRIORITY: i32 = -350;
+pub(super) const PRIORITY: i32 = -350;
+
+/// Where `ip_vs` stands: behind INPUT and FORWARD (0), ahead of source NAT (100).
+const BEHIND: i32 = 99;
 
 /// The late hooks: behind the mangle table (-150), where packets are marked, and ahead of the
 /// translation of destinations (-100).
@@ -34,8 +40,18 @@ const LATE_PRIORITY: i32 = -149;
 /// before and after its fragments are put together.
 pub(super) const ATTEMPTS: u32 = 24;
 
+/// Bytes that are copied of a packet whose headers may not be made linear: an IP header with all
+/// that may stand behind it, as far as such packets have it, and the first chunk's head.
+const COPIED: usize = 256;
+
 /// Packets from the network.
 struct FromNetwork<F>(PhantomData<F>);
+
+/// Packets from the network that are for this host, seen late.
+struct ToHost<F>(PhantomData<F>);
+
+/// Packets from the network that this host forwards, seen late: replies of dests.
+struct ThroughHost<F>(PhantomData<F>);
 
 /// Packets of programs on this host.
 struct FromHost<F>(PhantomData<F>);
@@ -63,6 +79,39 @@ impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
     }
 }
 
+impl<F: Balanced> Hook<Netns> for ToHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalIn;
+    const PRIORITY: i32 = BEHIND;
+
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        let by_mark = || {
+            let marked = F::gate(netns).has_marks() && is_marked::<F>(netns, &skb, rcu);
+            marked.then_some(Ours::ByDestination)
+        };
+        let Some(ours) = admit::<F>(netns, &skb).or_else(by_mark) else {
+            return Verdict::Accept(skb);
+        };
+        skb.orphan();
+        balance_behind::<F>(netns, Self::PLACE, skb, rcu, ours)
+    }
+}
+
+impl<F: Balanced> Hook<Netns> for ThroughHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::Forward;
+    const PRIORITY: i32 = BEHIND;
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        match admit::<F>(netns, &skb) {
+            Some(Ours::BySource) => {
+                balance_behind::<F>(netns, Self::PLACE, skb, rcu, Ours::BySource)
+            }
+            _ => Verdict::Accept(skb),
+        }
+    }
+}
+
 impl<F: Balanced> Hook<Netns> for FromHost<F> {
     const VERSION: u8 = F::VERSION;
     const PLACE: Place = Place::LocalOut;
@@ -73,6 +122,9 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
         let Some(ours) = admit::<F>(netns, &skb) else {
             return Verdict::Accept(skb);
         };
+        if skb.is_balanced() {
+            return Verdict::Accept(skb);
+        }
         let cx = Context {
             netns,
             place: Self::PLACE,
@@ -108,6 +160,9 @@ impl<F: Balanced> Hook<Netns> for MarkedFromHost<F> {
     const PRIORITY: i32 = LATE_PRIORITY;
 
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if skb.is_balanced() {
+            return Verdict::Accept(skb);
+        }
         late::<F>(netns, Self::PLACE, skb, rcu)
     }
 }
@@ -124,8 +179,9 @@ fn late<'a, F: Balanced>(
     if !gate.has_marks() {
         return Verdict::Accept(skb);
     }
-    let is_marked = netns.marked_schedule(skb.mark(), F::VERSION, rcu).is_some();
-    if !is_marked && !gate.virtual_addresses.may_contain(F::destination(&skb)) {
+    if !is_marked::<F>(netns, &skb, rcu)
+        && !gate.virtual_addresses.may_contain(F::destination(&skb))
+    {
         return Verdict::Accept(skb);
     }
     let turn = Turn::Late;
@@ -138,7 +194,12 @@ fn late<'a, F: Balanced>(
     balance::<F, LATE>(cx, skb, Ours::ByDestination)
 }
 
-/// Puts the hooks of a turn for an IP version into a namespace.
+/// Whether a packet has the mark of a service.
+fn is_marked<F: Balanced>(netns: &Netns, skb: &Skb<'_>, rcu: Rcu<'_>) -> bool {
+    netns.marked_schedule(skb.mark(), F::VERSION, rcu).is_some()
+}
+
+/// Puts the hooks of a turn for an IP version into a namespace: ahead of everything else.
 pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
     if version == V4::VERSION {
         hooks::<V4>(netns, turn)
@@ -148,16 +209,64 @@ pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> 
 }
 
 fn hooks<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
-    netns.hook(match turn {
-        Turn::Early => [
-            netfilter::describe::<_, FromNetwork<F>>(),
-            netfilter::describe::<_, FromHost<F>>(),
-        ],
-        Turn::Late => [
+    if turn == Turn::Late {
+        return netns.hook([
             netfilter::describe::<_, MarkedFromNetwork<F>>(),
             netfilter::describe::<_, MarkedFromHost<F>>(),
-        ],
-    })
+        ]);
+    }
+    let all = (
+        netfilter::describe::<_, FromNetwork<F>>(),
+        netfilter::describe::<_, FromHost<F>>(),
+    );
+    if F::VERSION == V4::VERSION {
+        return netns.hook([all.0, all.1, netfilter::describe::<_, FromTunnels>()]);
+    }
+    netns.hook([all.0, all.1])
+}
+
+/// A packet that has its mark, and that no other hook of ours has seen.
+fn balance_behind<'a, F: Balanced>(
+    netns: &'a Netns,
+    place: Place,
+    skb: Skb<'a>,
+    rcu: Rcu<'a>,
+    ours: Ours,
+) -> Verdict<'a> {
+    let turn = Turn::Late;
+    let cx = Context {
+        netns,
+        place,
+        turn,
+        rcu,
+    };
+    balance::<F, EARLY>(cx, skb, ours)
+}
+
+/// Puts the hooks of a turn for an IP version where `ip_vs` has them.
+pub(crate) fn activate_behind(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
+    if version == V4::VERSION {
+        hooks_behind::<V4>(netns, turn)
+    } else {
+        hooks_behind::<V6>(netns, turn)
+    }
+}
+
+fn hooks_behind<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
+    if turn == Turn::Late {
+        // What comes from the network has its mark by then.
+        return netns.hook([netfilter::describe::<_, MarkedFromHost<F>>()]);
+    }
+    let all = (
+        netfilter::describe::<_, ToHost<F>>(),
+        netfilter::describe::<_, ThroughHost<F>>(),
+        netfilter::describe::<_, FromHost<F>>(),
+    );
+    if F::VERSION == V4::VERSION {
+        let tunnels = netfilter::describe::<_, FromTunnels>();
+        return netns.hook([all.0, all.1, all.2, tunnels]);
+    }
+    netns.hook([all.0, all.1, all.2])
 }
 
 /// Why a packet is looked at.
@@ -194,7 +303,7 @@ fn balance<'a, F: Balanced, const TURN: bool>(
     mut skb: Skb<'a>,
     ours: Ours,
 ) -> Verdict<'a> {
-    let packet = match Packet::<F>::parse(skb.head(), skb.len() as usize) {
+    let packet = match Packet::<F>::frequent(skb.head(), skb.len() as usize) {
         Ok(packet) => packet,
         Err(error) => match mend(cx, skb, ours, error) {
             Mended::Packet(whole, packet) => {
@@ -250,8 +359,21 @@ fn forward<'a, F: Balanced>(
             (true, Side::Dest) => Table::Out,
         };
         conn.step(|state| tcp::next(table, packet.segment.flags, state));
+    } else if packet.ip.protocol() == SCTP {
+        step_sctp(conn, side, packet.segment.event);
     }
     send(cx, conn, side, skb, packet)
+}
+
+/// Follows an association of SCTP.
+#[cold]
+fn step_sctp(conn: &Conn, side: Side, event: sctp::Event) {
+    let table = match (conn.has_two_keys(), side) {
+        (false, _) => sctp::Table::InOnly,
+        (true, Side::Client) => sctp::Table::In,
+        (true, Side::Dest) => sctp::Table::Out,
+    };
+    conn.step(|state| sctp::next(table, event, state));
 }
 
 /// Counts a packet of `side` and sends it the way its connection goes.
@@ -295,9 +417,29 @@ fn mend<'a, F: Balanced>(
     ours: Ours,
     mut error: Error,
 ) -> Mended<'a, F> {
+    if error == Error::Protocol {
+        match Packet::parse(skb.head(), skb.len() as usize) {
+            Ok(packet) => return Mended::Packet(skb, packet),
+            Err(next) => error = next,
+        }
+    }
     // Each header may have to be made linear, once before and once after defragmentation.
     for _ in 0..ATTEMPTS {
         match error {
+            Error::NotLinear(_) if skb.is_cut_at_fragments() => {
+                let mut copy = [0; COPIED];
+                let copied = skb.copy(&mut copy);
+                match Packet::parse(copied, skb.len() as usize) {
+                    Ok(packet) => return Mended::Packet(skb, packet),
+                    Err(Error::NotLinear(_)) => {
+                        return Mended::Verdict(malformed(cx.netns, skb, ours))
+                    }
+                    Err(next) => {
+                        error = next;
+                        continue;
+                    }
+                }
+            }
             Error::NotLinear(len) => {
                 if !skb.pull(len) {
                     cx.netns.counters.count(Counter::DropNoMemory);

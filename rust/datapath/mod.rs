@@ -7,6 +7,7 @@ mod family;
 mod hook;
 mod icmp;
 mod new_flow;
+mod tunnel_error;
 mod xmit;
 
-pub(crate) use hook::activate;
+pub(crate) use hook::{activate, activate_behind};

@@ -9,13 +9,14 @@ use crate::{
     engine::{
         family::{IpHeader, Tuple},
         proto::{
+            sctp,
             tcp::{self, Table},
             State,
         },
         sched::Flow,
         shift::Opening,
         spec::{ConnReuse, Mode},
-        wire::{Packet, TcpFlags, TCP, UDP},
+        wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side, Turn},
@@ -47,8 +48,13 @@ pub(super) fn begin<'a, F: Balanced>(
             netns.counters.count(Counter::NotSyn);
             return Verdict::Accept(skb);
         }
+        SCTP if !packet.segment.flags.opens() => {
+            netns.counters.count(Counter::NotSyn);
+            return Verdict::Accept(skb);
+        }
         // The tables for connections with and without replies agree on the first packet.
         TCP => tcp::next(Table::InOnly, packet.segment.flags, State::None),
+        SCTP => sctp::next(sctp::Table::InOnly, packet.segment.event, State::SctpNone),
         _ => State::Udp,
     };
     if netns.defence.drops() {
@@ -145,7 +151,7 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let dest = conn.dest();
     let has_ended = match (netns.settings.conn_reuse(), conn.state()) {
         (ConnReuse::Off, _) => false,
-        (_, State::TimeWait | State::Close) => true,
+        (_, State::TimeWait | State::Close | State::SctpClosed) => true,
         (ConnReuse::Closing, State::FinWait) => !conn.has_two_keys(),
         _ => false,
     };
@@ -155,17 +161,17 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     side == Side::Client && is_over
 }
 
-/// Whether a connection that has lost its dest takes another packet all the same: TCP connections
-/// of a removed dest go on until they end, unless the operator wants otherwise.
+/// Whether a connection that has lost its dest takes another packet all the same: those of TCP and
+/// SCTP of a removed dest go on until they end, unless the operator wants otherwise.
 #[cold]
 pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
-    let is_tcp = conn.client_ends().protocol == TCP;
-    is_tcp && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
+    let has_an_end = conn.client_ends().protocol != UDP;
+    has_an_end && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
 }
 
 /// A packet of a connection that cannot stay.
 ///
-/// A TCP packet whose dest is gone is dropped with the connection, where `ip_vs` lets it go on to
+/// A TCP or SCTP packet whose dest is gone is dropped with the connection, where `ip_vs` lets it go on to
 /// this host, which resets it only if the virtual address is its own. The client's next attempt
 /// finds another dest. UDP goes to another at once.
 #[cold]

@@ -166,6 +166,7 @@ impl ChangeError {
             Self::NoScheduler(_) => Blame::Scheduler,
             Self::ServiceExists(_) | Self::NoService(_) => Blame::Service(None),
             Self::DestExists(_) | Self::NoDest(_) => Blame::Dest(None),
+            Self::NotOnThisHost(_) if of_dest => Blame::Dest(Some(Field::Address)),
             Self::LocalExists(_) | Self::NoLocal(_) | Self::NotOnThisHost(_) => Blame::Local,
             Self::NoRoute(_) => Blame::Dest(Some(Field::Address)),
             Self::NoMemory => Blame::Nothing,

@@ -8,6 +8,7 @@
 
 pub mod carry;
 pub mod change;
+pub mod crc32c;
 pub mod csum;
 pub mod defence;
 pub mod family;

@@ -48,18 +48,7 @@ pub fn header_v4(
 
 /// The IPv6 header of what was the packet `ip`, likewise.
 pub fn header_v6(ip: &Ipv4, to: &TupleV6, payload: usize, hop_limit: u8) -> [u8; ipv6::LEN] {
-    fixed_v6(ip.tos, ip.protocol, to, payload, hop_limit)
-}
-
-fn fixed_v6(class: u8, next: u8, to: &TupleV6, payload: usize, hop: u8) -> [u8; ipv6::LEN] {
-    let [l0, l1] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
-    let mut header = [0; ipv6::LEN];
-    let start = [0x60 | (class >> 4), class << 4, 0, 0, l0, l1, next, hop];
-    let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = &mut header;
-    [*s0, *s1, *s2, *s3, *s4, *s5, *s6, *s7] = start;
-    // The array is as long as the header.
-    let _ = Ipv6::set_addresses(&mut header, to, Delta::NONE);
-    header
+    ipv6::header(ip.tos, ip.protocol, to, payload, hop_limit)
 }
 
 /// A sum over the pseudo header of a payload of so many bytes between the addresses of `tuple`: what
@@ -277,7 +266,7 @@ mod tests {
     }
 
     fn packet_v6() -> Vec<u8> {
-        packet::<V6>(&six(), &fixed_v6(0xb8, TCP, &six(), 23, 63))
+        packet::<V6>(&six(), &ipv6::header(0xb8, TCP, &six(), 23, 63))
     }
 
     fn packet_v4() -> Vec<u8> {

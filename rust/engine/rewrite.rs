@@ -2,9 +2,11 @@
 
 //! Giving a packet another tuple: addresses, ports, and the checksums over them.
 
+use super::crc32c;
 use super::csum::{sum, Delta};
 use super::family::{Family, IpHeader, Tuple};
-use super::wire::{IcmpError, TCP, UDP};
+use super::wire::transport::SCTP_LEN;
+use super::wire::{IcmpError, SCTP, TCP, UDP};
 
 /// Whose work a packet's transport checksum is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +74,11 @@ const fn checksum_offset(protocol: u8) -> Option<usize> {
 pub fn writes(ip: &impl IpHeader) -> usize {
     match checksum_offset(ip.protocol()) {
         Some(offset) => ip.header_len().wrapping_add(offset).wrapping_add(2),
-        None => ip.header_len().wrapping_add(4),
+        None => ip.header_len().wrapping_add(SCTP_LEN),
     }
 }
 
-/// Gives the packet whose headers `head` holds the tuple `to`. `deltas` are those from its present
+/// Gives the packet of TCP or UDP whose headers `head` holds the tuple `to`. `deltas` are those from its present
 /// tuple to that. `None`, and nothing is changed, when `head` does not hold [`writes`] bytes.
 #[inline(always)]
 pub fn packet<I: IpHeader>(
@@ -89,6 +91,40 @@ pub fn packet<I: IpHeader>(
     let (ip_header, transport) = head.split_at_mut_checked(ip.header_len())?;
     segment(transport, ip.protocol(), to.ports(), deltas, checksum)?;
     I::set_addresses(ip_header, to, deltas.addresses)
+}
+
+/// As [`packet`], of SCTP.
+pub fn chunks<I: IpHeader>(
+    head: &mut [u8],
+    ip: &I,
+    to: &I::Tuple,
+    deltas: Deltas,
+    checksum: Checksum,
+) -> Option<()> {
+    let (ip_header, transport) = head.split_at_mut_checked(ip.header_len())?;
+    sctp(transport, payload_len(ip), to.ports(), checksum)?;
+    I::set_addresses(ip_header, to, deltas.addresses)
+}
+
+/// Bytes behind an IP header, by what it says.
+fn payload_len(ip: &impl IpHeader) -> usize {
+    ip.total_len().saturating_sub(ip.header_len())
+}
+
+/// Gives an SCTP header other ports, and its CRC what they make of it; addresses have no part in
+/// it. `len` is that of header and chunks. A device that is to fill in the sum finds the new ports.
+#[cold]
+fn sctp(transport: &mut [u8], len: usize, ports: u32, checksum: Checksum) -> Option<()> {
+    let header = transport.first_chunk_mut::<SCTP_LEN>()?;
+    let [p0, p1, p2, p3, _, _, _, _, c0, c1, c2, c3] = header;
+    if checksum == Checksum::Whole {
+        let old = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
+        let crc = u32::from_le_bytes([*c0, *c1, *c2, *c3]);
+        let delta = crc32c::delta(old, ports, u32::try_from(len).ok()?);
+        [*c0, *c1, *c2, *c3] = (crc ^ delta).to_le_bytes();
+    }
+    [*p0, *p1, *p2, *p3] = ports.to_le_bytes();
+    Some(())
 }
 
 /// Gives a transport header other ports, and its checksum what other addresses and ports make of
@@ -154,7 +190,12 @@ pub fn icmp_error<F: Family>(
     F::Ip::set_addresses(inner_header, inner, deltas.addresses)?;
     let protocol = error.inner.protocol();
     let deltas = deltas.and(quoted(transport)?);
-    if segment(transport, protocol, inner.ports(), deltas, Checksum::Whole).is_none() {
+    let (ports, whole) = (inner.ports(), Checksum::Whole);
+    let summed = match protocol {
+        SCTP => sctp(transport, payload_len(&error.inner), ports, whole),
+        _ => segment(transport, protocol, ports, deltas, whole),
+    };
+    if summed.is_none() {
         *transport.first_chunk_mut()? = inner.ports().to_le_bytes();
     }
     let mut changed = Delta::of_u16(before, sum(message));

@@ -167,7 +167,9 @@ impl ServiceSpec {
         }
         match (id.protocol(), self.toa) {
             (_, TOA_INHERITED) | (Some(Protocol::Udp) | None, 0 | uoa::KIND) => {}
+            (Some(Protocol::Sctp), 0) => {}
             (Some(Protocol::Udp), kind) => return Err(SpecError::UoaKind(kind)),
+            (Some(Protocol::Sctp), kind) => return Err(SpecError::ToaKind(kind)),
             (Some(Protocol::Tcp) | None, kind) => validate_toa_kind(kind)?,
         }
         if self.slow_start > TIMEOUT_MAX {

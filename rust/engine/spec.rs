@@ -13,6 +13,7 @@ pub use super::id::{DestId, ServiceId};
 
 use super::portpool::PortRange;
 use super::threshold::Thresholds;
+use super::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use super::uoa;
 
 /// Highest weight a dest may have (as `ipvsadm(8)` documents).
@@ -29,6 +30,8 @@ pub enum Protocol {
     Tcp = 6,
     /// UDP, RFC 768.
     Udp = 17,
+    /// SCTP, RFC 9260.
+    Sctp = 132,
 }
 
 impl Protocol {
@@ -37,6 +40,7 @@ impl Protocol {
         match number {
             6 => Some(Self::Tcp),
             17 => Some(Self::Udp),
+            132 => Some(Self::Sctp),
             _ => None,
         }
     }
@@ -51,6 +55,7 @@ impl Protocol {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         }
     }
 }
@@ -104,11 +109,6 @@ impl Mode {
     pub const fn can_change_port(self) -> bool {
         matches!(self, Self::Nat | Self::FullNat)
     }
-
-    /// Whether this version forwards that way.
-    pub const fn is_supported(self) -> bool {
-        matches!(self, Self::Dr | Self::Nat | Self::Tun | Self::FullNat)
-    }
 }
 
 /// A dest's settings.
@@ -120,6 +120,8 @@ pub struct DestSpec {
     pub weight: u32,
     /// How many connections it takes.
     pub thresholds: Thresholds,
+    /// What packets travel in, with [`Mode::Tun`]; else [`Tunnel::IPIP`].
+    pub tunnel: Tunnel,
 }
 
 /// A change of a dest's settings; `None` keeps a setting.
@@ -136,14 +138,21 @@ pub struct DestUpdate {
     /// Seconds after which connections that are still there end, up to [`TIMEOUT_MAX`]; the weight
     /// is 0 then. A weight above 0 ends a draining.
     pub drain: Option<u32>,
+    /// See [`DestSpec::tunnel`]; with another mode than [`Mode::Tun`] it is forgotten.
+    pub tunnel: Option<Tunnel>,
 }
 
 impl DestUpdate {
     /// What becomes of `old`.
     #[must_use]
     pub fn of(&self, old: &DestSpec) -> DestSpec {
+        let mode = self.mode.unwrap_or(old.mode);
+        let tunnel = match mode {
+            Mode::Tun => old.tunnel,
+            _ => Tunnel::IPIP,
+        };
         DestSpec {
-            mode: self.mode.unwrap_or(old.mode),
+            mode,
             weight: match self.drain {
                 Some(_) => 0,
                 None => self.weight.unwrap_or(old.weight),
@@ -152,6 +161,7 @@ impl DestUpdate {
                 upper: self.upper.unwrap_or(old.thresholds.upper),
                 lower: self.lower.unwrap_or(old.thresholds.lower),
             },
+            tunnel: self.tunnel.unwrap_or(tunnel),
         }
     }
 }
@@ -167,31 +177,43 @@ impl DestUpdate {
 }
 
 impl DestSpec {
-    /// The settings of a dest without thresholds.
+    /// The settings of a dest without thresholds, and with the plainest tunnel.
     pub const fn new(mode: Mode, weight: u32) -> Self {
         Self {
             mode,
             weight,
             thresholds: Thresholds { upper: 0, lower: 0 },
+            tunnel: Tunnel::IPIP,
+        }
+    }
+
+    /// What is not as unless told otherwise.
+    #[must_use]
+    pub fn told(&self) -> DestUpdate {
+        let Thresholds { upper, lower } = self.thresholds;
+        DestUpdate {
+            mode: Some(self.mode),
+            weight: Some(self.weight),
+            upper: (upper != 0).then_some(upper),
+            lower: (lower != 0).then_some(lower),
+            drain: None,
+            tunnel: (self.tunnel != Tunnel::IPIP).then_some(self.tunnel),
         }
     }
 
     /// Checks a dest that is to be added to, or changed in, `service`.
     pub fn validate(&self, id: &DestId, service: &ServiceId) -> Result<(), SpecError> {
         check_unicast(id.address, SpecError::DestAddress)?;
-        // An IPv6 service may have IPv4 dests where both addresses are rewritten anyway.
-        let crosses = self.mode == Mode::FullNat && service.is_ipv6();
+        // An IPv6 service may have IPv4 dests where both addresses are rewritten anyway; in a tunnel
+        // travels what has nothing to do with its ends.
+        let is_sctp = service.protocol() == Some(Protocol::Sctp);
+        let is_nat64 = self.mode == Mode::FullNat && service.is_ipv6() && !is_sctp;
+        let crosses = self.mode == Mode::Tun || is_nat64;
         if id.address.is_ipv6() != service.is_ipv6() && !crosses {
             return Err(SpecError::DestFamily(id.address));
         }
-        if self.mode == Mode::Tun && id.address.is_ipv6() {
-            return Err(SpecError::Ipv6(id.address));
-        }
-        if Some(id.address) == service.address() {
+        if Some(id.address) == service.address() && self.mode != Mode::Local {
             return Err(SpecError::DestIsVirtualAddress(id.address));
-        }
-        if !self.mode.is_supported() {
-            return Err(SpecError::ModeUnsupported(self.mode));
         }
         if id.address.is_loopback() && self.mode != Mode::Local {
             return Err(SpecError::DestAddress(id.address));
@@ -213,7 +235,25 @@ impl DestSpec {
         if lower > upper {
             return Err(SpecError::Thresholds { upper, lower });
         }
-        Ok(())
+        if self.mode != Mode::Tun && self.tunnel != Tunnel::IPIP {
+            return Err(SpecError::TunnelMode(self.mode));
+        }
+        if is_sctp && self.tunnel.sum != TunnelSum::None {
+            return Err(SpecError::TunnelSctp(self.tunnel.sum));
+        }
+        validate_tunnel(self.tunnel)
+    }
+}
+
+/// Checks a tunnel: a port for GUE and only there, a remote checksum only with GUE, none with IPIP.
+pub fn validate_tunnel(tunnel: Tunnel) -> Result<(), SpecError> {
+    let Tunnel { kind, sum, port } = tunnel;
+    if (kind == TunnelKind::Gue) != (port != 0) {
+        return Err(SpecError::TunnelPort { kind, port });
+    }
+    match (kind, sum) {
+        (_, TunnelSum::None) | (TunnelKind::Gue, _) | (TunnelKind::Gre, TunnelSum::Whole) => Ok(()),
+        _ => Err(SpecError::TunnelSum { kind, sum }),
     }
 }
 
@@ -314,8 +354,6 @@ pub fn validate_local_ports(ports: PortRange) -> Result<(), SpecError> {
 pub enum SpecError {
     /// Not an address a service can have.
     VirtualAddress(IpAddr),
-    /// IPv6 where this version has IPv4 only: in tunnels.
-    Ipv6(IpAddr),
     /// Mark 0 is none.
     Mark,
     /// Not an address a real server can have.
@@ -337,8 +375,6 @@ pub enum SpecError {
         /// The service's port.
         service: u16,
     },
-    /// The mode is known but not built in.
-    ModeUnsupported(Mode),
     /// Weight over [`WEIGHT_MAX`].
     Weight(u32),
     /// Timeout outside 1 to [`TIMEOUT_MAX`].
@@ -356,6 +392,25 @@ pub enum SpecError {
         /// The lower threshold.
         lower: u32,
     },
+    /// A tunnel, and another mode than that.
+    TunnelMode(Mode),
+    /// A port of a tunnel without one, or no port of one that needs it.
+    TunnelPort {
+        /// The tunnel's kind.
+        kind: TunnelKind,
+        /// The port.
+        port: u16,
+    },
+    /// A kind of tunnel whose header has no such sum.
+    TunnelSum {
+        /// The tunnel's kind.
+        kind: TunnelKind,
+        /// The sum.
+        sum: TunnelSum,
+    },
+    /// A sum of a tunnel's header that SCTP travels in: the kernel makes it from the inner packet's
+    /// checksum, and takes that for one of the kind that TCP has.
+    TunnelSctp(TunnelSum),
     /// Not a size that the table of `mh` may have.
     MhSize(u32),
     /// Time to forget an address outside 1 to [`TIMEOUT_MAX`].
@@ -393,6 +448,12 @@ pub enum Field {
     ToaKind,
     /// Lower threshold of a dest.
     Lower,
+    /// Kind of a dest's tunnel.
+    TunnelKind,
+    /// Port of a dest's tunnel.
+    TunnelPort,
+    /// Checksum of a dest's tunnel.
+    TunnelSum,
     /// Size of the table of `mh`.
     MhSize,
     /// Time after which addresses are forgotten.
@@ -418,19 +479,20 @@ impl SpecError {
     pub const fn field(&self) -> Field {
         match self {
             Self::VirtualAddress(_)
-            | Self::Ipv6(_)
             | Self::DestAddress(_)
             | Self::DestFamily(_)
             | Self::DestIsVirtualAddress(_)
             | Self::LocalAddress(_) => Field::Address,
             Self::DestPort | Self::SamePort { .. } => Field::Port,
             Self::Mark => Field::Mark,
-            Self::ModeUnsupported(_) => Field::Mode,
             Self::Weight(_) => Field::Weight,
             Self::Timeout(_) => Field::Timeout,
             Self::LocalPorts(_) => Field::LocalPorts,
             Self::ToaKind(_) | Self::UoaKind(_) => Field::ToaKind,
             Self::Thresholds { .. } => Field::Lower,
+            Self::TunnelMode(_) => Field::TunnelKind,
+            Self::TunnelPort { .. } => Field::TunnelPort,
+            Self::TunnelSum { .. } | Self::TunnelSctp(_) => Field::TunnelSum,
             Self::MhSize(_) => Field::MhSize,
             Self::Expiration(_) => Field::Expiration,
             Self::OnePacket(_) => Field::OnePacket,
@@ -447,7 +509,6 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::VirtualAddress(a) => write!(f, "{a} cannot be a virtual address"),
-            Self::Ipv6(a) => write!(f, "{a}: IPv6 is not supported yet in mode tun"),
             Self::Mark => f.write_str("mark 0 is that of packets without one, use 1 or higher"),
             Self::DestAddress(a) => write!(f, "{a} cannot be a real server"),
             Self::DestFamily(a) => write!(f, "{a} is not of the service's family"),
@@ -463,9 +524,6 @@ impl fmt::Display for SpecError {
                 "port {dest}: mode {} cannot change the port, use {service}",
                 mode.name()
             ),
-            Self::ModeUnsupported(mode) => {
-                write!(f, "mode {} is not supported by this version", mode.name())
-            }
             Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
             Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
             Self::ToaKind(kind) => {
@@ -486,6 +544,30 @@ impl fmt::Display for SpecError {
             }
             Self::Thresholds { upper, lower } => {
                 write!(f, "lower threshold {lower} is above the upper, {upper}")
+            }
+            Self::TunnelMode(mode) => {
+                write!(
+                    f,
+                    "mode {} has no tunnel; that is for mode tun",
+                    mode.name()
+                )
+            }
+            Self::TunnelPort { kind, port: 0 } => {
+                write!(f, "tunnel {} needs a port, 1 to 65535", kind.name())
+            }
+            Self::TunnelPort { kind, port } => {
+                write!(f, "tunnel port {port}: {} has no port", kind.name())
+            }
+            Self::TunnelSum { kind, sum } => {
+                write!(
+                    f,
+                    "tunnel checksum {}: {} has none",
+                    sum.name(),
+                    kind.name()
+                )
+            }
+            Self::TunnelSctp(sum) => {
+                write!(f, "tunnel checksum {}: not with sctp, use none", sum.name())
             }
             Self::MhSize(n) => write!(f, "mh has no table of {n}, use 4093, 65537 or 131071"),
             Self::Expiration(t) => {

@@ -1,15 +1,180 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Headers that go in front of a packet for a tunnel.
+//! Tunnels to dests: their kinds, and the header that goes in front of a packet.
 
 use super::csum;
 use super::family::IpHeader;
 
 /// IANA number of IPv4 in IPv4 (RFC 2003).
 const IPIP: u8 = 4;
+/// IANA number of UDP.
+const UDP: u8 = 17;
+/// IANA number of GRE (RFC 2784).
+const GRE: u8 = 47;
 
 /// Bytes that IPIP puts in front of a packet.
 pub const IPIP_OVERHEAD: u32 = 20;
+
+/// How packets travel in a tunnel; the numbers are those of the netlink enum `tunnel-kind`, and
+/// `ip_vs`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TunnelKind {
+    /// Right behind the outer header.
+    Ipip = 0,
+    /// Behind UDP and the header of Generic UDP Encapsulation (draft-ietf-intarea-gue).
+    Gue = 1,
+    /// Behind that of Generic Routing Encapsulation (RFC 2784).
+    Gre = 2,
+}
+
+impl TunnelKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ipip, Self::Gue, Self::Gre];
+
+    /// The kind with this netlink number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Ipip),
+            1 => Some(Self::Gue),
+            2 => Some(Self::Gre),
+            _ => None,
+        }
+    }
+
+    /// Its name, ipvsadm's.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipip => "ipip",
+            Self::Gue => "gue",
+            Self::Gre => "gre",
+        }
+    }
+}
+
+/// Whether a tunnel's header is summed; the numbers are those of the netlink enum
+/// `tunnel-checksum`, and `ip_vs`'s flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TunnelSum {
+    /// It is not.
+    None = 0,
+    /// It is.
+    Whole = 1,
+    /// It is, and takes the place of the inner checksum that a device was to fill in.
+    Remote = 2,
+}
+
+impl TunnelSum {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Whole, Self::Remote];
+
+    /// The one with this netlink number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::None),
+            1 => Some(Self::Whole),
+            2 => Some(Self::Remote),
+            _ => None,
+        }
+    }
+
+    /// Its name, as in ipvsadm's options `--tun-…`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "nocsum",
+            Self::Whole => "csum",
+            Self::Remote => "remcsum",
+        }
+    }
+}
+
+/// The tunnel that leads to a dest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// How packets travel in it.
+    pub kind: TunnelKind,
+    /// Whether its header is summed; without a meaning for IPIP, whose header has no sum.
+    pub sum: TunnelSum,
+    /// UDP port that the dest takes it on, host order; 0 but for GUE.
+    pub port: u16,
+}
+
+impl Tunnel {
+    /// What a dest has that was told nothing of tunnels.
+    pub const IPIP: Self = Self {
+        kind: TunnelKind::Ipip,
+        sum: TunnelSum::None,
+        port: 0,
+    };
+
+    /// In one word, 0 for [`Tunnel::IPIP`].
+    pub const fn to_word(self) -> u32 {
+        ((self.port as u32) << 16) | ((self.sum as u32) << 8) | self.kind as u32
+    }
+
+    /// From [`Tunnel::to_word`].
+    pub const fn from_word(word: u32) -> Self {
+        let kind = match TunnelKind::from_number(word & 0xff) {
+            Some(kind) => kind,
+            None => TunnelKind::Ipip,
+        };
+        let sum = match TunnelSum::from_number((word >> 8) & 0xff) {
+            Some(sum) => sum,
+            None => TunnelSum::None,
+        };
+        Self {
+            kind,
+            sum,
+            port: (word >> 16) as u16,
+        }
+    }
+
+    /// Whether a packet whose inner checksum a device was to fill in says so in the tunnel's header.
+    pub const fn is_remote(self) -> bool {
+        matches!((self.kind, self.sum), (TunnelKind::Gue, TunnelSum::Remote))
+    }
+
+    /// Bytes that it puts in front of a packet; `partial` if a device was to fill in the packet's
+    /// checksum.
+    pub const fn overhead(self, partial: bool) -> u32 {
+        match (self.kind, self.sum) {
+            (TunnelKind::Ipip, _) => IPIP_OVERHEAD,
+            (TunnelKind::Gre, TunnelSum::None) => 24,
+            (TunnelKind::Gre, _) => 28,
+            (TunnelKind::Gue, TunnelSum::Remote) if partial => 40,
+            (TunnelKind::Gue, _) => 32,
+        }
+    }
+
+    /// IANA number of what follows the outer header; `inner` is that of the packet's IP version
+    /// inside others.
+    pub const fn protocol(self, inner: u8) -> u8 {
+        match self.kind {
+            TunnelKind::Ipip => inner,
+            TunnelKind::Gue => UDP,
+            TunnelKind::Gre => GRE,
+        }
+    }
+
+    /// Where the inner packet starts in a packet of such a tunnel, in bytes behind the outer IP
+    /// header; `head` is what follows that. None where it is no such packet.
+    pub fn inner_offset(self, head: &[u8]) -> Option<usize> {
+        match (self.kind, *head.first_chunk::<4>()?) {
+            (TunnelKind::Ipip, _) => Some(0),
+            (TunnelKind::Gre, [0, 0, 8, 0]) => Some(4),
+            (TunnelKind::Gre, [0x80, 0, 8, 0]) => Some(8),
+            (TunnelKind::Gre, _) => None,
+            (TunnelKind::Gue, [_, _, p0, p1]) if u16::from_be_bytes([p0, p1]) == self.port => {
+                let [first, protocol, ..] = *head.get(8..)?.first_chunk::<4>()?;
+                // Version 0, data: the low bits are the options' length in words.
+                let is_ours = first >> 5 == 0 && protocol == IPIP;
+                is_ours.then_some(12 + (usize::from(first & 0x1f) << 2))
+            }
+            (TunnelKind::Gue, _) => None,
+        }
+    }
+}
 
 /// Id of the outer header of a packet that may be fragmented on its way, whose linear part from the
 /// IPv4 header on is `inner`. `flow` is its flow's keyed hash.
@@ -25,15 +190,29 @@ pub fn outer_id(inner: &[u8], flow: u32) -> u16 {
     }
 }
 
-/// The outer header of an IPv4 packet `inner` in an IPIP tunnel between two addresses, read from
-/// the header as one little-endian number (source low).
+/// The outer header of an IPv4 packet `inner` in an IPIP tunnel; see [`outer`].
+#[inline(always)]
+pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<[u8; 20]> {
+    let len = len.checked_add(IPIP_OVERHEAD)?;
+    outer(inner, len, IPIP, ttl, addresses, id)
+}
+
+/// The outer header of an IPv4 packet `inner` in a tunnel between two addresses, read from the
+/// header as one little-endian number (source low). `len` is that of all, `protocol` of what
+/// follows.
 ///
 /// `ttl` is what the inner packet leaves with. As in `ip_vs`, service type with ECN (RFC 6040),
 /// time to live and "don't fragment" are the inner packet's; `id` matters only without the latter
 /// (RFC 6864). None when the sum is longer than a packet can be.
 #[inline(always)]
-pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -> Option<[u8; 20]> {
-    let len = len.checked_add(IPIP_OVERHEAD)?;
+pub fn outer(
+    inner: &impl IpHeader,
+    len: u32,
+    protocol: u8,
+    ttl: u8,
+    addresses: u64,
+    id: u16,
+) -> Option<[u8; 20]> {
     // A packet of many segments is cut, and its header completed, by whoever sends it.
     let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
     let [i0, i1] = id.to_be_bytes();
@@ -49,7 +228,7 @@ pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -
         flags,
         0,
         ttl,
-        IPIP,
+        protocol,
         0,
         0,
         s0,
@@ -100,5 +279,65 @@ mod tests {
         assert_eq!(parsed.addresses, addresses);
         assert!(parsed.dont_fragment());
         assert_eq!(outer[4..6], [0x12, 0x34]);
+    }
+
+    #[test]
+    fn a_tunnel_is_a_word() {
+        for kind in TunnelKind::ALL {
+            for sum in TunnelSum::ALL {
+                let tunnel = Tunnel {
+                    kind,
+                    sum,
+                    port: 6080,
+                };
+                assert_eq!(Tunnel::from_word(tunnel.to_word()), tunnel);
+                assert_eq!(TunnelKind::from_number(kind as u32), Some(kind));
+                assert_eq!(TunnelSum::from_number(sum as u32), Some(sum));
+            }
+        }
+        assert_eq!(Tunnel::IPIP.to_word(), 0);
+        assert_eq!(TunnelKind::from_number(3), None);
+    }
+
+    #[test]
+    fn what_it_puts_in_front() {
+        let tunnel = |kind, sum| Tunnel { kind, sum, port: 0 };
+        use {TunnelKind::*, TunnelSum::*};
+        for (kind, sum, bytes, with_partial) in [
+            (Ipip, None, 20, 20),
+            (Gre, None, 24, 24),
+            (Gre, Whole, 28, 28),
+            (Gue, None, 32, 32),
+            (Gue, Whole, 32, 32),
+            (Gue, Remote, 32, 40),
+        ] {
+            let tunnel = tunnel(kind, sum);
+            assert_eq!(tunnel.overhead(false), bytes);
+            assert_eq!(tunnel.overhead(true), with_partial);
+        }
+    }
+
+    #[test]
+    fn the_inner_packet_is_found() {
+        let gue = Tunnel {
+            kind: TunnelKind::Gue,
+            sum: TunnelSum::None,
+            port: 6080,
+        };
+        let mut head = vec![0x80, 1, 0x17, 0xc0, 0, 0, 0, 0, 2, 4, 0, 1];
+        assert_eq!(gue.inner_offset(&head), Some(20));
+        head[8] = 0x20; // a control message
+        assert_eq!(gue.inner_offset(&head), None);
+        head[3] = 0; // another port
+        assert_eq!(gue.inner_offset(&head), None);
+        let gre = Tunnel {
+            kind: TunnelKind::Gre,
+            ..gue
+        };
+        assert_eq!(gre.inner_offset(&[0, 0, 8, 0]), Some(4));
+        assert_eq!(gre.inner_offset(&[0x80, 0, 8, 0, 1, 1, 0, 0]), Some(8));
+        assert_eq!(gre.inner_offset(&[0x20, 0, 8, 0]), None);
+        assert_eq!(Tunnel::IPIP.inner_offset(&[0x45, 0, 0, 40]), Some(0));
+        assert_eq!(Tunnel::IPIP.inner_offset(&[]), None);
     }
 }

@@ -2,15 +2,24 @@
 #include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/isolation.h>
 #include <linux/seq_file_net.h>
 #include <net/flow.h>
+#include <net/gre.h>
+#include <net/gue.h>
+#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
 #include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+#include <net/netfilter/nf_conntrack.h>
 #include <net/tcp.h>
+#include <net/udp.h>
+#include <net/xfrm.h>
 
 #include "helpers.h"
 
@@ -165,6 +174,105 @@ bool rvs_push_ipip(struct sk_buff *skb, const void *header)
 	return true;
 }
 
+/* Puts UDP and the header of Generic UDP Encapsulation in front of a packet. */
+static bool rvs_push_gue(struct net *net, struct sk_buff *skb, const void *outer, u8 inner,
+			 __be16 port, bool sum, bool remote)
+{
+	const unsigned int options = remote ? GUE_LEN_PRIV + GUE_PLEN_REMCSUM : 0;
+	const unsigned int len = sizeof(struct udphdr) + sizeof(struct guehdr) + options;
+	const __be16 source = udp_flow_src_port(net, skb, 0, 0, false);
+	const int start = remote ? skb_checksum_start_offset(skb) : 0;
+	struct guehdr *gue;
+	struct udphdr *udp;
+
+	if (start < 0 || start + skb->csum_offset > U16_MAX)
+		return false;
+	udp = skb_push(skb, len);
+	skb_reset_transport_header(skb);
+	gue = (struct guehdr *)(udp + 1);
+	gue->word = 0;
+	gue->hlen = options >> 2;
+	gue->proto_ctype = inner;
+	if (remote) {
+		__be32 *flags = (__be32 *)(gue + 1);
+		__be16 *range = (__be16 *)(flags + 1);
+
+		gue->flags = GUE_FLAG_PRIV;
+		*flags = GUE_PFLAG_REMCSUM;
+		range[0] = htons(start);
+		range[1] = htons(start + skb->csum_offset);
+		if (!skb_is_gso(skb)) {
+			skb->ip_summed = CHECKSUM_NONE;
+			skb->encapsulation = 0;
+		}
+	}
+	udp->source = source;
+	udp->dest = port;
+	udp_set_len(udp, skb->len);
+	udp->check = 0;
+	if (((const struct iphdr *)outer)->version == 6) {
+		const struct ipv6hdr *ip6h = outer;
+
+		udp6_set_csum(!sum, skb, &ip6h->saddr, &ip6h->daddr, skb->len);
+	} else {
+		const struct iphdr *iph = outer;
+
+		udp_set_csum(!sum, skb, iph->saddr, iph->daddr, skb->len);
+	}
+	return true;
+}
+
+/*
+ * Puts an outer IP header and that of a tunnel of `kind` in front of a packet that has the
+ * headroom for both; `inner` is the packet's IANA number inside others, `kind` and `sum` are the
+ * numbers of engine/tunnel.rs.
+ */
+bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
+		     u8 sum, __be16 port)
+{
+	enum { IPIP = 0, GUE = 1, GRE = 2, REMOTE = 2 };
+	const bool v6 = ((const struct iphdr *)outer)->version == 6;
+	const unsigned int size = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	const bool remote = sum == REMOTE && skb->ip_summed == CHECKSUM_PARTIAL;
+	IP_TUNNEL_DECLARE_FLAGS(flags) = { };
+	int offload = v6 ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4;
+
+	/* The tunnel's sum would be made of an inner one that is no sum but a CRC. */
+	if (sum && skb_csum_is_sctp(skb) && skb->ip_summed == CHECKSUM_PARTIAL)
+		return false;
+	/* What may be cut as IPv4 may be as IPv6, where only the sender does it otherwise. */
+	if (v6 && inner == IPPROTO_IPIP && !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		skb->ignore_df = 1;
+	if (kind == GUE)
+		offload |= sum ? SKB_GSO_UDP_TUNNEL_CSUM : SKB_GSO_UDP_TUNNEL;
+	else if (kind == GRE)
+		offload |= sum ? SKB_GSO_GRE_CSUM : SKB_GSO_GRE;
+	if (remote)
+		offload |= SKB_GSO_TUNNEL_REMCSUM;
+	if (iptunnel_handle_offloads(skb, offload))
+		return false;
+	skb->transport_header = skb->network_header;
+	skb_set_inner_ipproto(skb, inner);
+	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
+	if (kind == GUE) {
+		if (!rvs_push_gue(net, skb, outer, inner, port, sum, remote))
+			return false;
+	} else if (kind == GRE) {
+		if (sum)
+			__set_bit(IP_TUNNEL_CSUM_BIT, flags);
+		gre_build_header(skb, gre_calc_hlen(flags), flags,
+				 htons(inner == IPPROTO_IPIP ? ETH_P_IP : ETH_P_IPV6), 0, 0);
+	}
+	memcpy(skb_push(skb, size), outer, size);
+	skb_reset_network_header(skb);
+	skb->protocol = v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
+	if (v6)
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	else
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	return true;
+}
+
 /*
  * The route to a real server or a client. `*saddr` is 0 for any source, and then becomes the one
  * that the host would take. KNOWN_NH makes ip_output() ask for the real server's
@@ -206,4 +314,108 @@ u64 rvs_available_memory(void)
 
 	si_meminfo(&info);
 	return (u64)(info.freeram + info.bufferram) * info.mem_unit;
+}
+
+/*
+ * Whether a hook may be a rule of the host: not ours, not one of connection tracking, of
+ * defragmentation or of a security module, which have no interest in untracked packets that no
+ * socket has sent. A hook that was removed stays for a while, with the lowest priority.
+ */
+static bool rvs_is_rule(const struct nf_hook_ops *op)
+{
+	if (op->hook_ops_type != NF_HOOK_OP_UNDEFINED)
+		return true;
+	switch (op->priority) {
+	case INT_MIN:
+	case NF_IP_PRI_CONNTRACK_DEFRAG:
+	case NF_IP_PRI_CONNTRACK:
+	case NF_IP_PRI_CONNTRACK_CONFIRM:
+	case NF_IP_PRI_SELINUX_FIRST:
+	case NF_IP_PRI_SELINUX_LAST:
+		return false;
+	}
+	return !within_module((unsigned long)op->hook, THIS_MODULE);
+}
+
+/* Whether packets that leave this host meet rules of OUTPUT or POSTROUTING, or IPsec. */
+bool rvs_has_output_rules(struct net *net, u8 version)
+{
+	static const u8 places[] = { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING };
+	bool found = false;
+	unsigned int place, i;
+
+#ifdef CONFIG_XFRM
+	if (READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) ||
+	    READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_OUT]) != XFRM_USERPOLICY_ACCEPT)
+		return true;
+#endif
+	rcu_read_lock();
+	for (place = 0; place < ARRAY_SIZE(places); place++) {
+		const u8 at = places[place];
+		const struct nf_hook_entries *hooks =
+			version == 4 ? rcu_dereference(net->nf.hooks_ipv4[at]) :
+				       rcu_dereference(net->nf.hooks_ipv6[at]);
+
+		for (i = 0; hooks && i < hooks->num_hook_entries; i++)
+			found |= rvs_is_rule(nf_hook_entries_get_hook_ops(hooks)[i]);
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/*
+ * Sends a packet that has its route through the kernel's own output: IPsec policies, OUTPUT
+ * where it is `own`, POSTROUTING, fragmentation. The packet is untracked and marked as balanced.
+ */
+void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
+{
+	const bool v4 = version == 4;
+	struct dst_entry *dst;
+	bool borrowed;
+
+	if (!xfrm_route_forward(skb, v4 ? AF_INET : AF_INET6)) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_XFRM_POLICY);
+		return;
+	}
+	nf_reset_ct(skb);
+	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+	skb->ipvs_property = 1;
+	dst = skb_dst(skb);
+	/* Else it is that of an IPsec policy. */
+	borrowed = skb_dst_is_noref(skb);
+	if (own) {
+		if (nf_hook(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, skb->sk, skb,
+			    NULL, dst->dev, dst_output) != 1)
+			return;
+		/* Who changes its mark there routes it by its address, which may be the virtual one. */
+		if (borrowed && skb_dst(skb) != dst) {
+			skb_dst_drop(skb);
+			skb_dst_set_noref(skb, dst);
+		}
+	}
+	dst_output(net, skb->sk, skb);
+}
+
+/* Whether a route leads to its device as it is, without an encapsulation of its own. */
+bool rvs_route_is_plain(const struct dst_entry *dst)
+{
+	return !dst->lwtstate;
+}
+
+/*
+ * What an ICMP error says of a tunnel: the header of the tunnel is at `outer`, that of the packet
+ * in it at `inner`. `path` is the new MTU of the path or 0; `type` 0 is no answer.
+ */
+void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
+		 u32 path, u8 type, u8 code, __be32 info)
+{
+	if (!pskb_pull(skb, outer))
+		return;
+	if (path)
+		ipv4_update_pmtu(skb, net, path, 0, 0);
+	if (!pskb_pull(skb, inner - outer))
+		return;
+	skb_reset_network_header(skb);
+	if (type)
+		icmp_send(skb, type, code, info);
 }

@@ -82,10 +82,17 @@ bool rvs_defrag6(struct net *net, struct sk_buff *skb);
 
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
+bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
+		     u8 sum, __be16 port);
 
 /* net/route.h */
 struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);
 bool rvs_route_input(struct sk_buff *skb);
+bool rvs_route_is_plain(const struct dst_entry *dst);
+bool rvs_has_output_rules(struct net *net, u8 version);
+void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
+		 u32 path, u8 type, u8 code, __be32 info);
+void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
 
 u64 rvs_available_memory(void);
 

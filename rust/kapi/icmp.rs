@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/net/icmp.h`](srctree/include/net/icmp.h)
 
-use super::skb::Skb;
+use super::{netns::Net, skb::Skb};
 use crate::bindings;
 
 /// An ICMP error message.
@@ -67,4 +67,35 @@ fn answer_v4(skb: &mut Skb<'_>, answer: Answer) {
     };
     // SAFETY: As above, and the packet has a route.
     unsafe { bindings::icmp_send(skb.as_raw(), kind as i32, code as i32, info.to_be()) };
+}
+
+/// What an ICMP error about a tunnel is passed on as.
+pub(crate) struct PassedOn {
+    /// Where the tunnel's header starts in the message, in bytes.
+    pub(crate) outer: u32,
+    /// Where the packet in it starts.
+    pub(crate) inner: u32,
+    /// The new MTU of the path; 0 where that is not what the message is about.
+    pub(crate) path: u32,
+    /// Type and code of what its sender is told; type 0 is nothing.
+    pub(crate) told: (u8, u8),
+    /// The rest of that header, host order.
+    pub(crate) info: u32,
+}
+
+/// Tells the sender of the packet in a tunnel what the ICMP message in `skb` says of that tunnel,
+/// and the host's routes what it says of the path. Both headers are in the linear part. The packet
+/// is then the one in the tunnel.
+pub(crate) fn pass_on(skb: &mut Skb<'_>, net: &Net, message: &PassedOn) {
+    let PassedOn {
+        outer,
+        inner,
+        path,
+        told: (kind, code),
+        info,
+    } = *message;
+    let (net, raw) = (net.as_raw(), skb.as_raw());
+    // SAFETY: The packet is live and ours, the namespace too; the helper looks whether the packet
+    // is that long.
+    unsafe { bindings::rvs_pass_on(net, raw, outer, inner, path, kind, code, info.to_be()) };
 }

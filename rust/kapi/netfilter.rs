@@ -23,20 +23,28 @@ use crate::bindings;
 pub(crate) enum Place {
     /// Received, not routed yet.
     PreRouting,
-    /// Received, for a socket of this host.
-    #[allow(dead_code)] // of toa.ko
-    LocalIn,
     /// Sent by this host, routed.
     LocalOut,
+    /// Received, for this host.
+    LocalIn,
+    /// Received, to be sent on: the hop is counted already.
+    Forward,
 }
 
 impl Place {
     const fn number(self) -> u32 {
         match self {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
-            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+            Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
         }
+    }
+
+    /// Whether who sends a packet on from here has to count the hop, as a router does.
+    #[inline(always)]
+    pub(crate) const fn counts_hop(self) -> bool {
+        matches!(self, Self::PreRouting | Self::LocalIn)
     }
 }
 

@@ -51,6 +51,11 @@ pub(crate) struct NextHop {
     /// Bytes that the device wants in front of the IP header.
     headroom: u32,
     mtu: u32,
+    /// What may go straight to the neighbour: the MTU, or 0 where the host's own output has to see
+    /// packets first.
+    straight: u32,
+    /// Packets go as this host's own, rather than as forwarded ones.
+    own: bool,
     /// What this host's own packets that way have as source.
     source: IpAddr,
 }
@@ -96,6 +101,11 @@ impl NextHop {
         hop.headroom = unsafe { bindings::rvs_ll_reserved_space(hop.device().0.cast()) };
         // SAFETY: We hold the route.
         hop.mtu = unsafe { bindings::dst_mtu(hop.dst()) };
+        // SAFETY: As above.
+        let plain = unsafe { bindings::rvs_route_is_plain(hop.dst()) };
+        if plain && !has_output_rules(net, hop.version()) {
+            hop.straight = hop.mtu;
+        }
         Ok(hop)
     }
 
@@ -138,6 +148,8 @@ impl NextHop {
             is_local: kind == u32::from(bindings::RTN_LOCAL),
             headroom: 0,
             mtu: 0,
+            straight: 0,
+            own: source.is_unspecified(),
             source: IpAddr::V4(Ipv4Addr::from(source_be.to_ne_bytes())),
         };
         if !hop.is_local() && kind != u32::from(bindings::RTN_UNICAST) {
@@ -171,6 +183,8 @@ impl NextHop {
             is_local,
             headroom: 0,
             mtu: 0,
+            straight: 0,
+            own: source.is_unspecified(),
             source: IpAddr::V6(Ipv6Addr::from(from)),
         };
         if !is_unicast {
@@ -182,6 +196,14 @@ impl NextHop {
     #[inline]
     fn dst(&self) -> *mut bindings::dst_entry {
         self.route.as_ptr()
+    }
+
+    /// The IP version of packets that go this way.
+    fn version(&self) -> u8 {
+        match self.cookie {
+            None => 4,
+            Some(_) => 6,
+        }
     }
 
     /// A hash of the neighbour.
@@ -222,6 +244,12 @@ impl NextHop {
     #[inline]
     pub(crate) fn mtu(&self) -> u32 {
         self.mtu
+    }
+
+    /// Largest packet that may go straight to the neighbour, by [`NextHop::send`]; 0 where none may.
+    #[inline]
+    pub(crate) fn straight(&self) -> u32 {
+        self.straight
     }
 
     /// Bytes that must be free in front of a packet that goes this way.
@@ -286,18 +314,13 @@ impl NextHop {
         }
     }
 
-    /// Sends a packet through the kernel's own output: POST_ROUTING hooks, fragmentation.
+    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation.
     pub(crate) fn send_slowly(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
         // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
         unsafe {
             skb.borrow_route(self.dst());
             skb.set_device(self.device().0);
-            let socket = skb.get_mut().sk.cast();
-            if self.cookie.is_none() {
-                bindings::ip_output(self.net.as_raw(), socket, skb.as_raw());
-            } else {
-                bindings::ip6_output(self.net.as_raw(), socket, skb.as_raw());
-            }
+            bindings::rvs_output(self.net.as_raw(), skb.as_raw(), self.version(), self.own);
             Consumed::new()
         }
     }
@@ -332,6 +355,12 @@ unsafe fn push_cached_header(neighbour: NonNull<bindings::neighbour>, skb: &mut 
         skb.push_stored(header, len);
     }
     true
+}
+
+/// Whether packets of an IP version that leave this host meet rules or IPsec policies on their way.
+pub(crate) fn has_output_rules(net: &Net, version: u8) -> bool {
+    // SAFETY: The namespace is alive.
+    unsafe { bindings::rvs_has_output_rules(net.as_raw(), version) }
 }
 
 /// Whether this host takes packets to `address` as its own: an address of a device that is up, or

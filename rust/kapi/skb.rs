@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use core::{marker::PhantomData, ptr::NonNull, slice};
+use core::{ffi::c_int, marker::PhantomData, ptr::NonNull, slice};
 
 use super::{defrag6, netns::Net};
 use crate::bindings;
@@ -187,14 +187,53 @@ impl<'a> Skb<'a> {
         unsafe { self.headers().__bindgen_anon_4.mark }
     }
 
+    /// Takes a packet from the socket that the host has found for it.
+    pub(crate) fn orphan(&mut self) {
+        // SAFETY: By the invariant.
+        unsafe { bindings::skb_orphan(self.as_raw()) };
+    }
+
+    /// Whether this host's own output got it from us, or from `ip_vs`.
+    #[inline]
+    pub(crate) fn is_balanced(&self) -> bool {
+        self.headers().ipvs_property() != 0
+    }
+
     /// Whether the packet stands for several that a device or the stack will cut.
     #[inline]
     pub(crate) fn is_gso(&self) -> bool {
+        self.gso_size() != 0
+    }
+
+    /// Whether the packet's fragments are what it will be cut into. Then no byte of theirs may be
+    /// moved to the linear part: SCTP's.
+    pub(crate) fn is_cut_at_fragments(&self) -> bool {
+        u32::from(self.gso_size()) == bindings::GSO_BY_FRAGS
+    }
+
+    #[inline]
+    fn gso_size(&self) -> u16 {
         let skb = self.get();
         // SAFETY: The shared info is at the end of a live packet's buffer.
         let info = unsafe { skb.head.add(skb.end as usize) }.cast::<bindings::skb_shared_info>();
         // SAFETY: As above.
-        unsafe { (*info).gso_size != 0 }
+        unsafe { (*info).gso_size }
+    }
+
+    /// The packet's first bytes, linear or not: as many as it has and `to` has room for.
+    pub(crate) fn copy<'b>(&self, to: &'b mut [u8]) -> &'b [u8] {
+        let len = to.len().min(self.len() as usize);
+        let Some(to) = to.get_mut(..len) else {
+            return &[];
+        };
+        // SAFETY: `to` has room for that many bytes; they are read from a live packet.
+        let error = unsafe {
+            bindings::skb_copy_bits(self.as_raw(), 0, to.as_mut_ptr().cast(), len as c_int)
+        };
+        match error {
+            0 => to,
+            _ => &[],
+        }
     }
 
     /// Whether each segment of a [`Skb::is_gso`] packet fits `mtu`.
@@ -308,6 +347,28 @@ impl<'a> Skb<'a> {
     pub(crate) fn push_ipip(&mut self, header: &[u8; 20]) -> Option<()> {
         // SAFETY: By the invariant; the header is of the right length.
         unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
+    }
+
+    /// Puts `outer`, an IP header without options, and that of a tunnel in front of the packet, which
+    /// has the headroom for them and is writable; `inner` is the IANA number of the packet's IP
+    /// version, `kind` and `sum` are the netlink family's numbers, `port` is in host order. None as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
+    /// although it says so.
+    pub(crate) fn push_tunnel(
+        &mut self,
+        net: &Net,
+        outer: &[u8],
+        inner: u8,
+        (kind, sum, port): (u8, u8, u16),
+    ) -> Option<()> {
+        if outer.len() < 40 && !(outer.len() == 20 && outer.starts_with(&[0x45])) {
+            return None;
+        }
+        let (net, outer) = (net.as_raw(), outer.as_ptr().cast());
+        // SAFETY: By the invariant; the header is of the right length.
+        unsafe {
+            bindings::rvs_push_tunnel(net, self.as_raw(), outer, inner, kind, sum, port.to_be())
+        }
+        .then_some(())
     }
 
     /// Makes room for `len` bytes at `offset`: what is before them moves into the headroom, which

@@ -265,6 +265,9 @@ fn service_kind(field: Field) -> Option<u16> {
         | Field::Lower
         | Field::Drain
         | Field::DropRate
+        | Field::TunnelKind
+        | Field::TunnelPort
+        | Field::TunnelSum
         | Field::LocalPorts => None,
     }
 }
@@ -277,6 +280,9 @@ fn dest_kind(field: Field) -> Option<u16> {
         Field::Weight => Some(dest::WEIGHT),
         Field::Lower => Some(dest::LOWER_THRESHOLD),
         Field::Drain => Some(dest::DRAIN),
+        Field::TunnelKind => Some(dest::TUNNEL_KIND),
+        Field::TunnelPort => Some(dest::TUNNEL_PORT),
+        Field::TunnelSum => Some(dest::TUNNEL_CHECKSUM),
         Field::Timeout
         | Field::MhSize
         | Field::Expiration

@@ -14,6 +14,7 @@ use crate::engine::proto::own::TimeoutUpdate;
 use crate::engine::proto::State;
 use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{DestId, DestUpdate, Mode, Protocol, ServiceId};
+use crate::engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use crate::kapi::genl::{Attr, AttrIter, Attrs, Extack, Place, Request, TEXT_MAX};
 
 /// Attributes of the top level by number.
@@ -189,7 +190,9 @@ impl<'a> Decoder<'a> {
                 self.refuse(
                     EPROTONOSUPPORT,
                     Place::Attr(protocol),
-                    format_args!("protocol {number} is not balanced, use 6 (tcp) or 17 (udp)"),
+                    format_args!(
+                        "protocol {number} is not balanced, use 6 (tcp), 17 (udp) or 132 (sctp)"
+                    ),
                 )
             })?,
             address: self.address(address, "service address")?,
@@ -331,6 +334,7 @@ impl<'a> Decoder<'a> {
             upper: number(dest::UPPER_THRESHOLD, "upper-threshold")?,
             lower: number(dest::LOWER_THRESHOLD, "lower-threshold")?,
             drain: number(dest::DRAIN, "drain")?,
+            tunnel: self.tunnel(dest)?,
         })
     }
 
@@ -338,6 +342,33 @@ impl<'a> Decoder<'a> {
     pub(super) fn update_of_new(&self, dest: &DestIn<'a>) -> Result<DestUpdate> {
         self.refuse_setting(dest.attrs.get(dest::DRAIN), "drain")?;
         self.dest_update(dest)
+    }
+
+    /// The tunnel in a dest's nest; its kind has to be there where anything of it is.
+    fn tunnel(&self, dest: &DestIn<'a>) -> Result<Option<Tunnel>> {
+        let of = |kind| dest.attrs.get(kind);
+        let Some(kind) = of(dest::TUNNEL_KIND) else {
+            let rest = of(dest::TUNNEL_PORT).or(of(dest::TUNNEL_CHECKSUM));
+            return match rest {
+                None => Ok(None),
+                Some(_) => Err(self.missing(Some(dest.nest), dest::TUNNEL_KIND, "tunnel-kind")),
+            };
+        };
+        let malformed = |attr, name| self.malformed(attr, name);
+        let number = self.u32(kind, "tunnel-kind")?;
+        let kind = TunnelKind::from_number(number).ok_or_else(|| malformed(kind, "tunnel-kind"))?;
+        let sum = match of(dest::TUNNEL_CHECKSUM) {
+            None => TunnelSum::None,
+            Some(attr) => TunnelSum::from_number(self.u32(attr, "tunnel-checksum")?)
+                .ok_or_else(|| malformed(attr, "tunnel-checksum"))?,
+        };
+        let port = match of(dest::TUNNEL_PORT) {
+            None => 0,
+            Some(attr) => attr
+                .u16_be()
+                .ok_or_else(|| malformed(attr, "tunnel-port"))?,
+        };
+        Ok(Some(Tunnel { kind, sum, port }))
     }
 
     /// The mode in a dest's nest.
@@ -400,6 +431,9 @@ impl<'a> Decoder<'a> {
             (dest::UPPER_THRESHOLD, "upper-threshold"),
             (dest::LOWER_THRESHOLD, "lower-threshold"),
             (dest::DRAIN, "drain"),
+            (dest::TUNNEL_KIND, "tunnel-kind"),
+            (dest::TUNNEL_PORT, "tunnel-port"),
+            (dest::TUNNEL_CHECKSUM, "tunnel-checksum"),
         ] {
             self.refuse_setting(dest.attrs.get(kind), name)?;
         }

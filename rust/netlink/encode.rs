@@ -11,7 +11,7 @@ use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::SCHEDULER_NAME_MAX;
 use crate::engine::persistence::{self, Persistence};
 use crate::engine::proto::State;
-use crate::engine::spec::ServiceId;
+use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{attr_size, Full, Writer};
 use crate::table::{ConfigGuard, ConnView, Counters, Settings, TemplateView, Traffic};
 
@@ -113,6 +113,13 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
             w.u32(dest::DRAIN, seconds)?;
         }
         w.u32(dest::DRAIN_ENDED, view.drain_ended)?;
+        if view.spec.mode == Mode::Tun {
+            let tunnel = view.spec.tunnel;
+            w.u32(dest::TUNNEL_KIND, tunnel.kind as u32)?;
+            w.u16_be(dest::TUNNEL_PORT, tunnel.port)?;
+            w.u32(dest::TUNNEL_CHECKSUM, tunnel.sum as u32)?;
+        }
+        w.uint(dest::NO_PORT, view.lacked_ports)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
         w.u32(dest::TEMPLATES, view.templates)?;

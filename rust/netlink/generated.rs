@@ -275,7 +275,55 @@ pub mod mode {
     }
 }
 
-/// State of a connection; the TCP states have ip_vs's meaning and order.
+/// What packets travel in to a dest of mode tun.
+pub mod tunnel_kind {
+    /// Nothing but an outer IP header.
+    pub const IPIP: u32 = 0;
+    /// UDP and Generic UDP Encapsulation.
+    pub const GUE: u32 = 1;
+    /// Generic Routing Encapsulation.
+    pub const GRE: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            IPIP => Some("ipip"),
+            GUE => Some("gue"),
+            GRE => Some("gre"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the header of a tunnel is summed.
+pub mod tunnel_checksum {
+    /// It is not.
+    pub const NONE: u32 = 0;
+    /// It is; for gue and gre.
+    pub const WHOLE: u32 = 1;
+    /// It is, in the place of an inner checksum that a device was to fill in; for gue.
+    pub const REMOTE: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            NONE => Some("none"),
+            WHOLE => Some("whole"),
+            REMOTE => Some("remote"),
+            _ => None,
+        }
+    }
+}
+
+/// State of a connection; states have ip_vs's meaning and order.
 pub mod conn_state {
     /// `none`.
     pub const NONE: u32 = 0;
@@ -301,10 +349,38 @@ pub mod conn_state {
     pub const SYNACK: u32 = 10;
     /// `udp`.
     pub const UDP: u32 = 11;
+    /// `sctp-none`.
+    pub const SCTP_NONE: u32 = 12;
+    /// `sctp-init1`.
+    pub const SCTP_INIT1: u32 = 13;
+    /// `sctp-init`.
+    pub const SCTP_INIT: u32 = 14;
+    /// `sctp-cookie-sent`.
+    pub const SCTP_COOKIE_SENT: u32 = 15;
+    /// `sctp-cookie-replied`.
+    pub const SCTP_COOKIE_REPLIED: u32 = 16;
+    /// `sctp-cookie-wait`.
+    pub const SCTP_COOKIE_WAIT: u32 = 17;
+    /// `sctp-cookie`.
+    pub const SCTP_COOKIE: u32 = 18;
+    /// `sctp-cookie-echoed`.
+    pub const SCTP_COOKIE_ECHOED: u32 = 19;
+    /// `sctp-established`.
+    pub const SCTP_ESTABLISHED: u32 = 20;
+    /// `sctp-shutdown-sent`.
+    pub const SCTP_SHUTDOWN_SENT: u32 = 21;
+    /// `sctp-shutdown-received`.
+    pub const SCTP_SHUTDOWN_RECEIVED: u32 = 22;
+    /// `sctp-shutdown-ack-sent`.
+    pub const SCTP_SHUTDOWN_ACK_SENT: u32 = 23;
+    /// `sctp-rejected`.
+    pub const SCTP_REJECTED: u32 = 24;
+    /// `sctp-closed`.
+    pub const SCTP_CLOSED: u32 = 25;
     /// Lowest value in use.
     pub const MIN: u32 = 0;
     /// Highest value in use.
-    pub const MAX: u32 = 11;
+    pub const MAX: u32 = 25;
 
     /// Name in the spec of a value.
     pub const fn name(value: u32) -> Option<&'static str> {
@@ -321,6 +397,20 @@ pub mod conn_state {
             LISTEN => Some("listen"),
             SYNACK => Some("synack"),
             UDP => Some("udp"),
+            SCTP_NONE => Some("sctp-none"),
+            SCTP_INIT1 => Some("sctp-init1"),
+            SCTP_INIT => Some("sctp-init"),
+            SCTP_COOKIE_SENT => Some("sctp-cookie-sent"),
+            SCTP_COOKIE_REPLIED => Some("sctp-cookie-replied"),
+            SCTP_COOKIE_WAIT => Some("sctp-cookie-wait"),
+            SCTP_COOKIE => Some("sctp-cookie"),
+            SCTP_COOKIE_ECHOED => Some("sctp-cookie-echoed"),
+            SCTP_ESTABLISHED => Some("sctp-established"),
+            SCTP_SHUTDOWN_SENT => Some("sctp-shutdown-sent"),
+            SCTP_SHUTDOWN_RECEIVED => Some("sctp-shutdown-received"),
+            SCTP_SHUTDOWN_ACK_SENT => Some("sctp-shutdown-ack-sent"),
+            SCTP_REJECTED => Some("sctp-rejected"),
+            SCTP_CLOSED => Some("sctp-closed"),
             _ => None,
         }
     }
@@ -668,8 +758,24 @@ pub mod dest {
     ///
     /// Type: u32.
     pub const TEMPLATES: u16 = 13;
+    /// What packets travel in, with mode tun; ipip unless given.
+    ///
+    /// Type: u32, one of `tunnel-kind`.
+    pub const TUNNEL_KIND: u16 = 14;
+    /// UDP port that the dest takes tunnels of kind gue on; together with tunnel-kind.
+    ///
+    /// Type: u16, big-endian.
+    pub const TUNNEL_PORT: u16 = 15;
+    /// Whether the tunnel's header is summed; none unless given; together with tunnel-kind.
+    ///
+    /// Type: u32, one of `tunnel-checksum`.
+    pub const TUNNEL_CHECKSUM: u16 = 16;
+    /// Connections refused as no local address had a port free toward it; in replies only.
+    ///
+    /// Type: uint.
+    pub const NO_PORT: u16 = 17;
     /// Highest number in use.
-    pub const MAX: u16 = 13;
+    pub const MAX: u16 = 17;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -687,6 +793,10 @@ pub mod dest {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
+        Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range { min: 0, max: 2 }),
+        Policy::Uint(Range::ANY),
     ];
 }
 
@@ -748,7 +858,7 @@ pub mod conn {
         Policy::Binary { max_len: 0 },
         Policy::U16Be(Range::ANY),
         Policy::U32(Range { min: 1, max: 5 }),
-        Policy::U32(Range { min: 0, max: 11 }),
+        Policy::U32(Range { min: 0, max: 25 }),
         Policy::U32(Range::ANY),
     ];
 }

@@ -45,6 +45,9 @@ static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
         dest::UPPER_THRESHOLD,
         dest::LOWER_THRESHOLD,
         dest::DRAIN,
+        dest::TUNNEL_KIND,
+        dest::TUNNEL_PORT,
+        dest::TUNNEL_CHECKSUM,
     ],
     &[],
 );

@@ -36,7 +36,6 @@ pub(super) fn spec_errno(error: &SpecError) -> Error {
         | SpecError::SlowStart(_)
         | SpecError::UoaKind(_)
         | SpecError::Expiration(_) => ERANGE,
-        SpecError::ModeUnsupported(_) | SpecError::Ipv6(_) => EOPNOTSUPP,
         _ => EINVAL,
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct DestView {
     pub(super) spec: DestSpec,
     pub(super) drain: Option<u32>,
     pub(super) drain_ended: u32,
+    /// Connections that no local address had a port for.
+    pub(super) lacked_ports: u64,
     pub(super) active: u32,
     pub(super) inactive: u32,
     /// Networks of clients that stay with it.
@@ -71,6 +73,7 @@ impl DestView {
             spec: dest.spec(),
             drain: dest.drain_left(),
             drain_ended: dest.drain_ended(),
+            lacked_ports: dest.lacked_ports(),
             active: dest.active(),
             inactive: dest.inactive(),
             templates: dest.templates(),

@@ -30,13 +30,13 @@ use crate::{
         change::{Change, ChangeError, SchedulerName},
         sched::{self, Scheduler},
         service::ServiceSpec,
-        spec::{DestId, DestSpec, ServiceId, SpecError},
+        spec::{DestId, DestSpec, Mode, ServiceId, SpecError},
     },
     kapi::{
         netns::Net,
         percpu::Cpu,
         rcu::{Moment, Rcu, RcuBox},
-        route::NextHop,
+        route::{self, NextHop},
         time,
         work::give_way,
     },
@@ -632,6 +632,9 @@ impl<'a> ConfigGuard<'a> {
                 let is_lenient = is_lenient || new.mode == old.mode;
                 new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
                 update.validate()?;
+                if new.mode != old.mode && !is_lenient {
+                    check_dest(self.netns.net(), id.address, new.mode)?;
+                }
                 member.dest.set_spec(new);
                 let dest = member.dest.clone();
                 place.changed = true;
@@ -712,7 +715,7 @@ impl<'a> ConfigGuard<'a> {
             return Err(ChangeError::DestExists(id));
         }
         if !is_lenient {
-            check_route(net, id.address)?;
+            check_dest(net, id.address, spec.mode)?;
         }
         place.changed = true;
         let slow_start = place.spec.slow_start;
@@ -1070,4 +1073,15 @@ fn templates(spec: &ServiceSpec) -> Result<Option<Holder>, ChangeError> {
 fn push<T>(list: &mut KVVec<T>, item: T) -> Result<(), ChangeError> {
     list.push(item, GFP_KERNEL)
         .map_err(|_| ChangeError::NoMemory)
+}
+
+/// Checks that there is a way to a dest, or with mode local that it is this host.
+fn check_dest(net: &'static Net, address: IpAddr, mode: Mode) -> Result<(), ChangeError> {
+    if mode != Mode::Local {
+        return check_route(net, address);
+    }
+    match route::is_of_this_host(net, address) {
+        true => Ok(()),
+        false => Err(ChangeError::NotOnThisHost(address)),
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
         spec::{Mode, TOA_INHERITED},
         tuple::{TupleV4, TupleV6},
         uoa,
+        wire::SCTP,
     },
     kapi::{rcu::Rcu, time},
 };
@@ -138,7 +139,10 @@ impl Netns {
             dest: (key, self.connections.hash(&key)),
             deltas: Deltas::new(tuple, &key.reversed()),
             shift: Shift::NONE,
-            stage: Stage::Untouched,
+            stage: match tuple.protocol() {
+                SCTP => Stage::Chunks,
+                _ => Stage::Untouched,
+            },
             toa_kind: 0,
         };
         self.insert_translated(flow, keys, rcu)?
@@ -162,6 +166,10 @@ impl Netns {
             self.connections.long_hash(&flow.tuple) ^ u64::from(folded(id.address)),
         );
         let (stage, toa_kind) = self.stage::<C, D>(flow);
+        if stage == Stage::Chunks && C::VERSION != D::VERSION {
+            // NAT64 has no SCTP.
+            return Err(NoConnection::Port);
+        }
         let ports = self.settings.local_ports();
         let mut races = 0;
         for (number, port) in Candidates::new(order, locals.len(), ports) {
@@ -189,6 +197,7 @@ impl Netns {
                 break;
             }
         }
+        self.exhausted(flow.dest);
         Err(NoConnection::Port)
     }
 
@@ -209,6 +218,9 @@ impl Netns {
     /// How a new connection's packets are treated, and in which option they tell the client's
     /// address.
     fn stage<C: Pair<D>, D: Tuple>(&self, flow: &NewFlow<'_, C>) -> (Stage, u8) {
+        if flow.tuple.protocol() == SCTP {
+            return (Stage::Chunks, 0);
+        }
         let kind = flow.schedule.toa();
         if flow.opening.is_none() {
             // Headers have room for addresses of their family.

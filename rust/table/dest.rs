@@ -20,6 +20,7 @@ use crate::{
         service::{Removed, ServiceSpec},
         spec::{DestId, DestSpec, Mode, ServiceId},
         threshold::Thresholds,
+        tunnel::Tunnel,
     },
     kapi::{
         netdev::Device,
@@ -73,7 +74,7 @@ pub(crate) struct Dest {
     schedule: Published,
     mode: AtomicU32,
     /// Ticks of silence by state where its service has its own; 0 is the namespace's.
-    timeouts: [AtomicU32; 16],
+    timeouts: [AtomicU32; 32],
     /// Second of the uptime at which it began to take connections, where that was a slow start; 0
     /// where not.
     warm_since: AtomicU32,
@@ -83,6 +84,12 @@ pub(crate) struct Dest {
     drain_ended: AtomicU32,
     /// Number of a [`Removed`].
     removed: AtomicU32,
+    /// Its tunnel, as a word.
+    tunnel: AtomicU32,
+    /// Connections that no local address had a port for.
+    no_port: AtomicU64,
+    /// As many of them as were told of.
+    no_port_told: AtomicU64,
     gone: AtomicBool,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
@@ -114,11 +121,14 @@ impl Dest {
                 place: AtomicU32::new(NOWHERE),
                 schedule,
                 mode: AtomicU32::new(spec.mode.number()),
-                timeouts: [const { AtomicU32::new(0) }; 16],
+                timeouts: [const { AtomicU32::new(0) }; 32],
                 warm_since: AtomicU32::new(0),
                 deadline: AtomicU32::new(0),
                 drain_ended: AtomicU32::new(0),
                 removed: AtomicU32::new(0),
+                tunnel: AtomicU32::new(spec.tunnel.to_word()),
+                no_port: AtomicU64::new(0),
+                no_port_told: AtomicU64::new(0),
                 gone: AtomicBool::new(false),
                 translated: AtomicBool::new(spec.mode == Mode::Nat),
                 id,
@@ -157,10 +167,23 @@ impl Dest {
     /// Its settings.
     pub(crate) fn spec(&self) -> DestSpec {
         DestSpec {
-            mode: Mode::from_number(self.mode.load(Ordering::Relaxed)).unwrap_or(Mode::Dr),
+            mode: self.mode(),
             weight: self.weight.load(Ordering::Relaxed),
             thresholds: Thresholds::from_word(self.thresholds.load(Ordering::Relaxed)),
+            tunnel: self.tunnel(),
         }
+    }
+
+    /// How packets travel to it.
+    #[inline(always)]
+    pub(crate) fn mode(&self) -> Mode {
+        Mode::from_number(self.mode.load(Ordering::Relaxed)).unwrap_or(Mode::Dr)
+    }
+
+    /// What packets travel in, with mode tun.
+    #[inline(always)]
+    pub(crate) fn tunnel(&self) -> Tunnel {
+        Tunnel::from_word(self.tunnel.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_spec(&self, spec: DestSpec) {
@@ -174,6 +197,7 @@ impl Dest {
         }
         let thresholds = spec.thresholds.to_word();
         self.thresholds.store(thresholds, Ordering::Relaxed);
+        self.tunnel.store(spec.tunnel.to_word(), Ordering::Relaxed);
     }
 
     /// Sets what its service says of its connections.
@@ -189,7 +213,7 @@ impl Dest {
     /// Ticks of silence that `state` lasts.
     #[inline(always)]
     pub(super) fn timeout(&self, state: State, settings: &LiveSettings) -> u32 {
-        match self.timeouts[(state.number() & 15) as usize].load(Ordering::Relaxed) {
+        match self.timeouts[(state.number() & 31) as usize].load(Ordering::Relaxed) {
             0 => settings.timeout(state),
             own => own,
         }
@@ -402,6 +426,22 @@ impl Dest {
     #[inline(always)]
     pub(crate) fn packet_out(&self, bytes: u32) {
         self.traffic.packet_out(bytes);
+    }
+
+    /// Counts a connection that no local address had a port for toward it.
+    pub(super) fn lacks_port(&self) {
+        self.no_port.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that no local address had a port for toward it, since it was added.
+    pub(crate) fn lacked_ports(&self) -> u64 {
+        self.no_port.load(Ordering::Relaxed)
+    }
+
+    /// The same, if there are more than when this was last asked.
+    pub(super) fn newly_lacked_ports(&self) -> Option<u64> {
+        let now = self.lacked_ports();
+        (self.no_port_told.swap(now, Ordering::Relaxed) != now).then_some(now)
     }
 
     /// What it has carried since it was added.

@@ -19,6 +19,7 @@ use super::{
     connections::{Conn, ConnCursor, ConnView, Connections},
     counters::{Counter, EventCounters},
     defence::Defence,
+    dest::Dest,
     estimation::Estimation,
     filter::Gate,
     index::Index,
@@ -34,10 +35,13 @@ use crate::{
         netns::{Net, PerNet, Registered, Registration},
         random,
         rcu::{self, Rcu, RcuSlot},
-        time,
+        route, time,
         work::{Work, Worker},
     },
 };
+
+/// Ticks between two lines in the log about a namespace's lack of ports.
+const COMPLAINT_TICKS: u32 = 10 * time::HZ;
 
 /// Ticks between two runs of the worker.
 pub(super) const TICK: u32 = time::HZ / 4;
@@ -73,6 +77,13 @@ pub(crate) struct Netns {
     idle: AtomicBool,
     /// The worker was told to run at once, and has not begun yet.
     hurried: AtomicBool,
+    /// Whether a dest has lacked ports since the worker last looked.
+    exhausted: AtomicBool,
+    /// When the log was last told so, in ticks.
+    complained: AtomicU32,
+    /// Whether packets of IPv4 and IPv6 met rules or IPsec policies on their way out when the worker
+    /// last looked.
+    output_rules: [AtomicBool; 2],
     generation: AtomicU32,
     #[pin]
     pub(super) config: Mutex<Config>,
@@ -109,6 +120,9 @@ impl PerNet for Netns {
                 net,
                 idle: AtomicBool::new(true),
                 hurried: AtomicBool::new(false),
+                exhausted: AtomicBool::new(false),
+                complained: AtomicU32::new(time::now().wrapping_sub(COMPLAINT_TICKS)),
+                output_rules: [const { AtomicBool::new(false) }; 2],
                 generation: AtomicU32::new(1),
                 config <- new_mutex!(config, "rvs config"),
                 maintenance <- new_mutex!(0, "rvs maintenance"),
@@ -275,6 +289,59 @@ impl Netns {
     }
 }
 
+impl Netns {
+    /// Lets go of all ways when rules or IPsec policies for what leaves the host have come or gone:
+    /// each way knows from its look-up whether there are any.
+    fn watch_output(&self) {
+        let mut changed = false;
+        for (known, version) in self.output_rules.iter().zip([4, 6]) {
+            let rules = route::has_output_rules(self.net, version);
+            changed |= known.swap(rules, Ordering::Relaxed) != rules;
+        }
+        if changed {
+            self.forget_ways(None);
+        }
+    }
+}
+
+impl Netns {
+    /// Notes that no local address has a port free toward a dest.
+    #[cold]
+    pub(super) fn exhausted(&self, dest: &Dest) {
+        dest.lacks_port();
+        self.exhausted.store(true, Ordering::Relaxed);
+        self.wake(TICK);
+    }
+
+    /// Tells the log which dests lack ports, one of them each time and not often.
+    fn complain(&self) {
+        let now = time::now();
+        let since = now.wrapping_sub(self.complained.load(Ordering::Relaxed));
+        if !self.exhausted.load(Ordering::Relaxed) || since < COMPLAINT_TICKS {
+            return;
+        }
+        self.exhausted.store(false, Ordering::Relaxed);
+        let mut said = false;
+        self.config.lock().for_each_dest(|dest| {
+            let Some(total) = dest.newly_lacked_ports() else {
+                return;
+            };
+            if !said {
+                let (service, id) = (dest.service(), dest.id());
+                let text = "no local port is free toward";
+                pr_notice!(
+                    "{}\n",
+                    format_args!("{service}: {text} {id}, {total} connections refused")
+                );
+                said = true;
+            }
+        });
+        if said {
+            self.complained.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Work for Netns {
     /// Fits the table to its load, ends what has expired, frees what has ended.
     fn run(&self) -> Option<u32> {
@@ -293,6 +360,8 @@ impl Work for Netns {
             .count_many(Counter::ConnsDropped, swept.dropped);
         self.connections.reap();
         drop(cursor);
+        self.watch_output();
+        self.complain();
         let turn = time::now() / TICK;
         let mut config = self.config();
         self.defence.look(&config.settings());

@@ -75,7 +75,7 @@ impl Settings {
 /// Settings as packets need them.
 pub(crate) struct LiveSettings {
     /// Ticks by state, filled up so that no look-up is out of bounds.
-    timeouts: [AtomicU32; 16],
+    timeouts: [AtomicU32; 32],
     conn_max: AtomicU64,
     expire_nodest: AtomicBool,
     /// The lowest in the high half, the highest in the low half.
@@ -88,7 +88,7 @@ pub(crate) struct LiveSettings {
 impl LiveSettings {
     pub(super) fn new(settings: &Settings) -> Self {
         let live = Self {
-            timeouts: [const { AtomicU32::new(0) }; 16],
+            timeouts: [const { AtomicU32::new(0) }; 32],
             conn_max: AtomicU64::new(0),
             expire_nodest: AtomicBool::new(false),
             local_ports: AtomicU32::new(0),
@@ -123,7 +123,7 @@ impl LiveSettings {
     /// Ticks of silence that `state` lasts.
     #[inline(always)]
     pub(crate) fn timeout(&self, state: State) -> u32 {
-        self.timeouts[(state.number() & 15) as usize].load(Ordering::Relaxed)
+        self.timeouts[(state.number() & 31) as usize].load(Ordering::Relaxed)
     }
 
     /// Most connections, 0 for no limit.

@@ -60,8 +60,12 @@ fn a_description_that_breaks_a_rule() {
             "mode dr cannot change the port, use 80",
         ),
         (
-            [&dest[..], &["192.0.2.2:80", "--mode", "local"]].concat(),
-            "mode local is not supported",
+            [
+                &dest[..],
+                &["192.0.2.2:80", "--mode", "dr", "--tun-type", "gre"],
+            ]
+            .concat(),
+            "mode dr has no tunnel",
         ),
         (
             [&dest[..], &["192.0.2.2:80", "--weight", "65536"]].concat(),

@@ -44,7 +44,7 @@ fn a_wrong_command_line_is_2() {
         (&["service", "add"], "<SERVICE>"),
         (&["service", "add", "tcp/192.0.2.1"], "has no port"),
         (&["service", "add", "192.0.2.1:80"], "PROTOCOL/ADDRESS:PORT"),
-        (&["service", "add", "sctp/192.0.2.1:80"], "\"sctp\""),
+        (&["service", "add", "dccp/192.0.2.1:80"], "\"dccp\""),
         (
             &["service", "add", "tcp/192.0.2.1:99999"],
             "\"99999\" is not a port",

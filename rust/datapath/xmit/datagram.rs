@@ -4,12 +4,18 @@
 //! may not.
 
 use super::{
-    nat::{send, translate},
+    nat::{send, translate, translate_chunks},
     Edit,
 };
 use crate::{
     datapath::{context::Context, family::Balanced},
-    engine::{carry::Told, csum::Delta, family::IpHeader, rewrite, uoa, wire::Packet},
+    engine::{
+        carry::Told,
+        csum::Delta,
+        family::IpHeader,
+        rewrite, uoa,
+        wire::{Packet, SCTP},
+    },
     kapi::{netfilter::Verdict, skb::Skb},
     table::{Conn, NatConn, Side},
 };
@@ -33,9 +39,10 @@ pub(super) fn datagram<'a, F: Balanced>(
     forward(cx, conn, nat, side, skb, packet, tells.then_some(told))
 }
 
-/// Sends a packet with options in its IP header, which does not tell any client's address.
+/// Sends a packet that does not tell any client's address: one with options in its IP header, or of
+/// SCTP.
 #[cold]
-pub(super) fn blanked<'a, F: Balanced>(
+pub(super) fn silent<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn<F::Tuple>,
@@ -59,7 +66,10 @@ fn forward<'a, F: Balanced>(
         writes: rewrite::writes(&packet.ip),
         pushes: told.map_or(0, |_| F::ROOM as u32),
         edit: |skb: &mut Skb<'_>| {
-            translate(skb, nat, side, packet, Delta::NONE)?;
+            match packet.ip.protocol() {
+                SCTP => translate_chunks(skb, nat, side, packet)?,
+                _ => translate(skb, nat, side, packet, Delta::NONE)?,
+            }
             let header_len = packet.ip.header_len();
             if side == Side::Client && header_len != F::Ip::FIXED_LEN {
                 F::blank(skb.head_mut().get_mut(..header_len)?)?;

@@ -19,12 +19,7 @@ use crate::{
         family::{Family, IpHeader},
         spec::Mode,
     },
-    kapi::{
-        icmp::Answer,
-        netfilter::{Place, Verdict},
-        route::NextHop,
-        skb::Skb,
-    },
+    kapi::{icmp::Answer, netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Counter, Dest, Netns},
 };
 
@@ -37,10 +32,12 @@ pub(super) fn whole<'a, F: Family>(
     ip: &F::Ip,
     flow: u32,
 ) -> Verdict<'a> {
-    if dest.spec().mode == Mode::Tun {
-        return tun::tun::<F>(cx, dest, skb, ip, flow);
+    match dest.mode() {
+        Mode::Tun => tun::tun::<F>(cx, dest, skb, ip, flow),
+        // This host's own packet, whatever the dest's address.
+        Mode::Local => Verdict::Accept(skb),
+        _ => dr::dr::<F>(cx, dest, skb, ip),
     }
-    dr::dr::<F>(cx, dest, skb, ip)
 }
 
 /// The way to a dest, looked up when there is none or it is no longer good.
@@ -57,7 +54,7 @@ fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
 
 /// Whether packets to a dest are for this host.
 pub(super) fn stays_here(cx: Context<'_>, dest: &Dest) -> bool {
-    way_to(cx, dest).is_ok_and(NextHop::is_local)
+    dest.mode() == Mode::Local || way_to(cx, dest).is_ok_and(NextHop::is_local)
 }
 
 /// A packet for which no way was found.
@@ -99,17 +96,20 @@ fn transmit<'a, F: Family>(
     }: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
     let netns = cx.netns;
-    let forwarded = cx.place == Place::PreRouting;
+    let forwarded = cx.place.counts_hop();
     if forwarded && ip.ttl() <= 1 {
         return refuse(skb, F::VERSION, Answer::TimeExceeded);
     }
-    let mtu = way.mtu().saturating_sub(pushes);
-    let fits = skb.len() <= mtu || fits_in_segments(&skb, mtu);
-    // An IPv6 packet that came in fragments leaves in such.
-    let came_whole = || F::VERSION == 4 || !(forwarded && skb.came_in_fragments_v6());
-    if !fits && ip.dont_fragment() && came_whole() {
-        netns.counters.count(Counter::DropTooBig);
-        return refuse(skb, F::VERSION, Answer::FragmentationNeeded(mtu));
+    let mut straight = true;
+    if skb.len() > way.straight().saturating_sub(pushes) {
+        match exit::<F>(&skb, way, ip, pushes, forwarded) {
+            Exit::Straight => {}
+            Exit::Slow => straight = false,
+            Exit::None(mtu) => {
+                netns.counters.count(Counter::DropTooBig);
+                return refuse(skb, F::VERSION, Answer::FragmentationNeeded(mtu));
+            }
+        }
     }
     if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
         netns.counters.count(Counter::DropNoMemory);
@@ -123,7 +123,7 @@ fn transmit<'a, F: Family>(
         return Verdict::Drop(skb);
     }
     skb.forget_input();
-    Verdict::Stolen(if fits {
+    Verdict::Stolen(if straight {
         way.send(skb, cx.rcu)
     } else {
         netns.counters.count(Counter::SlowXmit);
@@ -131,8 +131,28 @@ fn transmit<'a, F: Family>(
     })
 }
 
-/// Whether a packet over the MTU is one that will be cut into segments under it.
+/// How a packet leaves.
+enum Exit {
+    /// To the neighbour.
+    Straight,
+    /// By the kernel's own output, which cuts it where it is too long.
+    Slow,
+    /// It does not: it is longer than this many bytes and may not be cut.
+    None(u32),
+}
+
+/// How a packet leaves that is longer than what may go straight.
 #[cold]
-fn fits_in_segments(skb: &Skb<'_>, mtu: u32) -> bool {
-    skb.is_gso() && skb.gso_fits(mtu)
+fn exit<F: Family>(skb: &Skb<'_>, way: &NextHop, ip: &F::Ip, pushes: u32, forwarded: bool) -> Exit {
+    let mtu = way.mtu().saturating_sub(pushes);
+    // A packet over the MTU may be one that will be cut into segments under it.
+    let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
+    // An IPv6 packet that came in fragments leaves in such.
+    let came_whole = || F::VERSION == 4 || !(forwarded && skb.came_in_fragments_v6());
+    match (fits, way.straight()) {
+        (true, 0) => Exit::Slow,
+        (true, _) => Exit::Straight,
+        (false, _) if ip.dont_fragment() && came_whole() => Exit::None(mtu),
+        (false, _) => Exit::Slow,
+    }
 }

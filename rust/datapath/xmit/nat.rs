@@ -37,11 +37,12 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
     match nat.stage() {
         Stage::Untouched => {}
         Stage::Datagrams => return datagram::datagram(cx, conn, nat, side, skb, packet),
+        Stage::Chunks => return datagram::silent(cx, conn, nat, side, skb, packet),
         _ => return fullnat::segment(cx, conn, nat, side, skb, packet),
     }
     if packet.ip.header_len() != F::Ip::FIXED_LEN {
         // Nobody but a director is to tell a client's address.
-        return datagram::blanked(cx, conn, nat, side, skb, packet);
+        return datagram::silent(cx, conn, nat, side, skb, packet);
     }
     let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
     let edit = Edit {
@@ -52,7 +53,7 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
     send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
-/// Gives a packet of `side` the tuple that the other knows. `more` is what else was changed behind
+/// Gives a packet of TCP or UDP of `side` the tuple that the other knows. `more` is what else was changed behind
 /// its ports.
 #[inline(always)]
 pub(super) fn translate<F: Balanced>(
@@ -63,12 +64,31 @@ pub(super) fn translate<F: Balanced>(
     more: Delta,
 ) -> Option<()> {
     let (to, deltas) = nat.translation(side);
-    let checksum = if skb.is_checksum_partial() {
+    let checksum = checksum(skb);
+    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+}
+
+/// Gives a packet of SCTP of `side` the tuple that the other knows.
+#[cold]
+pub(super) fn translate_chunks<F: Balanced>(
+    skb: &mut Skb<'_>,
+    nat: &NatConn<F::Tuple>,
+    side: Side,
+    packet: &Packet<F>,
+) -> Option<()> {
+    let (to, deltas) = nat.translation(side);
+    let checksum = checksum(skb);
+    rewrite::chunks(skb.head_mut(), &packet.ip, &to, deltas, checksum)
+}
+
+/// What there is of a packet's checksum.
+#[inline(always)]
+fn checksum(skb: &Skb<'_>) -> Checksum {
+    if skb.is_checksum_partial() {
         Checksum::PseudoHeader
     } else {
         Checksum::Whole
-    };
-    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+    }
 }
 
 /// Sends an ICMP error of `side`, about a packet that it received, on to the other. The message is

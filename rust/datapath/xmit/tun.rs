@@ -8,18 +8,17 @@ use super::{no_way, transmit, way_to, Edit};
 use crate::{
     datapath::context::Context,
     engine::{
-        family::{Family, IpHeader},
-        tunnel::{ipip, outer_id, IPIP_OVERHEAD},
+        family::{Family, IpHeader, Tuple},
+        nat64::GROWTH,
+        tunnel::{ipip, outer, outer_id, Tunnel, IPIP_OVERHEAD},
+        tuple::TupleV6,
+        wire::ipv6,
     },
-    kapi::{
-        netfilter::{Place, Verdict},
-        route::NextHop,
-        skb::Skb,
-    },
+    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
     table::Dest,
 };
 
-/// Sends a packet to a dest anywhere, in an IPIP tunnel. `flow` is its flow's hash.
+/// Sends a packet to a dest anywhere, in a tunnel. `flow` is its flow's hash.
 #[inline]
 pub(super) fn tun<'a, F: Family>(
     cx: Context<'a>,
@@ -35,37 +34,78 @@ pub(super) fn tun<'a, F: Family>(
     if way.is_local() {
         return Verdict::Accept(skb);
     }
-    let ttl = match cx.place {
-        Place::LocalOut => ip.ttl(),
-        _ => ip.ttl().wrapping_sub(1),
+    let ttl = ip.ttl().wrapping_sub(u8::from(cx.place.counts_hop()));
+    let is_plain = F::VERSION == 4 && dest.tunnel() == Tunnel::IPIP;
+    let (true, IpAddr::V4(source), IpAddr::V4(address)) =
+        (is_plain, way.source(), dest.id().address)
+    else {
+        return other::<F>(cx, dest, way, skb, ip, (ttl, flow));
     };
     let edit = Edit {
         writes: ip.header_len(),
         pushes: IPIP_OVERHEAD,
-        edit: |skb: &mut Skb<'_>| encapsulate::<F>(way, dest, skb, ip, (ttl, flow)),
+        edit: |skb: &mut Skb<'_>| {
+            let id = id(skb.head(), ip, flow);
+            let header = ipip(ip, skb.len(), ttl, words(source, address), id)?;
+            skb.push_ipip(&header)
+        },
     };
     transmit::<F>(cx, way, skb, ip, edit)
 }
 
-/// Puts the outer header in front of a packet.
-#[inline]
-fn encapsulate<F: Family>(
-    way: &NextHop,
-    dest: &Dest,
-    skb: &mut Skb<'_>,
+/// Sends a packet in a tunnel that has a header of its own behind the outer one, or in which an end
+/// or the packet is IPv6.
+#[inline(never)]
+fn other<'a, F: Family>(
+    cx: Context<'a>,
+    dest: &'a Dest,
+    way: &'a NextHop,
+    skb: Skb<'a>,
     ip: &F::Ip,
     (ttl, flow): (u8, u32),
-) -> Option<()> {
-    let (IpAddr::V4(source), IpAddr::V4(address)) = (way.source(), dest.id().address) else {
-        return None;
+) -> Verdict<'a> {
+    let tunnel = dest.tunnel();
+    let is_v6 = way.source().is_ipv6();
+    let more = if is_v6 { GROWTH } else { 0 };
+    let pushes = tunnel
+        .overhead(skb.is_checksum_partial())
+        .saturating_add(more);
+    let edit = Edit {
+        writes: ip.header_len(),
+        pushes,
+        edit: |skb: &mut Skb<'_>| {
+            let len = skb.len().checked_add(pushes)?;
+            let protocol = tunnel.protocol(F::IN_IP);
+            let net = cx.netns.net();
+            let numbers = (tunnel.kind as u8, tunnel.sum as u8, tunnel.port);
+            match (way.source(), dest.id().address) {
+                (IpAddr::V4(source), IpAddr::V4(address)) => {
+                    let id = id(skb.head(), ip, flow);
+                    let addresses = words(source, address);
+                    let header = outer(ip, len, protocol, ttl, addresses, id)?;
+                    skb.push_tunnel(net, &header, F::IN_IP, numbers)
+                }
+                (IpAddr::V6(source), IpAddr::V6(address)) => {
+                    let ends = TupleV6::between((source, 0), (address, 0), 0);
+                    let payload = (len as usize).checked_sub(ipv6::LEN)?;
+                    let header = ipv6::header(ip.tos(), protocol, &ends, payload, ttl);
+                    skb.push_tunnel(net, &header, F::IN_IP, numbers)
+                }
+                _ => None,
+            }
+        },
     };
-    let id = if ip.dont_fragment() {
+    transmit::<F>(cx, way, skb, ip, edit)
+}
+
+/// An id for the packet `ip` of a flow in a tunnel.
+#[inline]
+fn id(inner: &[u8], ip: &impl IpHeader, flow: u32) -> u16 {
+    if ip.dont_fragment() {
         0
     } else {
-        outer_id(skb.head(), flow)
-    };
-    let header = ipip(ip, skb.len(), ttl, words(source, address), id)?;
-    skb.push_ipip(&header)
+        outer_id(inner, flow)
+    }
 }
 
 /// Two addresses as they stand in the header, read as one little-endian number.

@@ -3,6 +3,7 @@
 //! What a connection's packets make of its state, and how long it may be silent.
 
 pub mod own;
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
 
@@ -37,13 +38,41 @@ pub enum State {
     SynAck = 10,
     /// UDP has but this one.
     Udp = 11,
+    /// SCTP: new, no packet counted yet.
+    SctpNone = 12,
+    /// SCTP: the client's first INIT was seen.
+    SctpInit1 = 13,
+    /// SCTP: the client's INIT was seen again.
+    SctpInit = 14,
+    /// SCTP: the dest sent a cookie.
+    SctpCookieSent = 15,
+    /// SCTP: the client sent the cookie back.
+    SctpCookieReplied = 16,
+    /// SCTP: the dest's INIT was seen.
+    SctpCookieWait = 17,
+    /// SCTP: the client sent a cookie.
+    SctpCookie = 18,
+    /// SCTP: the dest sent the cookie back.
+    SctpCookieEchoed = 19,
+    /// SCTP: both sides have their cookies.
+    SctpEstablished = 20,
+    /// SCTP: the dest is closing.
+    SctpShutdownSent = 21,
+    /// SCTP: the client is closing.
+    SctpShutdownReceived = 22,
+    /// SCTP: the dest agreed to close.
+    SctpShutdownAckSent = 23,
+    /// SCTP: the dest refused.
+    SctpRejected = 24,
+    /// SCTP: closed or gone.
+    SctpClosed = 25,
 }
 
 /// How many states there are.
-pub const STATES: usize = 12;
+pub const STATES: usize = 26;
 
 /// States by number; filled up to a power of two so that no lookup can be out of bounds.
-const BY_NUMBER: [State; 16] = [
+const BY_NUMBER: [State; 32] = [
     State::None,
     State::Established,
     State::SynSent,
@@ -56,6 +85,22 @@ const BY_NUMBER: [State; 16] = [
     State::Listen,
     State::SynAck,
     State::Udp,
+    State::SctpNone,
+    State::SctpInit1,
+    State::SctpInit,
+    State::SctpCookieSent,
+    State::SctpCookieReplied,
+    State::SctpCookieWait,
+    State::SctpCookie,
+    State::SctpCookieEchoed,
+    State::SctpEstablished,
+    State::SctpShutdownSent,
+    State::SctpShutdownReceived,
+    State::SctpShutdownAckSent,
+    State::SctpRejected,
+    State::SctpClosed,
+    State::Close,
+    State::Close,
     State::Close,
     State::Close,
     State::Close,
@@ -72,7 +117,7 @@ impl State {
     /// The state with this number; a number that is none is taken for [`State::Close`].
     #[inline(always)]
     pub const fn from_number(number: u8) -> Self {
-        BY_NUMBER[(number & 15) as usize]
+        BY_NUMBER[(number & 31) as usize]
     }
 
     /// Its number.
@@ -82,17 +127,18 @@ impl State {
     }
 
     /// Whether a dest counts the connection as active (`tcp_state_active_table` in
-    /// `ip_vs_proto_tcp.c`); UDP never is.
+    /// `ip_vs_proto_tcp.c`); UDP never is, SCTP when it is established.
     ///
     /// A connection starts inactive (`IP_VS_CONN_F_INACTIVE` comes with its dest's flags), before
     /// its first packet moves it.
     #[inline(always)]
     pub const fn is_active(self) -> bool {
-        const ACTIVE: u16 = (1 << State::Established as u16)
-            | (1 << State::SynSent as u16)
-            | (1 << State::SynRecv as u16)
-            | (1 << State::SynAck as u16);
-        (ACTIVE >> (self as u16)) & 1 != 0
+        const ACTIVE: u32 = (1 << State::Established as u32)
+            | (1 << State::SynSent as u32)
+            | (1 << State::SynRecv as u32)
+            | (1 << State::SynAck as u32)
+            | (1 << State::SctpEstablished as u32);
+        (ACTIVE >> (self as u32)) & 1 != 0
     }
 
     /// What going from this state to `next` adds to the dest's count of active connections: -1, 0
@@ -117,6 +163,20 @@ impl State {
             Self::Listen => "listen",
             Self::SynAck => "synack",
             Self::Udp => "udp",
+            Self::SctpNone => "sctp-none",
+            Self::SctpInit1 => "sctp-init1",
+            Self::SctpInit => "sctp-init",
+            Self::SctpCookieSent => "sctp-cookie-sent",
+            Self::SctpCookieReplied => "sctp-cookie-replied",
+            Self::SctpCookieWait => "sctp-cookie-wait",
+            Self::SctpCookie => "sctp-cookie",
+            Self::SctpCookieEchoed => "sctp-cookie-echoed",
+            Self::SctpEstablished => "sctp-established",
+            Self::SctpShutdownSent => "sctp-shutdown-sent",
+            Self::SctpShutdownReceived => "sctp-shutdown-received",
+            Self::SctpShutdownAckSent => "sctp-shutdown-ack-sent",
+            Self::SctpRejected => "sctp-rejected",
+            Self::SctpClosed => "sctp-closed",
         }
     }
 }
@@ -124,16 +184,21 @@ impl State {
 /// How long a connection may be silent in each state before it expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    seconds: [u32; 16],
+    seconds: [u32; 32],
 }
 
 impl Timeouts {
-    /// `ip_vs`'s: [`tcp::TIMEOUTS`] and [`udp::TIMEOUT`].
+    /// `ip_vs`'s: [`tcp::TIMEOUTS`], [`udp::TIMEOUT`] and [`sctp::TIMEOUTS`].
     pub const DEFAULT: Self = {
-        let mut seconds = [udp::TIMEOUT; 16];
+        let mut seconds = [udp::TIMEOUT; 32];
         let mut i = 0;
         while i < tcp::STATES {
             seconds[i] = tcp::TIMEOUTS[i];
+            i += 1;
+        }
+        let mut i = 0;
+        while i < sctp::STATES {
+            seconds[State::SctpNone as usize + i] = sctp::TIMEOUTS[i];
             i += 1;
         }
         Self { seconds }
@@ -142,13 +207,13 @@ impl Timeouts {
     /// Seconds of silence in `state`.
     #[inline(always)]
     pub const fn get(&self, state: State) -> u32 {
-        self.seconds[(state as usize) & 15]
+        self.seconds[(state as usize) & 31]
     }
 
     /// Sets the seconds of silence in `state`; [`super::spec::validate_timeout`] says which.
     #[inline]
     pub fn set(&mut self, state: State, seconds: u32) {
-        self.seconds[(state as usize) & 15] = seconds;
+        self.seconds[(state as usize) & 31] = seconds;
     }
 }
 
@@ -169,13 +234,13 @@ mod tests {
             assert_eq!(State::from_number(number as u8), state);
         }
         assert_eq!(State::all().count(), STATES);
-        for number in STATES as u8..=15 {
+        for number in STATES as u8..=31 {
             assert_eq!(State::from_number(number), State::Close);
         }
     }
 
     #[test]
-    fn four_states_are_active() {
+    fn five_states_are_active() {
         let active: Vec<_> = State::all().filter(|s| s.is_active()).collect();
         assert_eq!(
             active,
@@ -183,7 +248,8 @@ mod tests {
                 State::Established,
                 State::SynSent,
                 State::SynRecv,
-                State::SynAck
+                State::SynAck,
+                State::SctpEstablished
             ]
         );
         assert_eq!(State::None.active_change(State::SynRecv), 1);
@@ -197,7 +263,12 @@ mod tests {
     fn timeouts_start_as_ip_vs_has_them() {
         let mut timeouts = Timeouts::DEFAULT;
         let all: Vec<_> = State::all().map(|s| timeouts.get(s)).collect();
-        assert_eq!(all, [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300]);
+        let (others, sctp) = all.split_at(12);
+        assert_eq!(
+            others,
+            [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300]
+        );
+        assert_eq!(sctp, [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61]);
         timeouts.set(State::Udp, 30);
         assert_eq!(timeouts.get(State::Udp), 30);
         assert_eq!(timeouts.get(State::SynAck), 120);

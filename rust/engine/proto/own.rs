@@ -3,22 +3,30 @@
 //! Timeouts that a service sets for itself.
 
 use super::super::spec;
-use super::{State, STATES};
+use super::State;
+
+/// States with a timeout of a service's own: those of TCP and that of UDP. SCTP's are always the
+/// namespace's.
+const HELD: usize = State::Udp as usize + 1;
 
 /// Seconds of silence by state where they differ from the namespace's; 0 is the namespace's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnTimeouts {
-    /// As long as the table of states, so that no look-up is out of bounds.
-    seconds: [u32; 16],
+    seconds: [u32; HELD],
 }
 
 impl OwnTimeouts {
     /// All are the namespace's.
-    pub const NONE: Self = Self { seconds: [0; 16] };
+    pub const NONE: Self = Self { seconds: [0; HELD] };
 
     /// Seconds of silence in `state`; 0 is the namespace's.
     pub const fn get(&self, state: State) -> u32 {
-        self.seconds[(state as usize) & 15]
+        let at = state as usize;
+        if at < HELD {
+            self.seconds[at]
+        } else {
+            0
+        }
     }
 
     /// Checks them.
@@ -44,23 +52,30 @@ impl OwnTimeouts {
 /// A change of [`OwnTimeouts`]; what is not set stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeoutUpdate {
-    seconds: [Option<u32>; 16],
+    seconds: [Option<u32>; HELD],
 }
 
 impl TimeoutUpdate {
     /// Sets the seconds of silence in `state`; 0 for the namespace's.
     pub fn set(&mut self, state: State, seconds: u32) {
-        self.seconds[(state as usize) & 15] = Some(seconds);
+        if let Some(held) = self.seconds.get_mut(state as usize) {
+            *held = Some(seconds);
+        }
     }
 
     /// What is set for `state`.
     pub const fn get(&self, state: State) -> Option<u32> {
-        self.seconds[(state as usize) & 15]
+        let at = state as usize;
+        if at < HELD {
+            self.seconds[at]
+        } else {
+            None
+        }
     }
 
     /// States with what is set for them.
     pub fn iter(&self) -> impl Iterator<Item = (State, u32)> + '_ {
-        let states = State::all().take(STATES);
+        let states = State::all().take(HELD);
         states.filter_map(|state| Some((state, self.get(state)?)))
     }
 
@@ -69,7 +84,9 @@ impl TimeoutUpdate {
     pub fn of(&self, old: &OwnTimeouts) -> OwnTimeouts {
         let mut new = *old;
         for (state, seconds) in self.iter() {
-            new.seconds[(state as usize) & 15] = seconds;
+            if let Some(held) = new.seconds.get_mut(state as usize) {
+                *held = seconds;
+            }
         }
         new
     }

@@ -3,7 +3,7 @@
 //! ICMP errors (RFC 792, RFC 4443) and the packet they are about.
 
 use super::super::family::{Family, IpHeader, V4, V6};
-use super::{chunk, Error, TCP, UDP};
+use super::{chunk, Error, SCTP, TCP, UDP};
 
 /// Length of the ICMP header, in bytes.
 const HEADER_LEN: usize = 8;
@@ -56,7 +56,7 @@ impl IcmpFamily for V6 {
     }
 }
 
-/// An ICMP error about a TCP or UDP packet.
+/// An ICMP error about a TCP, UDP or SCTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IcmpError<F: Family> {
     /// Its type.
@@ -79,7 +79,7 @@ impl<F: IcmpFamily> IcmpError<F> {
     /// # Errors
     ///
     /// `Fragment` when it or the inner packet is a fragment without ports, `Protocol` when it is
-    /// not ICMP or not about TCP or UDP, `IcmpQuery` for other types; `NotLinear`, `Short`, and
+    /// not ICMP or not about TCP, UDP or SCTP, `IcmpQuery` for other types; `NotLinear`, `Short`, and
     /// `Version` and `HeaderLength` of the inner header.
     #[inline]
     pub fn parse(head: &[u8], ip: &F::Ip) -> Result<Self, Error> {
@@ -98,7 +98,7 @@ impl<F: IcmpFamily> IcmpError<F> {
         if inner.is_later_fragment() {
             return Err(Error::Fragment);
         }
-        if !matches!(inner.protocol(), TCP | UDP) {
+        if !matches!(inner.protocol(), TCP | UDP | SCTP) {
             return Err(Error::Protocol);
         }
         let payload = inner_offset.saturating_add(inner.header_len());

@@ -81,6 +81,28 @@ impl Ipv6 {
     }
 }
 
+/// A header without extensions, from the source to the destination of `to`, for a payload of so
+/// many bytes; one that is too long gets 0, and whoever cuts it completes the pieces'.
+pub fn header(class: u8, next: u8, to: &TupleV6, payload: usize, hop_limit: u8) -> [u8; LEN] {
+    let [l0, l1] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
+    let mut header = [0; LEN];
+    let start = [
+        0x60 | (class >> 4),
+        class << 4,
+        0,
+        0,
+        l0,
+        l1,
+        next,
+        hop_limit,
+    ];
+    let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = &mut header;
+    [*s0, *s1, *s2, *s3, *s4, *s5, *s6, *s7] = start;
+    // The array is as long as the header.
+    let _ = Ipv6::set_addresses(&mut header, to, Delta::NONE);
+    header
+}
+
 impl IpHeader for Ipv6 {
     type Tuple = TupleV6;
 

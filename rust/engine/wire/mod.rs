@@ -13,6 +13,7 @@ pub mod ipv6;
 pub mod options;
 pub mod packet;
 pub mod transport;
+pub mod tunnel;
 
 pub use icmp::{IcmpError, IcmpFamily};
 pub use ipv4::Ipv4;
@@ -24,6 +25,8 @@ pub use transport::{Segment, TcpFlags};
 pub const TCP: u8 = 6;
 /// UDP's IANA protocol number.
 pub const UDP: u8 = 17;
+/// SCTP's IANA protocol number.
+pub const SCTP: u8 = 132;
 
 /// Why a packet cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub enum Error {
     DataOffset,
     /// The UDP length is less than 8 or more than the packet.
     UdpLength,
-    /// Neither TCP nor UDP, or behind headers that only the host itself can judge.
+    /// Not TCP, UDP or SCTP, or behind headers that only the host itself can judge.
     Protocol,
     /// ICMP, but not an error about a packet.
     IcmpQuery,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A whole TCP or UDP packet's headers.
+//! A whole packet's headers.
 
 use super::super::family::{Family, IpHeader};
 use super::{Error, Segment};
@@ -12,7 +12,7 @@ pub struct Packet<F: Family> {
     pub tuple: F::Tuple,
     /// Its IP header.
     pub ip: F::Ip,
-    /// Its TCP or UDP header.
+    /// Its transport header.
     pub segment: Segment,
 }
 
@@ -25,9 +25,20 @@ impl<F: Family> Packet<F> {
     /// # Errors
     ///
     /// All but `IcmpQuery`; ICMP is `Protocol` here, see [`super::IcmpError`].
-    #[inline(always)]
     pub fn parse(head: &[u8], len: usize) -> Result<Self, Error> {
         Self::from_ip(head, F::Ip::parse(head, len)?)
+    }
+
+    /// As [`Packet::parse`], but SCTP is `Protocol` too: for where each instruction counts.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline(always)]
+    pub fn frequent(head: &[u8], len: usize) -> Result<Self, Error> {
+        let ip = F::Ip::parse(head, len)?;
+        let segment = Segment::frequent(head, &ip)?;
+        Ok(Self::new(ip, segment))
     }
 
     /// Reads the rest of a packet whose IP header was read from `head`.
@@ -35,14 +46,18 @@ impl<F: Family> Packet<F> {
     /// # Errors
     ///
     /// Those of [`Segment::parse`].
-    #[inline(always)]
     pub fn from_ip(head: &[u8], ip: F::Ip) -> Result<Self, Error> {
         let segment = Segment::parse(head, &ip)?;
-        Ok(Self {
+        Ok(Self::new(ip, segment))
+    }
+
+    #[inline(always)]
+    fn new(ip: F::Ip, segment: Segment) -> Self {
+        Self {
             tuple: ip.tuple(segment.ports),
             ip,
             segment,
-        })
+        }
     }
 
     /// Bytes of all its headers, from the IP header on.

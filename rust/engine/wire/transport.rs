@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TCP (RFC 9293) and UDP (RFC 768) headers, as far as balancing needs them.
+//! TCP (RFC 9293), UDP (RFC 768) and SCTP (RFC 9260) headers, as far as balancing needs them.
 
 use super::super::family::IpHeader;
-use super::{chunk, Error, TCP, UDP};
+use super::super::proto::sctp::Event;
+use super::{chunk, Error, SCTP, TCP, UDP};
 use core::fmt::{self, Write as _};
 
 /// Length of a TCP header without options, in bytes.
@@ -11,6 +12,12 @@ pub const TCP_MIN_LEN: usize = 20;
 
 /// Length of a UDP header, in bytes.
 pub const UDP_LEN: usize = 8;
+
+/// Length of an SCTP header, in bytes.
+pub const SCTP_LEN: usize = 12;
+
+/// Length of the header of a chunk of SCTP, in bytes.
+const CHUNK_LEN: usize = 4;
 
 /// The control bits of a TCP header.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -61,15 +68,17 @@ impl fmt::Debug for TcpFlags {
     }
 }
 
-/// What RVS needs of a TCP or UDP header.
+/// What RVS needs of a transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Source and destination port, read as one little-endian number.
     pub ports: u32,
     /// Length of the header with its options, in bytes.
     pub header_len: usize,
-    /// TCP's control bits; none for UDP.
+    /// TCP's control bits; none for UDP, SYN for SCTP's INIT.
     pub flags: TcpFlags,
+    /// What the packet does to an association of SCTP.
+    pub event: Event,
 }
 
 impl Segment {
@@ -78,8 +87,20 @@ impl Segment {
     /// # Errors
     ///
     /// `Fragment`, `Protocol`, `NotLinear`, `Short`, `DataOffset`, `UdpLength`.
-    #[inline(always)]
     pub fn parse(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
+        match Self::frequent(head, ip) {
+            Err(Error::Protocol) if ip.protocol() == SCTP => Self::sctp(head, ip),
+            segment => segment,
+        }
+    }
+
+    /// As [`Segment::parse`], but SCTP is `Protocol` too.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline(always)]
+    pub fn frequent(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
         if ip.is_fragment() {
             return Err(Error::Fragment);
         }
@@ -102,6 +123,7 @@ impl Segment {
             ports: u32::from_le_bytes([p0, p1, p2, p3]),
             header_len,
             flags: TcpFlags(flags),
+            event: Event::Data,
         })
     }
 
@@ -117,6 +139,32 @@ impl Segment {
             ports: u32::from_le_bytes([p0, p1, p2, p3]),
             header_len: UDP_LEN,
             flags: TcpFlags(0),
+            event: Event::Data,
+        })
+    }
+
+    fn sctp(head: &[u8], ip: &impl IpHeader) -> Result<Self, Error> {
+        let fixed: &[u8; SCTP_LEN + CHUNK_LEN] = transport(head, ip)?;
+        let [p0, p1, p2, p3, _, _, _, _, _, _, _, _, kind, _, l0, l1] = *fixed;
+        let mut event = Event::of_chunk(kind);
+        if matches!(event, Event::CookieEcho | Event::CookieAck) {
+            // What is behind a cookie may undo it.
+            let len = usize::from(u16::from_be_bytes([l0, l1])).next_multiple_of(CHUNK_LEN);
+            let at = ip.header_len().saturating_add(SCTP_LEN).saturating_add(len);
+            let next = head.get(at).map(|kind| Event::of_chunk(*kind));
+            if len >= CHUNK_LEN && next == Some(Event::Abort) {
+                event = Event::Abort;
+            }
+        }
+        let flags = match event {
+            Event::Init => TcpFlags::SYN,
+            _ => TcpFlags(0),
+        };
+        Ok(Self {
+            ports: u32::from_le_bytes([p0, p1, p2, p3]),
+            header_len: SCTP_LEN,
+            flags,
+            event,
         })
     }
 }

@@ -9,7 +9,7 @@ use super::uapi::{cmd, main};
 use super::{sysctl, POLICY};
 use crate::engine::change::{Blame, Change, ChangeError};
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
-use crate::engine::spec::{DestUpdate, Mode, ServiceId, SpecError};
+use crate::engine::spec::{DestUpdate, Mode, ServiceId};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 use crate::netlink::{change, event, namespace, refusal};
 use crate::table::{ConfigGuard, Service};
@@ -121,6 +121,7 @@ fn dest<const CMD: u8>(
             upper: Some(spec.thresholds.upper),
             lower: Some(spec.thresholds.lower),
             drain: None,
+            tunnel: Some(spec.tunnel),
         },
     })
 }
@@ -158,10 +159,7 @@ pub(super) fn find(
 }
 
 fn refuse(request: &Request<'_>, change: &Change, error: &ChangeError) -> Error {
-    let errno = match error {
-        ChangeError::Spec(SpecError::Ipv6(_)) => EAFNOSUPPORT,
-        error => refusal::errno(error),
-    };
+    let errno = refusal::errno(error);
     let kind = match error.blame(change) {
         Blame::Service(_) | Blame::Scheduler => Some(main::SERVICE),
         Blame::Dest(_) => Some(main::DEST),

@@ -14,6 +14,7 @@ use crate::engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use crate::engine::threshold::Thresholds;
+use crate::engine::tunnel::Tunnel;
 use crate::kapi::genl::{Attr, Request};
 
 /// Address families, as sockets number them.
@@ -122,7 +123,7 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
             Named::Protocol(number) => Err(self.nest.refuse(
                 EPROTONOSUPPORT,
                 service::PROTOCOL,
-                format_args!("protocol {number} is not balanced, only TCP and UDP"),
+                format_args!("protocol {number} is not balanced, only TCP, UDP and SCTP"),
             )),
         }
     }
@@ -323,6 +324,7 @@ impl<'a, 'r> DestRequest<'a, 'r> {
             mode,
             weight,
             thresholds: Thresholds { upper, lower },
+            tunnel: Tunnel::IPIP,
         })
     }
 

@@ -290,6 +290,7 @@ fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Tcp => "TCP",
         Protocol::Udp => "UDP",
+        Protocol::Sctp => "SCTP",
     }
 }
 
@@ -316,5 +317,19 @@ fn state(state: State) -> &'static str {
         State::Listen => "LISTEN",
         State::SynAck => "SYNACK",
         State::Udp => "UDP",
+        State::SctpNone => "NONE",
+        State::SctpInit1 => "INIT1",
+        State::SctpInit => "INIT",
+        State::SctpCookieSent => "C-SENT",
+        State::SctpCookieReplied => "C-REPLIED",
+        State::SctpCookieWait => "C-WAIT",
+        State::SctpCookie => "COOKIE",
+        State::SctpCookieEchoed => "C-ECHOED",
+        State::SctpEstablished => "ESTABLISHED",
+        State::SctpShutdownSent => "S-SENT",
+        State::SctpShutdownReceived => "S-RECEIVED",
+        State::SctpShutdownAckSent => "S-ACK-SENT",
+        State::SctpRejected => "REJECTED",
+        State::SctpClosed => "CLOSED",
     }
 }

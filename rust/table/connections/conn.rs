@@ -201,6 +201,8 @@ pub(crate) enum Stage {
     Shown = 4,
     /// Datagrams to a dest that has not answered.
     Datagrams = 5,
+    /// An association of SCTP, whose checksum is another.
+    Chunks = 6,
 }
 
 const _: () = {
@@ -258,6 +260,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             3 => Stage::Telling,
             4 => Stage::Shown,
             5 => Stage::Datagrams,
+            6 => Stage::Chunks,
             _ => Stage::Told,
         }
     }

@@ -72,10 +72,10 @@ fn case(block: &[&str]) -> Case {
 }
 
 fn flow(tuple: &impl Tuple) -> String {
-    let protocol = if tuple.protocol() == wire::TCP {
-        "tcp"
-    } else {
-        "udp"
+    let protocol = match tuple.protocol() {
+        wire::TCP => "tcp",
+        wire::UDP => "udp",
+        _ => "sctp",
     };
     format!("{protocol} {} > {}", tuple.source(), tuple.destination())
 }

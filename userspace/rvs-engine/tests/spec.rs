@@ -13,9 +13,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use rvs_engine::portpool::PortRange;
 use rvs_engine::spec::{
-    validate_local, validate_timeout, DestId, DestSpec, Field, Mode, Protocol, ServiceId,
-    SpecError, TIMEOUT_MAX, WEIGHT_MAX,
+    validate_local, validate_timeout, validate_tunnel, DestId, DestSpec, DestUpdate, Field, Mode,
+    Protocol, ServiceId, SpecError, TIMEOUT_MAX, WEIGHT_MAX,
 };
+use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 
 /// What an extended ack holds (`NETLINK_MAX_FMTMSG_LEN` less its zero byte).
 const TEXT_MAX: usize = 79;
@@ -75,11 +76,12 @@ fn numbers_and_names_are_those_of_the_wire() {
         ["dr", "nat", "tun", "fullnat", "local"]
     );
     for number in 0..=255 {
-        let known = matches!(number, 6 | 17);
+        let known = matches!(number, 6 | 17 | 132);
         assert_eq!(Protocol::from_number(number).is_some(), known, "{number}");
     }
     assert_eq!(Protocol::Tcp.number(), 6);
     assert_eq!(Protocol::Udp.number(), 17);
+    assert_eq!(Protocol::Sctp.number(), 132);
 }
 
 #[test]
@@ -136,10 +138,7 @@ fn dests_are_refused_with_the_reason() {
         Err(SpecError::DestFamily(four.address))
     );
     let near = dest("2001:db8::1", 443);
-    assert_eq!(
-        by(Mode::Tun).validate(&near, &six),
-        Err(SpecError::Ipv6(near.address))
-    );
+    assert_eq!(by(Mode::Tun).validate(&near, &six), Ok(()));
     let four = service("192.0.2.10", 443);
     let six = dest("2001:db8::1", 443);
     assert!(by(Mode::FullNat).validate(&six, &four).is_err());
@@ -171,10 +170,116 @@ fn dests_are_refused_with_the_reason() {
             Field::Weight
         )
     );
-    for mode in MODES.into_iter().filter(|mode| !mode.is_supported()) {
-        let text = format!("mode {} is not supported by this version", mode.name());
-        let spec = DestSpec::new(mode, 1);
-        assert_eq!(refused("192.0.2.1", 443, spec), (text, Field::Mode));
+    for mode in [Mode::Dr, Mode::Nat, Mode::FullNat] {
+        let spec = DestSpec {
+            tunnel: GUE,
+            ..DestSpec::new(mode, 1)
+        };
+        let text = format!("mode {} has no tunnel; that is for mode tun", mode.name());
+        assert_eq!(refused("192.0.2.1", 443, spec), (text, Field::TunnelKind));
+    }
+}
+
+#[test]
+fn sctp_travels_in_tunnels_without_a_sum_and_not_through_nat64() {
+    let sctp = |address: &str| ServiceId::Virtual {
+        protocol: Protocol::Sctp,
+        address: address.parse().unwrap(),
+        port: 443,
+    };
+    let vip = sctp("203.0.113.10");
+    let in_gue = |sum| DestSpec {
+        tunnel: Tunnel { sum, ..GUE },
+        ..DestSpec::new(Mode::Tun, 1)
+    };
+    let server = dest("192.0.2.1", 443);
+    assert_eq!(in_gue(TunnelSum::None).validate(&server, &vip), Ok(()));
+    for sum in [TunnelSum::Whole, TunnelSum::Remote] {
+        let text = format!("tunnel checksum {}: not with sctp, use none", sum.name());
+        let error = refusal(in_gue(sum).validate(&server, &vip));
+        assert_eq!(error, (text, Field::TunnelSum));
+    }
+    let six = sctp("2001:db8::10");
+    let spec = DestSpec::new(Mode::FullNat, 1);
+    assert_eq!(
+        spec.validate(&server, &six),
+        Err(SpecError::DestFamily(server.address))
+    );
+}
+
+const GUE: Tunnel = Tunnel {
+    kind: TunnelKind::Gue,
+    sum: TunnelSum::Remote,
+    port: 6080,
+};
+
+#[test]
+fn tunnels_are_refused_with_the_reason() {
+    let gre = Tunnel {
+        kind: TunnelKind::Gre,
+        port: 0,
+        sum: TunnelSum::Whole,
+    };
+    for tunnel in [Tunnel::IPIP, GUE, gre] {
+        assert_eq!(validate_tunnel(tunnel), Ok(()));
+    }
+    for (tunnel, text, field) in [
+        (
+            Tunnel { port: 0, ..GUE },
+            "tunnel gue needs a port, 1 to 65535",
+            Field::TunnelPort,
+        ),
+        (
+            Tunnel { port: 1, ..gre },
+            "tunnel port 1: gre has no port",
+            Field::TunnelPort,
+        ),
+        (
+            Tunnel {
+                sum: TunnelSum::Remote,
+                ..gre
+            },
+            "tunnel checksum remcsum: gre has none",
+            Field::TunnelSum,
+        ),
+        (
+            Tunnel {
+                sum: TunnelSum::Whole,
+                ..Tunnel::IPIP
+            },
+            "tunnel checksum csum: ipip has none",
+            Field::TunnelSum,
+        ),
+    ] {
+        assert_eq!(refusal(validate_tunnel(tunnel)), (text.into(), field));
+    }
+}
+
+#[test]
+fn a_tunnel_goes_with_its_mode() {
+    let old = DestSpec {
+        tunnel: GUE,
+        ..DestSpec::new(Mode::Tun, 1)
+    };
+    let to = |mode| DestUpdate {
+        mode: Some(mode),
+        ..DestUpdate::default()
+    };
+    assert_eq!(to(Mode::Dr).of(&old).tunnel, Tunnel::IPIP);
+    assert_eq!(to(Mode::Tun).of(&old).tunnel, GUE);
+    assert_eq!(old.told().of(&DestSpec::new(Mode::Dr, 9)), old);
+}
+
+#[test]
+fn the_director_may_serve_its_own_address() {
+    let service = service("203.0.113.10", 443);
+    for address in ["203.0.113.10", "127.0.0.1", "192.0.2.1"] {
+        let id = DestId {
+            address: address.parse().unwrap(),
+            port: 443,
+        };
+        let local = DestSpec::new(Mode::Local, 1);
+        assert_eq!(local.validate(&id, &service), Ok(()));
     }
 }
 
@@ -190,7 +295,6 @@ fn timeouts_are_refused_with_the_reason() {
 fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecError> {
     let all = vec![
         SpecError::VirtualAddress(address),
-        SpecError::Ipv6(address),
         SpecError::Mark,
         SpecError::Persistence(number),
         SpecError::Prefix(255),
@@ -207,7 +311,20 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             dest: port,
             service: !port,
         },
-        SpecError::ModeUnsupported(mode),
+        SpecError::TunnelMode(mode),
+        SpecError::TunnelPort {
+            kind: TunnelKind::Ipip,
+            port,
+        },
+        SpecError::TunnelPort {
+            kind: TunnelKind::Gue,
+            port: 0,
+        },
+        SpecError::TunnelSum {
+            kind: TunnelKind::Ipip,
+            sum: TunnelSum::Remote,
+        },
+        SpecError::TunnelSctp(TunnelSum::Remote),
         SpecError::Weight(number),
         SpecError::Timeout(number),
         SpecError::ToaKind(number as u8),
@@ -227,7 +344,6 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
     for error in &all {
         match error {
             SpecError::VirtualAddress(_)
-            | SpecError::Ipv6(_)
             | SpecError::Mark
             | SpecError::Persistence(_)
             | SpecError::Prefix(_)
@@ -240,7 +356,10 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::DestPort
             | SpecError::LocalAddress(_)
             | SpecError::SamePort { .. }
-            | SpecError::ModeUnsupported(_)
+            | SpecError::TunnelMode(_)
+            | SpecError::TunnelPort { .. }
+            | SpecError::TunnelSum { .. }
+            | SpecError::TunnelSctp(_)
             | SpecError::Weight(_)
             | SpecError::Timeout(_)
             | SpecError::ToaKind(_)

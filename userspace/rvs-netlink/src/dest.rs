@@ -4,6 +4,7 @@
 
 use netlink_packet_core::{DecodeError, Parseable};
 use rvs_engine::spec::{DestId, DestUpdate, Mode};
+use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 
 use crate::attr::{received, required, Attr};
 use crate::generated::dest;
@@ -26,6 +27,13 @@ pub(crate) fn attributes(id: &DestId, update: &DestUpdate) -> Vec<Attr> {
     attributes.extend(update.upper.map(|n| Attr::u32(dest::UPPER_THRESHOLD, n)));
     attributes.extend(update.lower.map(|n| Attr::u32(dest::LOWER_THRESHOLD, n)));
     attributes.extend(update.drain.map(|n| Attr::u32(dest::DRAIN, n)));
+    if let Some(tunnel) = update.tunnel {
+        attributes.extend([
+            Attr::u32(dest::TUNNEL_KIND, tunnel.kind as u32),
+            Attr::u16_be(dest::TUNNEL_PORT, tunnel.port),
+            Attr::u32(dest::TUNNEL_CHECKSUM, tunnel.sum as u32),
+        ]);
+    }
     attributes
 }
 
@@ -46,6 +54,10 @@ pub struct DestInfo {
     pub drain: Option<u32>,
     /// Connections that the last draining ended.
     pub drain_ended: Option<u32>,
+    /// What packets travel in; told of dests of mode tun only.
+    pub tunnel: Option<Tunnel>,
+    /// Connections refused as no local address had a port free toward it.
+    pub no_port: Option<u64>,
     /// Active connections.
     pub active: Option<u32>,
     /// Inactive connections.
@@ -69,6 +81,8 @@ impl DestInfo {
             lower: None,
             drain: None,
             drain_ended: None,
+            tunnel: None,
+            no_port: None,
             active: None,
             inactive: None,
             templates: None,
@@ -85,10 +99,12 @@ impl DestInfo {
             upper: self.upper,
             lower: self.lower,
             drain: self.drain,
+            tunnel: self.tunnel,
         };
         let mut attributes = attributes(&self.id, &update);
         let ended = self.drain_ended;
         attributes.extend(ended.map(|n| Attr::u32(dest::DRAIN_ENDED, n)));
+        attributes.extend(self.no_port.map(|n| Attr::uint(dest::NO_PORT, n)));
         attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
         attributes.extend(self.templates.map(|n| Attr::u32(dest::TEMPLATES, n)));
@@ -105,6 +121,8 @@ impl Parseable<[u8]> for DestInfo {
         let (mut address, mut port, mut mode, mut weight) = (None, None, None, None);
         let (mut upper, mut lower) = (None, None);
         let (mut drain, mut drain_ended) = (None, None);
+        let (mut kind, mut port_of_tunnel, mut sum) = (None, 0, 0);
+        let mut no_port = None;
         let (mut active, mut inactive, mut templates) = (None, None, None);
         let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
@@ -120,6 +138,10 @@ impl Parseable<[u8]> for DestInfo {
                 dest::DRAIN_ENDED => {
                     drain_ended = Some(attribute.u32("dest drain-ended")?);
                 }
+                dest::TUNNEL_KIND => kind = Some(attribute.u32("dest tunnel-kind")?),
+                dest::TUNNEL_PORT => port_of_tunnel = attribute.u16_be("dest tunnel-port")?,
+                dest::TUNNEL_CHECKSUM => sum = attribute.u32("dest tunnel-checksum")?,
+                dest::NO_PORT => no_port = Some(attribute.uint("dest no-port")?),
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
                 dest::TEMPLATES => templates = Some(attribute.u32("dest templates")?),
@@ -139,6 +161,10 @@ impl Parseable<[u8]> for DestInfo {
             lower,
             drain,
             drain_ended,
+            tunnel: kind
+                .map(|kind| tunnel_of(kind, sum, port_of_tunnel))
+                .transpose()?,
+            no_port,
             active,
             inactive,
             templates,
@@ -146,6 +172,17 @@ impl Parseable<[u8]> for DestInfo {
             rates,
         })
     }
+}
+
+/// The tunnel with these numbers.
+fn tunnel_of(kind: u32, sum: u32, port: u16) -> Result<Tunnel, DecodeError> {
+    let unknown =
+        |what, number| DecodeError::from(format!("{what} {number} is unknown to this version"));
+    Ok(Tunnel {
+        kind: TunnelKind::from_number(kind).ok_or_else(|| unknown("tunnel-kind", kind))?,
+        sum: TunnelSum::from_number(sum).ok_or_else(|| unknown("tunnel-checksum", sum))?,
+        port,
+    })
 }
 
 /// The mode with this number.

@@ -61,6 +61,10 @@ const fn names(set: Set) -> &'static [&'static str] {
             "drain",
             "drain-ended",
             "templates",
+            "tunnel-kind",
+            "tunnel-port",
+            "tunnel-checksum",
+            "no-port",
         ],
         Set::Conn => &[
             "protocol",

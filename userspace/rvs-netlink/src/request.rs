@@ -8,8 +8,7 @@ use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 use rvs_engine::change::Change;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::{DestId, DestUpdate, ServiceId};
-use rvs_engine::threshold::Thresholds;
+use rvs_engine::spec::{DestId, ServiceId};
 
 use crate::attr::Attr;
 use crate::generated::{change, cmd, laddr, main, FAMILY_NAME, FAMILY_VERSION};
@@ -209,15 +208,7 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
         Change::ServiceSet { id, update } => (id, *update, None),
         Change::ServiceDel { id } => (id, ServiceUpdate::default(), None),
         Change::DestAdd { service, id, spec } => {
-            let Thresholds { upper, lower } = spec.thresholds;
-            let update = DestUpdate {
-                mode: Some(spec.mode),
-                weight: Some(spec.weight),
-                upper: (upper != 0).then_some(upper),
-                lower: (lower != 0).then_some(lower),
-                drain: None,
-            };
-            let dest = dest::attributes(id, &update);
+            let dest = dest::attributes(id, &spec.told());
             (service, ServiceUpdate::default(), Some(dest))
         }
         Change::DestSet {

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
-use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX};
+use rvs_engine::spec::{
+    validate_tunnel, DestId, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX,
+};
 use rvs_engine::threshold::Thresholds;
+use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use rvs_netlink::{DestInfo, Request, ServiceInfo};
 use serde::Serialize;
 
@@ -23,14 +26,19 @@ const ADD_HELP: &str = "\
 Example:
   rvsadm dest add tcp/203.0.113.10:443 192.0.2.1:443 --mode dr --weight 2
 
-Modes:
-  dr  direct routing: the real server has the virtual address on lo and answers the client
-      itself; it listens on the service's port (prepare it with: rvsadm rs setup)";
+Modes (prepare real servers with: rvsadm rs setup):
+  dr       direct routing: the real server has the virtual address on lo and answers the client
+           itself; it listens on the service's port
+  nat      the real server answers through the director, on any port
+  tun      as dr, in a tunnel: --tun-type ipip, gre, or gue with --tun-port
+  fullnat  the real server answers the director, on any port; see: rvsadm laddr
+  local    the director itself serves";
 
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
-\"lower\",\"drain\",\"drain_ended\",\"active\",\"inactive\",\"templates\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",
-\"out_bytes\"},\"rates\":{the same, a second}}]}; what the module does not tell is null";
+\"lower\",\"drain\",\"drain_ended\",\"tunnel\":{\"type\",\"port\",\"checksum\"},\"no_port\",\"active\",\"inactive\",
+\"templates\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},\"rates\":{the same,
+a second}}]}; what the module does not tell is null";
 
 const DRAIN_HELP: &str = "\
 Examples:
@@ -67,9 +75,12 @@ pub enum Command {
         /// Connections below which it takes more again; 0 is three quarters of the upper
         #[arg(long, short = 'y', value_name = "N", default_value_t = 0)]
         lower: u32,
+        /// What packets travel in, with mode tun
+        #[command(flatten)]
+        tunnel: TunnelOptions,
     },
     /// Change a dest; its connections go on
-    #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true))]
+    #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true).arg("kind"))]
     Set {
         /// The dest
         #[command(flatten)]
@@ -86,6 +97,9 @@ pub enum Command {
         /// Connections below which it takes more again; 0 is three quarters of the upper
         #[arg(long, short = 'y', value_name = "N", group = "setting")]
         lower: Option<u32>,
+        /// What packets travel in, with mode tun
+        #[command(flatten)]
+        tunnel: TunnelOptions,
     },
     /// Take a dest out of use: no new connections, and those it has end by themselves or at a deadline
     #[command(after_help = DRAIN_HELP)]
@@ -137,6 +151,45 @@ pub struct Id {
     dest: DestId,
 }
 
+/// The options of a tunnel, by ipvsadm's names.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TunnelOptions {
+    /// Kind of the tunnel: ipip, gue or gre
+    #[arg(id = "kind", long = "tun-type", value_name = "KIND", value_parser = values::tunnel_kind)]
+    kind: Option<TunnelKind>,
+    /// gue: UDP port that the real server takes it on
+    #[arg(
+        long = "tun-port",
+        value_name = "PORT",
+        requires = "kind",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    tun_port: u16,
+    /// gue, gre: leave the tunnel's header without a checksum, as it is unless told otherwise
+    #[arg(long = "tun-nocsum", requires = "kind", conflicts_with_all = ["tun_csum", "tun_remcsum"])]
+    tun_nocsum: bool,
+    /// gue, gre: with a checksum
+    #[arg(long = "tun-csum", requires = "kind", conflicts_with = "tun_remcsum")]
+    tun_csum: bool,
+    /// gue: with a checksum in the place of that of the packet in it
+    #[arg(long = "tun-remcsum", requires = "kind")]
+    tun_remcsum: bool,
+}
+
+impl TunnelOptions {
+    /// The tunnel that is asked for.
+    fn tunnel(&self) -> Option<Tunnel> {
+        let sum = match (self.tun_csum, self.tun_remcsum) {
+            (true, _) => TunnelSum::Whole,
+            (_, true) => TunnelSum::Remote,
+            _ => TunnelSum::None,
+        };
+        let port = self.tun_port;
+        self.kind.map(|kind| Tunnel { kind, sum, port })
+    }
+}
+
 /// The list as JSON.
 #[derive(Serialize)]
 pub struct DestList {
@@ -166,11 +219,13 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             weight,
             upper,
             lower,
+            tunnel,
         } => {
             let spec = DestSpec {
                 mode,
                 weight,
                 thresholds: Thresholds { upper, lower },
+                tunnel: tunnel.tunnel().unwrap_or(Tunnel::IPIP),
             };
             let what = format!("add dest {} to {}", id.dest, id.service);
             check(&what, spec, &id)?;
@@ -187,6 +242,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             weight,
             upper,
             lower,
+            tunnel,
         } => {
             let what = format!("change dest {} of {}", id.dest, id.service);
             let update = DestUpdate {
@@ -195,6 +251,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 upper,
                 lower,
                 drain: None,
+                tunnel: tunnel.tunnel(),
             };
             check_given(&what, &update, &id)?;
             let change = Change::DestSet {
@@ -298,6 +355,13 @@ fn check_given(what: &str, update: &DestUpdate, id: &Id) -> Result<(), Failure> 
             return Err(Failure::spec(what, SpecError::Thresholds { upper, lower }));
         }
     }
+    if let Some(tunnel) = update.tunnel {
+        let checked = match update.mode {
+            Some(mode) if mode != Mode::Tun => Err(SpecError::TunnelMode(mode)),
+            _ => validate_tunnel(tunnel),
+        };
+        checked.map_err(|error| Failure::spec(what, error))?;
+    }
     match (update.mode, update.weight) {
         (Some(mode), weight) => check(what, DestSpec::new(mode, weight.unwrap_or(1)), id),
         (None, Some(weight)) if weight > WEIGHT_MAX => {
@@ -335,6 +399,10 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
     if draining {
         table.numbers(&["DRAIN"]);
     }
+    let no_port = dests.iter().any(|dest| dest.no_port.unwrap_or(0) != 0);
+    if no_port {
+        table.numbers(&["NO-PORT"]);
+    }
     columns.head(&mut table);
     for dest in dests {
         let mut cells = Vec::new();
@@ -343,7 +411,7 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
         }
         cells.extend([
             dest.id.clone(),
-            cell(dest.mode),
+            mode_cell(dest),
             cell(dest.weight),
             cell(dest.active),
             cell(dest.inactive),
@@ -354,10 +422,25 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
         if draining {
             cells.push(cell(dest.drain.map(|seconds| format!("{seconds} s"))));
         }
+        if no_port {
+            cells.push(cell(dest.no_port));
+        }
         columns.fill(&mut cells, dest.stats.as_ref(), dest.rates.as_ref());
         table.row(cells);
     }
     table
+}
+
+/// The mode, and the tunnel unless it is the plainest: "tun gue:6080 csum".
+fn mode_cell(dest: &DestView) -> String {
+    let mode = cell(dest.mode);
+    match &dest.tunnel {
+        Some(tunnel) if tunnel.kind != TunnelKind::Ipip.name() => {
+            let port = tunnel.port.map_or(String::new(), |port| format!(":{port}"));
+            format!("{mode} {}{port} {}", tunnel.kind, tunnel.checksum)
+        }
+        _ => mode,
+    }
 }
 
 /// Warns when the module tells less than this version of the spec has.

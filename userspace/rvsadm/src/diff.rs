@@ -9,13 +9,14 @@ use rvs_engine::change::{Change, SchedulerName};
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::{DestId, DestSpec, DestUpdate, ServiceId};
+use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_netlink::{DestInfo, ServiceInfo};
 use serde::Serialize;
 
 use crate::document::{Document, WantedLocal, WantedService};
 use crate::laddr::pool_name;
+use crate::lines;
 use crate::snapshot::{Running, Snapshot};
 use crate::values;
 
@@ -248,6 +249,11 @@ fn dest_update(wanted: &DestSpec, has: &DestInfo) -> DestUpdate {
         upper: differs(upper, has.upper),
         lower: differs(lower, has.lower),
         drain: None,
+        tunnel: match wanted.mode {
+            Mode::Tun => differs(wanted.tunnel, has.tunnel),
+            // It went with the mode.
+            _ => None,
+        },
     }
 }
 
@@ -316,7 +322,10 @@ fn dest_words(update: &DestUpdate) -> String {
     let numbers = numbers
         .into_iter()
         .filter_map(|(name, n)| n.map(|n| format!(" {name} {n}")));
-    mode.into_iter().chain(numbers).collect()
+    let tunnel = update
+        .tunnel
+        .map(|tunnel| format!(" {}", lines::tunnel_options(tunnel)));
+    mode.into_iter().chain(numbers).chain(tunnel).collect()
 }
 
 /// The change in words: "add dest 192.0.2.1:80 to tcp/…".
@@ -334,14 +343,7 @@ pub fn describe(change: &Change) -> String {
         }
         Change::ServiceDel { id } => format!("remove service {id}"),
         Change::DestAdd { service, id, spec } => {
-            let Thresholds { upper, lower } = spec.thresholds;
-            let update = DestUpdate {
-                mode: Some(spec.mode),
-                weight: Some(spec.weight),
-                upper: (upper != 0).then_some(upper),
-                lower: (lower != 0).then_some(lower),
-                drain: None,
-            };
+            let update = spec.told();
             format!("add dest {id} to {service}{}", dest_words(&update))
         }
         Change::DestSet {

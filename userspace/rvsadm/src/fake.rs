@@ -9,7 +9,7 @@ use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::sched;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::{validate_local, DestId, DestSpec, ServiceId};
+use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, ServiceId};
 use rvs_netlink::{
     Blame, Config, Connection, Counters, DestInfo, Error, Refusal, Reply, Request, ServiceInfo,
     Stats, Transport,
@@ -234,6 +234,8 @@ impl FakeKernel {
                 weight: Some(spec.weight),
                 upper: Some(spec.thresholds.upper),
                 lower: Some(spec.thresholds.lower),
+                tunnel: (spec.mode == Mode::Tun).then_some(spec.tunnel),
+                no_port: Some(0),
                 active: Some(0),
                 inactive: Some(0),
                 templates: Some(0),

@@ -28,7 +28,6 @@ pub fn of_spec(error: &SpecError) -> String {
              not broadcast"
                 .to_owned()
         }
-        SpecError::Ipv6(_) => "dr, nat and fullnat take IPv6; tunnels are IPv4 in IPv4".to_owned(),
         SpecError::Mark => "mark packets with nft: … meta mark set 7".to_owned(),
         SpecError::Persistence(_) => "0 is no persistence; 2678400 s are 31 days".to_owned(),
         SpecError::SlowStart(_) => "0 is at once; 2678400 s are 31 days".to_owned(),
@@ -55,15 +54,22 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::SamePort { service, .. } => {
             format!("let the real server listen on port {service}, or balance that port")
         }
-        SpecError::ModeUnsupported(_) => {
-            "this version forwards with --mode dr, nat, tun or fullnat".to_owned()
-        }
         SpecError::Weight(_) => {
             "weights are relative to each other: 1 and 2 do what 50000 and 100000 would".to_owned()
         }
         SpecError::ToaKind(_) => "254 is the default and what most receivers expect".to_owned(),
         SpecError::UoaKind(_) => "say on or off".to_owned(),
         SpecError::LocalPorts(_) => "for example 5000-65535, which is the default".to_owned(),
+        SpecError::TunnelSctp(_) => {
+            "SCTP's own checksum covers the packet, and the tunnel's would come out wrong"
+                .to_owned()
+        }
+        SpecError::TunnelMode(_) => "take the tunnel away, or add --mode tun".to_owned(),
+        SpecError::TunnelPort { .. } | SpecError::TunnelSum { .. } => {
+            "it is --tun-type gue --tun-port PORT, with --tun-csum or --tun-remcsum if wanted; \
+             gre may have --tun-csum"
+                .to_owned()
+        }
         SpecError::Thresholds { .. } => {
             "a dest that has the upper threshold of connections takes more when it has fewer than \
              the lower"

@@ -15,6 +15,7 @@ use rvs_engine::sched;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
 use rvs_engine::threshold::Thresholds;
+use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use rvs_netlink::Config;
 
 use crate::config::{self, LineError};
@@ -122,15 +123,16 @@ fn mask(ipv6: bool, prefix: u8) -> String {
     Ipv4Addr::from_bits(u32::MAX.checked_shl(host).unwrap_or(0)).to_string()
 }
 
-/// The line of a dest; `None` for what ipvsadm's lines cannot say.
-pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> Option<String> {
+/// The line of a dest.
+pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> String {
     let flag = match spec.mode {
         Mode::Dr => "-g",
         Mode::Nat => "-m",
         Mode::Tun => "-i",
         // As the ipvsadm of DPVS has it; -b is something else in the others.
         Mode::FullNat => "--fullnat",
-        Mode::Local => return None,
+        // No other tool has a word for it.
+        Mode::Local => "--local",
     };
     let service = service_option(service);
     let mut line = format!("-a {service} -r {id} {flag} -w {}", spec.weight);
@@ -138,7 +140,22 @@ pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> Option<St
     if upper != 0 {
         line = format!("{line} -x {upper} -y {lower}");
     }
-    Some(line)
+    if spec.tunnel != Tunnel::IPIP {
+        line = format!("{line} {}", tunnel_options(spec.tunnel));
+    }
+    line
+}
+
+/// The options of a tunnel, as ipvsadm has them.
+pub fn tunnel_options(tunnel: Tunnel) -> String {
+    let mut options = format!("--tun-type {}", tunnel.kind.name());
+    if tunnel.port != 0 {
+        options = format!("{options} --tun-port {}", tunnel.port);
+    }
+    if tunnel.kind != TunnelKind::Ipip {
+        options = format!("{options} --tun-{}", tunnel.sum.name());
+    }
+    options
 }
 
 /// The line of a service's local address, as the ipvsadm of DPVS saves it.
@@ -166,6 +183,7 @@ fn service_option(id: &ServiceId) -> String {
             let option = match protocol {
                 Protocol::Tcp => "-t",
                 Protocol::Udp => "-u",
+                Protocol::Sctp => "--sctp-service",
             };
             format!("{option} {}", DestId { address, port })
         }
@@ -328,7 +346,13 @@ impl Options<'_> {
 
     fn has_dest_options(&self) -> bool {
         let thresholds = self.upper.is_some() || self.lower.is_some();
-        self.real_server.is_some() || self.mode.is_some() || self.weight.is_some() || thresholds
+        let tunnel = self.tunnel_kind.is_some() || self.tunnel_port.is_some();
+        self.real_server.is_some()
+            || self.mode.is_some()
+            || self.weight.is_some()
+            || thresholds
+            || tunnel
+            || self.tunnel_sum.is_some()
     }
 
     /// Refuses a local address on the line of something else.
@@ -425,9 +449,36 @@ impl Options<'_> {
                 upper: number("upper threshold", self.upper, 0, connections)?,
                 lower: number("lower threshold", self.lower, 0, connections)?,
             },
+            tunnel: self.tunnel()?,
         };
         spec.validate(&id, &service).map_err(Problem::of_spec)?;
         Ok(Line::Dest(service, id, spec))
+    }
+}
+
+impl Options<'_> {
+    /// The tunnel that the line asks for.
+    fn tunnel(&self) -> Result<Tunnel, Problem> {
+        let hint = "it is --tun-type gue --tun-port PORT, or --tun-type gre";
+        let kind = match self.tunnel_kind {
+            Some(text) => values::tunnel_kind(text).map_err(|reason| Problem::new(reason, hint))?,
+            None if self.tunnel_port.is_some() || self.tunnel_sum.is_some() => {
+                return Err(Problem::new(
+                    "the line has options of a tunnel without its type",
+                    hint,
+                ))
+            }
+            None => TunnelKind::Ipip,
+        };
+        let port = self.tunnel_port.map_or(Ok(0), |text| {
+            let reason = format!("tunnel port {text:?} is not a number");
+            text.parse().map_err(|_| Problem::new(reason, hint))
+        })?;
+        Ok(Tunnel {
+            kind,
+            sum: self.tunnel_sum.unwrap_or(TunnelSum::None),
+            port,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use rvs_engine::change::SchedulerName;
 use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::DestSpec;
 use rvs_engine::threshold::Thresholds;
+use rvs_engine::tunnel::Tunnel;
 use rvs_netlink::{Config, Error};
 use serde::Serialize;
 
@@ -112,15 +113,9 @@ fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
                     upper: dest.upper.unwrap_or(0),
                     lower: dest.lower.unwrap_or(0),
                 },
+                tunnel: dest.tunnel.unwrap_or(Tunnel::IPIP),
             };
-            let line = dest_line(id, &dest.id, &spec).ok_or_else(|| {
-                Failure::new(
-                    WHAT,
-                    format!("dest {} has mode {}", dest.id, spec.mode.name()),
-                    Some("ipvsadm's lines cannot say that mode"),
-                )
-            })?;
-            lines.push(line);
+            lines.push(dest_line(id, &dest.id, &spec));
         }
         let locals = running.locals.iter();
         lines.extend(locals.map(|address| local_line(id, *address)));

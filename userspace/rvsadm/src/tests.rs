@@ -144,7 +144,7 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     let dest = json!({
         "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
         "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "drain": null, "drain_ended": null,
-        "active": 0, "inactive": 0, "templates": 0, "stats": stats(),
+        "tunnel": null, "no_port": 0, "active": 0, "inactive": 0, "templates": 0, "stats": stats(),
         "rates": stats(),
     });
     let list = document(&mut kernel, "dest list");

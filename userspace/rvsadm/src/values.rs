@@ -7,15 +7,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use rvs_engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
 use rvs_engine::defence::When;
 use rvs_engine::prefix::Prefix;
-use rvs_engine::proto::State;
+use rvs_engine::proto::{tcp, State};
 use rvs_engine::service::{Removed, SchedulerFlags};
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
+use rvs_engine::tunnel::TunnelKind;
 use rvs_engine::uoa;
 
 use crate::endpoint;
 
 /// Protocols that a service can have.
-const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
 
 /// Reads `tcp/203.0.113.10:443`, `fwmark/7` or `fwmark6/7`.
 pub fn service_id(text: &str) -> Result<ServiceId, String> {
@@ -34,7 +35,7 @@ pub fn service_id(text: &str) -> Result<ServiceId, String> {
     }
     let named = PROTOCOLS.into_iter().find(|p| p.name() == protocol);
     let protocol =
-        named.ok_or_else(|| format!("{protocol:?} is not tcp, udp, fwmark or fwmark6"))?;
+        named.ok_or_else(|| format!("{protocol:?} is not tcp, udp, sctp, fwmark or fwmark6"))?;
     let (address, port) = endpoint::parse(rest).map_err(|error| error.to_string())?;
     Ok(ServiceId::Virtual {
         protocol,
@@ -182,13 +183,10 @@ pub fn timeout(text: &str) -> Result<(State, u32), String> {
     let (name, seconds) = text
         .split_once('=')
         .ok_or_else(|| "it is STATE=SECONDS, like established=900".to_owned())?;
-    let mut states = State::all().filter(|state| *state != State::Udp);
+    let mut states = State::all().take(tcp::STATES);
     let state = states.find(|state| state.name() == name);
     let state = state.ok_or_else(|| {
-        let names: Vec<_> = State::all()
-            .map(State::name)
-            .filter(|n| *n != "udp")
-            .collect();
+        let names: Vec<_> = State::all().take(tcp::STATES).map(State::name).collect();
         format!("the TCP states are {}", names.join(", "))
     })?;
     let seconds = seconds.parse();
@@ -209,6 +207,15 @@ pub fn when(text: &str) -> Result<When, String> {
     known.ok_or_else(|| "it is off, auto or on".to_owned())
 }
 
+/// Reads the kind of a tunnel.
+pub fn tunnel_kind(text: &str) -> Result<TunnelKind, String> {
+    let known = TunnelKind::ALL.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| {
+        let names = TunnelKind::ALL.map(TunnelKind::name);
+        format!("the tunnels are {}", names.join(", "))
+    })
+}
+
 /// Reads `on` or `off`.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {
@@ -227,7 +234,7 @@ mod tests {
     fn refused_with_a_reason() {
         let reason = |text| service_id(text).unwrap_err();
         assert!(reason("203.0.113.10:80").contains("PROTOCOL/ADDRESS:PORT"));
-        assert!(reason("sctp/203.0.113.10:80").contains("\"sctp\""));
+        assert!(reason("dccp/203.0.113.10:80").contains("\"dccp\""));
         assert!(reason("tcp/203.0.113.10").contains("no port"));
         assert!(reason("fwmark/").contains("no mark"));
         assert!(reason("fwmark6/::1").contains("\"::1\""));

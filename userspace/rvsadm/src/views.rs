@@ -9,6 +9,7 @@ use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
 use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
+use rvs_engine::tunnel::Tunnel;
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
 use serde::{Serialize, Serializer};
 
@@ -149,6 +150,25 @@ impl ServiceView {
     }
 }
 
+/// What packets travel in to a dest.
+#[derive(Debug, Serialize)]
+pub struct TunnelView {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub port: Option<u16>,
+    pub checksum: &'static str,
+}
+
+impl From<Tunnel> for TunnelView {
+    fn from(tunnel: Tunnel) -> Self {
+        Self {
+            kind: tunnel.kind.name(),
+            port: (tunnel.port != 0).then_some(tunnel.port),
+            checksum: tunnel.sum.name(),
+        }
+    }
+}
+
 /// A dest.
 #[derive(Debug, Serialize)]
 pub struct DestView {
@@ -162,6 +182,8 @@ pub struct DestView {
     pub lower: Option<u32>,
     pub drain: Option<u32>,
     pub drain_ended: Option<u32>,
+    pub tunnel: Option<TunnelView>,
+    pub no_port: Option<u64>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub templates: Option<u32>,
@@ -183,6 +205,8 @@ impl DestView {
             lower: dest.lower,
             drain: dest.drain,
             drain_ended: dest.drain_ended,
+            tunnel: dest.tunnel.map(TunnelView::from),
+            no_port: dest.no_port,
             active: dest.active,
             inactive: dest.inactive,
             templates: dest.templates,

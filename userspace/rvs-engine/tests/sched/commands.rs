@@ -50,6 +50,7 @@ fn update() -> impl Strategy<Value = DestUpdate> {
             upper,
             // Half of it, so that they fit together.
             lower: upper.map(|upper| upper / 2),
+            tunnel: None,
             drain: drains.then_some(60),
             mode: None,
         })

@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use proptest::option::of;
 use proptest::prelude::*;
+use proptest::sample::select;
 use rvs_engine::defence::When;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{ConnReuse, DestId, Mode, Protocol, ServiceId};
+use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 
 use super::*;
 use crate::attr::encode;
@@ -97,6 +99,15 @@ prop_compose! {
     }
 }
 
+fn tunnels() -> impl Strategy<Value = Tunnel> {
+    let numbers = (
+        select(&TunnelKind::ALL[..]),
+        select(&TunnelSum::ALL[..]),
+        any::<u16>(),
+    );
+    numbers.prop_map(|(kind, sum, port)| Tunnel { kind, sum, port })
+}
+
 prop_compose! {
     fn dests()(
         address in addresses(),
@@ -105,15 +116,17 @@ prop_compose! {
         weight: Option<u32>,
         upper: Option<u32>,
         lower: Option<u32>,
+        tunnel in of(tunnels()),
         drain: [Option<u32>; 2],
         [active, inactive, templates]: [Option<u32>; 3],
+        no_port: Option<u64>,
         [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> DestInfo {
         let id = DestId { address, port };
         let [drain, drain_ended] = drain;
         DestInfo {
-            id, mode, weight, upper, lower, drain, drain_ended, active, inactive, templates,
-            stats, rates,
+            id, mode, weight, upper, lower, tunnel, drain, drain_ended, no_port, active, inactive,
+            templates, stats, rates,
         }
     }
 }

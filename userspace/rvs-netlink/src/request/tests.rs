@@ -6,7 +6,9 @@ use rvs_engine::defence::When;
 use rvs_engine::sched::MH_SIZES;
 use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;
-use rvs_engine::spec::{ConnReuse, DestSpec, Mode, Protocol};
+use rvs_engine::spec::{ConnReuse, DestSpec, DestUpdate, Mode, Protocol};
+use rvs_engine::threshold::Thresholds;
+use rvs_engine::tunnel::Tunnel;
 
 use super::*;
 use crate::attr::{encode, received};
@@ -31,6 +33,7 @@ fn changes() -> Vec<Change> {
             upper: u32::MAX,
             lower: 1,
         },
+        tunnel: Tunnel::IPIP,
     };
     let update = ServiceUpdate {
         scheduler: Some(scheduler),

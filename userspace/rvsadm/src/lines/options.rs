@@ -3,6 +3,7 @@
 //! Options of ipvsadm's lines.
 
 use rvs_engine::spec::{Mode, Protocol};
+use rvs_engine::tunnel::TunnelSum;
 
 use super::Problem;
 
@@ -33,6 +34,9 @@ enum Means {
     /// `-p`, with or without seconds.
     Persistent,
     Netmask,
+    TunnelKind,
+    TunnelPort,
+    TunnelSum(TunnelSum),
     /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, without a value; flags of a scheduler
     /// otherwise.
     FullNatOrFlags,
@@ -75,9 +79,6 @@ const fn valued(letter: &'static str, name: &'static str, means: Means) -> Known
     }
 }
 
-/// What this version lacks.
-const TUNNELLING: Means = Means::Unsupported("tunnelling");
-
 /// Options by letter and name, as in ipvsadm 1.31.
 const OPTIONS: &[Known] = &[
     flag("-A", "--add-service", Means::Command(Command::Service)),
@@ -97,7 +98,8 @@ const OPTIONS: &[Known] = &[
     valued("-y", "--l-threshold", Means::Lower),
     flag("-b", "--sched-flags", Means::FullNatOrFlags),
     flag("", "--fullnat", Means::Mode(Mode::FullNat)),
-    valued("", "--sctp-service", Means::Unsupported("SCTP")),
+    flag("", "--local", Means::Mode(Mode::Local)),
+    valued("", "--sctp-service", Means::Service(Protocol::Sctp)),
     valued("-f", "--fwmark-service", Means::Mark),
     flag("-6", "--ipv6", Means::Ipv6),
     flag("-p", "--persistent", Means::Persistent),
@@ -105,11 +107,11 @@ const OPTIONS: &[Known] = &[
     flag("-o", "--ops", Means::OnePacket),
     flag("-O", "", Means::OnePacket),
     valued("", "--pe", Means::Unsupported("a persistence engine")),
-    valued("", "--tun-type", TUNNELLING),
-    valued("", "--tun-port", TUNNELLING),
-    flag("", "--tun-nocsum", TUNNELLING),
-    flag("", "--tun-csum", TUNNELLING),
-    flag("", "--tun-remcsum", TUNNELLING),
+    valued("", "--tun-type", Means::TunnelKind),
+    valued("", "--tun-port", Means::TunnelPort),
+    flag("", "--tun-nocsum", Means::TunnelSum(TunnelSum::None)),
+    flag("", "--tun-csum", Means::TunnelSum(TunnelSum::Whole)),
+    flag("", "--tun-remcsum", Means::TunnelSum(TunnelSum::Remote)),
     flag("-E", "--edit-service", Means::NotSaved),
     flag("-D", "--delete-service", Means::NotSaved),
     flag("-C", "--clear", Means::NotSaved),
@@ -140,6 +142,9 @@ pub(super) struct Options<'a> {
     /// What follows `-p`, if anything.
     pub(super) persistent: Option<&'a str>,
     pub(super) netmask: Option<&'a str>,
+    pub(super) tunnel_kind: Option<&'a str>,
+    pub(super) tunnel_port: Option<&'a str>,
+    pub(super) tunnel_sum: Option<TunnelSum>,
     /// What follows `-b`; nothing for FullNAT.
     pub(super) flags: Option<&'a str>,
 }
@@ -195,6 +200,9 @@ impl<'a> Options<'a> {
             Means::LocalAddress => self.local.replace(value).is_some(),
             Means::Upper => self.upper.replace(value).is_some(),
             Means::Lower => self.lower.replace(value).is_some(),
+            Means::TunnelKind => self.tunnel_kind.replace(value).is_some(),
+            Means::TunnelPort => self.tunnel_port.replace(value).is_some(),
+            Means::TunnelSum(sum) => self.tunnel_sum.replace(sum).is_some(),
             Means::OnePacket => std::mem::replace(&mut self.one_packet, true),
             Means::Persistent => self.persistent.replace(value).is_some(),
             Means::Netmask => self.netmask.replace(value).is_some(),

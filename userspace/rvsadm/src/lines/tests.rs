@@ -289,7 +289,7 @@ proptest! {
         let thresholds = Thresholds { upper, lower: upper / 2 };
         let spec = DestSpec { thresholds, ..DestSpec::new(Mode::Dr, weight) };
         prop_assume!(spec.validate(&dest, &id).is_ok());
-        let line = dest_line(&id, &dest, &spec).unwrap();
+        let line = dest_line(&id, &dest, &spec);
         prop_assert_eq!(read(&line), Ok(Line::Dest(id, dest, spec)));
     }
 
@@ -316,4 +316,52 @@ proptest! {
         let _ = read(&text);
         let _ = read(&options);
     }
+}
+
+#[test]
+fn tunnels_as_ipvsadm_has_them() {
+    for (options, kind, sum, port) in [
+        ("", TunnelKind::Ipip, TunnelSum::None, 0),
+        (
+            " --tun-type gre --tun-nocsum",
+            TunnelKind::Gre,
+            TunnelSum::None,
+            0,
+        ),
+        (
+            " --tun-type gre --tun-csum",
+            TunnelKind::Gre,
+            TunnelSum::Whole,
+            0,
+        ),
+        (
+            " --tun-type gue --tun-port 6080 --tun-remcsum",
+            TunnelKind::Gue,
+            TunnelSum::Remote,
+            6080,
+        ),
+    ] {
+        let text = format!("-a -t 203.0.113.10:80 -r 192.0.2.1:80 -i -w 1{options}");
+        let spec = DestSpec {
+            tunnel: Tunnel { kind, sum, port },
+            ..DestSpec::new(Mode::Tun, 1)
+        };
+        let Ok(Line::Dest(service, id, read)) = read(&text) else {
+            panic!("{text}");
+        };
+        assert_eq!(read, spec);
+        assert_eq!(dest_line(&service, &id, &spec), text);
+    }
+    for (options, words) in [
+        ("-i --tun-port 6080", "without its type"),
+        ("-i --tun-type l2tp", "the tunnels are ipip, gue, gre"),
+        ("-i --tun-type gue", "needs a port"),
+        ("-g --tun-type gre", "mode dr has no tunnel"),
+    ] {
+        let text = format!("-a -t 203.0.113.10:80 -r 192.0.2.1:80 {options}");
+        let problem = read(&text).unwrap_err();
+        assert!(problem.reason.contains(words), "{}", problem.reason);
+    }
+    let local = "-a -t 203.0.113.10:80 -r 127.0.0.1:80 --local -w 1";
+    assert!(matches!(read(local), Ok(Line::Dest(_, _, spec)) if spec.mode == Mode::Local));
 }

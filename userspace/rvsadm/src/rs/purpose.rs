@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use rvs_engine::prefix::Prefix;
-use rvs_engine::spec::{Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::spec::{Mode, Protocol, ServiceId};
 
 use super::setting::{host_bits, Network};
 use crate::failure::Failure;
@@ -79,7 +79,11 @@ impl Purpose {
                 vips: check_vips(WHAT, vips)?,
             }),
             Mode::Tun => match vips.iter().find(|vip| vip.is_ipv6()) {
-                Some(vip) => Err(Failure::spec(WHAT, SpecError::Ipv6(*vip))),
+                Some(vip) => Err(Failure::new(
+                    WHAT,
+                    format!("{vip}: tunnels of IPv6 are not set up by this command"),
+                    Some("see the README: Tunnels"),
+                )),
                 None => Ok(Self::Tunnel {
                     vips: check_vips(WHAT, vips)?,
                 }),
