@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from lab import shell
 from lab.capture import Capture
 from lab.director import Service
 from lab.fullnat import LOCALS, one
@@ -155,6 +156,9 @@ def test_no_port_left(lab, fullnat):
         with pytest.raises(ConnectionRefusedError):
             ask(lab.client, VIP, 5353)
         assert dropped(fullnat) == before + 1
+        assert fullnat.json("dest", "list")["dests"][0]["no_port"] == 1
+        where = f"udp/{VIP}:5353: no local port is free toward {lab.addresses['rs1']}:5353"
+        wait_until(lambda: where in shell.run("dmesg").stdout, "the log says so")
         fullnat.adm("conn", "flush")
         ask(lab.client, VIP, 5353)
 

@@ -82,7 +82,7 @@ SERVICES = {
     ),
     "protocol 47": (
         "service-add", new(protocol=47), "EPROTONOSUPPORT",
-        "protocol 47 is not balanced, use 6 (tcp) or 17 (udp)", "service.protocol",
+        "protocol 47 is not balanced, use 6 (tcp), 17 (udp) or 132 (sctp)", "service.protocol",
     ),
     "protocol of 2 bytes": (
         "service-add", new(protocol=b"\6\0"), "EINVAL", LENGTH, "service.protocol",
@@ -195,10 +195,23 @@ DESTS = {
             "mode": "mode is missing", "weight": "weight is missing",
         }.items()
     },
-    "mode local": (
-        "dest-add", dest(mode=5), "EOPNOTSUPP",
-        "mode local is not supported by this version", "dest.mode",
+    "mode local elsewhere": (
+        "dest-add", dest(mode=5), "EADDRNOTAVAIL",
+        "10.1.1.2 is not an address of this host", "dest.address",
     ),
+    "a tunnel with mode dr": (
+        "dest-add", dest(**{"tunnel-kind": 2}), "EINVAL",
+        "mode dr has no tunnel; that is for mode tun", "dest.tunnel-kind",
+    ),
+    "a tunnel without its kind": (
+        "dest-add", dest(mode=3, **{"tunnel-port": 6080}), "EINVAL",
+        "tunnel-kind is missing", "missing dest.tunnel-kind",
+    ),
+    "gue without a port": (
+        "dest-add", dest(mode=3, **{"tunnel-kind": 1}), "EINVAL",
+        "tunnel gue needs a port, 1 to 65535", "dest",
+    ),
+    "tunnel 3": ("dest-add", dest(mode=3, **{"tunnel-kind": 3}), "ERANGE", RANGE, "dest.tunnel-kind"),
     "mode 0": ("dest-add", dest(mode=0), "ERANGE", RANGE, "dest.mode"),
     "mode 6": ("dest-add", dest(mode=6), "ERANGE", RANGE, "dest.mode"),
     **{
@@ -255,8 +268,8 @@ DESTS = {
         "weight 65536 is out of range, 0 to 65535", "dest.weight",
     ),
     "set: mode local": (
-        "dest-set", dest(address="10.1.1.1", mode=5, weight=None), "EOPNOTSUPP",
-        "mode local is not supported by this version", "dest.mode",
+        "dest-set", dest(address="10.1.1.1", mode=5, weight=None), "EADDRNOTAVAIL",
+        "10.1.1.1 is not an address of this host", "dest.address",
     ),
     "del: no such dest": ("dest-del", dest(mode=None, weight=None), "ENOENT", NO_DEST, "dest"),
     "del: with a weight": (

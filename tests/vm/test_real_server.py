@@ -176,7 +176,7 @@ def test_hosts_do_not_undo_each_other(server):
 @pytest.mark.parametrize("args, words", [
     (["--vip", "224.0.0.1"], "224.0.0.1 cannot be a virtual address"),
     (["--vip", "fe80::1"], "fe80::1 cannot be a virtual address"),
-    (["--vip", "2001:db8::1", "--mode", "tun"], "2001:db8::1: IPv6 is not supported yet"),
+    (["--vip", "2001:db8::1", "--mode", "tun"], "2001:db8::1: tunnels of IPv6 are not set up"),
     (["--vip", VIP, "--mode", "local"], "mode local has no real server"),
     (["--vip", VIP, "--mode", "nat"], "mode nat needs --director"),
 ])

@@ -33,7 +33,8 @@ class Service:
     @property
     def which(self):
         """As ipvsadm names it: -t 203.0.113.10:80."""
-        return f"-{self.protocol[0]}", end(self.vip, self.port)
+        option = "--sctp-service" if self.protocol == "sctp" else f"-{self.protocol[0]}"
+        return option, end(self.vip, self.port)
 
 
 @dataclasses.dataclass

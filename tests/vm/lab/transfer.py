@@ -100,13 +100,15 @@ class UdpEcho:
         self._socket.close()
 
 
-def ask(host, address, port, data=b"x", timeout=5, checksum=True):
+def ask(host, address, port, data=b"x", timeout=5, checksum=True, options=b""):
     """One datagram from a new port, and the answer to it."""
     with host.inside():
         s = socket.socket(family(address), socket.SOCK_DGRAM)
     with s:
         if not checksum:
             s.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
+        if options:
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, options)
         s.settimeout(timeout)
         s.connect((address, port))
         s.send(data)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What has to hold in every mode: long transfers, MTUs, offloads, paths, clients on odd hosts."""
+
+import contextlib
+
+import pytest
+from lab import shell
+from lab.capture import Capture
+from lab.director import Rvs, Service
+from lab.fullnat import LOCALS
+from lab.topology import CLIENT, DIRECTOR, VIP
+from lab.transfer import UdpEcho, ask, both_ways
+from lab.web import get, sequence
+
+MODES = ["dr", "nat", "tun", "fullnat"]
+ELSEWHERE = "203.0.113.11"
+MEGABYTE = 1 << 20
+
+
+def prepare(lab, rvs, mode):
+    """Real servers and director for a mode."""
+    if mode == "fullnat":
+        lab.director.ip(*(f"addr add {address}/32 dev eth0" for address in LOCALS))
+        rvs.adm("laddr", "add", "--default", *LOCALS)
+    else:
+        getattr(lab, f"prepare_{mode}")()
+
+
+def seen_by(mode):
+    """Whom a real server sees."""
+    return LOCALS if mode == "fullnat" else [CLIENT]
+
+
+def one(lab, mode, port=5000, protocol="tcp", vip=VIP, server="rs1"):
+    return Service([(lab.addresses[server], 1)], mode=mode, port=port, protocol=protocol, vip=vip)
+
+
+def set_mtu(lab, mtu, *hosts):
+    """Of all devices on the way, or of those of some hosts."""
+    router = [f"link set {dev} mtu {mtu}" for dev in
+              ("wan", *(f"to-{name}" for name in ("director", *lab.addresses)), "lan")]
+    for host in hosts or (lab.client, lab.director, *lab.real.values()):
+        host.ip(f"link set eth0 mtu {mtu}")
+    if not hosts:
+        lab.router.ip(*router)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hundred_megabytes_each_way(lab, rvs, mode):
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 100 * MEGABYTE) in seen_by(mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mtu", [1280, 9000])
+def test_other_mtus(lab, rvs, mode, mtu):
+    set_mtu(lab, mtu)
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 8 * MEGABYTE) in seen_by(mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_narrow_way_to_the_real_server(lab, rvs, mode):
+    """The director tells the client what fits."""
+    set_mtu(lab, 1280, lab.director)
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE)
+    mtu = 1260 if mode == "tun" else 1280
+    assert f"mtu {mtu}" in lab.client.run("ip", "route", "get", VIP).stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_any_offload(lab, rvs, mode):
+    for host in (lab.client, lab.director, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", "off", "gso", "off", "tso", "off", "tx", "off",
+                 "rx", "off", "sg", "off")
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 4 * MEGABYTE) in seen_by(mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("gro", ["on", "off"])
+def test_over_a_bad_wire(lab, rvs, mode, gro):
+    """Segments that the director sends get lost and overtake each other."""
+    for host in (lab.client, lab.director, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
+    shell.modprobe("sch_netem")
+    lab.director.run("tc qdisc add dev eth0 root netem loss 1% delay 1ms reorder 5%")
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 4 * MEGABYTE) in seen_by(mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_through_a_vlan(lab, rvs, mode):
+    """Director and real server share a VLAN; the address there is the dest's."""
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode, port=5001))
+    for host, address in ((lab.director, "10.5.0.1"), (lab.real["rs1"], "10.5.0.2")):
+        host.ip("link add link eth0 name eth0.5 type vlan id 5",
+                f"addr add {address}/24 dev eth0.5", "link set eth0.5 up")
+    lab.real["rs1"].sysctl(ipv4__conf__all__rp_filter=0)
+    rvs.adm("service", "add", f"tcp/{VIP}:5000", "--scheduler", "rr")
+    rvs.adm("dest", "add", f"tcp/{VIP}:5000", "10.5.0.2:5000", "--mode", mode)
+    if mode == "fullnat":
+        lab.real["rs1"].ip(*(f"route add {address}/32 via 10.5.0.1" for address in LOCALS))
+    both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE)
+
+
+@pytest.mark.parametrize("mode", ["dr", "nat", "fullnat"])
+def test_through_a_tunnel_device(lab, rvs, mode):
+    """The director reaches the real server by a device that wraps packets."""
+    shell.modprobe("ipip")
+    prepare(lab, rvs, mode)
+    server = lab.real["rs1"]
+    for host, here, there, address in (
+        (lab.director, DIRECTOR, lab.addresses["rs1"], "10.6.0.1"),
+        (server, lab.addresses["rs1"], DIRECTOR, "10.6.0.2"),
+    ):
+        host.ip(f"link add t0 type ipip local {here} remote {there}",
+                f"addr add {address}/24 dev t0", "link set t0 up")
+    server.sysctl(ipv4__conf__all__rp_filter=0, ipv4__conf__t0__rp_filter=0)
+    rvs.adm("service", "add", f"tcp/{VIP}:5000", "--scheduler", "rr")
+    rvs.adm("dest", "add", f"tcp/{VIP}:5000", "10.6.0.2:5000", "--mode", mode)
+    if mode == "fullnat":
+        server.ip(*(f"route add {address}/32 via 10.6.0.1" for address in LOCALS))
+    both_ways(lab.client, server, VIP, 5000, MEGABYTE)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_on_the_director(lab, rvs, mode):
+    """The virtual address is elsewhere, as else its replies stay on the real servers."""
+    prepare(lab, rvs, mode)
+    if mode in ("dr", "tun"):
+        for host in lab.real.values():
+            host.ip(f"addr add {ELSEWHERE}/32 dev lo")
+    lab.director.ip(f"route add {ELSEWHERE}/32 via {lab.addresses['rs1']}")
+    rvs.add(Service([(a, 1) for a in lab.addresses.values()], mode=mode, vip=ELSEWHERE))
+    assert sorted(sequence(lab.director, ELSEWHERE, 3)) == ["rs1", "rs2", "rs3"]
+
+
+def test_a_real_server_that_is_its_own_client(lab, rvs):
+    """FullNAT: any server serves it, itself too. DR, TUN: it has the address and serves itself."""
+    prepare(lab, rvs, "fullnat")
+    rvs.add(Service([(a, 1) for a in lab.addresses.values()], mode="fullnat"))
+    assert sorted(sequence(lab.real["rs1"], VIP, 3)) == ["rs1", "rs2", "rs3"]
+    lab.prepare_dr()
+    assert get(lab.real["rs1"], VIP, source_port=45000) == "rs1"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_datagram_with_ip_options(lab, rvs, mode):
+    """A record of the route, and room for one more stop."""
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode, 5353, "udp"))
+    address = VIP if mode in ("dr", "tun") else lab.addresses["rs1"]
+    options = bytes([7, 7, 4, 0, 0, 0, 0, 0])
+    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=address)):
+        assert ask(lab.client, VIP, 5353, b"x", options=options) == b"rs1 x"
+        assert ask(lab.client, VIP, 5353, bytes(4000), options=options) == b"rs1 " + bytes(4000)
+
+
+INPUT = """
+table ip rvstest {
+  chain in { type filter hook input priority 0; ip daddr 203.0.113.10 counter; }
+}
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hooks_where_ip_vs_has_them(lab, unloaded, mode):
+    """With local_in=1 rules of INPUT see what comes, and the rest is the same."""
+    del unloaded
+    shell.run("modprobe", "rvs", "local_in=1")
+    rvs = Rvs(lab.director)
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    rvs.add(one(lab, mode, 5353, "udp"))
+    lab.director.run("nft", "-f", "-", stdin=INPUT)
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE) in seen_by(mode)
+    listed = lab.director.run("nft", "list", "chain", "ip", "rvstest", "in").stdout
+    assert "counter packets 0" not in listed
+    address = VIP if mode in ("dr", "tun") else lab.addresses["rs1"]
+    with (
+        contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=address)),
+        Capture(lab.real["rs1"], "eth0", "udp or ip proto 4", options=("-v",)) as capture,
+    ):
+        assert ask(lab.client, VIP, 5353, bytes(3000)) == b"rs1 " + bytes(3000)
+        assert ask(lab.client, VIP, 5353) == b"rs1 x"
+    assert "ttl 62," in capture.lines[0]

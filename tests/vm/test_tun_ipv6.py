@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+"""TUN where the packet, the tunnel or both are IPv6."""
+
+import contextlib
+import socket
+
+import pytest
+from lab import six as v6
+from lab import shell, topology
+from lab.capture import Capture
+from lab.director import Service
+from lab.transfer import UdpEcho, ask, both_ways
+from lab.web import sequence
+
+MEGABYTE = 1 << 20
+# What the tunnel adds, and the kernel's device that takes packets out of it.
+KINDS = {
+    "4in6": (40, "ip -6 tunnel add t6 mode any local {v6}", "t6"),
+    "6in6": (40, "ip -6 tunnel add t6 mode any local {v6}", "t6"),
+    "6in4": (20, "true", "sit0"),
+    "4in6-gre": (44, "ip link add t6 type ip6gre local {v6}", "t6"),
+    "6in6-gre": (44, "ip link add t6 type ip6gre local {v6}", "t6"),
+}
+
+
+class Tunnel:
+    """A director whose service's packets travel in tunnels of one kind."""
+
+    def __init__(self, kind, six, rvs):
+        self.six, self.rvs = six, rvs
+        self.overhead, make, device = KINDS[kind]
+        inner, outer = kind[0], kind[3]
+        self.vip = topology.VIP if inner == "4" else v6.VIP
+        self.client = topology.CLIENT if inner == "4" else v6.CLIENT
+        self.any = "0.0.0.0" if inner == "4" else "::"
+        self.dests = six.lab.addresses if outer == "4" else six.addresses
+        self.options = ("--tun-type", "gre") if kind.endswith("gre") else ()
+        for module in ("ip6_tunnel", "sit", "ip6_gre"):
+            shell.modprobe(module)
+        for name, host in six.real.items():
+            host.run(make.format(v6=six.addresses[name]))
+            host.ip(f"link set {device} up")
+            host.sysctl(
+                ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2,
+                ipv4__conf__all__rp_filter=0, **{f"ipv4__conf__{device}__rp_filter": 0},
+            )
+            host.ip(f"addr add {self.vip} dev lo")
+
+    def add(self, port, protocol="tcp", dests=("rs1",)):
+        """A service with these dests."""
+        self.rvs.add(Service(
+            [(self.dests[name], 1) for name in dests], mode="tun", vip=self.vip, port=port,
+            protocol=protocol, dest_options=self.options,
+        ))
+
+
+@pytest.fixture(name="tunnel", params=KINDS)
+def _tunnel(request, six, rvs):
+    return Tunnel(request.param, six, rvs)
+
+
+def test_requests_are_served_in_turn_and_show_the_client(six, tunnel):
+    tunnel.add(80, dests=six.real)
+    served = sequence(six.client, tunnel.vip, 6)
+    assert served[:3] * 2 == served and sorted(served[:3]) == ["rs1", "rs2", "rs3"]
+    assert six.web["rs1"].log()[-1][0] == tunnel.client
+
+
+@pytest.mark.parametrize("gro", ["on", "off"])
+def test_megabytes_each_way(six, tunnel, gro):
+    """Full segments do not fit: the client is told the MTU within the tunnel."""
+    for host in (six.director, six.client, six.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
+    tunnel.add(5000)
+    seen = both_ways(six.client, six.real["rs1"], tunnel.vip, 5000, 4 * MEGABYTE, tunnel.any)
+    assert seen == tunnel.client
+
+
+def test_the_mtu_that_is_told(six, tunnel):
+    tunnel.add(5353, "udp")
+    v4 = tunnel.any == "0.0.0.0"
+    with six.client.inside():
+        s = socket.socket(socket.AF_INET if v4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    expression = "icmp[0]==3" if v4 else "icmp6 and ip6[40]==2"
+    with s, Capture(six.client, "eth0", expression) as capture:
+        s.connect((tunnel.vip, 5353))
+        option = (socket.IPPROTO_IP, 10) if v4 else (socket.IPPROTO_IPV6, 23)
+        s.setsockopt(*option, 2)  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: always
+        s.settimeout(1)
+        s.send(bytes(1450))
+        with pytest.raises(OSError):
+            for _ in range(3):
+                s.recv(1)
+    assert any(f"mtu {1500 - tunnel.overhead}" in line for line in capture.lines), capture.lines
+
+
+def test_datagrams_in_fragments(six, tunnel):
+    tunnel.add(5353, "udp")
+    data = bytes(range(256)) * 20
+    with contextlib.closing(UdpEcho(six.real["rs1"], 5353, tunnel.vip)):
+        assert ask(six.client, tunnel.vip, 5353, data) == b"rs1 " + data

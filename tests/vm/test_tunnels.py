@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tunnels of mode tun other than plain IPIP: GRE and GUE, with and without checksums."""
+
+import contextlib
+import json
+
+import pytest
+from lab import shell
+from lab.capture import Capture
+from lab.director import Service
+from lab.topology import CLIENT, DIRECTOR, ROUTER, VIP
+from lab.transfer import UdpEcho, ask, both_ways
+
+PORT = 6080
+KINDS = {
+    "gre": ["--tun-type", "gre"],
+    "gre-csum": ["--tun-type", "gre", "--tun-csum"],
+    "gue": ["--tun-type", "gue", "--tun-port", str(PORT)],
+    "gue-csum": ["--tun-type", "gue", "--tun-port", str(PORT), "--tun-csum"],
+    "gue-remcsum": ["--tun-type", "gue", "--tun-port", str(PORT), "--tun-remcsum"],
+}
+# Bytes in front of a packet that carries its own checksum.
+OVERHEAD = {"gre": 24, "gre-csum": 28, "gue": 32, "gue-csum": 32, "gue-remcsum": 32}
+BPF = {"gre": "ip proto 47", "gue": f"udp port {PORT}"}
+
+
+@pytest.fixture(name="tun")
+def _tun(lab, rvs):
+    """Real servers that take packets out of all these tunnels."""
+    lab.prepare_tun()
+    shell.modprobe("ip_gre", "fou")
+    for host in lab.real.values():
+        host.ip("link set gre0 up", f"fou add port {PORT} gue")
+        host.sysctl(ipv4__conf__gre0__rp_filter=0)
+    return rvs
+
+
+def receive(lab, kind):
+    """The kernel's devices for GRE take either tunnels with sums or such without."""
+    host, address = lab.real["rs1"], lab.addresses["rs1"]
+    sums = "sums@" in host.run("ip", "-br", "link").stdout
+    if kind == "gre-csum" and not sums:
+        host.ip(f"link add sums type gre local {address} icsum", "link set sums up")
+        host.sysctl(ipv4__conf__sums__rp_filter=0)
+    elif kind == "gre" and sums:
+        host.ip("link del sums")
+
+
+def add(rvs, lab, kind, port, protocol="tcp"):
+    receive(lab, kind)
+    service = f"{protocol}/{VIP}:{port}"
+    rvs.adm("service", "add", service, "--scheduler", "rr")
+    rvs.adm("dest", "add", service, f"{lab.addresses['rs1']}:{port}", "--mode", "tun", *KINDS[kind])
+
+
+def add_ipvs(ipvs, lab, kind, port, protocol="tcp"):
+    receive(lab, kind)
+    ipvs.add(Service([], port=port, protocol=protocol))
+    ipvs.host.run("ipvsadm", "-a", f"-{protocol[0]}", f"{VIP}:{port}", "-r",
+                  f"{lab.addresses['rs1']}:{port}", "-i", *KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_megabyte_each_way(lab, tun, kind):
+    add(tun, lab, kind, 5000)
+    with Capture(lab.real["rs1"], "eth0", BPF[kind.split("-")[0]]) as capture:
+        assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 1 << 20) == CLIENT
+    assert capture.lines
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("offload", ["off"])
+def test_a_megabyte_each_way_without_offloads(lab, tun, kind, offload):
+    for host in (lab.director, lab.client, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", offload, "gso", offload, "tso", offload,
+                 "tx", offload)
+    add(tun, lab, kind, 5000)
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 1 << 20) == CLIENT
+
+
+def on_the_wire(lab, kind, data, checksum):
+    """The packet that reaches rs1 for a datagram of the client, in words of two bytes."""
+    with (
+        contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)),
+        Capture(lab.real["rs1"], "eth0", BPF[kind.split("-")[0]], options=("-x",)) as capture,
+        lab.client.inside(),
+    ):
+        ask(lab.client, VIP, 5353, data, checksum=checksum)
+    lines = [line.strip() for line in capture.lines if line.startswith("\t")]
+    return " ".join(line.split(":", 1)[1].strip() for line in lines).split()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("checksum", [True, False], ids=["summed", "unsummed"])
+def test_the_tunnel_looks_as_ip_vs_s(lab, ipvs, tun, kind, checksum):
+    """All bytes of the headers but ids, ports of the sender and the sums over those."""
+    add_ipvs(ipvs, lab, kind, 5353, "udp")
+    expected = on_the_wire(lab, kind, b"the same bytes", checksum)
+    ipvs.flush()
+    add(tun, lab, kind, 5353, "udp")
+    found = on_the_wire(lab, kind, b"the same bytes", checksum)
+    assert expected and masked(found, kind) == masked(expected, kind)
+
+
+def masked(words, kind):
+    """Without the outer id and sum, the tunnel's source port and sum, the inner id, port, sums."""
+    words = list(words)
+    inner = next(at for at in range(10, len(words)) if words[at].startswith("45"))
+    tunnel = {"gre": [], "gre-csum": [12]}.get(kind, [10, 13])
+    if words[13] == "0000" and kind.startswith("gue"):
+        tunnel = [10]
+    for at in [2, 5, *tunnel, inner + 2, inner + 5, inner + 10]:
+        words[at] = "...."
+    if words[inner + 13] != "0000":
+        words[inner + 13] = "...."
+    return words
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_client_learns_the_mtu_of_the_tunnel(lab, tun, kind):
+    add(tun, lab, kind, 5000)
+    with Capture(lab.client, "eth0", "icmp", options=("-v",)) as capture:
+        both_ways(lab.client, lab.real["rs1"], VIP, 5000, 1 << 18)
+    text = "\n".join(capture.lines)
+    allowed = {1500 - OVERHEAD[kind]} | ({1500 - 40} if kind == "gue-remcsum" else set())
+    assert any(f"need to frag (mtu {mtu})" in text for mtu in allowed), text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_datagram_that_may_be_fragmented_is(lab, tun, kind):
+    add(tun, lab, kind, 5353, "udp")
+    data = bytes(range(250)) * 12
+    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)):
+        assert ask(lab.client, VIP, 5353, data) == b"rs1 " + data
+
+
+def test_lines_are_ipvsadm_s(lab, ipvs, tun):
+    """What ipvsadm saves is restored here, and saved as the same."""
+    for number, kind in enumerate(KINDS):
+        add_ipvs(ipvs, lab, kind, 5000 + number)
+    saved = lab.director.run("ipvsadm-save", "-n").stdout
+    ipvs.flush()
+    tun.adm("restore", "-", stdin=saved)
+    assert sorted(tun.adm("save").stdout.split("\n")) == sorted(saved.replace("  ", " ").split("\n"))
+    dests = json.loads(tun.adm("dest", "list", "-j").stdout)["dests"]
+    assert [d["tunnel"]["type"] for d in dests] == ["gre", "gre", "gue", "gue", "gue"]
+    assert "tun gue:6080 remcsum" in tun.adm("dest", "list").stdout
+
+
+def test_a_tunnel_is_changed_while_packets_travel(lab, tun):
+    add(tun, lab, "gre", 5353, "udp")
+    service, dest = f"udp/{VIP}:5353", f"{lab.addresses['rs1']}:5353"
+    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)):
+        for kind, options in (*KINDS.items(), ("ipip", ["--tun-type", "ipip"])):
+            receive(lab, kind)
+            tun.adm("dest", "set", service, dest, *options)
+            assert ask(lab.client, VIP, 5353) == b"rs1 x"
+
+
+def test_mode_local_serves_what_the_director_serves(lab, rvs):
+    """Its connections are counted and limited as those of others."""
+    rvs.adm("service", "add", f"udp/{VIP}:5353", "--scheduler", "rr")
+    rvs.adm("dest", "add", f"udp/{VIP}:5353", "127.0.0.1:5353", "--mode", "local")
+    with contextlib.closing(UdpEcho(lab.director, 5353, address=VIP)) as echo:
+        assert ask(lab.client, VIP, 5353) == b"director x"
+        assert echo.peers[0][0] == CLIENT
+    (conn,) = rvs.json("conn", "list")["connections"]
+    assert conn["mode"] == "local"
+    rvs.adm("dest", "add", f"udp/{VIP}:5353", f"{DIRECTOR}:5353", "--mode", "local")
+    saved = rvs.adm("save").stdout
+    assert saved.count("--local") == 2
+    rvs.adm("restore", "-", stdin=saved)
+    assert rvs.adm("save").stdout == saved
+
+
+@pytest.mark.parametrize("kind", ["ipip", "gre", "gue-csum"])
+def test_an_error_about_the_tunnel_becomes_one_to_the_client(lab, tun, kind):
+    """A router behind the director takes less than the director's device does."""
+    far = "10.9.0.1"
+    lab.real["rs1"].ip(f"addr add {far}/32 dev lo")
+    lab.router.sysctl(ipv4__conf__all__send_redirects=0, ipv4__conf__lan__send_redirects=0)
+    lab.router.ip(f"route add {far}/32 via {lab.addresses['rs1']} dev lan mtu lock 1400")
+    lab.director.ip(f"route add {far}/32 via {ROUTER}")
+    tun.adm("service", "add", f"tcp/{VIP}:5000", "--scheduler", "rr")
+    tun.adm("dest", "add", f"tcp/{VIP}:5000", f"{far}:5000", "--mode", "tun", *KINDS.get(kind, []))
+    with Capture(lab.client, "eth0", "icmp", options=("-v",)) as capture:
+        assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 1 << 18) == CLIENT
+    text = "\n".join(capture.lines)
+    mtu = 1400 - OVERHEAD.get(kind, 20)
+    assert f"need to frag (mtu {mtu})" in text and "bad" not in text
+    # The next one is answered by the director itself.
+    assert "mtu 1400" in lab.director.run("ip", "route", "get", far).stdout
