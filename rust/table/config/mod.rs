@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A namespace's configuration: what there is, and what is read of it.
+//!
+//! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
+//! publishes by RCU at its end: all of a batch or nothing.
+
+mod change;
+mod removed;
+mod service;
+
+use core::{mem::replace, net::IpAddr};
+
+use kernel::{
+    prelude::*,
+    sync::{Arc, MutexGuard},
+};
+
+use self::{change::check_route, removed::Removed};
+pub(crate) use self::{
+    change::Refused,
+    service::{Member, Service},
+};
+use super::{
+    activity::{goes_by_mark, Activity},
+    counters::{Counter, Counters, Estimator, EventSums, Traffic},
+    cpus::ByCpu,
+    dest::Dest,
+    filter::{header_word, AddressFilter, Gate},
+    local::{Left, Pool},
+    netns::Netns,
+    schedule,
+    settings::Settings,
+};
+use crate::{
+    engine::{
+        change::{Change, ChangeError},
+        spec::{DestId, ServiceId, SpecError},
+    },
+    kapi::{netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
+};
+
+/// The configuration.
+pub(crate) struct Config {
+    services: KVVec<Service>,
+    removed: KVVec<Removed>,
+    settings: Settings,
+    /// Local addresses of services that have none of their own.
+    locals: Pool,
+    left_locals: Left,
+    activity: Activity,
+    /// What removed services and dests have carried.
+    retired: Traffic,
+    /// What dests have carried that are forgotten, by CPU.
+    forgotten: ByCpu,
+    estimator: Estimator,
+    /// When rates were last estimated, in nanoseconds since the boot.
+    estimated_at: u64,
+    /// What is taken off the namespace's counts since they were last set to zero.
+    zero: Traffic,
+    zero_events: EventSums,
+    /// A dest may drain.
+    draining: bool,
+    /// Second of the uptime at which weights of dests that start slowly were last looked at.
+    warmed: u32,
+    /// Where the last service was found: batches often stay with one.
+    last: usize,
+}
+
+impl Config {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            services: KVVec::new(),
+            removed: KVVec::new(),
+            settings: Settings::DEFAULT,
+            locals: Pool::new(),
+            left_locals: Left::new(),
+            activity: Activity::default(),
+            retired: Traffic::default(),
+            forgotten: ByCpu::new()?,
+            estimator: Estimator::new(Traffic::default()),
+            estimated_at: 0,
+            zero: Traffic::default(),
+            zero_events: EventSums::default(),
+            draining: false,
+            warmed: 0,
+            last: 0,
+        })
+    }
+
+    pub(super) fn drop_hooks(&mut self) {
+        self.activity.end();
+    }
+
+    /// Shows every dest, removed ones too.
+    pub(super) fn for_each_dest(&self, mut f: impl FnMut(&Dest)) {
+        for service in &self.services {
+            service.dests.iter().for_each(|member| f(&member.dest));
+        }
+        self.removed.iter().for_each(|removed| f(&removed.dest));
+    }
+
+    fn find(&mut self, id: &ServiceId) -> Option<usize> {
+        if self.services.get(self.last).is_some_and(|s| s.id == *id) {
+            return Some(self.last);
+        }
+        self.last = self.services.iter().position(|s| s.id == *id)?;
+        Some(self.last)
+    }
+
+    fn service_mut(&mut self, id: &ServiceId) -> Result<(usize, &mut Service), ChangeError> {
+        let missing = ChangeError::NoService(*id);
+        let position = self.find(id).ok_or(missing)?;
+        let service = self.services.get_mut(position).ok_or(missing)?;
+        Ok((position, service))
+    }
+
+    /// The local addresses of a service, or those of the namespace, to be changed.
+    fn pool_mut(
+        &mut self,
+        service: Option<&ServiceId>,
+    ) -> Result<(Option<usize>, &mut Pool), ChangeError> {
+        if let Some(id) = service {
+            let (position, service) = self.service_mut(id)?;
+            service.changed = true;
+            return Ok((Some(position), &mut service.locals));
+        }
+        for service in self.services.iter_mut() {
+            service.changed |= service.locals.is_empty();
+        }
+        Ok((None, &mut self.locals))
+    }
+
+    /// The pool of the service at `position`, or the namespace's.
+    fn pool_at(&mut self, position: Option<usize>) -> Option<&mut Pool> {
+        match position {
+            Some(position) => Some(&mut self.services.get_mut(position)?.locals),
+            None => Some(&mut self.locals),
+        }
+    }
+
+    fn carried(&self) -> Traffic {
+        let of_services = self
+            .services
+            .iter()
+            .fold(self.retired, |sum, service| sum.plus(service.carried()));
+        self.removed.iter().fold(of_services, |sum, removed| {
+            sum.plus(removed.dest.carried().since(removed.carried))
+        })
+    }
+
+    /// Estimates all rates, `elapsed_ms` after the last time.
+    fn estimate(&mut self, elapsed_ms: u32) {
+        let mut sum = self.retired;
+        for service in self.services.iter_mut() {
+            sum = sum.plus(service.estimate(elapsed_ms));
+            give_way();
+        }
+        for removed in self.removed.iter() {
+            sum = sum.plus(removed.dest.carried().since(removed.carried));
+        }
+        self.estimator.look(sum, elapsed_ms);
+    }
+}
+
+/// The configuration, locked.
+pub(crate) struct ConfigGuard<'a> {
+    netns: &'a Netns,
+    config: MutexGuard<'a, Config>,
+    /// Dests are taken that `ip_vs` takes.
+    is_lenient: bool,
+}
+
+impl<'a> ConfigGuard<'a> {
+    pub(super) fn new(netns: &'a Netns, config: MutexGuard<'a, Config>) -> Self {
+        Self {
+            netns,
+            config,
+            is_lenient: false,
+        }
+    }
+
+    /// Takes dests that there is no route to yet, and any port where it plays no part, until it is
+    /// dropped.
+    pub(crate) fn be_lenient(&mut self) {
+        self.is_lenient = true;
+    }
+
+    /// Counts changes of the configuration.
+    pub(crate) fn generation(&self) -> u32 {
+        self.netns.generation()
+    }
+
+    /// The namespace.
+    pub(super) fn net(&self) -> &Net {
+        self.netns.net()
+    }
+
+    /// Whether a dest may drain.
+    pub(super) fn is_draining(&self) -> bool {
+        self.config.draining
+    }
+
+    pub(super) fn set_draining(&mut self, draining: bool) {
+        self.config.draining = draining;
+    }
+
+    /// The dests of all services.
+    pub(super) fn shared_dests(&self) -> impl Iterator<Item = &Arc<Dest>> {
+        let members = self.config.services.iter().flat_map(|s| s.dests.iter());
+        members.map(|member| &member.dest)
+    }
+
+    /// The services, in the order they were added.
+    pub(crate) fn services(&self) -> &[Service] {
+        &self.config.services
+    }
+
+    /// The service of that id.
+    pub(crate) fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.config.services.iter().find(|s| s.id == *id)
+    }
+
+    /// The dest of that id in the service of that id.
+    pub(crate) fn dest(&self, service: &ServiceId, id: &DestId) -> Result<&Member, ChangeError> {
+        let service = self
+            .service(service)
+            .ok_or(ChangeError::NoService(*service))?;
+        service
+            .dests
+            .iter()
+            .find(|member| member.dest.id() == *id)
+            .ok_or(ChangeError::NoDest(*id))
+    }
+
+    /// The namespace's local addresses, for services that have none of their own.
+    pub(crate) fn locals(&self) -> &Pool {
+        &self.config.locals
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> Settings {
+        self.config.settings
+    }
+
+    /// Checks and sets all settings.
+    pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), SpecError> {
+        settings.validate()?;
+        self.config.settings = settings;
+        self.netns.settings.set(&settings);
+        self.netns.defence.look(&settings);
+        self.netns.next_generation();
+        Ok(())
+    }
+
+    /// Traffic of the namespace since it was last set to zero.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.config.carried().since(self.config.zero)
+    }
+
+    /// Traffic of the namespace a second.
+    pub(crate) fn rates(&self) -> Traffic {
+        self.config.estimator.rates()
+    }
+
+    /// What one CPU has carried of the namespace's traffic, never set to zero.
+    pub(crate) fn carried_on(&self, cpu: Cpu) -> Traffic {
+        let mut sum = self.config.forgotten.of(cpu);
+        self.config
+            .for_each_dest(|dest| sum = sum.plus(dest.carried_on(cpu)));
+        sum
+    }
+
+    /// Estimates all rates; false when there is nothing to estimate any more. May sleep.
+    pub(super) fn estimate(&mut self) -> bool {
+        let (now, config) = (time::nanoseconds(), &mut *self.config);
+        let elapsed_ms = now.saturating_sub(config.estimated_at) / 1_000_000;
+        config.estimated_at = now;
+        config.estimate(u32::try_from(elapsed_ms).unwrap_or(u32::MAX));
+        !config.services.is_empty() || config.estimator.rates() != Traffic::default()
+    }
+
+    /// What happened in the namespace since it was last set to zero.
+    pub(crate) fn counters(&self) -> Counters {
+        let netns = self.netns;
+        let sums = netns.counters.sums().since(&self.config.zero_events);
+        Counters {
+            conns_now: u64::from(netns.connections.count()),
+            conns_expired: sums.get(Counter::ConnsExpired),
+            table_buckets: u64::from(netns.connections.buckets()),
+            table_resizes: u64::from(netns.connections.resizes()),
+            drop_malformed: sums.get(Counter::DropMalformed),
+            drop_no_dest: sums.get(Counter::DropNoDest),
+            drop_no_memory: sums.get(Counter::DropNoMemory),
+            drop_no_port: sums.get(Counter::DropNoPort),
+            drop_conn_max: sums.get(Counter::DropConnMax),
+            drop_overload: sums.get(Counter::DropOverload),
+            conns_dropped: sums.get(Counter::ConnsDropped),
+            drop_no_route: sums.get(Counter::DropNoRoute),
+            drop_dest_gone: sums.get(Counter::DropDestGone),
+            drop_too_big: sums.get(Counter::DropTooBig),
+            not_syn: sums.get(Counter::NotSyn),
+            slow_xmit: sums.get(Counter::SlowXmit),
+            route_refreshes: sums.get(Counter::RouteRefreshes),
+        }
+    }
+
+    /// Sets traffic and counts to zero: all, or those of one service with its dests.
+    pub(crate) fn zero(&mut self, service: Option<&ServiceId>) -> Result<(), ChangeError> {
+        if let Some(id) = service {
+            self.config.service_mut(id)?.1.zero();
+            return Ok(());
+        }
+        self.config.zero = self.config.carried();
+        self.config.estimator = Estimator::new(self.config.zero);
+        self.config.zero_events = self.netns.counters.sums();
+        self.config.services.iter_mut().for_each(Service::zero);
+        Ok(())
+    }
+
+    /// Removes all services.
+    pub(crate) fn flush(&mut self) -> Result<(), ChangeError> {
+        let mut changes = KVVec::new();
+        for service in &self.config.services {
+            changes
+                .push(Change::ServiceDel { id: service.id }, GFP_KERNEL)
+                .map_err(|_| ChangeError::NoMemory)?;
+        }
+        self.apply(&changes).map_err(|refused| refused.error)
+    }
+
+    /// Whether a dest's packets could be sent now.
+    pub(crate) fn has_route(&self, address: IpAddr) -> bool {
+        check_route(self.netns.net(), address).is_ok()
+    }
+
+    /// Gives dests that start slowly the weight of this second. True while there are such.
+    pub(super) fn warm_up(&mut self) -> bool {
+        let now = time::uptime();
+        if !self.has_warming() || replace(&mut self.config.warmed, now) == now {
+            return self.has_warming();
+        }
+        let config = &mut *self.config;
+        for service in config.services.iter_mut().filter(|s| s.warming) {
+            // Without memory it is tried again.
+            let Ok(schedule) = service.schedule(&config.locals) else {
+                continue;
+            };
+            let warming = schedule.is_warming();
+            let Ok(schedule) = RcuBox::new(schedule, GFP_KERNEL) else {
+                continue;
+            };
+            service.warming = warming;
+            schedule::publish(&service.published, schedule);
+        }
+        self.has_warming()
+    }
+
+    pub(super) fn has_warming(&self) -> bool {
+        self.config.services.iter().any(|service| service.warming)
+    }
+
+    /// Ends templates that have expired; `turn` says which to look at. True when there are others.
+    pub(super) fn sweep_templates(&self, turn: u32) -> bool {
+        let mut some = false;
+        for service in &self.config.services {
+            if let Some(templates) = &service.templates {
+                templates.sweep(turn, &service.spec.persistence);
+                some |= templates.count() > 0;
+            }
+        }
+        some
+    }
+
+    /// Lets exactly those packets in that services and connections are there for.
+    fn update_filters(&self) {
+        let config = &*self.config;
+        let services = config.services.iter().map(|s| s.id);
+        let removed = config.removed.iter().map(|r| r.dest.service());
+        let ids = Iterator::chain(services, removed);
+        let addresses = ids.clone().filter_map(|id| id.address());
+        let addresses = Iterator::chain(addresses, self.locals_in_use());
+        set(self.netns, |gate| &gate.virtual_addresses, addresses);
+        // Those that marked flows came to, while there may be connections of such.
+        for (gate, version) in [(&self.netns.gate_v4, 4), (&self.netns.gate_v6, 6)] {
+            if !ids.clone().any(|id| goes_by_mark(&id, version)) {
+                gate.virtual_addresses.forget_added();
+            }
+        }
+        let members = config.services.iter().flat_map(|s| s.dests.iter());
+        let dests = Iterator::chain(
+            members.map(|member| &member.dest),
+            config.removed.iter().map(|removed| &removed.dest),
+        );
+        let translated = dests.filter(|dest| dest.is_translated());
+        let translated = translated.map(|dest| dest.id().address);
+        set(self.netns, |gate| &gate.translated_dests, translated);
+    }
+}
+
+impl ConfigGuard<'_> {
+    /// Addresses that dests may answer to: those of all pools, and those that have left them.
+    fn locals_in_use(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
+        let config = &*self.config;
+        let services = config.services.iter();
+        let of_services = services.flat_map(|service| service.locals.addresses());
+        let pools = Iterator::chain(of_services, config.locals.addresses());
+        let all = Iterator::chain(pools, config.left_locals.addresses());
+        all.copied()
+    }
+}
+
+/// Makes a filter of each family hold exactly those of `addresses` that are of it.
+fn set(
+    netns: &Netns,
+    filter: fn(&Gate) -> &AddressFilter,
+    addresses: impl Iterator<Item = IpAddr> + Clone,
+) {
+    let v4 = addresses.clone().filter(IpAddr::is_ipv4);
+    filter(&netns.gate_v4).set(v4.map(header_word));
+    let v6 = addresses.filter(IpAddr::is_ipv6);
+    filter(&netns.gate_v6).set(v6.map(header_word));
+}
