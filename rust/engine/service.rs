@@ -162,8 +162,9 @@ impl ServiceSpec {
             return Err(SpecError::MhSize(self.mh_size));
         }
         validate_timeout(self.expiration).map_err(|_| SpecError::Expiration(self.expiration))?;
-        if self.one_packet && id.protocol() == Some(Protocol::Tcp) {
-            return Err(SpecError::OnePacket(Protocol::Tcp));
+        let other = id.protocol().filter(|protocol| *protocol != Protocol::Udp);
+        if let (true, Some(protocol)) = (self.one_packet, other) {
+            return Err(SpecError::OnePacket(protocol));
         }
         match (id.protocol(), self.toa) {
             (_, TOA_INHERITED) | (Some(Protocol::Udp) | None, 0 | uoa::KIND) => {}

@@ -38,7 +38,8 @@ pub(super) const SERVICE_SIZE: usize = U32
     );
 
 /// Room that [`dest`] takes at most, in bytes.
-pub(super) const DEST_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS + U16 + 9 * U32 + TRAFFIC);
+pub(super) const DEST_SIZE: usize =
+    U32 + SERVICE_ID + attr_size(ADDRESS + 2 * U16 + 11 * U32 + UINT + TRAFFIC);
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);

@@ -44,6 +44,15 @@ SCRIPTS = {
         f"-d {TCP} -r 10.1.1.1", f"-d {TCP} -r 10.1.1.1", f"-d -t {VIP}:99 -r 10.1.1.1",
         "-Ln", f"-Z {TCP}", "-Z", f"-Z -t {VIP}:99", "-C", "-Sn",
     ],
+    "tunnels": [
+        f"-A {TCP} -s rr", f"-a {TCP} -r 10.1.1.1 -i", f"-a {TCP} -r 10.1.1.2 -i --tun-type gue",
+        f"-a {TCP} -r 10.1.1.2 -i --tun-type gue --tun-port 6080",
+        f"-a {TCP} -r 10.1.1.3 -i --tun-type gue --tun-port 6081 --tun-csum",
+        f"-a {TCP} -r 10.1.1.4 -i --tun-type gue --tun-port 6081 --tun-remcsum",
+        f"-a {TCP} -r 10.1.1.5 -i --tun-type gre", f"-a {TCP} -r 10.1.1.6 -i --tun-type gre --tun-csum",
+        "-Ln --tun-info", *LISTS, f"-e {TCP} -r 10.1.1.1 -i --tun-type gre --tun-csum",
+        f"-e {TCP} -r 10.1.1.3 -i", f"-e {TCP} -r 10.1.1.6 -m", "-Ln --tun-info", "-Sn", "-C",
+    ],
     "marks": [
         "-A -f 7 -s rr", "-A -f 7 -s rr", "-A -f 7 -6 -s wlc -p 30 -M 64", "-A -f 0 -s rr",
         "-a -f 7 -r 10.1.1.1 -g -w 2", "-a -f 7 -r 10.1.1.2:8080 -m", "-a -f 8 -r 10.1.1.1",
@@ -338,7 +347,7 @@ def refusal(client, command, data):
 def test_what_rvs_lacks_is_refused_with_a_text(host):
     with balancer(host, "rvs"), host.inside(), Client(family="IPVS") as client:
         ask(client, NEW_SERVICE, service())
-        assert refusal(client, NEW_SERVICE, service(_4=be16(9), _2=u16(132)))[0] \
+        assert refusal(client, NEW_SERVICE, service(_4=be16(9), _2=u16(33)))[0] \
             == "EPROTONOSUPPORT"
         errno, text = refusal(client, NEW_DEST, service(ID) + dest(_3=u32(4)))
         assert errno == "EOPNOTSUPP" and "4" in text

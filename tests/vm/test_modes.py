@@ -192,3 +192,28 @@ def test_hooks_where_ip_vs_has_them(lab, unloaded, mode):
         assert ask(lab.client, VIP, 5353, bytes(3000)) == b"rs1 " + bytes(3000)
         assert ask(lab.client, VIP, 5353) == b"rs1 x"
     assert "ttl 62," in capture.lines[0]
+
+
+MARKS = """
+table ip rvsmarks {
+  chain pre { type filter hook prerouting priority mangle; udp dport { 5353, 5354 } meta mark set 7; }
+}
+"""
+
+
+def test_marks_count_where_ip_vs_has_its_hooks(lab, unloaded):
+    del unloaded
+    shell.run("modprobe", "rvs", "local_in=1")
+    rvs = Rvs(lab.director)
+    prepare(lab, rvs, "nat")
+    rvs.adm("service", "add", "fwmark/7", "-s", "rr", "--persistence", 300)
+    for address in lab.addresses.values():
+        rvs.adm("dest", "add", "fwmark/7", f"{address}:0", "--mode", "nat")
+    lab.director.run("nft", "-f", "-", stdin=MARKS)
+    with contextlib.ExitStack() as stack:
+        for host in lab.real.values():
+            for port in (5353, 5354):
+                stack.enter_context(contextlib.closing(UdpEcho(host, port)))
+        said = {ask(lab.client, VIP, port) for port in (5353, 5354, 5353)}
+    assert len(said) == 1
+    assert rvs.json("service", "show", "fwmark/7")["service"]["templates"] == 1

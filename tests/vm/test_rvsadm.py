@@ -61,8 +61,6 @@ REFUSED = {
                              ["port 81: mode dr cannot change the port, use 80", "listen"]),
     "IPv6 dest": (f"dest add {ID} [2001:db8::1]:80",
                   ["2001:db8::1 is not of the service's family", "IPv4"]),
-    "mode of a later version": (f"dest add {ID} {RS} --mode local",
-                                ["mode local is not supported", "--mode dr"]),
     "connections of no service": ("conn flush tcp/203.0.113.10:81",
                                   ["no service tcp/203.0.113.10:81", "rvsadm service list"]),
     "statistics of no service": ("stats zero tcp/203.0.113.10:81",
@@ -75,7 +73,7 @@ REFUSED = {
 USAGE = {
     "service without port": ("service add tcp/203.0.113.10", ['"203.0.113.10" has no port']),
     "service without protocol": ("service add 203.0.113.10:80", ["PROTOCOL/ADDRESS:PORT"]),
-    "unknown protocol": ("service add sctp/203.0.113.10:80", ['"sctp" is not tcp, udp']),
+    "unknown protocol": ("service add dccp/203.0.113.10:80", ['"dccp" is not tcp, udp']),
     "name instead of address": ("service add tcp/www:80", ['"www" is not an IP address']),
     "port 65536": ("service add tcp/203.0.113.10:65536", ['"65536" is not a port, 0 to 65535']),
     "dest without port": (f"dest add {ID} 10.1.1.2", ['"10.1.1.2" has no port']),

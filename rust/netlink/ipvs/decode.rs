@@ -14,7 +14,7 @@ use crate::engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use crate::engine::threshold::Thresholds;
-use crate::engine::tunnel::Tunnel;
+use crate::engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use crate::kapi::genl::{Attr, Request};
 
 /// Address families, as sockets number them.
@@ -305,7 +305,6 @@ impl<'a, 'r> DestRequest<'a, 'r> {
                 format_args!("threshold {upper} is out of range"),
             ));
         }
-        self.check_tunnel()?;
         let method = nest.u32_or_zero(dest::FWD_METHOD) & forward::MASK;
         let mode = match method {
             forward::MASQUERADE => Mode::Nat,
@@ -324,30 +323,42 @@ impl<'a, 'r> DestRequest<'a, 'r> {
             mode,
             weight,
             thresholds: Thresholds { upper, lower },
-            tunnel: Tunnel::IPIP,
+            tunnel: self.tunnel(mode)?,
         })
     }
 
-    fn check_tunnel(&self) -> Result {
-        /// Generic UDP encapsulation.
-        const GUE: u8 = 1;
+    /// What packets travel in where the method is that; `ip_vs` wants a port of GUE with any.
+    fn tunnel(&self, mode: Mode) -> Result<Tunnel> {
         let nest = &self.nest;
-        let [kind] = nest.get(dest::TUN_TYPE).map_or([0], nest::bytes);
-        if kind == GUE && nest.get(dest::TUN_PORT).map_or(0, nest::u16_be) == 0 {
+        let [number] = nest.get(dest::TUN_TYPE).map_or([0], nest::bytes);
+        let kind = TunnelKind::from_number(number.into());
+        let port = nest.get(dest::TUN_PORT).map_or(0, nest::u16_be);
+        if kind == Some(TunnelKind::Gue) && port == 0 {
             return Err(nest.refuse(
                 EINVAL,
                 dest::TUN_PORT,
                 format_args!("tunnel type gue needs a port"),
             ));
         }
-        if kind != 0 {
+        let Some(kind) = kind else {
             return Err(nest.refuse(
                 EOPNOTSUPP,
                 dest::TUN_TYPE,
-                format_args!("tunnel type {kind} is not supported yet, only ipip"),
+                format_args!("tunnel type {number} is none of ipip, gue and gre"),
             ));
-        }
-        Ok(())
+        };
+        let flags = nest.get(dest::TUN_FLAGS).map_or(0, nest::u16);
+        // What the kind of tunnel has no use for plays no part.
+        let sum = match (kind, TunnelSum::from_number(flags.into())) {
+            (TunnelKind::Gue, Some(sum)) => sum,
+            (TunnelKind::Gre, Some(TunnelSum::Whole)) => TunnelSum::Whole,
+            _ => TunnelSum::None,
+        };
+        let port = if kind == TunnelKind::Gue { port } else { 0 };
+        Ok(match mode {
+            Mode::Tun => Tunnel { kind, sum, port },
+            _ => Tunnel::IPIP,
+        })
     }
 }
 

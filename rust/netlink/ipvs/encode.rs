@@ -70,9 +70,10 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
         w.u16_be(dest::PORT, view.id.port)?;
         w.u32(dest::FWD_METHOD, method(view.spec.mode))?;
         w.u32(dest::WEIGHT, view.spec.weight)?;
-        w.u8(dest::TUN_TYPE, 0)?;
-        w.u16_be(dest::TUN_PORT, 0)?;
-        w.u16(dest::TUN_FLAGS, 0)?;
+        let tunnel = view.spec.tunnel;
+        w.u8(dest::TUN_TYPE, tunnel.kind as u8)?;
+        w.u16_be(dest::TUN_PORT, tunnel.port)?;
+        w.u16(dest::TUN_FLAGS, (tunnel.sum as u8).into())?;
         w.u32(dest::U_THRESH, view.spec.thresholds.upper)?;
         w.u32(dest::L_THRESH, view.spec.thresholds.lower)?;
         w.u32(dest::ACTIVE_CONNS, view.active)?;
