@@ -18,7 +18,7 @@ use crate::{
         spec::{ConnReuse, Mode},
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
-    kapi::{icmp::Answer, netfilter::Verdict, skb::Skb},
+    kapi::{icmp::Answer, netfilter::Verdict, route, skb::Skb},
     table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side, Turn},
 };
 
@@ -64,6 +64,9 @@ pub(super) fn begin<'a, F: Balanced>(
     let client = packet.tuple.src().into();
     let dest = match schedule.pick(&Flow::of(&packet.tuple), client) {
         Ok(dest) => dest,
+        Err(NoDest::Usable) if by_mark.is_some() && may_pass_by(netns, packet) => {
+            return Verdict::Accept(skb);
+        }
         Err(NoDest::Usable) => {
             netns.counters.count(Counter::DropNoDest);
             return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
@@ -135,6 +138,12 @@ fn opening<F: Balanced>(
     }
     let header = skb.head().get(packet.ip.header_len()..end).ok_or(EINVAL)?;
     Ok(Opening::read(header))
+}
+
+/// Whether a flow without a dest goes where it is to, which is not this host (`cache_bypass`). Its
+/// packets are nobody's, so no connection is kept.
+fn may_pass_by<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> bool {
+    netns.settings.cache_bypass() && !route::is_of_this_host(netns.net(), packet.tuple.dst().into())
 }
 
 /// Whether a TCP packet of no connection begins one: a SYN, or any but a reset where the operator

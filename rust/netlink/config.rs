@@ -95,6 +95,11 @@ pub(super) fn decode<'a>(
             &mut settings.nat_as_fullnat,
             "nat-as-fullnat",
         ),
+        (
+            config::CACHE_BYPASS,
+            &mut settings.cache_bypass,
+            "cache-bypass",
+        ),
     ] {
         if let Some(attr) = attrs.get(kind) {
             *is_on = attr.u8().ok_or_else(|| decoder.malformed(attr, name))? != 0;

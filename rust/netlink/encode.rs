@@ -208,7 +208,8 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u32(config::DROP_ENTRY, settings.drop_entry.number().into())?;
         w.u32(config::DROP_PACKET, settings.drop_packet.number().into())?;
         w.u32(config::DROP_RATE, settings.drop_rate)?;
-        w.u32(config::MEMORY_MIN, settings.memory_min)
+        w.u32(config::MEMORY_MIN, settings.memory_min)?;
+        w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))
     })
 }
 

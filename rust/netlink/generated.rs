@@ -1103,8 +1103,13 @@ pub mod config {
     ///
     /// Type: u32.
     pub const MEMORY_MIN: u16 = 14;
+    /// 1 lets flows of services by mark that find no dest go where they are to, unless that is this
+    /// host.
+    ///
+    /// Type: u8, max 1.
+    pub const CACHE_BYPASS: u16 = 15;
     /// Highest number in use.
-    pub const MAX: u16 = 14;
+    pub const MAX: u16 = 15;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1123,6 +1128,7 @@ pub mod config {
         Policy::U32(Range { min: 0, max: 2 }),
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 

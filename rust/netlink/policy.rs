@@ -89,6 +89,7 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::DROP_PACKET,
         config::DROP_RATE,
         config::MEMORY_MIN,
+        config::CACHE_BYPASS,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) drop_rate: u32,
     /// MiB of memory below which it is short.
     pub(crate) memory_min: u32,
+    /// Whether flows of services by mark that find no dest go where they are to.
+    pub(crate) cache_bypass: bool,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
         drop_packet: When::Off,
         drop_rate: 10,
         memory_min: 4,
+        cache_bypass: false,
     };
 
     /// Checks them.
@@ -83,6 +86,7 @@ pub(crate) struct LiveSettings {
     toa_kind: AtomicU8,
     sloppy_tcp: AtomicBool,
     conn_reuse: AtomicU8,
+    cache_bypass: AtomicBool,
 }
 
 impl LiveSettings {
@@ -95,6 +99,7 @@ impl LiveSettings {
             toa_kind: AtomicU8::new(0),
             sloppy_tcp: AtomicBool::new(false),
             conn_reuse: AtomicU8::new(0),
+            cache_bypass: AtomicBool::new(false),
         };
         live.set(settings);
         live
@@ -116,6 +121,8 @@ impl LiveSettings {
             .store(settings.sloppy_tcp, Ordering::Relaxed);
         let reuse = settings.conn_reuse.number();
         self.conn_reuse.store(reuse, Ordering::Relaxed);
+        self.cache_bypass
+            .store(settings.cache_bypass, Ordering::Relaxed);
         self.expire_nodest
             .store(settings.expire_nodest, Ordering::Relaxed);
     }
@@ -148,6 +155,11 @@ impl LiveSettings {
     /// Whether TCP packets of no connection begin one although they do not open it.
     pub(crate) fn sloppy_tcp(&self) -> bool {
         self.sloppy_tcp.load(Ordering::Relaxed)
+    }
+
+    /// Whether flows of services by mark that find no dest go where they are to.
+    pub(crate) fn cache_bypass(&self) -> bool {
+        self.cache_bypass.load(Ordering::Relaxed)
     }
 
     /// When a SYN on a connection's ports opens another one.

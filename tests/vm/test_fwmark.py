@@ -129,6 +129,38 @@ def test_marks_go_before_addresses(lab, ipvs, rvs, wire):
     assert seen[1][1::2] == ["rs1"] * 4 and len(set(seen[1][::2])) == 3
 
 
+def bypassed(wire, target, port):
+    """Whether a datagram to a real server's own address gets there, past the director."""
+    wire.clear()
+    wire.send(udp((CLIENT, port), (target, 53), b"query"))
+    wire.settle()
+    return bool(wire.real["rs1"].drain(lambda seen: seen.destination == target))
+
+
+def test_flows_without_dests_go_where_they_are_to_as_in_ip_vs(lab, ipvs, rvs, wire):
+    target = lab.addresses["rs1"]
+    with marking(lab.director, ports(53)):
+        # ip_vs sees only what is for the director.
+        lab.director.ip("rule add fwmark 7 lookup 99", "route add local default dev lo table 99")
+        ipvs.host.run("ipvsadm", "-A", "-f", MARK, "-s", "rr")
+        assert not bypassed(wire, target, 5100)
+        lab.director.sysctl(ipv4__vs__cache_bypass=1)
+        assert bypassed(wire, target, 5101)
+        lab.director.sysctl(ipv4__vs__cache_bypass=0)
+        ipvs.flush()
+        lab.director.ip("rule del fwmark 7", "route del local default dev lo table 99")
+
+        rvs.adm("service", "add", FOUR, "-s", "rr")
+        assert not bypassed(wire, target, 5102)
+        rvs.adm("config", "set", "--cache-bypass", "on")
+        assert bypassed(wire, target, 5103)
+        assert not rvs.connections()
+        # Not so where the director itself is meant.
+        before = rvs.counters()["drop_no_dest"]
+        assert takers(wire, CLIENT, 5104) == []
+        assert rvs.counters()["drop_no_dest"] == before + 1
+
+
 def test_nobody_waits_for_marks_without_such_a_service(lab, rvs, wire):
     def hooks():
         listed = lab.director.run("nft", "list", "hooks", "ip").stdout

@@ -125,7 +125,8 @@ static VARIABLES: [Variable; 32] = [
         .kind(Kind::Long)
         .guarded(),
     Variable::new(c"sync_sock_size", 0).guarded(),
-    Variable::new(c"cache_bypass", 0),
+    Variable::new(c"cache_bypass", 0)
+        .backing(Backing::Switch(|settings| &mut settings.cache_bypass)),
     Variable::new(c"expire_nodest_conn", 0)
         .backing(Backing::Switch(|settings| &mut settings.expire_nodest)),
     Variable::new(c"sloppy_tcp", 0).backing(Backing::Switch(|settings| &mut settings.sloppy_tcp)),

@@ -44,6 +44,8 @@ pub struct Config {
     pub drop_rate: Option<u32>,
     /// MiB of memory below which it is short.
     pub memory_min: Option<u32>,
+    /// Whether flows of services by mark that find no dest go where they are to.
+    pub cache_bypass: Option<bool>,
 }
 
 impl Config {
@@ -60,6 +62,7 @@ impl Config {
             (config::EXPIRE_NODEST, self.expire_nodest),
             (config::SLOPPY_TCP, self.sloppy_tcp),
             (config::NAT_AS_FULLNAT, self.nat_as_fullnat),
+            (config::CACHE_BYPASS, self.cache_bypass),
         ];
         for (kind, switch) in switches {
             attributes.extend(switch.map(|on| Attr::u8(kind, on.into())));
@@ -121,6 +124,7 @@ impl Parseable<[u8]> for Config {
                 config::NAT_AS_FULLNAT => {
                     parsed.nat_as_fullnat = Some(a.u8("nat-as-fullnat")? != 0)
                 }
+                config::CACHE_BYPASS => parsed.cache_bypass = Some(a.u8("cache-bypass")? != 0),
                 config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
                 _ => {}
             }

@@ -119,6 +119,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "drop-packet",
             "drop-rate",
             "memory-min",
+            "cache-bypass",
         ],
         Set::TcpTimeouts => &[
             "none",

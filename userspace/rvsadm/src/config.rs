@@ -33,7 +33,7 @@ pub enum Command {
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
 \"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
-\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N}")]
+\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -71,6 +71,9 @@ pub struct Settings {
     /// Whether dests that ipvsadm or keepalived add as masqueraded are fullnat: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     nat_as_fullnat: Option<bool>,
+    /// Whether flows of services by mark that find no dest go where they are to: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    cache_bypass: Option<bool>,
     /// When connections that were not answered end early: off, auto (memory is short) or on
     #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
     drop_entry: Option<When>,
@@ -150,6 +153,7 @@ impl Settings {
             drop_packet: self.drop_packet,
             drop_rate: self.drop_rate,
             memory_min: self.memory_min,
+            cache_bypass: self.cache_bypass,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -222,6 +226,7 @@ pub fn line_of(config: &Config) -> String {
             .map(|when| format!("--drop-packet {}", when.name())),
         config.drop_rate.map(|n| format!("--drop-rate {n}")),
         config.memory_min.map(|n| format!("--memory-min {n}")),
+        switch("--cache-bypass", config.cache_bypass),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -295,6 +300,10 @@ fn table(config: &ConfigView) -> Table {
     table.row([
         "nat-as-fullnat".to_owned(),
         cell(config.nat_as_fullnat.map(on_off)),
+    ]);
+    table.row([
+        "cache-bypass".to_owned(),
+        cell(config.cache_bypass.map(on_off)),
     ]);
     table.row(["drop-entry".to_owned(), cell(config.drop_entry)]);
     table.row(["drop-packet".to_owned(), cell(config.drop_packet)]);

@@ -186,6 +186,7 @@ impl FakeKernel {
         now.drop_packet = config.drop_packet.or(now.drop_packet);
         now.drop_rate = config.drop_rate.or(now.drop_rate);
         now.memory_min = config.memory_min.or(now.memory_min);
+        now.cache_bypass = config.cache_bypass.or(now.cache_bypass);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
         now.expire_nodest = config.expire_nodest.or(now.expire_nodest);

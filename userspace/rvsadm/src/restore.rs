@@ -182,6 +182,9 @@ fn changed(wanted: &Config, running: &Config) -> Config {
         nat_as_fullnat: wanted
             .nat_as_fullnat
             .filter(|on| Some(*on) != running.nat_as_fullnat),
+        cache_bypass: wanted
+            .cache_bypass
+            .filter(|on| Some(*on) != running.cache_bypass),
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),

@@ -288,6 +288,7 @@ pub struct ConfigView {
     pub drop_packet: Option<&'static str>,
     pub drop_rate: Option<u32>,
     pub memory_min: Option<u32>,
+    pub cache_bypass: Option<bool>,
 }
 
 impl From<&Config> for ConfigView {
@@ -308,6 +309,7 @@ impl From<&Config> for ConfigView {
             drop_packet: config.drop_packet.map(When::name),
             drop_rate: config.drop_rate,
             memory_min: config.memory_min,
+            cache_bypass: config.cache_bypass,
         }
     }
 }

@@ -166,7 +166,7 @@ prop_compose! {
         local_port_min: Option<u16>,
         local_port_max: Option<u16>,
         toa_kind: Option<u8>,
-        switches: [Option<bool>; 2],
+        switches: [Option<bool>; 3],
         reuse in of(0_u8..3),
         whens in [of(0_u32..3), of(0_u32..3)],
         numbers: [Option<u32>; 2],
@@ -185,6 +185,7 @@ prop_compose! {
             drop_packet: whens[1].and_then(When::from_number),
             drop_rate: numbers[0],
             memory_min: numbers[1],
+            cache_bypass: switches[2],
         }
     }
 }

@@ -94,6 +94,7 @@ fn requests() -> Vec<Request> {
         drop_packet: Some(When::On),
         drop_rate: Some(3),
         memory_min: Some(1),
+        cache_bypass: Some(true),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

@@ -305,6 +305,7 @@ proptest! {
             sloppy_tcp: Some(!on),
             conn_reuse: ConnReuse::from_number((fin % 3) as u8),
             nat_as_fullnat: Some(on),
+            cache_bypass: Some(!on),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
