@@ -25,8 +25,8 @@ use crate::{
     table::{Conn, Counter, Netns, Side, Turn},
 };
 
-/// The early hooks: ahead of the raw table (-300) and of connection tracking (-200), behind the defragmentation that
-/// connection tracking asks for (-400).
+/// The early hooks: ahead of the raw table (-300) and of connection tracking (-200), behind the
+/// defragmentation that connection tracking asks for (-400).
 pub(super) const PRIORITY: i32 = -350;
 
 /// Where `ip_vs` stands: behind INPUT and FORWARD (0), ahead of source NAT (100).
@@ -75,7 +75,7 @@ impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
             turn: Turn::Early,
             rcu,
         };
-        balance::<F, EARLY>(cx, skb, ours)
+        balance::<F, FIRST>(cx, skb, ours)
     }
 }
 
@@ -131,7 +131,7 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
             turn: Turn::Early,
             rcu,
         };
-        balance::<F, EARLY>(cx, skb, ours)
+        balance::<F, FIRST>(cx, skb, ours)
     }
 }
 
@@ -191,7 +191,7 @@ fn late<'a, F: Balanced>(
         turn,
         rcu,
     };
-    balance::<F, LATE>(cx, skb, Ours::ByDestination)
+    balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
 }
 
 /// Whether a packet has the mark of a service.
@@ -240,7 +240,7 @@ fn balance_behind<'a, F: Balanced>(
         turn,
         rcu,
     };
-    balance::<F, EARLY>(cx, skb, ours)
+    balance::<F, FIRST>(cx, skb, ours)
 }
 
 /// Puts the hooks of a turn for an IP version where `ip_vs` has them.
@@ -293,12 +293,12 @@ fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
         .then_some(Ours::BySource)
 }
 
-/// Turns, for [`balance`].
-const EARLY: bool = false;
-const LATE: bool = true;
+/// Whether another hook of ours has let a packet pass before, for [`balance`].
+const FIRST: bool = false;
+const AGAIN: bool = true;
 
 /// A packet that is perhaps of a service.
-fn balance<'a, F: Balanced, const TURN: bool>(
+fn balance<'a, F: Balanced, const PASS: bool>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
     ours: Ours,
@@ -317,7 +317,7 @@ fn balance<'a, F: Balanced, const TURN: bool>(
     let hash = cx.netns.connections.hash(&packet.tuple);
     match cx.netns.connections.lookup(&packet.tuple, hash, cx.rcu) {
         // The early hook has counted it and let it pass.
-        Some((conn, _)) if TURN == LATE && xmit::stays_here(cx, conn.dest()) => {
+        Some((conn, _)) if PASS == AGAIN && xmit::stays_here(cx, conn.dest()) => {
             Verdict::Accept(skb)
         }
         Some((conn, side)) if is_usable(cx.netns, conn, side, &packet) => {

@@ -349,9 +349,10 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
     }
 
-    /// Puts `outer`, an IP header without options, and that of a tunnel in front of the packet, which
-    /// has the headroom for them and is writable; `inner` is the IANA number of the packet's IP
-    /// version, `kind` and `sum` are the netlink family's numbers, `port` is in host order. None as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
+    /// Puts `outer`, an IP header without options, and that of a tunnel in front of the packet,
+    /// which has the headroom for them and is writable; `inner` is the IANA number of the packet's
+    /// IP version, `kind` and `sum` are the netlink family's numbers, `port` is in host order. None
+    /// as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
     /// although it says so.
     pub(crate) fn push_tunnel(
         &mut self,

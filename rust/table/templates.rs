@@ -35,7 +35,7 @@ const SWEPT: usize = 8;
 /// Templates that one look at a tree shows at most, under its lock.
 const SHOWN: usize = 16;
 
-/// Templates that one look at a tree ends at most, under its lock.
+/// Templates that one look at a tree passes at most, under its lock, which new flows wait for.
 const BATCH: usize = 32;
 
 /// A dest that counts the templates which chose it.
@@ -233,33 +233,30 @@ impl Templates {
         }
     }
 
-    /// Ends the templates of a tree that `which` names.
+    /// Ends the templates of a tree that `which` names. May sleep.
     fn end(&self, index: usize, which: impl Fn(&Template) -> bool) {
-        loop {
+        let mut from = Some(0);
+        while let Some(start) = from {
             // Dropped when the lock is not held any more.
             let mut ended: [Option<Node>; BATCH] = [const { None }; BATCH];
-            let number = self.trees.with(index, |tree| {
-                let mut places = ended.iter_mut();
-                let mut number = 0u32;
-                let mut next = tree.cursor_front_mut();
-                while let Some(cursor) = next {
-                    if !which(cursor.current().1) {
-                        next = cursor.move_next();
-                        continue;
-                    }
-                    let Some(place) = places.next() else { break };
-                    let (rest, node) = cursor.remove_current();
-                    *place = Some(node);
-                    number = number.wrapping_add(1);
-                    next = rest;
+            let next = self.trees.with(index, |tree| {
+                let mut next = tree.cursor_lower_bound_mut(&start);
+                for place in &mut ended {
+                    let cursor = next?;
+                    next = if which(cursor.current().1) {
+                        let (rest, node) = cursor.remove_current();
+                        *place = Some(node);
+                        rest
+                    } else {
+                        cursor.move_next()
+                    };
                 }
-                number
+                next.map(|cursor| *cursor.current().0)
             });
-            let number = number.unwrap_or(0);
-            self.count.fetch_sub(number, Ordering::Relaxed);
-            if (number as usize) < BATCH {
-                return;
-            }
+            from = next.flatten();
+            let number = ended.iter().flatten().count();
+            self.count.fetch_sub(number as u32, Ordering::Relaxed);
+            drop(ended);
             work::give_way();
         }
     }

@@ -210,3 +210,25 @@ def test_all_settings_are_saved_and_restored(rvs, lab):
         assert "2 unchanged" in again
     finally:
         rvs.flush()
+
+
+# More than one look at each of a service's trees ends or shows.
+CROWD = 6000
+
+
+def test_thousands_of_clients_stay_are_listed_and_let_go(lab, rvs, wire):
+    svc = service(lab, options=("--persistence", 300))
+    with run_by(rvs, svc):
+        first, last = "10.77.0.0", f"10.77.{CROWD // 256}.{CROWD % 256 - 1}"
+        crowd = wire.flood(f"src_min {first}", f"src_max {last}", "flag !SHARED", port=svc.port)
+        assert crowd.send(CROWD) == CROWD
+        wire.settle()
+        assert templates(rvs, svc) == CROWD
+        listed = rvs.json("conn", "templates")["templates"]
+        assert len({template["network"] for template in listed}) == len(listed) == CROWD
+        rvs.adm("service", "set", svc.id, "--persistence", 4)
+        wait_until(lambda: templates(rvs, svc) == 0, "all are let go", seconds=60)
+        assert crowd.send(CROWD) == CROWD
+        wire.settle()
+    # The service went with its templates.
+    assert rvs.json("conn", "templates")["templates"] == []
