@@ -15,6 +15,8 @@ global_defs {{
     vrrp_garp_master_refresh 1
 }}
 """
+# Files of its processes; where one is not told, two keepalived lock the same one in /run.
+PIDS = ("pid", "checkers_pid", "vrrp_pid", "bfd_pid")
 
 
 def real_server(address, weight=1, check="tcp", port=80, options=""):
@@ -23,7 +25,7 @@ def real_server(address, weight=1, check="tcp", port=80, options=""):
         checker = "TCP_CHECK {\n connect_timeout 1\n }"
     else:
         checker = f"HTTP_GET {{\n url {{\n path {check}\n status_code 200\n }}\n connect_timeout 2\n }}"
-    return (f"real_server {address} {port} {{\n weight {weight}\n retry 0\n delay_before_retry 0\n"
+    return (f"real_server {address} {port} {{\n weight {weight}\n retry 1\n delay_before_retry 0\n"
             f" delay_loop 1\n {options}\n {checker}\n}}\n")
 
 
@@ -40,7 +42,7 @@ class Keepalived:
         self.host = host
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"keepalived-{host.name}-"))
         self.write(*blocks)
-        pids = [f"--{what}={self.home}/{what}" for what in ("pid", "checkers_pid", "vrrp_pid")]
+        pids = [f"--{what}={self.home}/{what}" for what in PIDS]
         self.log = open(self.home / "log", "w", encoding="utf-8")
         self.process = host.start(
             "keepalived", "--dont-fork", "--log-console", "--log-detail", *only,
@@ -68,7 +70,7 @@ class Keepalived:
 
     def kill(self):
         """It dies with all its processes, as in a crash."""
-        for name in ("pid", "checkers_pid", "vrrp_pid"):
+        for name in PIDS:
             path = self.home / name
             if path.exists():
                 self.host.run("kill", "-9", path.read_text(encoding="ascii").strip(), check=False)
