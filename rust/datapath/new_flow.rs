@@ -80,6 +80,8 @@ pub(super) fn begin<'a, F: Balanced>(
     if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
         dest.connection();
         dest.packet_in(skb.len());
+        // There is no connection to keep the worker awake, which looks for rules of what leaves.
+        netns.expect_work();
         return xmit::whole::<F>(cx, dest, skb, &packet.ip, hash);
     }
     if netns.is_full() {

@@ -251,8 +251,8 @@ impl Netns {
         }
     }
 
-    /// There is something to clear up before long.
-    pub(super) fn expect_work(&self) {
+    /// There is something to clear up, or to look after, before long.
+    pub(crate) fn expect_work(&self) {
         self.wake(TICK);
     }
 

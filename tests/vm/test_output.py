@@ -2,6 +2,7 @@
 """What leaves the director meets its rules and IPsec policies, where there are any."""
 
 import contextlib
+import dataclasses
 
 import pytest
 from lab import shell
@@ -78,6 +79,16 @@ def test_rules_of_output_and_postrouting_see_packets_from_when_they_are_there(la
         if ready != "tun":
             assert counted(lab, "post")[0]
     wait_until(lambda: not goes_slowly(lab, rvs), "packets go straight again")
+
+
+def test_rules_are_noticed_where_no_connection_is_kept(lab, rvs):
+    """One-packet scheduling over DR leaves nothing behind."""
+    lab.prepare_dr()
+    rvs.add(dataclasses.replace(one(lab, "dr"), options=("-o",)))
+    with contextlib.closing(UdpEcho(lab.real["rs1"], 5353, address=VIP)):
+        assert not goes_slowly(lab, rvs)
+        with rules(lab.director, COUNT):
+            wait_until(lambda: goes_slowly(lab, rvs), "the rules are noticed")
 
 
 def test_a_rule_may_drop_them(lab, rvs, ready):

@@ -211,19 +211,22 @@ with socketserver.ThreadingTCPServer(("", int(sys.argv[1])), Handler) as server:
 """
 
 
-@pytest.mark.parametrize("program", ["socketserver", "socat"])
+@pytest.mark.parametrize("program", ["socketserver", "socat", "redis"])
 def test_unmodified_programs(server, program):
     with open(f"/run/toa-{program}.log", "w", encoding="utf-8") as log:
         command = {
             "socketserver": ["python3", "-c", SERVE, str(PORT)],
             "socat": ["socat", f"TCP-LISTEN:{PORT},fork,reuseaddr",
                       "SYSTEM:echo $SOCAT_PEERADDR $SOCAT_PEERPORT"],
+            "redis": ["redis-server", "--port", str(PORT), "--protected-mode", "no", "--save", ""],
         }[program]
         child = server.host.start(*command, stdout=log, stderr=subprocess.STDOUT)
         def listens():
             return f":{PORT} " in server.host.run("ss", "-Hltn").stdout
         wait_until(listens, f"{program} listens")
         connection = server.connect(WHOLE)
+        if program == "redis":
+            connection.data(b"CLIENT INFO\r\n", WHOLE)
         said = connection.read()
         assert CLIENT[0].encode() in said and b"%d" % CLIENT[1] in said, said
         # The kernel's own tables have what is on the wire.
