@@ -31,10 +31,17 @@ def pytest_configure(config):
 
 @pytest.fixture(name="lab")
 def _lab():
-    """The lab of topology.py, fresh for each test, nginx on every real server."""
-    made = Lab()
+    """The lab of topology.py, fresh for each test."""
+    made = Lab(web=False)
     yield made
     made.close()
+
+
+@pytest.fixture(name="web")
+def _web(lab):
+    """nginx on every real server. It takes as long to start as all the rest of the lab."""
+    lab.start_web()
+    return lab.web
 
 
 @pytest.fixture(name="ipvs")

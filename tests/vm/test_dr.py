@@ -3,12 +3,14 @@
 
 import socket
 
+import pytest
 from lab.capture import Capture
 from lab.director import Service
 from lab.topology import CLIENT, DIRECTOR, VIP
 from lab.web import get
 
 
+@pytest.mark.usefixtures("web")
 def test_server_sees_the_client_and_the_virtual_address(lab, rvs):
     lab.prepare_dr()
     rvs.add(Service([(lab.addresses["rs1"], 1)]))
@@ -17,6 +19,7 @@ def test_server_sees_the_client_and_the_virtual_address(lab, rvs):
     assert (client, server, path) == (CLIENT, VIP, "/here")
 
 
+@pytest.mark.usefixtures("web")
 def test_packet_is_the_same_but_for_its_ethernet_header(lab, rvs):
     lab.prepare_dr()
     rvs.add(Service([(lab.addresses["rs1"], 1)]))
@@ -40,6 +43,7 @@ def test_packet_is_the_same_but_for_its_ethernet_header(lab, rvs):
     assert packets[0] == packets[1]
 
 
+@pytest.mark.usefixtures("web")
 def test_reply_does_not_pass_the_director(lab, rvs):
     lab.prepare_dr()
     rvs.add(Service([(lab.addresses["rs1"], 1)]))
@@ -82,6 +86,7 @@ def test_large_upload_and_download(lab, rvs):
     assert report and "2.00 MBytes" in report, done.stderr + done.stdout
 
 
+@pytest.mark.usefixtures("web")
 def test_client_on_the_director_itself(lab, rvs):
     """A program on the director asks the virtual address: its packets are balanced too.
 

@@ -287,6 +287,7 @@ def test_rvsadm_while_any_allocation_may_fail(host, nl):
     assert dests == known
 
 
+@pytest.mark.usefixtures("web")
 def test_packets_while_allocations_fail(lab, rvs):
     """New flows are dropped and counted; what is established goes on; later all is well."""
     lab.prepare_dr()

@@ -4,7 +4,7 @@
 import pytest
 from lab.director import Service
 from lab.packets import ACK, RST, SYN, tcp, udp
-from lab.raw import _director_rvs, _ipvs, _rvs, _wire, counted, wait_until  # noqa: F401
+from lab.raw import _director_rvs, _ipvs, _rvs, _wire, counted  # noqa: F401
 from lab.session import Session
 from lab.topology import CLIENT, VIP, Lab
 from lab.web import get

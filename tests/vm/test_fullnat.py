@@ -18,6 +18,7 @@ from lab.web import get, sequence
 MEGABYTE = 1 << 20
 
 
+@pytest.mark.usefixtures("web")
 def test_requests_are_served_in_turn(lab, fullnat):
     dests = [(address, 1) for address in lab.addresses.values()]
     fullnat.add(Service(dests, mode="fullnat"))
@@ -25,6 +26,7 @@ def test_requests_are_served_in_turn(lab, fullnat):
     assert served[:3] * 3 == served and sorted(served[:3]) == ["rs1", "rs2", "rs3"]
 
 
+@pytest.mark.usefixtures("web")
 def test_the_server_sees_a_local_address_and_port(lab, fullnat):
     fullnat.add(one(lab, 80))
     for source in range(42000, 42016):
@@ -74,16 +76,19 @@ def test_udp_goes_and_comes(lab, fullnat, checksum):
         assert echo.peers[0][0] in LOCALS
 
 
+@pytest.mark.usefixtures("web")
 def test_a_program_on_the_director_gets_through(lab, fullnat):
     fullnat.add(one(lab, 80))
     assert get(lab.director, VIP) == "rs1"
 
 
+@pytest.mark.usefixtures("web")
 def test_a_real_server_is_a_client_of_its_own_service(lab, fullnat):
     fullnat.add(one(lab, 80))
     assert get(lab.real["rs1"], VIP) == "rs1"
 
 
+@pytest.mark.usefixtures("web")
 def test_what_is_for_the_local_address_itself_stays_here(lab, fullnat):
     fullnat.add(one(lab, 80))
     get(lab.client, VIP)
@@ -91,6 +96,7 @@ def test_what_is_for_the_local_address_itself_stays_here(lab, fullnat):
         assert ask(lab.real["rs1"], LOCALS[0], 7000) == b"director x"
 
 
+@pytest.mark.usefixtures("web")
 def test_sequence_numbers_and_timestamps_are_moved(lab, fullnat):
     """Two clients' worth of clocks become one: each connection's first is later than the last's."""
     fullnat.add(one(lab, 80))

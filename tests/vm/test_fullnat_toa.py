@@ -65,12 +65,14 @@ def send_some(s, name):
     s.sendall(name)
 
 
+@pytest.mark.usefixtures("web")
 def test_nginx_logs_the_client(lab, told):
     told.add(one(lab, 80))
     get(lab.client, VIP, source_port=42000)
     assert lab.web["rs1"].log()[-1][:2] == [CLIENT, "42000"]
 
 
+@pytest.mark.usefixtures("web")
 def test_without_trust_it_logs_the_local_address(lab, told):
     lab.real["rs1"].run("rvsadm", "toa", "trust", "del", "192.168.56.200/29")
     told.add(one(lab, 80))
@@ -78,6 +80,7 @@ def test_without_trust_it_logs_the_local_address(lab, told):
     assert lab.web["rs1"].log()[-1][0] in LOCALS
 
 
+@pytest.mark.usefixtures("web")
 def test_off_is_off(lab, told):
     told.adm("config", "set", "--toa", "off")
     told.add(one(lab, 80))
@@ -85,6 +88,7 @@ def test_off_is_off(lab, told):
     assert lab.web["rs1"].log()[-1][0] in LOCALS
 
 
+@pytest.mark.usefixtures("web")
 def test_another_kind(lab, told):
     told.adm("config", "set", "--toa", "200")
     lab.real["rs1"].run("rvsadm", "toa", "kind", "add", "200")
@@ -93,6 +97,7 @@ def test_another_kind(lab, told):
     assert lab.web["rs1"].log()[-1][0] == CLIENT
 
 
+@pytest.mark.usefixtures("web")
 def test_a_service_with_another_kind_than_others(lab, told):
     """What a service says counts for it, what the namespace says for the others."""
     lab.real["rs1"].run("rvsadm", "toa", "kind", "add", "200")

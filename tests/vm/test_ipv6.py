@@ -26,6 +26,7 @@ def one(six, mode, port, protocol="tcp"):
     return Service([(six.addresses["rs1"], 1)], mode=mode, vip=VIP, port=port, protocol=protocol)
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode", MODES)
 def test_requests_are_served_in_turn(six, rvs, mode):
     six.prepare(mode, rvs)
@@ -118,6 +119,7 @@ def test_a_narrow_path_to_the_real_servers(six, rvs, mode):
     assert any("packet too big, mtu 1300" in line for line in capture.lines), capture.lines
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode", ["nat", "fullnat"])
 def test_a_program_on_the_director_gets_through(six, rvs, mode):
     six.prepare(mode, rvs)
@@ -131,6 +133,7 @@ def test_no_dest_is_answered(six, rvs):
         ask(six.client, VIP, 5353)
 
 
+@pytest.mark.usefixtures("web")
 def test_connections_are_listed_and_saved(six, rvs):
     six.prepare("fullnat", rvs)
     rvs.add(one(six, "fullnat", 80))
@@ -143,6 +146,7 @@ def test_connections_are_listed_and_saved(six, rvs):
     assert get(six.client, VIP) == "rs1"
 
 
+@pytest.mark.usefixtures("web")
 def test_both_families_at_once(six, rvs):
     six.prepare("nat", rvs)
     six.lab.prepare_nat()
@@ -153,6 +157,7 @@ def test_both_families_at_once(six, rvs):
     assert get(six.client, VIP) == "rs1"
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode", MODES)
 def test_the_servers_go_on_when_their_dest_leaves(six, rvs, mode):
     """A dest's removal, and the namespace's end, with connections there."""
@@ -164,6 +169,7 @@ def test_the_servers_go_on_when_their_dest_leaves(six, rvs, mode):
     six.director.run("rmmod rvs")
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode, options", [
     ("dr", ("--vip", VIP)), ("nat", ("--director", DIRECTOR)),
 ])
@@ -183,6 +189,7 @@ def test_rvsadm_sets_real_servers_up(six, rvs, mode, options, tmp_path):
     assert state() == before
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("gro", ["on", "off"])
 def test_unmodified_programs_see_the_client(six, rvs, gro):
     """The address goes along in an option of 20 bytes, beside timestamps."""

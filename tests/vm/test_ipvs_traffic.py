@@ -142,6 +142,7 @@ def modes(rvs, service):
     return {each["address"]: each["mode"] for each in rvs.json("dest", "list", service)["dests"]}
 
 
+@pytest.mark.usefixtures("web")
 def test_masqueraded_dests_become_fullnat_where_the_operator_wants_it(lab, director):
     """Without a route of the real servers through the director, so masquerading alone would fail."""
     load("rvs")

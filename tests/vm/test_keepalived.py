@@ -53,6 +53,7 @@ def start_web(lab, name):
     lab.web[name].process.send_signal(signal.SIGCONT)
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.seconds(300)
 def test_checks_weights_quorum_and_reload(lab, director):
     """A life of a keepalived, one start of it: under emulation each start takes seconds."""
@@ -145,6 +146,7 @@ def has(host, address):
     return address in host.run("ip", "-br", "addr", "show", "dev", "eth0").stdout
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.seconds(300)
 def test_the_second_director_takes_over_when_the_master_dies(lab, pair):
     """Connections too: both choose by the client's address, and take what another has begun."""

@@ -1,33 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """The module comes and goes, and so do devices and namespaces, under a flood of packets."""
 
-import pytest
 from lab import shell
 from lab.director import Rvs, Service
 from lab.flood import flood
 from lab.netns import Host
 from lab.topology import VIP
-from lab.web import get
 
 
 def udp(lab, **more):
     return Service([(a, 1) for a in lab.addresses.values()], protocol="udp", **more)
-
-
-@pytest.mark.seconds(400)
-def test_fifty_loads_and_unloads(lab, unloaded):
-    lab.prepare_dr()
-    with flood(lab, VIP, flows=20000) as sent:
-        for _ in range(50):
-            before = sent.seen()
-            rvs = Rvs(lab.director)
-            rvs.restore(udp(lab))
-            while sent.seen() < before + 50:
-                pass
-            shell.rmmod("rvs")
-    rvs = Rvs(lab.director)
-    rvs.add(Service([(lab.addresses["rs1"], 1)]))
-    assert get(lab.client, VIP) == "rs1"
 
 
 def test_unload_with_connections_in_the_table(lab, rvs):

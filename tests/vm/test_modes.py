@@ -131,6 +131,7 @@ def test_through_a_tunnel_device(lab, rvs, mode):
     both_ways(lab.client, server, VIP, 5000, MEGABYTE)
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_program_on_the_director(lab, rvs, mode):
     """The virtual address is elsewhere, as else its replies stay on the real servers."""
@@ -143,6 +144,7 @@ def test_a_program_on_the_director(lab, rvs, mode):
     assert sorted(sequence(lab.director, ELSEWHERE, 3)) == ["rs1", "rs2", "rs3"]
 
 
+@pytest.mark.usefixtures("web")
 def test_a_real_server_that_is_its_own_client(lab, rvs):
     """FullNAT: any server serves it, itself too. DR, TUN: it has the address and serves itself."""
     prepare(lab, rvs, "fullnat")

@@ -29,6 +29,7 @@ def one(lab, port, protocol="tcp"):
     return Service([(lab.addresses["rs1"], 1)], mode="nat", port=port, protocol=protocol)
 
 
+@pytest.mark.usefixtures("web")
 def test_requests_are_served_in_ip_vs_s_order(lab, ipvs, nat):
     ipvs.add(web(lab))
     expected = sequence(lab.client, VIP, 9)
@@ -37,12 +38,14 @@ def test_requests_are_served_in_ip_vs_s_order(lab, ipvs, nat):
     assert sequence(lab.client, VIP, 9, first_source_port=41000) == expected
 
 
+@pytest.mark.usefixtures("web")
 def test_the_server_sees_the_client(lab, nat):
     nat.add(one(lab, 80))
     get(lab.client, VIP, source_port=42000)
     assert lab.web["rs1"].log()[-1][:3] == [CLIENT, "42000", lab.addresses["rs1"]]
 
 
+@pytest.mark.usefixtures("web")
 def test_the_port_is_translated(lab, nat):
     nat.adm("service", "add", f"tcp/{VIP}:8000", "--scheduler", "rr")
     nat.adm("dest", "add", f"tcp/{VIP}:8000", f"{lab.addresses['rs2']}:80", "--mode", "nat")
@@ -81,6 +84,7 @@ def test_both_directions_are_counted(lab, nat):
     assert (stats["out_packets"], stats["out_bytes"]) == (1, 104)
 
 
+@pytest.mark.usefixtures("web")
 def test_states_follow_both_directions(lab, ipvs, nat):
     """A held connection and a closed one end up in the states ip_vs puts them in."""
     def exchange(base):
@@ -109,6 +113,7 @@ def test_states_follow_both_directions(lab, ipvs, nat):
         wait_until(lambda: of_rvs() == expected, "RVS has the states")
 
 
+@pytest.mark.usefixtures("web")
 def test_what_is_not_a_reply_is_left_alone(lab, nat):
     nat.add(one(lab, 80))
     get(lab.client, VIP)
@@ -117,6 +122,7 @@ def test_what_is_not_a_reply_is_left_alone(lab, nat):
         assert echo.peers[0][0] == lab.addresses["rs1"]
 
 
+@pytest.mark.usefixtures("web")
 def test_a_program_on_the_director_gets_through(lab, nat):
     nat.add(one(lab, 80))
     assert get(lab.director, VIP) == "rs1"

@@ -26,6 +26,7 @@ def one(six, port, protocol="tcp"):
     return Service(dests, mode="fullnat", vip=VIP, port=port, protocol=protocol)
 
 
+@pytest.mark.usefixtures("web")
 def test_requests_are_served_in_turn(six, director):
     dests = [(address, 1) for address in six.lab.addresses.values()]
     director.add(Service(dests, mode="fullnat", vip=VIP))
@@ -34,6 +35,7 @@ def test_requests_are_served_in_turn(six, director):
     assert {line[0] for line in six.web["rs1"].log()} <= set(LOCALS)
 
 
+@pytest.mark.usefixtures("web")
 def test_both_families_share_a_real_server(six, director):
     dests = [(six.addresses["rs1"], 1), (six.lab.addresses["rs2"], 1)]
     director.adm("laddr", "del", "--default", *LOCALS)
@@ -138,6 +140,7 @@ def test_a_narrow_path_to_the_real_server(six, director):
     assert any("packet too big, mtu 1320" in line for line in capture.lines), capture.lines
 
 
+@pytest.mark.usefixtures("web")
 def test_the_option_carries_the_ipv6_address(six, director):
     """What toa.ko makes of it, test_toa tells."""
     director.add(one(six, 80))
@@ -149,6 +152,7 @@ def test_the_option_carries_the_ipv6_address(six, director):
     assert "fe14a028" + address in packets.replace(" ", ""), capture.lines
 
 
+@pytest.mark.usefixtures("web")
 def test_connections_are_listed_and_ended(six, director):
     director.add(one(six, 80))
     get(six.client, VIP, source_port=41000)

@@ -95,7 +95,7 @@ def test_a_rule_may_drop_them(lab, rvs, ready):
     drop = "table ip rvstest { chain o { type filter hook output priority 0; ip daddr != 127.0.0.1 drop; } }"
     with rules(lab.director, drop):
         with pytest.raises((TimeoutError, OSError)):
-            ask(lab.client, VIP, 5353, b"x")
+            ask(lab.client, VIP, 5353, b"x", timeout=2)
     wait_until(lambda: ask(lab.client, VIP, 5353, b"x") == b"rs1 x", "they pass again")
 
 
@@ -130,7 +130,7 @@ def test_a_policy_of_ipsec_that_blocks(lab, rvs, ready):
     director.ip("xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out action block")
     try:
         with pytest.raises((TimeoutError, OSError)):
-            ask(lab.client, VIP, 5353, b"x")
+            ask(lab.client, VIP, 5353, b"x", timeout=2)
     finally:
         director.ip("xfrm policy flush")
     wait_until(lambda: ask(lab.client, VIP, 5353, b"x") == b"rs1 x", "they pass again")
@@ -165,6 +165,7 @@ def test_a_transfer_past_rules(lab, rvs, gro):
         assert slow(rvs) > 10
 
 
+@pytest.mark.usefixtures("web")
 def test_a_program_on_the_director_past_rules(lab, rvs):
     lab.prepare_nat()
     rvs.add(one(lab, "nat", port=80, protocol="tcp"))

@@ -5,7 +5,6 @@ import pathlib
 import struct
 
 import pytest
-from lab import shell
 from lab.packets import checksum
 from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
 from lab.packets import mac_bytes

@@ -228,6 +228,7 @@ def served(lab, rvs, mode, **kwargs):
     return sorted(sequence(lab.client, VIP, 3)) == ["rs1", "rs2", "rs3"]
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("mode, args", [
     ("dr", ["--vip", VIP]), ("tun", ["--vip", VIP]), ("nat", ["--director", DIRECTOR]),
 ])

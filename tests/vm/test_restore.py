@@ -248,6 +248,7 @@ def test_a_thousand_services_of_ten_dests_beside_ipvsadm(nl, host, ip_vs, capsys
     assert ours[0] < 5 * stock[0]
 
 
+@pytest.mark.usefixtures("web")
 def test_connections_and_counters_of_what_stays_survive(lab, rvs):
     lab.prepare_dr()
     service = Service([(address, 1) for address in lab.addresses.values()])

@@ -19,6 +19,7 @@ def service(lab, scheduler, weights):
     return Service(list(zip(lab.addresses.values(), weights)), scheduler=scheduler)
 
 
+@pytest.mark.usefixtures("web")
 def test_ip_vs_rr_takes_turns(lab, ipvs):
     lab.prepare_dr()
     ipvs.add(service(lab, "rr", (1, 1, 1)))
@@ -27,6 +28,7 @@ def test_ip_vs_rr_takes_turns(lab, ipvs):
     assert seen == seen[:3] * 3
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("scheduler, weights", CASES)
 def test_sequence_equals_that_of_ip_vs(lab, ipvs, rvs, scheduler, weights):
     lab.prepare_dr()

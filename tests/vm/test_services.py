@@ -80,7 +80,7 @@ def test_flags_choose_as_in_ip_vs(lab, ipvs, rvs, vip, scheduler, flags):
 
 @pytest.mark.parametrize(
     "scheduler, lower",
-    [("rr", 3), ("wlc", 0), ("fo", 3), ("nq", 0)],
+    [("rr", 3), ("nq", 0)],
 )
 # pylint: disable-next=too-many-arguments,too-many-positional-arguments
 def test_thresholds_refuse_and_take_again_as_in_ip_vs(lab, ipvs, rvs, vip, scheduler, lower):

@@ -2,7 +2,7 @@
 """Thousands of flows while weights change, dests join and leave and thresholds are crossed.
 
 RVS has to send each flow where stock ip_vs sends it, in the same guest. The story of a case is
-random, but the same for both. `make test-long` tells ten times as much.
+random, but the same for both. `make test-long` tells twenty times as much.
 """
 
 import os
@@ -15,7 +15,7 @@ from lab.packets import ACK, FIN, SYN, tcp
 from lab.raw import _director_rvs, _ipvs, _lab, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT
 
-FLOWS = int(os.environ.get("RVS_CONNECTIONS") or 2000)
+FLOWS = int(os.environ.get("RVS_CONNECTIONS") or 1000)
 FIRST_PORT = 10_000
 # A dest that ip_vs removed keeps its counts for the next service of the same address, so every
 # case has an address of its own.

@@ -211,6 +211,7 @@ def drained(rvs):
     return all(s["active"] == 0 and s["inactive"] == 0 for s in services)
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.seconds(200)
 def test_everything_at_once(lab, unloaded):
     lab.prepare_dr()

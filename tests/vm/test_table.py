@@ -3,6 +3,7 @@
 
 import time
 
+import pytest
 from lab.director import Service
 from lab.flood import flood
 from lab.netns import wait_until
@@ -28,6 +29,7 @@ def test_udp_flow_stays_with_its_server(lab, rvs):
     assert len(connections) == 1
 
 
+@pytest.mark.usefixtures("web")
 def test_weight_zero_drains(lab, rvs):
     """A drained server gets nothing new and keeps what it has."""
     lab.prepare_dr()
@@ -75,6 +77,7 @@ def test_table_grows_and_shrinks(lab, rvs):
     )
 
 
+@pytest.mark.usefixtures("web")
 def test_neighbour_change_is_followed(lab, rvs):
     """A real server that comes back with another MAC address gets packets again."""
     lab.prepare_dr()

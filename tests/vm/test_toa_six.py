@@ -54,6 +54,7 @@ def client(six):
         yield s
 
 
+@pytest.mark.usefixtures("web")
 def test_nginx_logs_the_client(six, rvs, server):
     del server
     rvs.add(Service([(six.addresses["rs1"], 1)], mode="fullnat", vip=VIP))

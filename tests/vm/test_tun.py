@@ -23,6 +23,7 @@ def one(lab, port, protocol="tcp"):
     return Service([(lab.addresses["rs1"], 1)], mode="tun", port=port, protocol=protocol)
 
 
+@pytest.mark.usefixtures("web")
 def test_requests_are_served_in_turn_and_show_the_client(lab, tun):
     tun.add(Service([(address, 1) for address in lab.addresses.values()], mode="tun"))
     seen = sequence(lab.client, VIP, 6)
@@ -83,6 +84,7 @@ def test_a_datagram_that_may_be_fragmented_is(lab, tun):
         assert ask(lab.client, VIP, 5353, data) == b"rs1 " + data
 
 
+@pytest.mark.usefixtures("web")
 def test_a_program_on_the_director_gets_through(lab, tun):
     """With the virtual address elsewhere: a program's own address is then its source."""
     lab.director.ip(f"addr del {VIP}/32 dev lo", f"route add {VIP}/32 via {lab.addresses['rs1']}")

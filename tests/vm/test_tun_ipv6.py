@@ -59,6 +59,7 @@ def _tunnel(request, six, rvs):
     return Tunnel(request.param, six, rvs)
 
 
+@pytest.mark.usefixtures("web")
 def test_requests_are_served_in_turn_and_show_the_client(six, tunnel):
     tunnel.add(80, dests=six.real)
     served = sequence(six.client, tunnel.vip, 6)

@@ -28,10 +28,14 @@ class Lab:
         self._connect()
         self.web = {}
         if web:
-            for name, host in self.real.items():
-                self.web[name] = WebServer(host, name)
-            for server in self.web.values():
-                server.wait()
+            self.start_web()
+
+    def start_web(self):
+        """nginx on every real server."""
+        for name, host in self.real.items():
+            self.web[name] = WebServer(host, name)
+        for server in self.web.values():
+            server.wait()
 
     def _connect(self):
         """One `ip` for all links and one for each host: starting it is what takes time."""
