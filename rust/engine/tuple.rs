@@ -20,6 +20,11 @@ pub struct ServiceKey {
     pub rest: u32,
 }
 
+/// TCP and port 21 (RFC 959), as [`ServiceKey::rest`] has them.
+const FTP: u32 = (6 << 16) | 21u16.to_be() as u32;
+const FTP_DATA: u16 = 20;
+const FIRST_UNPRIVILEGED: u16 = 1024;
+
 impl ServiceKey {
     /// Of a service at an address; `port` in host order.
     pub fn new(protocol: u8, address: IpAddr, port: u16) -> Self {
@@ -44,6 +49,24 @@ impl ServiceKey {
             address: self.address,
             rest: self.rest & !0xffff,
         }
+    }
+
+    /// Whether it is of an FTP service.
+    pub const fn is_of_ftp(&self) -> bool {
+        self.rest & 0x00ff_ffff == FTP
+    }
+
+    /// That of the FTP service at its address, if this may be of data that a client fetches or
+    /// sends there: of TCP to port 20, or to one that a server listens on for a passive transfer.
+    pub const fn of_ftp_data(&self) -> Option<Self> {
+        let port = u16::from_be(self.rest as u16);
+        if (self.rest ^ FTP) & 0x00ff_0000 != 0 || (port != FTP_DATA && port < FIRST_UNPRIVILEGED) {
+            return None;
+        }
+        Some(Self {
+            address: self.address,
+            rest: (self.rest & 0xff00_0000) | FTP,
+        })
     }
 
     /// Whether it is of a service of all ports.
@@ -405,6 +428,24 @@ mod tests {
         assert_ne!(t.service_key(), t.reversed().service_key());
         let all = ServiceKey::new(6, Ipv4Addr::new(203, 0, 113, 10).into(), 0);
         assert_eq!(t.service_key().all_ports(), all);
+    }
+
+    #[test]
+    fn which_flows_may_be_data_of_ftp() {
+        for address in ["203.0.113.10", "2001:db8::10"] {
+            let address = address.parse().unwrap();
+            let key = |protocol, port| ServiceKey::new(protocol, address, port);
+            let ftp = key(6, 21);
+            assert!(ftp.is_of_ftp());
+            assert!(!key(17, 21).is_of_ftp() && !key(6, 20).is_of_ftp());
+            for port in [20, 1024, 50_000] {
+                assert_eq!(key(6, port).of_ftp_data(), Some(ftp));
+            }
+            for (protocol, port) in [(6, 80), (6, 1023), (17, 50_000), (132, 20), (6, 0)] {
+                assert_eq!(key(protocol, port).of_ftp_data(), None);
+            }
+        }
+        assert!(!ServiceKey::marked(21, 4).is_of_ftp());
     }
 
     #[test]

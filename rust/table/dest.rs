@@ -277,10 +277,15 @@ impl Dest {
     }
 
     /// Its port, where the client asks for `wanted`; both in host order.
+    ///
+    /// A service of one port has flows to others where they are data of FTP, which go to the port
+    /// that its server named.
     pub(super) fn port(&self, wanted: u16) -> u16 {
+        let of_service = [0, wanted].contains(&self.service.port());
         match self.id.port {
             0 => wanted,
-            port => port,
+            port if of_service => port,
+            _ => wanted,
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Index {
     key: Key,
     /// Whether any service has all ports.
     all_ports: bool,
+    /// Whether any service is of FTP.
+    ftp: bool,
 }
 
 impl Index {
@@ -43,9 +45,11 @@ impl Index {
             mask: len - 1,
             key,
             all_ports: false,
+            ftp: false,
         };
         for (service, published) in services {
             index.all_ports |= service.is_of_all_ports();
+            index.ftp |= service.is_of_ftp();
             index.insert(service, published.clone());
         }
         Ok(index)
@@ -68,12 +72,18 @@ impl Index {
         service.hash(&self.key) as usize & self.mask
     }
 
-    /// The present schedule of the service that flows with that key are for: one of their port, or
-    /// else one of all ports.
+    /// The present schedule of the service that flows with that key are for: one of their port; or
+    /// one of FTP whose clients stay with their dest, so that their data goes there too; or else
+    /// one of all ports.
     pub(super) fn find<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         let found = self.find_exactly(service, rcu);
-        if found.is_some() || !self.all_ports {
+        if found.is_some() || !(self.all_ports || self.ftp) {
             return found;
+        }
+        let ftp = service.of_ftp_data().filter(|_| self.ftp);
+        let found = ftp.and_then(|service| self.find_exactly(service, rcu));
+        if let Some(schedule) = found.filter(|schedule| schedule.is_persistent()) {
+            return Some(schedule);
         }
         self.find_exactly(service.all_ports(), rcu)
     }

@@ -179,6 +179,11 @@ impl Schedule {
         &self.locals
     }
 
+    /// Whether clients stay with their dest.
+    pub(super) fn is_persistent(&self) -> bool {
+        self.templates.is_some()
+    }
+
     /// How many dests there are.
     pub(super) fn len(&self) -> usize {
         self.dests.len()

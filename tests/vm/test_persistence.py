@@ -6,7 +6,7 @@ import itertools
 import pytest
 from lab.director import Service, run_by
 from lab.netns import wait_until
-from lab.packets import udp
+from lab.packets import SYN, tcp, udp
 from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT, VIP, Lab
 
@@ -93,6 +93,45 @@ def test_flows_to_all_ports_have_connections_of_their_own(lab, rvs, wire):
         assert ports == {"53", "54", "55"}
         refused = rvs.adm("dest", "add", svc.id, "192.168.56.200:80", check=False)
         assert refused.returncode and "mode dr cannot change the port, use 0" in refused.stderr
+
+
+@pytest.mark.parametrize("mode", ["dr", "nat"])
+# pylint: disable-next=too-many-arguments,too-many-positional-arguments
+def test_data_of_ftp_goes_where_the_client_s_commands_go_as_in_ip_vs(
+    lab, ipvs, rvs, wire, clients, mode
+):
+    svc = service(lab, protocol="tcp", port=21, mode=mode, options=("-p", 300))
+    seen = []
+
+    def taken(client, port, to):
+        """Who gets the first packet of a connection, and to which port."""
+        wire.clear()
+        wire.send(tcp((client, port), (VIP, to), SYN))
+        wire.settle()
+        found = [(name, packet.ports[1]) for name, tap in wire.real.items()
+                 for packet in tap.drain(lambda seen: seen.source == client)]
+        return found[0] if found else None
+
+    for director in (ipvs, rvs):
+        with run_by(director, svc):
+            asked = [(to, client) for to in (21, 20, 1024, 50_000) for client in clients]
+            seen.append([taken(client, 40_000, to) for to, client in asked])
+            # What cannot be data is nobody's.
+            seen[-1] += [taken(clients[0], 40_000, to) for to in (19, 1023)]
+    assert seen[0] == seen[1]
+    assert seen[1][-2:] == [None, None]
+    assert [port for _, port in seen[1][:-2]] == [to for to, _ in asked]
+    owners = [name for name, _ in seen[1][:-2]]
+    count = len(clients)
+    assert len(set(owners)) == 3 and owners == owners[:count] * 4
+
+
+def test_other_ports_than_ftp_s_are_nobody_s_without_persistence(lab, rvs, wire):
+    with run_by(rvs, service(lab, protocol="tcp", port=21)):
+        wire.clear()
+        wire.send(tcp((CLIENT, 40_000), (VIP, 50_000), SYN))
+        wire.settle()
+        assert not wire.took() and not rvs.connections()
 
 
 @pytest.mark.parametrize("stays", [False, True])

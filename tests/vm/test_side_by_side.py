@@ -30,8 +30,8 @@ MANY = {
     name: [f"203.0.113.{first + number}" for number in range(12)]
     for name, first in (("lblc", 120), ("lblcr", 140))
 }
-# A weight of 1; weights of these are numbers of connections.
-UNITS = {"ovf": 30, "lblc": 10, "lblcr": 10}
+# A weight of 1; weights of these are numbers of connections, and too small ones refuse most.
+UNITS = {"ovf": max(30, FLOWS // 50), "lblc": 10, "lblcr": 10}
 
 
 def story(scheduler, names):
