@@ -150,6 +150,7 @@ class Crowd:
         self._head = mac_bytes(router_mac) + mac_bytes(host.mac("eth0")) + b"\x08\x00"
         self._random = random.Random(seed)
         self._clients, self.sources, self._ident = {}, {}, 0
+        self._used = set()
         self.full = self.segments = self.resets = 0
 
     def close(self):
@@ -177,8 +178,9 @@ class Crowd:
         while True:
             source = (str(NETWORK[rand.randrange(1, NETWORK.num_addresses)]),
                       rand.randrange(1024, 65536))
-            if source not in self._clients and source not in self.sources.values():
+            if source not in self._used:
                 break
+        self._used.add(source)
         # A short question, one segment that fills the MTU, or more.
         size = rand.choice((HEADER.size, 700, MTU, 3000, 4000))
         data = HEADER.pack(number, size).ljust(size, b"q")
