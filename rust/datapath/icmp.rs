@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    echo,
     family::Balanced,
     hook::{self, Ours},
     xmit,
@@ -17,7 +18,8 @@ use crate::{
     table::{Counter, Side},
 };
 
-/// An ICMP message: errors about a connection's packets go to its dest, others to this host.
+/// An ICMP message: errors about a connection's packets go to its dest, echo requests where the
+/// operator wants, others to this host.
 ///
 /// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
 /// unreachable clients.
@@ -35,6 +37,9 @@ pub(super) fn receive<'a, F: Balanced>(
             return Verdict::Drop(skb);
         }
         Err(error) if error.is_malformed() => return hook::malformed(cx.netns, skb, ours),
+        Err(Error::IcmpQuery) if ours == Ours::ByDestination => {
+            return echo::receive::<F>(cx, skb, ip);
+        }
         Err(_) => return Verdict::Accept(skb),
     };
     // The inner packet is one that the error's sender, or a host behind it, received.

@@ -3,6 +3,7 @@
 //! The way of a packet: hook, look-up, schedule, transmit.
 
 mod context;
+mod echo;
 mod family;
 mod hook;
 mod icmp;

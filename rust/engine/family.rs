@@ -182,6 +182,10 @@ pub trait IpHeader: Copy + Debug + PartialEq + Eq {
     /// changes in sums. None when `header` is too short.
     fn set_addresses(header: &mut [u8], to: &Self::Tuple, delta: Delta) -> Option<()>;
 
+    /// Gives the header at the start of `header` that time to live or hop limit. None when it is too
+    /// short.
+    fn set_ttl(header: &mut [u8], ttl: u8) -> Option<()>;
+
     /// Makes the header at the start of `header` say that the packet is longer by `more` bytes.
     /// None when `header` is too short.
     fn lengthen(header: &mut [u8], more: u16) -> Option<()>;

@@ -11,6 +11,7 @@ pub mod change;
 pub mod crc32c;
 pub mod csum;
 pub mod defence;
+pub mod echo;
 pub mod family;
 pub mod hash;
 pub mod id;

@@ -69,6 +69,21 @@ impl ServiceKey {
         })
     }
 
+    /// That of the address itself, whatever services it has: what an ICMP message to it looks up.
+    pub const fn of_address(&self) -> Self {
+        let version = self.rest >> 24;
+        let icmp: u32 = if version == 4 { 1 } else { 58 };
+        Self {
+            address: self.address,
+            rest: (version << 24) | (icmp << 16),
+        }
+    }
+
+    /// Whether it is of a service by mark.
+    pub const fn is_of_mark(&self) -> bool {
+        (self.rest >> 16) & 0xff == 0
+    }
+
     /// Whether it is of a service of all ports.
     pub const fn is_of_all_ports(&self) -> bool {
         let protocol = (self.rest >> 16) & 0xff;

@@ -8,6 +8,7 @@ use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, config, main, tcp_timeouts};
 use super::{encode, event, namespace, policy, refusal};
 use crate::engine::defence::When;
+use crate::engine::echo::Echo;
 use crate::engine::proto::State;
 use crate::engine::spec::{validate_timeout, ConnReuse};
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
@@ -53,7 +54,7 @@ pub(super) fn set<'a>(
     settings: Settings,
 ) -> Result {
     config.set_settings(settings).map_err(|error| {
-        let (errno, place) = (refusal::spec_errno(&error), Place::Attr(nest));
+        let (errno, place) = (refusal::errno(&error), Place::Attr(nest));
         Decoder::new(request).refuse(errno, place, format_args!("{error}"))
     })?;
     event::settings(request, config);
@@ -108,6 +109,10 @@ pub(super) fn decode<'a>(
     if let Some(attr) = attrs.get(config::CONN_REUSE) {
         let reuse = attr.u8().and_then(ConnReuse::from_number);
         settings.conn_reuse = reuse.ok_or_else(|| decoder.malformed(attr, "conn-reuse"))?;
+    }
+    if let Some(attr) = attrs.get(config::ECHO) {
+        let echo = attr.u8().and_then(Echo::from_number);
+        settings.echo = echo.ok_or_else(|| decoder.malformed(attr, "echo"))?;
     }
     for (kind, port, name) in [
         (

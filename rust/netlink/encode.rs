@@ -49,7 +49,7 @@ pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MA
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
-    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 5 * U8 + 2 * U16);
+    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 7 * U8 + 2 * U16);
 
 /// The attributes of `tcp-timeouts` and their states.
 pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
@@ -209,7 +209,8 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u32(config::DROP_PACKET, settings.drop_packet.number().into())?;
         w.u32(config::DROP_RATE, settings.drop_rate)?;
         w.u32(config::MEMORY_MIN, settings.memory_min)?;
-        w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))
+        w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))?;
+        w.u8(config::ECHO, settings.echo.number())
     })
 }
 

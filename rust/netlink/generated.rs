@@ -489,6 +489,31 @@ pub mod conn_reuse {
     }
 }
 
+/// What becomes of ICMP echo requests to an address that has a service.
+pub mod echo {
+    /// They are left to the host, which answers those to its own addresses.
+    pub const HOST: u32 = 0;
+    /// They are answered, whether or not the address is the host's.
+    pub const ANSWER: u32 = 1;
+    /// They go to a dest of the service that was added first, where its mode is dr or tun; others
+    /// are answered.
+    pub const BALANCE: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            HOST => Some("host"),
+            ANSWER => Some("answer"),
+            BALANCE => Some("balance"),
+            _ => None,
+        }
+    }
+}
+
 /// Top level of every message.
 pub mod main {
     use super::{Policy, Range, Set};
@@ -1108,8 +1133,12 @@ pub mod config {
     ///
     /// Type: u8, max 1.
     pub const CACHE_BYPASS: u16 = 15;
+    /// What becomes of ICMP echo requests to virtual addresses.
+    ///
+    /// Type: u8, one of `echo`, max 2.
+    pub const ECHO: u16 = 16;
     /// Highest number in use.
-    pub const MAX: u16 = 15;
+    pub const MAX: u16 = 16;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1129,6 +1158,7 @@ pub mod config {
         Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U8(Range { min: 0, max: 2 }),
     ];
 }
 

@@ -90,6 +90,7 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::DROP_RATE,
         config::MEMORY_MIN,
         config::CACHE_BYPASS,
+        config::ECHO,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -25,14 +25,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// An index of `services`, `count` of them.
+    /// An index of `services`, `count` of them; of their addresses too if that is wanted.
     pub(super) fn new<'a>(
         services: impl Iterator<Item = (ServiceKey, &'a Published)>,
         count: usize,
         key: Key,
+        with_addresses: bool,
     ) -> Result<Self> {
         let len = count
-            .checked_mul(2)
+            .checked_mul(if with_addresses { 4 } else { 2 })
             .and_then(usize::checked_next_power_of_two)
             .ok_or(ENOMEM)?
             .max(2);
@@ -51,6 +52,9 @@ impl Index {
             index.all_ports |= service.is_of_all_ports();
             index.ftp |= service.is_of_ftp();
             index.insert(service, published.clone());
+            if with_addresses && !service.is_of_mark() {
+                index.insert(service.of_address(), published.clone());
+            }
         }
         Ok(index)
     }
@@ -63,6 +67,8 @@ impl Index {
                     *slot = Some((service, published));
                     return;
                 }
+                // The first service of an address stands for it.
+                Some(Some((key, _))) if *key == service => return,
                 _ => at = at.wrapping_add(1) & self.mask,
             }
         }
@@ -98,7 +104,12 @@ impl Index {
         self.find_exactly(ServiceKey::marked(mark, version), rcu)
     }
 
-    fn find_exactly<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
+    /// The present schedule of that very key.
+    pub(super) fn find_exactly<'a>(
+        &self,
+        service: ServiceKey,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Schedule> {
         let mut at = self.start(service);
         // At least half of the slots are empty, so this ends.
         while let Some(Some((key, published))) = self.slots.get(at) {

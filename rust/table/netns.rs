@@ -212,6 +212,17 @@ impl Netns {
         self.index.get(rcu)?.find(tuple.service_key(), rcu)
     }
 
+    /// The schedule of the service that was added first of those of a packet's destination, where
+    /// ICMP messages are to find it.
+    pub(crate) fn schedule_of_address<'a>(
+        &self,
+        tuple: &impl Tuple,
+        rcu: Rcu<'a>,
+    ) -> Option<&'a Schedule> {
+        let address = tuple.service_key().of_address();
+        self.index.get(rcu)?.find_exactly(address, rcu)
+    }
+
     /// The schedule of the service of new flows with that mark, of that IP version.
     pub(crate) fn marked_schedule<'a>(
         &self,

@@ -284,6 +284,16 @@ impl Schedule {
         dest.ok_or(NoDest::Usable)
     }
 
+    /// A dest that takes new flows, for packets that are of none: the same for the same hash as long
+    /// as the dests stay as they are.
+    pub(crate) fn by_hash(&self, hash: u32) -> Option<&Arc<Dest>> {
+        let len = self.dests.len();
+        let start = (hash as usize).checked_rem(len)?;
+        (0..len)
+            .filter_map(|step| self.dests.get(start.wrapping_add(step) % len))
+            .find(|dest| dest.spec().weight > 0 && !dest.is_overloaded())
+    }
+
     fn persistent(
         &self,
         templates: &Templates,

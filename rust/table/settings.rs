@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 use crate::{
     engine::{
         defence::When,
+        echo::Echo,
         portpool::PortRange,
         proto::{State, Timeouts, STATES},
         spec::{
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) memory_min: u32,
     /// Whether flows of services by mark that find no dest go where they are to.
     pub(crate) cache_bypass: bool,
+    /// What becomes of echo requests to virtual addresses.
+    pub(crate) echo: Echo,
 }
 
 impl Settings {
@@ -64,6 +67,7 @@ impl Settings {
         drop_rate: 10,
         memory_min: 4,
         cache_bypass: false,
+        echo: Echo::Host,
     };
 
     /// Checks them.
@@ -87,6 +91,7 @@ pub(crate) struct LiveSettings {
     sloppy_tcp: AtomicBool,
     conn_reuse: AtomicU8,
     cache_bypass: AtomicBool,
+    echo: AtomicU8,
 }
 
 impl LiveSettings {
@@ -100,6 +105,7 @@ impl LiveSettings {
             sloppy_tcp: AtomicBool::new(false),
             conn_reuse: AtomicU8::new(0),
             cache_bypass: AtomicBool::new(false),
+            echo: AtomicU8::new(0),
         };
         live.set(settings);
         live
@@ -123,6 +129,7 @@ impl LiveSettings {
         self.conn_reuse.store(reuse, Ordering::Relaxed);
         self.cache_bypass
             .store(settings.cache_bypass, Ordering::Relaxed);
+        self.echo.store(settings.echo.number(), Ordering::Relaxed);
         self.expire_nodest
             .store(settings.expire_nodest, Ordering::Relaxed);
     }
@@ -160,6 +167,11 @@ impl LiveSettings {
     /// Whether flows of services by mark that find no dest go where they are to.
     pub(crate) fn cache_bypass(&self) -> bool {
         self.cache_bypass.load(Ordering::Relaxed)
+    }
+
+    /// What becomes of echo requests to virtual addresses.
+    pub(crate) fn echo(&self) -> Echo {
+        Echo::from_number(self.echo.load(Ordering::Relaxed)).unwrap_or(Echo::Host)
     }
 
     /// When a SYN on a connection's ports opens another one.

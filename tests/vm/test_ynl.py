@@ -106,9 +106,9 @@ def test_config_set(nl, host):
 
 def test_config_get(nl, host):
     expected = nl.one("config-get")["config"]
-    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet")}
-    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0}
-    names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off"}
+    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet", "echo")}
+    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0, "echo": 0}
+    names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off", "echo": "host"}
     assert ynl(host, "do", "config-get")["config"] == {**expected, **names}
 
 

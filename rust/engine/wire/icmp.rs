@@ -27,12 +27,20 @@ pub enum Report {
 
 /// A family whose ICMP is known.
 pub trait IcmpFamily: Family {
+    /// Type of an echo request; its code is 0.
+    const ECHO_REQUEST: u8;
+    /// Type of the answer.
+    const ECHO_REPLY: u8;
+
     /// What an error with that type, code and fifth to eighth byte says; none for other messages.
     fn report(kind: u8, code: u8, rest: [u8; 4]) -> Option<Report>;
 }
 
 /// `ip_vs` also takes source quench, which RFC 6633 abolished, and no parameter problem.
 impl IcmpFamily for V4 {
+    const ECHO_REQUEST: u8 = 8;
+    const ECHO_REPLY: u8 = 0;
+
     fn report(kind: u8, code: u8, [_, _, m0, m1]: [u8; 4]) -> Option<Report> {
         match (kind, code) {
             (3, 4) => Some(Report::TooBig(u32::from(u16::from_be_bytes([m0, m1])))),
@@ -45,6 +53,9 @@ impl IcmpFamily for V4 {
 }
 
 impl IcmpFamily for V6 {
+    const ECHO_REQUEST: u8 = 128;
+    const ECHO_REPLY: u8 = 129;
+
     fn report(kind: u8, _code: u8, rest: [u8; 4]) -> Option<Report> {
         match kind {
             1 => Some(Report::Unreachable),

@@ -137,6 +137,13 @@ impl IpHeader for Ipv4 {
         Some(())
     }
 
+    fn set_ttl(header: &mut [u8], ttl: u8) -> Option<()> {
+        let [old, protocol] = header.get_mut(8..)?.first_chunk_mut::<2>()?;
+        let words = [*old, ttl].map(|ttl| u16::from_le_bytes([ttl, *protocol]));
+        *old = ttl;
+        mend(header, Delta::of_u16(words[0], words[1]))
+    }
+
     fn lengthen(header: &mut [u8], more: u16) -> Option<()> {
         let total = header.get_mut(2..)?.first_chunk_mut::<2>()?;
         let old = *total;

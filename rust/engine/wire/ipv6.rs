@@ -203,6 +203,11 @@ impl IpHeader for Ipv6 {
         Some(())
     }
 
+    fn set_ttl(header: &mut [u8], ttl: u8) -> Option<()> {
+        *header.get_mut(7)? = ttl;
+        Some(())
+    }
+
     fn lengthen(header: &mut [u8], more: u16) -> Option<()> {
         let payload = header.get_mut(4..)?.first_chunk_mut::<2>()?;
         let old = u16::from_be_bytes(*payload);

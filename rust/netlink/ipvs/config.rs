@@ -49,7 +49,7 @@ impl Doit for Set {
             }
         }
         config.set_settings(settings).map_err(|error| {
-            let errno = refusal::spec_errno(&error);
+            let errno = refusal::errno(&error);
             request
                 .extack()
                 .refuse(errno, Place::Message, format_args!("{error}"))

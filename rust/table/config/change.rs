@@ -10,7 +10,6 @@ use super::{
     super::{
         counters::{Estimator, Traffic},
         dest::Dest,
-        index::Index,
         local::Pool,
         schedule::{self, Publication},
     },
@@ -304,13 +303,7 @@ impl<'a> ConfigGuard<'a> {
             let schedule = RcuBox::new(service.schedule(&self.config.locals)?, GFP_KERNEL)?;
             schedules.push((service.published.clone(), schedule), GFP_KERNEL)?;
         }
-        let services = self.config.services.iter();
-        let index = Index::new(
-            services.map(|s| (s.id.key(), &*s.published)),
-            self.config.services.len(),
-            netns.service_key,
-        )?;
-        let index = RcuBox::new(index, GFP_KERNEL)?;
+        let index = self.index(self.config.settings.echo)?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
         self.config.removed.reserve(leaving, GFP_KERNEL)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();

@@ -27,6 +27,7 @@ use super::{
     cpus::ByCpu,
     dest::Dest,
     filter::{header_word, AddressFilter, Gate},
+    index::Index,
     local::{Left, Pool},
     netns::Netns,
     schedule,
@@ -35,7 +36,8 @@ use super::{
 use crate::{
     engine::{
         change::{Change, ChangeError},
-        spec::{DestId, ServiceId, SpecError},
+        echo::Echo,
+        spec::{DestId, ServiceId},
     },
     kapi::{netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
 };
@@ -244,13 +246,34 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// Checks and sets all settings.
-    pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), SpecError> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, or `NoMemory`.
+    pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
+        if settings.echo != self.config.settings.echo {
+            let index = self.index(settings.echo);
+            let index = index.map_err(|_| ChangeError::NoMemory)?;
+            self.netns.index.replace(Some(index));
+        }
         self.config.settings = settings;
         self.netns.settings.set(&settings);
         self.netns.defence.look(&settings);
         self.netns.next_generation();
         Ok(())
+    }
+
+    /// The index of the services as they are, with what `echo` needs.
+    fn index(&self, echo: Echo) -> Result<KBox<RcuBox<Index>>> {
+        let services = self.config.services.iter();
+        let index = Index::new(
+            services.map(|s| (s.id.key(), &*s.published)),
+            self.config.services.len(),
+            self.netns.service_key,
+            echo != Echo::Host,
+        )?;
+        RcuBox::new(index, GFP_KERNEL)
     }
 
     /// Traffic of the namespace since it was last set to zero.

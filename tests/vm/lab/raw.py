@@ -25,7 +25,7 @@ DEFAULT_CONFIG = (
     "--udp-timeout", "300", "--conn-max", "0", "--expire-nodest", "off",
     "--local-ports", "5000-65535", "--toa", "254",
     "--drop-entry", "off", "--drop-packet", "off", "--drop-rate", "10", "--memory-min", "4",
-    "--cache-bypass", "off",
+    "--cache-bypass", "off", "--echo", "host",
 )
 
 

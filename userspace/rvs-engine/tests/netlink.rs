@@ -5,7 +5,8 @@
 #[path = "../../../rust/netlink/generated.rs"]
 mod generated;
 
-use generated::{cmd, conn_reuse, conn_state, mode, tcp_timeouts, Policy, Set, OPS};
+use generated::{cmd, conn_reuse, conn_state, echo, mode, tcp_timeouts, Policy, Set, OPS};
+use rvs_engine::echo::Echo;
 use rvs_engine::proto::{tcp, State, STATES};
 use rvs_engine::spec::{ConnReuse, Mode};
 
@@ -35,6 +36,14 @@ fn reuse_is_as_in_the_spec() {
         let reuse = u8::try_from(number).ok().and_then(ConnReuse::from_number);
         assert_eq!(reuse.map(ConnReuse::name), conn_reuse::name(number));
         assert!(reuse.is_none_or(|reuse| u32::from(reuse.number()) == number));
+    }
+}
+
+#[test]
+fn echo_is_as_in_the_spec() {
+    for number in 0..=echo::MAX + 1 {
+        let kind = u8::try_from(number).ok().and_then(Echo::from_number);
+        assert_eq!(kind.map(Echo::name), echo::name(number));
     }
 }
 

@@ -4,6 +4,7 @@
 
 use netlink_packet_core::{DecodeError, Parseable};
 use rvs_engine::defence::When;
+use rvs_engine::echo::Echo;
 use rvs_engine::spec::ConnReuse;
 
 use crate::attr::{received, Attr};
@@ -46,6 +47,8 @@ pub struct Config {
     pub memory_min: Option<u32>,
     /// Whether flows of services by mark that find no dest go where they are to.
     pub cache_bypass: Option<bool>,
+    /// What becomes of ICMP echo requests to virtual addresses.
+    pub echo: Option<Echo>,
 }
 
 impl Config {
@@ -69,6 +72,8 @@ impl Config {
         }
         let reuse = self.conn_reuse.map(ConnReuse::number);
         attributes.extend(reuse.map(|number| Attr::u8(config::CONN_REUSE, number)));
+        let echo = self.echo.map(Echo::number);
+        attributes.extend(echo.map(|number| Attr::u8(config::ECHO, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let numbers = [
             (
@@ -126,11 +131,17 @@ impl Parseable<[u8]> for Config {
                 }
                 config::CACHE_BYPASS => parsed.cache_bypass = Some(a.u8("cache-bypass")? != 0),
                 config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
+                config::ECHO => parsed.echo = Some(echo_of(a.u8("echo")?)?),
                 _ => {}
             }
         }
         Ok(parsed)
     }
+}
+
+fn echo_of(number: u8) -> Result<Echo, DecodeError> {
+    Echo::from_number(number)
+        .ok_or_else(|| DecodeError::from(format!("echo {number} is unknown to this version")))
 }
 
 fn conn_reuse_of(number: u8) -> Result<ConnReuse, DecodeError> {

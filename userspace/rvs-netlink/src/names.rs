@@ -120,6 +120,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "drop-rate",
             "memory-min",
             "cache-bypass",
+            "echo",
         ],
         Set::TcpTimeouts => &[
             "none",

@@ -4,6 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::defence::When;
+use rvs_engine::echo::Echo;
 use rvs_engine::portpool::PortRange;
 use rvs_engine::spec::ConnReuse;
 use rvs_engine::spec::{
@@ -33,7 +34,7 @@ pub enum Command {
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
 \"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
-\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B}")]
+\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\"}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -74,6 +75,10 @@ pub struct Settings {
     /// Whether flows of services by mark that find no dest go where they are to: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     cache_bypass: Option<bool>,
+    /// Who answers ICMP echo requests to an address that has a service: host, answer (the
+    /// director, also where the address is not its own) or balance (a dr or tun dest)
+    #[arg(long, value_name = "WHO", value_parser = echo)]
+    echo: Option<Echo>,
     /// When connections that were not answered end early: off, auto (memory is short) or on
     #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
     drop_entry: Option<When>,
@@ -94,6 +99,12 @@ fn conn_reuse(text: &str) -> Result<ConnReuse, String> {
         .into_iter()
         .find(|reuse| reuse.name() == text);
     found.ok_or_else(|| "it is off, closed or closing".to_owned())
+}
+
+/// Reads `host`.
+fn echo(text: &str) -> Result<Echo, String> {
+    let found = Echo::ALL.into_iter().find(|echo| echo.name() == text);
+    found.ok_or_else(|| "it is host, answer or balance".to_owned())
 }
 
 /// Reads `off` or `254`.
@@ -154,6 +165,7 @@ impl Settings {
             drop_rate: self.drop_rate,
             memory_min: self.memory_min,
             cache_bypass: self.cache_bypass,
+            echo: self.echo,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -227,6 +239,7 @@ pub fn line_of(config: &Config) -> String {
         config.drop_rate.map(|n| format!("--drop-rate {n}")),
         config.memory_min.map(|n| format!("--memory-min {n}")),
         switch("--cache-bypass", config.cache_bypass),
+        config.echo.map(|echo| format!("--echo {}", echo.name())),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -305,6 +318,7 @@ fn table(config: &ConfigView) -> Table {
         "cache-bypass".to_owned(),
         cell(config.cache_bypass.map(on_off)),
     ]);
+    table.row(["echo".to_owned(), cell(config.echo)]);
     table.row(["drop-entry".to_owned(), cell(config.drop_entry)]);
     table.row(["drop-packet".to_owned(), cell(config.drop_packet)]);
     table.row(["drop-rate".to_owned(), cell(config.drop_rate)]);

@@ -187,6 +187,7 @@ impl FakeKernel {
         now.drop_rate = config.drop_rate.or(now.drop_rate);
         now.memory_min = config.memory_min.or(now.memory_min);
         now.cache_bypass = config.cache_bypass.or(now.cache_bypass);
+        now.echo = config.echo.or(now.echo);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
         now.expire_nodest = config.expire_nodest.or(now.expire_nodest);

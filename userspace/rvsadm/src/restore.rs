@@ -185,6 +185,7 @@ fn changed(wanted: &Config, running: &Config) -> Config {
         cache_bypass: wanted
             .cache_bypass
             .filter(|on| Some(*on) != running.cache_bypass),
+        echo: wanted.echo.filter(|echo| Some(*echo) != running.echo),
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use rvs_engine::defence::When;
+use rvs_engine::echo::Echo;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
 use rvs_engine::service::Removed;
@@ -289,6 +290,7 @@ pub struct ConfigView {
     pub drop_rate: Option<u32>,
     pub memory_min: Option<u32>,
     pub cache_bypass: Option<bool>,
+    pub echo: Option<&'static str>,
 }
 
 impl From<&Config> for ConfigView {
@@ -310,6 +312,7 @@ impl From<&Config> for ConfigView {
             drop_rate: config.drop_rate,
             memory_min: config.memory_min,
             cache_bypass: config.cache_bypass,
+            echo: config.echo.map(Echo::name),
         }
     }
 }

@@ -6,6 +6,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rvs_engine::defence::When;
+use rvs_engine::echo::Echo;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
@@ -168,6 +169,7 @@ prop_compose! {
         toa_kind: Option<u8>,
         switches: [Option<bool>; 3],
         reuse in of(0_u8..3),
+        echo in of(0_u8..3),
         whens in [of(0_u32..3), of(0_u32..3)],
         numbers: [Option<u32>; 2],
     ) -> Config {
@@ -186,6 +188,7 @@ prop_compose! {
             drop_rate: numbers[0],
             memory_min: numbers[1],
             cache_bypass: switches[2],
+            echo: echo.and_then(Echo::from_number),
         }
     }
 }

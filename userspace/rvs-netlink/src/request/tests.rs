@@ -3,6 +3,7 @@
 use netlink_packet_core::DecodeError;
 use rvs_engine::change::SchedulerName;
 use rvs_engine::defence::When;
+use rvs_engine::echo::Echo;
 use rvs_engine::sched::MH_SIZES;
 use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;
@@ -95,6 +96,7 @@ fn requests() -> Vec<Request> {
         drop_rate: Some(3),
         memory_min: Some(1),
         cache_bypass: Some(true),
+        echo: Some(Echo::Balance),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

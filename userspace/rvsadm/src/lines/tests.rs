@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use rvs_engine::echo::Echo;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
 
@@ -306,6 +307,7 @@ proptest! {
             conn_reuse: ConnReuse::from_number((fin % 3) as u8),
             nat_as_fullnat: Some(on),
             cache_bypass: Some(!on),
+            echo: Echo::from_number((fin % 3) as u8),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP echo requests to a virtual address, where the operator wants other than the host's answer.
+
+use core::sync::atomic::AtomicU32;
+
+use super::{context::Context, family::Balanced, xmit};
+use crate::{
+    engine::{
+        echo::{self, Echo},
+        family::{Address, IpHeader, Tuple},
+        spec::Mode,
+    },
+    kapi::{
+        icmp::Answer,
+        netfilter::{Place, Verdict},
+        skb::Skb,
+    },
+    table::Counter,
+};
+
+/// An ICMP message to a virtual address that is no error. Its ICMP header is linear.
+#[cold]
+pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip) -> Verdict<'a> {
+    let wanted = cx.netns.settings.echo();
+    // What programs here send is not for us to answer: the host knows them better.
+    let is_ours = wanted != Echo::Host && cx.place != Place::LocalOut;
+    if !is_ours || skb.is_checksum_partial() || !echo::is_request::<F>(skb.head(), ip) {
+        return Verdict::Accept(skb);
+    }
+    let flow = ip.tuple(0);
+    let Some(schedule) = cx.netns.schedule_of_address(&flow, cx.rcu) else {
+        return Verdict::Accept(skb);
+    };
+    if wanted == Echo::Answer {
+        return answer::<F>(cx, skb, ip);
+    }
+    let client = flow.src().folded();
+    match schedule.by_hash(client) {
+        Some(dest) if matches!(dest.mode(), Mode::Dr | Mode::Tun) => {
+            xmit::whole::<F>(cx, dest, skb, ip, client)
+        }
+        Some(_) => answer::<F>(cx, skb, ip),
+        None => {
+            cx.netns.counters.count(Counter::DropNoDest);
+            super::hook::refuse(skb, F::VERSION, Answer::HostUnreachable)
+        }
+    }
+}
+
+/// Sends the answer.
+fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Verdict<'a> {
+    let (netns, to) = (cx.netns, ip.tuple(0).reversed());
+    let (source, client) = (to.src().into(), to.dst().into());
+    let number = AtomicU32::new(0);
+    let way = netns
+        .ways
+        .find(netns.net(), client, source, &number, cx.rcu);
+    let way = match way {
+        Ok(way) if !way.is_local() => way,
+        // This host's own, or from where nobody could be.
+        _ => return Verdict::Accept(skb),
+    };
+    let writes = echo::writes(ip);
+    if !skb.make_writable(writes, way.headroom()) {
+        netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    skb.forget_checksum();
+    if echo::answer::<F>(skb.head_mut(), ip).is_none() {
+        netns.counters.count(Counter::DropMalformed);
+        return Verdict::Drop(skb);
+    }
+    skb.forget_input();
+    // What came in fragments leaves in such.
+    Verdict::Stolen(if skb.len() <= way.straight() {
+        way.send(skb, cx.rcu)
+    } else {
+        netns.counters.count(Counter::SlowXmit);
+        way.send_slowly(skb, cx.rcu)
+    })
+}
