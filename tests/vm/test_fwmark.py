@@ -164,6 +164,8 @@ def test_flows_without_dests_go_where_they_are_to_as_in_ip_vs(lab, ipvs, rvs, wi
 def test_nobody_waits_for_marks_without_such_a_service(lab, rvs, wire):
     def hooks():
         listed = lab.director.run("nft", "list", "hooks", "ip").stdout
+        if "hook" not in listed:
+            pytest.skip("this kernel was built without CONFIG_NETFILTER_NETLINK_HOOK")
         return [line for line in listed.splitlines() if "rvs" in line]
 
     rvs.adm("service", "add", f"udp/{VIP}:53", "-s", "rr")
