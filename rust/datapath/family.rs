@@ -62,12 +62,12 @@ impl Balanced for V4 {
 
     fn cross<'a>(
         cx: Context<'a>,
-        _conn: &'a Conn,
+        conn: &'a Conn,
         nat: &'a NatConn<TupleV6, TupleV4>,
         skb: Skb<'a>,
         packet: &Packet<Self>,
     ) -> Verdict<'a> {
-        nat64::toward_client(cx, nat, skb, packet)
+        nat64::toward_client(cx, conn, nat, skb, packet)
     }
 
     fn cross_error<'a>(

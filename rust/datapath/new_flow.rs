@@ -115,6 +115,9 @@ pub(super) fn begin<'a, F: Balanced>(
             return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
         }
     };
+    if state.assures() {
+        conn.assure();
+    }
     let verdict = hook::send(cx, conn, Side::Client, skb, packet);
     if one_packet {
         // It was there for the translation only.

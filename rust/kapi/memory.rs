@@ -6,6 +6,9 @@
 
 use crate::bindings;
 
+/// Pages in a mebibyte.
+pub(crate) const PAGES_A_MIB: u32 = 1 << (20 - kernel::page::PAGE_SHIFT);
+
 /// Bytes that are free or hold buffers (`si_meminfo`).
 pub(crate) fn available() -> u64 {
     // SAFETY: No requirements.

@@ -24,7 +24,7 @@ use crate::{
         spec::{Mode, TOA_INHERITED},
         tuple::{TupleV4, TupleV6},
         uoa,
-        wire::SCTP,
+        wire::{SCTP, UDP},
     },
     kapi::{rcu::Rcu, time},
 };
@@ -141,7 +141,7 @@ impl Netns {
             shift: Shift::NONE,
             stage: match tuple.protocol() {
                 SCTP => Stage::Chunks,
-                _ => Stage::Untouched,
+                _ => datagrams(flow),
             },
             toa_kind: 0,
         };
@@ -228,7 +228,7 @@ impl Netns {
             let stage = if tells {
                 Stage::Datagrams
             } else {
-                Stage::Untouched
+                datagrams(flow)
             };
             return (stage, kind);
         }
@@ -266,5 +266,15 @@ impl Netns {
                 Some(conn)
             }
         })
+    }
+}
+
+/// How packets are treated that tell nobody of the client: a dest's first answer is looked for only
+/// where clients stay with theirs, and TCP has states that say when it came.
+fn datagrams<T: Tuple>(flow: &NewFlow<'_, T>) -> Stage {
+    if flow.tuple.protocol() == UDP && flow.schedule.is_persistent() {
+        Stage::Unheard
+    } else {
+        Stage::Untouched
     }
 }

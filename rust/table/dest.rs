@@ -2,7 +2,10 @@
 
 //! Real servers.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -418,6 +421,14 @@ impl Dest {
         let guard = kernel::sync::rcu::read_lock();
         if let Some(schedule) = self.schedule.get(Rcu::of(&guard)) {
             schedule.changed(place, self);
+        }
+    }
+
+    /// A flow of a client that stays with it was answered.
+    pub(super) fn assure(&self, client: IpAddr) {
+        let guard = kernel::sync::rcu::read_lock();
+        if let Some(schedule) = self.schedule.get(Rcu::of(&guard)) {
+            schedule.assure(client, self);
         }
     }
 

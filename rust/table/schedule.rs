@@ -274,6 +274,18 @@ impl Schedule {
         found.map(|(index, _)| index)
     }
 
+    /// Whether clients stay with a dest.
+    pub(super) fn is_persistent(&self) -> bool {
+        self.templates.is_some()
+    }
+
+    /// A flow of `client` to `dest` was answered.
+    pub(super) fn assure(&self, client: IpAddr, dest: &Dest) {
+        if let Some(templates) = &self.templates {
+            templates.assure(self.persistence.network(client), dest);
+        }
+    }
+
     /// The dest for a new flow of `client`: the one that its client stays with, or the scheduler's choice.
     pub(crate) fn pick(&self, flow: &Flow, client: IpAddr) -> Result<&Arc<Dest>, NoDest> {
         let index = match &self.templates {

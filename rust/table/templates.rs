@@ -8,6 +8,7 @@
 
 use core::{
     ops::{ControlFlow, Deref},
+    ptr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -69,6 +70,8 @@ struct Template {
     index: u32,
     /// Tick at which the last flow began.
     seen: u32,
+    /// Whether the dest has answered a flow of it.
+    assured: bool,
 }
 
 /// A template as an operator sees it.
@@ -82,6 +85,8 @@ pub(crate) struct TemplateView {
     pub(crate) mode: Mode,
     /// Milliseconds that it has left when no flow begins.
     pub(crate) expires_ms: u32,
+    /// Whether the dest has answered a flow of it.
+    pub(crate) assured: bool,
 }
 
 /// Where a listing goes on. Bytes, so that a dump has room for it.
@@ -163,6 +168,7 @@ impl Templates {
             dest: Chosen::new(dest),
             index,
             seen: time::now(),
+            assured: false,
         };
         let mut node = Some(Node::new(network, template, GFP_ATOMIC | __GFP_NOWARN)?);
         // What is replaced or not used is dropped when the lock is not held any more.
@@ -178,6 +184,16 @@ impl Templates {
             (None, old)
         });
         Ok(kept.and_then(|(kept, _old)| kept).unwrap_or(index))
+    }
+
+    /// Notes that `dest` has answered a flow of `network`, if that stays with it.
+    pub(super) fn assure(&self, network: u128, dest: &Dest) {
+        self.trees.with(tree_of(network), |tree| {
+            let template = tree.get_mut(&network);
+            if let Some(template) = template.filter(|there| ptr::eq(&**there.dest, dest)) {
+                template.assured = true;
+            }
+        });
     }
 
     /// Shows templates to `visit` until it breaks, from the cursor on; one at which it breaks comes
@@ -283,6 +299,7 @@ impl Template {
             dest: self.dest.id(),
             mode: self.dest.spec().mode,
             expires_ms: time::to_millis(left),
+            assured: self.assured,
         }
     }
 

@@ -17,11 +17,11 @@ use crate::{
         wire::{Packet, SCTP},
     },
     kapi::{netfilter::Verdict, skb::Skb},
-    table::{Conn, NatConn, Side},
+    table::{Conn, NatConn, Side, Stage},
 };
 
 /// Sends a datagram of a flow whose dest has not answered: until then each of the client's tells
-/// its address.
+/// its address, where they are to.
 #[cold]
 pub(super) fn datagram<'a, F: Balanced>(
     cx: Context<'a>,
@@ -31,10 +31,12 @@ pub(super) fn datagram<'a, F: Balanced>(
     skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
+    let is_to_know = nat.stage() == Stage::Datagrams;
     if side == Side::Dest {
         nat.heard();
+        conn.assure();
     }
-    let tells = side == Side::Client && F::has_room(packet.ip.header_len());
+    let tells = is_to_know && side == Side::Client && F::has_room(packet.ip.header_len());
     let told = Told::new(uoa::KIND, &nat.client_tuple());
     forward(cx, conn, nat, side, skb, packet, tells.then_some(told))
 }

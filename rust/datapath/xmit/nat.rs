@@ -36,7 +36,9 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
 ) -> Verdict<'a> {
     match nat.stage() {
         Stage::Untouched => {}
-        Stage::Datagrams => return datagram::datagram(cx, conn, nat, side, skb, packet),
+        Stage::Datagrams | Stage::Unheard => {
+            return datagram::datagram(cx, conn, nat, side, skb, packet)
+        }
         Stage::Chunks => return datagram::silent(cx, conn, nat, side, skb, packet),
         _ => return fullnat::segment(cx, conn, nat, side, skb, packet),
     }

@@ -82,10 +82,15 @@ pub(in crate::datapath) fn toward_dest<'a>(
 #[cold]
 pub(in crate::datapath) fn toward_client<'a>(
     cx: Context<'a>,
+    conn: &'a Conn,
     nat: &'a Nat64,
     mut skb: Skb<'a>,
     packet: &Packet<V4>,
 ) -> Verdict<'a> {
+    if nat.stage() == Stage::Unheard {
+        nat.heard();
+        conn.assure();
+    }
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
         cx.netns.counters.count(Counter::DropNoMemory);

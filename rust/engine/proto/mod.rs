@@ -141,6 +141,13 @@ impl State {
         (ACTIVE >> (self as u32)) & 1 != 0
     }
 
+    /// Whether both sides have shown that they mean it, so that what was kept for the client's next
+    /// flows is to be relied on (`ip_vs_control_assure_ct` is called for these).
+    #[inline(always)]
+    pub const fn assures(self) -> bool {
+        matches!(self, Self::Established | Self::SctpEstablished)
+    }
+
     /// What going from this state to `next` adds to the dest's count of active connections: -1, 0
     /// or 1. Inactive ones are those that are not active (`ip_vs_dest_inactconns`).
     #[inline(always)]
@@ -257,6 +264,12 @@ mod tests {
         assert_eq!(State::Established.active_change(State::FinWait), -1);
         assert_eq!(State::FinWait.active_change(State::TimeWait), 0);
         assert_eq!(State::None.active_change(State::Udp), 0);
+    }
+
+    #[test]
+    fn established_connections_assure() {
+        let assuring: Vec<_> = State::all().filter(|s| s.assures()).collect();
+        assert_eq!(assuring, [State::Established, State::SctpEstablished]);
     }
 
     #[test]

@@ -208,11 +208,12 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
             )
         })?;
         let engine = nest.get(service::PE_NAME).and_then(|attr| attr.str());
-        if engine.is_some_and(|name| !name.is_empty()) {
+        // As `ip_vs` answers where the engine's module is missing.
+        if let Some(name) = engine.filter(|name| !name.is_empty()) {
             return Err(nest.refuse(
                 ENOENT,
                 service::PE_NAME,
-                format_args!("there are no persistence engines"),
+                format_args!("no persistence engine {name:?}: RVS has none"),
             ));
         }
         Ok(name)

@@ -238,7 +238,7 @@ fn templates(out: &mut Text<'_>, service: &Service) -> fmt::Result {
             Spaced(SocketAddr::new(network, 0)),
             Spaced(SocketAddr::new(vip, port)),
             Spaced(SocketAddr::new(view.dest.address, to)),
-            "NONE",
+            if view.assured { "ASSURED" } else { "NONE" },
             view.expires_ms / 1000
         );
         match done {

@@ -13,8 +13,9 @@ use kernel::{
 
 use super::namespace::Namespace;
 use crate::{
-    engine::{change::Change, service::ServiceUpdate, spec::ConnReuse},
+    engine::{change::Change, defence::When, service::ServiceUpdate, spec::ConnReuse},
     kapi::{
+        memory,
         netns::Net,
         sysctl::{self, File, Kind, Value, CPUS_MAX},
         time,
@@ -44,16 +45,48 @@ enum Rule {
 enum Backing {
     /// None: what is written is kept.
     None,
-    /// The limit of connections.
-    ConnMax,
     /// Whether clients stay with dests that take no new ones.
     Quiescent,
-    /// When connections give way to new ones.
-    ConnReuse,
     /// Whether rates are estimated.
     Estimation,
-    /// On or off.
-    Switch(fn(&mut Settings) -> &mut bool),
+    /// A setting that the family `rvs` has too.
+    Setting {
+        /// Makes of a number that may be written what it stands for.
+        set: fn(&mut Settings, c_int),
+        /// The number that stands for what is set.
+        shown: fn(&Settings) -> c_int,
+    },
+}
+
+/// A setting that is on or off.
+macro_rules! switch {
+    ($name:ident) => {
+        Backing::Setting {
+            set: |settings, value| settings.$name = value != 0,
+            shown: |settings| c_int::from(settings.$name),
+        }
+    };
+}
+
+/// One of `ip_vs`'s defences: off, when memory is short, always. Where it is the second, `ip_vs`
+/// goes between 1 and 2 by itself.
+macro_rules! level {
+    ($name:ident) => {
+        Backing::Setting {
+            set: |settings, value| {
+                settings.$name = match value {
+                    0 => When::Off,
+                    3 => When::On,
+                    _ => When::Auto,
+                }
+            },
+            shown: |settings| match settings.$name {
+                When::Off => 0,
+                When::Auto => 1,
+                When::On => 3,
+            },
+        }
+    };
 }
 
 /// A file and its rules.
@@ -108,13 +141,26 @@ impl Variable {
 const LEVELS: Rule = Rule::Range(0, 3);
 
 static VARIABLES: [Variable; 32] = [
-    Variable::new(c"amemthresh", 1024),
-    Variable::new(c"am_droprate", 10),
-    Variable::new(c"conn_max", 0)
+    Variable::new(c"amemthresh", 1024).backing(Backing::Setting {
+        set: |settings, pages| settings.memory_min = mebibytes(pages),
+        shown: |settings| pages(settings.memory_min),
+    }),
+    Variable::new(c"am_droprate", 10).backing(Backing::Setting {
+        set: |settings, rate| settings.drop_rate = drop_rate(rate),
+        shown: |settings| c_int::try_from(settings.drop_rate).unwrap_or(0),
+    }),
+    Variable::new(c"conn_max", CONN_MAX as c_int)
         .rule(Rule::Range(1, CONN_MAX as c_int))
-        .backing(Backing::ConnMax),
-    Variable::new(c"drop_entry", 0).rule(LEVELS),
-    Variable::new(c"drop_packet", 0).rule(LEVELS),
+        .backing(Backing::Setting {
+            set: |settings, value| settings.conn_max = limit(value),
+            shown: |settings| conn_max(settings),
+        }),
+    Variable::new(c"drop_entry", 0)
+        .rule(LEVELS)
+        .backing(level!(drop_entry)),
+    Variable::new(c"drop_packet", 0)
+        .rule(LEVELS)
+        .backing(level!(drop_packet)),
     Variable::new(c"conntrack", 0),
     Variable::new(c"secure_tcp", 0).rule(LEVELS),
     Variable::new(c"snat_reroute", 1),
@@ -125,11 +171,9 @@ static VARIABLES: [Variable; 32] = [
         .kind(Kind::Long)
         .guarded(),
     Variable::new(c"sync_sock_size", 0).guarded(),
-    Variable::new(c"cache_bypass", 0)
-        .backing(Backing::Switch(|settings| &mut settings.cache_bypass)),
-    Variable::new(c"expire_nodest_conn", 0)
-        .backing(Backing::Switch(|settings| &mut settings.expire_nodest)),
-    Variable::new(c"sloppy_tcp", 0).backing(Backing::Switch(|settings| &mut settings.sloppy_tcp)),
+    Variable::new(c"cache_bypass", 0).backing(switch!(cache_bypass)),
+    Variable::new(c"expire_nodest_conn", 0).backing(switch!(expire_nodest)),
+    Variable::new(c"sloppy_tcp", 0).backing(switch!(sloppy_tcp)),
     Variable::new(c"sloppy_sctp", 0),
     Variable::new(c"expire_quiescent_template", 0).backing(Backing::Quiescent),
     Variable::new(c"sync_threshold", 0).pair(3, 50),
@@ -142,7 +186,10 @@ static VARIABLES: [Variable; 32] = [
     Variable::new(c"nat_icmp_send", 0),
     Variable::new(c"pmtu_disc", 1),
     Variable::new(c"backup_only", 0),
-    Variable::new(c"conn_reuse_mode", 1).backing(Backing::ConnReuse),
+    Variable::new(c"conn_reuse_mode", 1).backing(Backing::Setting {
+        set: |settings, mode| settings.conn_reuse = conn_reuse(mode),
+        shown: |settings| settings.conn_reuse.number().into(),
+    }),
     Variable::new(c"schedule_icmp", 0),
     Variable::new(c"ignore_tunneled", 0),
     Variable::new(c"run_estimation", 1)
@@ -212,30 +259,17 @@ impl sysctl::Folder for Folder {
             Kind::Int | Kind::Pair => Value::Ints(ints),
         };
         drop(kept);
+        let Backing::Setting { set, shown } = variable.backing else {
+            return Ok(value);
+        };
+        let settings = netns.config().settings();
+        // Another number for the same is shown as it was written.
         let [kept, _] = ints;
-        Ok(match variable.backing {
-            Backing::None | Backing::Estimation | Backing::Quiescent => value,
-            Backing::ConnMax => Value::Ints([conn_max(netns.config().settings()), 0]),
-            Backing::ConnReuse => {
-                let reuse = netns.config().settings().conn_reuse;
-                let shown = if conn_reuse(kept) == reuse {
-                    kept
-                } else {
-                    c_int::from(reuse.number())
-                };
-                Value::Ints([shown, 0])
-            }
-            Backing::Switch(switch) => {
-                let is_on = *switch(&mut netns.config().settings());
-                // Another number than 1 is shown as it was written.
-                let shown = if is_on == (kept != 0) {
-                    kept
-                } else {
-                    c_int::from(is_on)
-                };
-                Value::Ints([shown, 0])
-            }
-        })
+        let mut written = settings;
+        set(&mut written, kept);
+        let now = shown(&settings);
+        let is_kept = shown(&written) == now;
+        Ok(Value::Ints([if is_kept { kept } else { now }, 0]))
     }
 
     fn set(net: &Net, index: usize, value: Value) -> Result {
@@ -283,16 +317,14 @@ impl Backing {
                 netns.estimate_rates(value != 0);
                 return Ok(());
             }
-            Self::ConnMax => settings.conn_max = limit(value),
-            Self::ConnReuse => settings.conn_reuse = conn_reuse(value),
-            Self::Switch(switch) => *switch(&mut settings) = value != 0,
+            Self::Setting { set, .. } => set(&mut settings, value),
         }
         config.set_settings(settings).map_err(|_| EINVAL)
     }
 }
 
 /// What `conn_max` says of the settings: no limit is the highest there.
-fn conn_max(settings: Settings) -> c_int {
+fn conn_max(settings: &Settings) -> c_int {
     match settings.conn_max {
         0 => CONN_MAX as c_int,
         max => max.min(CONN_MAX) as c_int,
@@ -304,6 +336,29 @@ fn limit(value: c_int) -> u64 {
         Ok(value) if value < CONN_MAX => value,
         _ => 0,
     }
+}
+
+/// What `am_droprate` means: of so many new flows one is dropped. 0 is none, which takes as long as
+/// it can here; a number below drops all of them.
+fn drop_rate(value: c_int) -> u32 {
+    match u32::try_from(value) {
+        Ok(0) => u32::MAX,
+        Ok(rate) => rate,
+        Err(_) => 1,
+    }
+}
+
+/// Pages in mebibytes, rounded up; none below 0.
+fn mebibytes(pages: c_int) -> u32 {
+    u32::try_from(pages)
+        .unwrap_or(0)
+        .div_ceil(memory::PAGES_A_MIB)
+}
+
+/// The other way, as far as the file's numbers go.
+fn pages(mebibytes: u32) -> c_int {
+    let pages = mebibytes.saturating_mul(memory::PAGES_A_MIB);
+    c_int::try_from(pages).unwrap_or(c_int::MAX)
 }
 
 /// What `conn_reuse_mode` means: its second bit goes further than the others.

@@ -203,6 +203,8 @@ pub(crate) enum Stage {
     Datagrams = 5,
     /// An association of SCTP, whose checksum is another.
     Chunks = 6,
+    /// Datagrams of a client that stays with its dest, which has not answered.
+    Unheard = 7,
 }
 
 const _: () = {
@@ -261,6 +263,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             4 => Stage::Shown,
             5 => Stage::Datagrams,
             6 => Stage::Chunks,
+            7 => Stage::Unheard,
             _ => Stage::Told,
         }
     }
@@ -455,6 +458,18 @@ impl Conn {
         );
         if change.is_ok() {
             self.dest.connection_moves(from, to);
+            if to.assures() {
+                self.assure();
+            }
+        }
+    }
+
+    /// What was kept for the client's next flows, with persistence, is to be relied on: this one
+    /// was answered.
+    #[cold]
+    pub(crate) fn assure(&self) {
+        if self.dest.templates() > 0 {
+            self.dest.assure(self.client_ends().client.ip());
         }
     }
 
