@@ -27,6 +27,7 @@ LISTS = ["-Ln", "-Ln --stats", "-Ln --exact --stats", "-Ln --rate", "-Ln --thres
 
 VIP6 = "2001:db8:113::10"
 TCP6 = f"-t [{VIP6}]:80"
+SCTP, SCTP6 = f"--sctp-service {VIP}:80", f"--sctp-service [{VIP6}]:80"
 
 SCRIPTS = {
     "empty": LISTS,
@@ -73,6 +74,26 @@ SCRIPTS = {
         f"-Ln {TCP6}", f"-E {TCP6} -s rr", f"-d {TCP6} -r [2001:db8:1::2]:8080",
         f"-d {TCP6} -r [2001:db8:1::2]:8080", "-Ln", f"-Z {TCP6}", f"-D {TCP6}", f"-D {TCP6}",
         "-Sn", "-C",
+    ],
+    "SCTP": [
+        f"-A {SCTP} -s rr", f"-A {SCTP} -s rr", f"-A {TCP} -s rr", f"-A {SCTP6} -s wrr -p 30 -M 64",
+        f"-a {SCTP} -r 10.1.1.1 -g -w 3", f"-a {SCTP} -r 10.1.1.2:8080 -m -x 9", f"-a {SCTP} -r 10.1.1.3 -i",
+        f"-a {SCTP} -r 10.1.1.1 -g", f"-a {SCTP6} -r [2001:db8:1::1]:80 -g", *LISTS, f"-Ln {SCTP}",
+        f"-E {SCTP} -s wlc -p 90", f"-e {SCTP} -r 10.1.1.1 -g -w 0", f"-d {SCTP} -r 10.1.1.2:8080",
+        f"-Z {SCTP}", f"-D {SCTP6}", f"-D {SCTP6}", *LISTS, "-C",
+    ],
+    "flags": [
+        f"-A {TCP} -s sh -b sh-fallback,sh-port", f"-A {UDP} -s mh -b mh-fallback,mh-port -o",
+        f"-A -t {VIP}:81 -s sh -b sh-fallback", f"-A -t {VIP}:82 -s mh -b mh-port",
+        f"-A -t {VIP}:83 -s rr -b flag-1,flag-3", f"-A -u {VIP}:84 -s rr -o",
+        f"-A -u {VIP}:85 -s sh -b mh-port", f"-A -u {VIP}:86 -s rr -b nosuch", "-A -f 7 -s sh -b sh-port -o",
+        *LISTS, f"-E {TCP} -s sh", f"-E {TCP} -s sh -b sh-port", f"-E -u {VIP}:84 -s wrr",
+        f"-E {UDP} -s mh -b mh-port -o", f"-E -t {VIP}:81 -s wrr", f"-E -t {VIP}:83 -s rr -b flag-2",
+        *LISTS, "-C",
+    ],
+    "an engine that is none": [
+        f"-A {UDP} -s rr -p 60 --pe nosuch", f"-A {UDP} -s rr -p 60", f"-E {UDP} -s rr -p 60 --pe nosuch",
+        f"-A {TCP} -s rr -p 60 --pe nosuch", *LISTS, "-C",
     ],
     "timeouts": ["--set 100 20 30", "-L --timeout", "--set 0 0 31", "-L --timeout",
                  "--set 900 120 300", "-L --timeout"],
@@ -351,6 +372,20 @@ def test_what_rvs_lacks_is_refused_with_a_text(host):
             == "EPROTONOSUPPORT"
         errno, text = refusal(client, NEW_DEST, service(ID) + dest(_3=u32(4)))
         assert errno == "EOPNOTSUPP" and "4" in text
+
+
+def test_persistence_engines_are_refused(host):
+    """ip_vs has one, sip, in a module of its own; to RVS it is one that does not exist."""
+    wanted = f"-A -u {VIP}:5060 -s rr -p 60 --pe sip"
+    with balancer(host, STOCK):
+        assert ipvsadm(host, wanted)[1] == 0
+        assert "pe sip" in ipvsadm(host, "-Ln")[2]
+        unknown = ipvsadm(host, wanted.replace("sip", "nosuch"))
+    with balancer(host, "rvs"):
+        assert ipvsadm(host, wanted)[1:] == unknown[1:] and "--pe" not in ipvsadm(host, "-Sn")[2]
+        with host.inside(), Client(family="IPVS") as client:
+            errno, text = refusal(client, NEW_SERVICE, service(_11=b"sip\0"))
+        assert errno == "ENOENT" and text == 'no persistence engine "sip": RVS has none'
 
 
 def test_both_families_show_the_same(host):

@@ -3,7 +3,6 @@
 
 import hashlib
 import socket
-import threading
 
 import pytest
 from lab import shell
@@ -11,10 +10,10 @@ from lab.capture import Capture
 from lab.director import Service
 from lab.fullnat import LOCALS
 from lab.netns import wait_until
+from lab.sctp import SCTP, Server, connect, says
 from lab.topology import CLIENT, VIP
 
 MODES = ["dr", "nat", "tun", "fullnat"]
-SCTP = 132
 DATA = bytes(range(256)) * 4096
 
 
@@ -29,47 +28,6 @@ def prepare(lab, rvs, mode):
         rvs.adm("laddr", "add", "--default", *LOCALS)
     else:
         getattr(lab, f"prepare_{mode}")()
-
-
-class Server:
-    """Takes one association on PORT, receives all of it and sends it back."""
-
-    def __init__(self, host, port, address="0.0.0.0"):
-        with host.inside():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, SCTP)
-        self._socket.bind((address, port))
-        self._socket.listen()
-        self._socket.settimeout(30)
-        self.peer = None
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self):
-        with self._socket:
-            association, self.peer = self._socket.accept()
-        with association:
-            association.settimeout(30)
-            length = int.from_bytes(association.recv(4), "big")
-            data = b""
-            while len(data) < length:
-                data += association.recv(65536)
-            for at in range(0, length, 8192):
-                association.sendall(data[at:at + 8192])
-            # Until the client has gone.
-            association.recv(1)
-
-    def wait(self):
-        self._thread.join(timeout=60)
-
-
-def connect(host, address, port):
-    with host.inside():
-        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, SCTP)
-    s.settimeout(30)
-    # One address: the others are not known to the director.
-    s.bind((CLIENT, 0))
-    s.connect((address, port))
-    return s
 
 
 def exchange(host, address, port, data=DATA):
@@ -144,9 +102,7 @@ def test_the_states_are_those_of_ip_vs(lab, ipvs, rvs, mode):
     def seen(director, states):
         server = Server(lab.real["rs1"], 9000, listens_on(lab, mode))
         with connect(lab.client, VIP, 9000) as s:
-            s.sendall((1).to_bytes(4, "big"))
-            s.sendall(b"x")
-            assert s.recv(10) == b"x"
+            assert says(s) == b"x"
             wait_until(lambda: states() == ["established"], f"{director} has it established")
         server.wait()
         # The last packets may still be on their way.

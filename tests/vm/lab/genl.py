@@ -49,11 +49,11 @@ class Kind:
 
 
 class Spec:
-    """rvs.yaml: attributes and commands by name."""
+    """rvs.yaml, or another of its kind: attributes and commands by name."""
 
-    def __init__(self):
+    def __init__(self, path=SPEC):
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        spec = yaml.load(SPEC.read_text(encoding="utf-8"), loader)
+        spec = yaml.load(path.read_text(encoding="utf-8"), loader)
         self.commands, number = {}, 0
         for op in spec["operations"]["list"]:
             number = op.get("value", number + 1)
@@ -129,6 +129,8 @@ def attributes(data):
     """(number, flags, payload) of each attribute in DATA."""
     while len(data) >= 4:
         length, number = struct.unpack_from("HH", data)
+        if length < 4:
+            return
         yield number & KIND, number & ~KIND, data[4:length]
         data = data[(length + 3) & ~3 :]
 
