@@ -37,7 +37,7 @@ module! {
 struct Rvs {
     _dialect: Option<netlink::ipvs::Spoken>,
     _family: netlink::Registration,
-    _devices: kapi::netdev::Watching,
+    _devices: kapi::notifier::Listening,
     _namespaces: kapi::netns::Registered<table::Netns>,
     _memory: Memory,
 }

@@ -16,6 +16,7 @@ pub(crate) mod modules;
 pub(crate) mod netdev;
 pub(crate) mod netfilter;
 pub(crate) mod netns;
+pub(crate) mod notifier;
 pub(crate) mod percpu;
 pub(crate) mod proc;
 pub(crate) mod random;

@@ -7,12 +7,12 @@
 use core::{ffi::CStr, ptr};
 
 use kernel::{
-    error::{code::EBUSY, to_result, Result},
+    error::{code::EBUSY, Result},
     ffi::{c_int, c_ulong, c_void},
     str::CStrExt,
-    types::Opaque,
 };
 
+use super::notifier::{Listening, Registration};
 use crate::bindings;
 
 /// Who keeps modules from being loaded.
@@ -24,40 +24,15 @@ pub(crate) trait Gate: 'static {
     fn registration() -> &'static Registration;
 }
 
-/// The static part of a gate.
-pub(crate) struct Registration(Opaque<bindings::notifier_block>);
-
-// SAFETY: Written only while registering, which modules do once.
-unsafe impl Sync for Registration {}
-
-impl Registration {
-    /// One that is not registered yet.
-    pub(crate) const fn new() -> Self {
-        Self(Opaque::uninit())
-    }
-}
-
-/// Keeps a gate registered.
-pub(crate) struct Guarding(&'static Registration);
-
-/// Asks `G` about each module from now on. May sleep.
-pub(crate) fn guard<G: Gate>() -> Result<Guarding> {
-    let block = bindings::notifier_block {
-        notifier_call: Some(callback::<G>),
-        ..Default::default()
-    };
-    let registration = G::registration();
-    // SAFETY: Called once by the module's init.
-    unsafe { ptr::write(registration.0.get(), block) };
-    // SAFETY: The block is filled in and static.
-    to_result(unsafe { bindings::register_module_notifier(registration.0.get()) })?;
-    Ok(Guarding(registration))
-}
-
-impl Drop for Guarding {
-    fn drop(&mut self) {
-        // SAFETY: Registered by `guard`.
-        unsafe { bindings::unregister_module_notifier(self.0 .0.get()) };
+/// Asks `G` about each module from now on, once. May sleep.
+pub(crate) fn guard<G: Gate>() -> Result<Listening> {
+    // SAFETY: Both are of the chain of modules, whose news `callback` takes.
+    unsafe {
+        G::registration().listen(
+            Some(callback::<G>),
+            bindings::register_module_notifier,
+            bindings::unregister_module_notifier,
+        )
     }
 }
 

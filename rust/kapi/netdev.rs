@@ -4,17 +4,16 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use core::ptr;
-
 use kernel::{
-    error::to_result,
     ffi::{c_int, c_ulong, c_void},
     prelude::*,
     str::CStrExt,
-    types::Opaque,
 };
 
-use super::netns::Net;
+use super::{
+    netns::Net,
+    notifier::{Listening, Registration},
+};
 use crate::bindings;
 
 /// A device, to compare with.
@@ -30,40 +29,15 @@ pub(crate) trait DeviceWatcher: 'static {
     fn registration() -> &'static Registration;
 }
 
-/// The static part of a watcher.
-pub(crate) struct Registration(Opaque<bindings::notifier_block>);
-
-// SAFETY: Written only while registering, which modules do once.
-unsafe impl Sync for Registration {}
-
-impl Registration {
-    /// One that is not registered yet.
-    pub(crate) const fn new() -> Self {
-        Self(Opaque::uninit())
-    }
-}
-
-/// Keeps a watcher registered.
-pub(crate) struct Watching(&'static Registration);
-
-/// Starts telling `W`. May sleep.
-pub(crate) fn watch<W: DeviceWatcher>() -> Result<Watching> {
-    let block = bindings::notifier_block {
-        notifier_call: Some(callback::<W>),
-        ..Default::default()
-    };
-    let registration = W::registration();
-    // SAFETY: Called once by the module's init.
-    unsafe { ptr::write(registration.0.get(), block) };
-    // SAFETY: The block is filled in and static.
-    to_result(unsafe { bindings::register_netdevice_notifier(registration.0.get()) })?;
-    Ok(Watching(registration))
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        // SAFETY: Registered by `watch`.
-        unsafe { bindings::unregister_netdevice_notifier(self.0 .0.get()) };
+/// Starts telling `W`, once. May sleep.
+pub(crate) fn watch<W: DeviceWatcher>() -> Result<Listening> {
+    // SAFETY: Both are of the chain of devices, whose news `callback` takes.
+    unsafe {
+        W::registration().listen(
+            Some(callback::<W>),
+            bindings::register_netdevice_notifier,
+            bindings::unregister_netdevice_notifier,
+        )
     }
 }
 

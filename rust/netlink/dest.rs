@@ -7,10 +7,10 @@ use kernel::error::Result;
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
 use super::view::DestView;
+use super::walk::{self, Walk};
 use super::{encode, lookup, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
-use crate::table::Service;
 
 /// dest-get of one dest, and of those of one service or of all.
 pub(super) struct Get;
@@ -39,65 +39,29 @@ impl Doit for Get {
     }
 }
 
-/// Where a dump of dests is.
-#[derive(Clone, Copy)]
-pub(super) struct State {
-    /// The one service it is about, or all.
-    only: Option<ServiceId>,
-    /// How many services were sent whole; 0 with `only`.
-    services: usize,
-    /// How many dests of the next one were sent.
-    dests: usize,
-}
-
 impl Dumpit for Get {
     const CMD: u8 = cmd::DEST_GET;
     const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::DEST_GET);
-    type State = State;
+    type State = Walk<usize>;
 
-    fn start(request: &Request<'_>) -> Result<State> {
-        Ok(State {
-            only: lookup::filter(request)?,
-            services: 0,
-            dests: 0,
-        })
+    fn start(request: &Request<'_>) -> Result<Walk<usize>> {
+        Walk::new(request)
     }
 
     fn dump(
         request: &Request<'_>,
-        state: &mut State,
+        walk: &mut Walk<usize>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let config = namespace(request)?.config();
         let generation = config.generation();
         out.set_generation(generation);
-        if let Some(id) = state.only {
-            // When it is gone by now, the generation tells.
-            return Ok(match config.service(&id) {
-                Some(service) => one(generation, service, &mut state.dests, out),
-                None => Progress::Done,
-            });
-        }
-        for service in config.services().iter().skip(state.services) {
-            if one(generation, service, &mut state.dests, out) == Progress::More {
-                return Ok(Progress::More);
-            }
-            state.services = state.services.saturating_add(1);
-            state.dests = 0;
-        }
-        Ok(Progress::Done)
+        let find = |id: &ServiceId| config.service(id);
+        Ok(walk.on(find, config.services().iter(), |service, sent| {
+            walk::each(service.dests().iter(), sent, |member| {
+                let view = DestView::new(member);
+                out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view))
+            })
+        }))
     }
-}
-
-/// The dests of one service, without the first `sent`.
-fn one(generation: u32, service: &Service, sent: &mut usize, out: &mut DumpWriter<'_>) -> Progress {
-    for member in service.dests().iter().skip(*sent) {
-        let view = DestView::new(member);
-        let full = out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view));
-        if full.is_err() {
-            return Progress::More;
-        }
-        *sent = sent.saturating_add(1);
-    }
-    Progress::Done
 }

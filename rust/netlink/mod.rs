@@ -27,6 +27,7 @@ mod service;
 mod stats;
 mod template;
 mod view;
+mod walk;
 
 use kernel::error::{code::ENODEV, Result};
 

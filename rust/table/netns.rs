@@ -30,10 +30,10 @@ use super::{
 use crate::{
     engine::{family::Tuple, hash::Key, spec::ServiceId},
     kapi::{
-        netdev::{self, Device, DeviceWatcher},
+        netdev::{Device, DeviceWatcher},
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
-        random,
+        notifier, random,
         rcu::{self, Rcu, RcuSlot},
         route, time,
         work::{Work, Worker},
@@ -409,7 +409,7 @@ impl Netns {
 /// Lets go of routes through devices that go away.
 pub(crate) struct Devices;
 
-static DEVICES: netdev::Registration = netdev::Registration::new();
+static DEVICES: notifier::Registration = notifier::Registration::new();
 
 impl DeviceWatcher for Devices {
     fn gone(net: &Net, device: Device) {
@@ -418,7 +418,7 @@ impl DeviceWatcher for Devices {
         }
     }
 
-    fn registration() -> &'static netdev::Registration {
+    fn registration() -> &'static notifier::Registration {
         &DEVICES
     }
 }

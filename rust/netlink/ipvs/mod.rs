@@ -22,8 +22,9 @@ use kernel::error::code::EEXIST;
 use kernel::prelude::*;
 
 use crate::kapi::genl::{AttrPolicy, Family, Op, Registration};
-use crate::kapi::modules::{self, Guarding};
+use crate::kapi::modules;
 use crate::kapi::netns::Registered;
+use crate::kapi::notifier::{self, Listening};
 use change::Set;
 use namespace::Namespace;
 use uapi::{cmd, main};
@@ -71,14 +72,14 @@ static HANDLERS: [Op; 17] = [
 pub(crate) struct Spoken {
     _family: Registration,
     _namespaces: Option<Registered<Namespace>>,
-    _gate: Option<Guarding>,
+    _gate: Option<Listening>,
 }
 
 /// Keeps `ip_vs` out while RVS has its names: the kernel would warn of each file that is there
 /// twice.
 struct Gate;
 
-static GATE: modules::Registration = modules::Registration::new();
+static GATE: notifier::Registration = notifier::Registration::new();
 
 impl modules::Gate for Gate {
     fn admits(name: &[u8]) -> bool {
@@ -89,7 +90,7 @@ impl modules::Gate for Gate {
         false
     }
 
-    fn registration() -> &'static modules::Registration {
+    fn registration() -> &'static notifier::Registration {
         &GATE
     }
 }
