@@ -171,6 +171,10 @@ pub trait IpHeader: Copy + Debug + PartialEq + Eq {
     fn tos(&self) -> u8;
     /// Whether routers may not fragment it.
     fn dont_fragment(&self) -> bool;
+    /// Whether routers may not fragment an IPv4 packet that it travels in: as it says itself where it
+    /// is IPv4. As in `ip_vs` they may where it is IPv6, since nobody tells its sender what routers
+    /// between director and dest take.
+    fn dont_fragment_around(&self) -> bool;
     /// Whether this is part of a larger packet.
     fn is_fragment(&self) -> bool;
     /// Whether the payload's first bytes are in an earlier fragment.

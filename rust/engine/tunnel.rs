@@ -197,13 +197,13 @@ pub fn ipip(inner: &impl IpHeader, len: u32, ttl: u8, addresses: u64, id: u16) -
     outer(inner, len, IPIP, ttl, addresses, id)
 }
 
-/// The outer header of an IPv4 packet `inner` in a tunnel between two addresses, read from the
+/// The outer header of a packet `inner` in an IPv4 tunnel between two addresses, read from the
 /// header as one little-endian number (source low). `len` is that of all, `protocol` of what
 /// follows.
 ///
 /// `ttl` is what the inner packet leaves with. As in `ip_vs`, service type with ECN (RFC 6040),
-/// time to live and "don't fragment" are the inner packet's; `id` matters only without the latter
-/// (RFC 6864). None when the sum is longer than a packet can be.
+/// time to live and, of IPv4, "don't fragment" are the inner packet's; `id` matters only without the
+/// latter (RFC 6864). None when the sum is longer than a packet can be.
 #[inline(always)]
 pub fn outer(
     inner: &impl IpHeader,
@@ -216,7 +216,11 @@ pub fn outer(
     // A packet of many segments is cut, and its header completed, by whoever sends it.
     let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
     let [i0, i1] = id.to_be_bytes();
-    let flags = if inner.dont_fragment() { 0x40 } else { 0 };
+    let flags = if inner.dont_fragment_around() {
+        0x40
+    } else {
+        0
+    };
     let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses.to_le_bytes();
     let mut header = [
         0x45,
@@ -248,7 +252,7 @@ pub fn outer(
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::Ipv4;
+    use super::super::wire::{Ipv4, Ipv6};
     use super::*;
 
     #[test]
@@ -279,6 +283,18 @@ mod tests {
         assert_eq!(parsed.addresses, addresses);
         assert!(parsed.dont_fragment());
         assert_eq!(outer[4..6], [0x12, 0x34]);
+    }
+
+    #[test]
+    fn routers_may_fragment_what_ipv6_travels_in() {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 8, 17, 64];
+        packet.extend([0; 40]);
+        let inner = Ipv6::parse(&packet, 48).unwrap();
+        let mut header = outer(&inner, 68, 41, 63, 0, 0x1234).unwrap().to_vec();
+        header.extend(&packet);
+        let parsed = Ipv4::parse(&header, 68).unwrap();
+        assert!(inner.dont_fragment() && !parsed.dont_fragment());
+        assert_eq!(header[4..6], [0x12, 0x34]);
     }
 
     #[test]

@@ -380,7 +380,7 @@ def test_persistence_engines_are_refused(host):
     with balancer(host, STOCK):
         assert ipvsadm(host, wanted)[1] == 0
         assert "pe sip" in ipvsadm(host, "-Ln")[2]
-        unknown = ipvsadm(host, wanted.replace("sip", "nosuch"))
+        unknown = ipvsadm(host, wanted.replace("5060", "5061").replace("sip", "nosuch"))
     with balancer(host, "rvs"):
         assert ipvsadm(host, wanted)[1:] == unknown[1:] and "--pe" not in ipvsadm(host, "-Sn")[2]
         with host.inside(), Client(family="IPVS") as client:

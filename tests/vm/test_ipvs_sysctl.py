@@ -3,11 +3,14 @@
 
 import errno
 import os
+import pathlib
+import re
 
 from lab.compat import STOCK, TCP, VIP, balancer, same
 from lab.netns import Host
 
 FOLDER = "/proc/sys/net/ipv4/vs"
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "ipvs-sysctls.md"
 
 WRITES = [
     ("amemthresh", "5"), ("amemthresh", "x"), ("amemthresh", ""), ("am_droprate", "-1"),
@@ -62,6 +65,8 @@ def test_names_contents_and_limits(host):
     before, done, _ = same(host, everything)
     assert len(before) == 32 and set(before) == {name for name, _ in WRITES}
     assert {what for _, _, what, _ in done} == {"OK", "EINVAL"}
+    documented = re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert documented == sorted(before)
 
 
 def test_the_host_s_own_namespace_has_its_defaults(host):
@@ -91,6 +96,17 @@ def test_settings_show_in_both_tools(host):
         assert (read("conn_max"), read("expire_nodest_conn")) == ("1073741824\n", "0\n")
         host.run("rvsadm", "config", "set", "--expire-nodest", "on")
         assert read("expire_nodest_conn") == "1\n"
+        for name, text, option, setting in (
+            ("drop_entry", "2", "drop-entry", "auto"), ("drop_packet", "3", "drop-packet", "on"),
+            ("am_droprate", "7", "drop-rate", "7"), ("amemthresh", "2000", "memory-min", "8"),
+        ):
+            assert write(name, text) == "OK" and read(name) == f"{text}\n"
+            shown = host.run("rvsadm", "config", "show").stdout
+            assert re.search(rf"^{option} +{setting}$", shown, re.MULTILINE), shown
+        host.run("rvsadm", "config", "set", "--drop-entry", "on", "--drop-packet", "off",
+                 "--drop-rate", "3", "--memory-min", "2")
+        assert [read(name) for name in ("drop_entry", "drop_packet", "am_droprate", "amemthresh")] \
+            == ["3\n", "0\n", "3\n", "512\n"]
         # No limit is not what ip_vs means by 0.
         assert write("conn_max", "0") == "EINVAL"
 

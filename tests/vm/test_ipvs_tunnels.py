@@ -57,7 +57,7 @@ def packets(capture):
     found, lines = [], capture.lines
     for line in lines:
         if line.startswith("\t"):
-            found[-1] += bytes.fromhex("".join(line.split(":", 1)[1].split("  ")[0].split()))
+            found[-1] += bytes.fromhex("".join(line.split(":", 1)[1].split()))
         else:
             found.append(b"")
     return found

@@ -14,7 +14,7 @@ use crate::{
         tuple::TupleV6,
         wire::ipv6,
     },
-    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    kapi::{netfilter::Verdict, random, route::NextHop, skb::Skb},
     table::Dest,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn tun<'a, F: Family>(
         writes: ip.header_len(),
         pushes: IPIP_OVERHEAD,
         edit: |skb: &mut Skb<'_>| {
-            let id = id(skb.head(), ip, flow);
+            let id = id::<F>(skb.head(), ip, flow);
             let header = ipip(ip, skb.len(), ttl, words(source, address), id)?;
             skb.push_ipip(&header)
         },
@@ -80,7 +80,7 @@ fn other<'a, F: Family>(
             let numbers = (tunnel.kind as u8, tunnel.sum as u8, tunnel.port);
             match (way.source(), dest.id().address) {
                 (IpAddr::V4(source), IpAddr::V4(address)) => {
-                    let id = id(skb.head(), ip, flow);
+                    let id = id::<F>(skb.head(), ip, flow);
                     let addresses = words(source, address);
                     let header = outer(ip, len, protocol, ttl, addresses, id)?;
                     skb.push_tunnel(net, &header, F::IN_IP, numbers)
@@ -100,11 +100,14 @@ fn other<'a, F: Family>(
 
 /// An id for the packet `ip` of a flow in a tunnel.
 #[inline]
-fn id(inner: &[u8], ip: &impl IpHeader, flow: u32) -> u16 {
-    if ip.dont_fragment() {
+fn id<F: Family>(inner: &[u8], ip: &F::Ip, flow: u32) -> u16 {
+    if ip.dont_fragment_around() {
         0
-    } else {
+    } else if F::VERSION == 4 {
         outer_id(inner, flow)
+    } else {
+        // It has none of its own.
+        random::u64() as u16
     }
 }
 

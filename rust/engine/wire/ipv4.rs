@@ -116,6 +116,11 @@ impl IpHeader for Ipv4 {
     }
 
     #[inline(always)]
+    fn dont_fragment_around(&self) -> bool {
+        self.dont_fragment()
+    }
+
+    #[inline(always)]
     fn is_fragment(&self) -> bool {
         self.fragment & FRAGMENT_MASK != 0
     }

@@ -178,6 +178,11 @@ impl IpHeader for Ipv6 {
     }
 
     #[inline(always)]
+    fn dont_fragment_around(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn is_fragment(&self) -> bool {
         self.fragment != 0
     }

@@ -5,7 +5,8 @@
 use kernel::error::Result;
 
 use super::decode::ServiceRequest;
-use super::uapi::cmd;
+use super::nest::Rule;
+use super::uapi::{cmd, main};
 use super::{change, encode, POLICY};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
@@ -60,6 +61,19 @@ impl Dumpit for Services {
 /// GET_DEST: the dests of one service.
 pub(super) struct Dests;
 
+/// Whether all attributes of a dump's request are what [`POLICY`] says: the core leaves that to whom
+/// reads them.
+fn is_valid(request: &Request<'_>) -> bool {
+    request.attrs().all(|attr| {
+        let rule = match attr.kind() {
+            main::SERVICE | main::DEST | main::DAEMON => Rule::Nest,
+            main::TIMEOUT_TCP..=main::TIMEOUT_UDP => Rule::AtLeast(4),
+            _ => Rule::Any,
+        };
+        rule.allows(attr.payload())
+    })
+}
+
 /// Where a dump of dests is.
 #[derive(Clone, Copy)]
 pub(super) struct State {
@@ -75,7 +89,11 @@ impl Dumpit for Dests {
     type State = State;
 
     fn start(request: &Request<'_>) -> Result<State> {
-        let service = ServiceRequest::new(request).ok();
+        let service = if is_valid(request) {
+            ServiceRequest::new(request).ok()
+        } else {
+            None
+        };
         Ok(State {
             of: service.and_then(|service| service.id()),
             sent: 0,

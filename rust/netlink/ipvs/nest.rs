@@ -26,7 +26,7 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    fn allows(self, bytes: &[u8]) -> bool {
+    pub(super) fn allows(self, bytes: &[u8]) -> bool {
         match self {
             Self::Any => true,
             Self::AtLeast(len) => bytes.len() >= len,
