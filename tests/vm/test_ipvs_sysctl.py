@@ -102,7 +102,7 @@ def test_settings_show_in_both_tools(host):
         ):
             assert write(name, text) == "OK" and read(name) == f"{text}\n"
             shown = host.run("rvsadm", "config", "show").stdout
-            assert re.search(rf"^{option} +{setting}$", shown, re.MULTILINE), shown
+            assert re.search(rf"^{option} +{setting}\b", shown, re.MULTILINE), shown
         host.run("rvsadm", "config", "set", "--drop-entry", "on", "--drop-packet", "off",
                  "--drop-rate", "3", "--memory-min", "2")
         assert [read(name) for name in ("drop_entry", "drop_packet", "am_droprate", "amemthresh")] \

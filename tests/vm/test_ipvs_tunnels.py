@@ -32,6 +32,8 @@ def _quiet(six):
     # With one, what only the first packet does is done: neighbours are known.
     for address in (six.lab.addresses["rs1"], six.addresses["rs1"]):
         six.director.run("ping", "-c", "1", address)
+    for address in (topology.DIRECTOR, v6.DIRECTOR):
+        six.client.run("ping", "-c", "1", address)
     yield six
     six.director.run("ipvsadm", "-C", check=False)
     unload()
@@ -104,6 +106,7 @@ def script(six, name):
             for summed in (True, False) if inner == "4" else (True,):
                 send(six, number, inner, summed)
                 sent += 1
+        wait_until(lambda: capture.count() >= sent, f"all {sent} packets came", seconds=20)
         # ip_vs shows counts as of its last look at them.
         wait_until(lambda: re.search(rf":{7000 + number} +1 +1 ",
                                      ipvsadm(six.director, "-Ln --stats --exact")[2]), "all is counted",
@@ -112,7 +115,7 @@ def script(six, name):
     six.director.run("ipvsadm", "-C")
     unload()
     seen = packets(capture)
-    assert len(seen) == sent, f"{name}: {len(seen)} of {sent} packets came"
+    assert len(seen) == sent
     return [(line, status, sorted(out.splitlines()), err) for line, status, out, err in said], \
         [masked(packet) for packet in seen]
 

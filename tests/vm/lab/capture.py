@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """tcpdump on a device of a host."""
 
+import os
 import subprocess
 import time
 
@@ -29,6 +30,12 @@ class Capture:
             if "listening on" in line:
                 return self
         raise AssertionError(f"tcpdump does not start: status {self._process.wait()}")
+
+    def count(self):
+        """Packets that it has printed so far."""
+        # Not by the file's own offset, which is where tcpdump writes.
+        printed = os.pread(self._out.fileno(), 1 << 24, 0).splitlines()
+        return sum(1 for line in printed if line and not line.startswith(b"\t"))
 
     def __exit__(self, *_):
         # Everything sent is in the socket by now; give tcpdump time to print it.
