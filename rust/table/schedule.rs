@@ -274,11 +274,6 @@ impl Schedule {
         found.map(|(index, _)| index)
     }
 
-    /// Whether clients stay with a dest.
-    pub(super) fn is_persistent(&self) -> bool {
-        self.templates.is_some()
-    }
-
     /// A flow of `client` to `dest` was answered.
     pub(super) fn assure(&self, client: IpAddr, dest: &Dest) {
         if let Some(templates) = &self.templates {

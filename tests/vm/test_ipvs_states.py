@@ -64,6 +64,9 @@ def flows(six):
         for port in (ECHO, NETWORK, MARKED):
             stack.enter_context(contextlib.closing(UdpEcho(rs1, port)))
         stack.enter_context(contextlib.closing(UdpEcho(rs1, ECHO, address=six.addresses["rs1"])))
+        with rs1.inside():
+            stack.enter_context(socket.create_server(
+                ("::", WEB), family=socket.AF_INET6, dualstack_ipv6=True))
         server = Server(rs1, HELD, six.lab.addresses["rs1"])
 
         def opened(number, kind, address, port):
