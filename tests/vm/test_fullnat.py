@@ -38,14 +38,6 @@ def test_the_server_sees_a_local_address_and_port(lab, fullnat):
     assert sorted(ports) != ports, "whoever sees one port could tell the next"
 
 
-@pytest.mark.parametrize("gro", ["on", "off"])
-def test_ten_megabytes_each_way(lab, fullnat, gro):
-    for host in (lab.director, lab.client, lab.real["rs1"]):
-        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
-    fullnat.add(one(lab, 5000))
-    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 10 * MEGABYTE) in LOCALS
-
-
 def test_a_transfer_of_summed_packets(lab, fullnat):
     """Without offload: the real server and the client check every sum that the director mended."""
     for host in (lab.client, lab.real["rs1"]):

@@ -9,7 +9,7 @@ from lab.capture import Capture
 from lab.director import Rvs, Service
 from lab.fullnat import LOCALS
 from lab.topology import CLIENT, DIRECTOR, VIP
-from lab.transfer import UdpEcho, ask, both_ways
+from lab.transfer import LONG, UdpEcho, ask, both_ways
 from lab.web import get, sequence
 
 MODES = ["dr", "nat", "tun", "fullnat"]
@@ -45,11 +45,14 @@ def set_mtu(lab, mtu, *hosts):
         lab.router.ip(*router)
 
 
+@pytest.mark.parametrize("gro", ["on", "off"])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_hundred_megabytes_each_way(lab, rvs, mode):
+def test_a_long_transfer_each_way(lab, rvs, mode, gro):
+    for host in (lab.director, lab.client, lab.real["rs1"]):
+        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
     prepare(lab, rvs, mode)
     rvs.add(one(lab, mode))
-    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 100 * MEGABYTE) in seen_by(mode)
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, LONG) in seen_by(mode)
 
 
 @pytest.mark.parametrize("mode", MODES)

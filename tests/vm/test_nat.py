@@ -52,14 +52,6 @@ def test_the_port_is_translated(lab, nat):
     assert get(lab.client, VIP, port=8000) == "rs2"
 
 
-@pytest.mark.parametrize("gro", ["on", "off"])
-def test_ten_megabytes_each_way(lab, nat, gro):
-    for host in (lab.director, lab.client, lab.real["rs1"]):
-        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
-    nat.add(one(lab, 5000))
-    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 10 * MEGABYTE) == CLIENT
-
-
 def test_a_transfer_with_loss_and_reordering(lab, nat):
     lab.director.run("modprobe sch_netem")
     lab.director.run("tc qdisc add dev eth0 root netem loss 1% delay 1ms reorder 5%")

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from lab import shell
+from lab import six as v6
 from lab.director import Service
 from lab.netns import Host, wire
 from lab.topology import DIRECTOR
@@ -176,7 +177,6 @@ def test_hosts_do_not_undo_each_other(server):
 @pytest.mark.parametrize("args, words", [
     (["--vip", "224.0.0.1"], "224.0.0.1 cannot be a virtual address"),
     (["--vip", "fe80::1"], "fe80::1 cannot be a virtual address"),
-    (["--vip", "2001:db8::1", "--mode", "tun"], "2001:db8::1: tunnels of IPv6 are not set up"),
     (["--vip", VIP, "--mode", "local"], "mode local has no real server"),
     (["--vip", VIP, "--mode", "nat"], "mode nat needs --director"),
 ])
@@ -197,6 +197,17 @@ def test_a_tunnel_s_server(server):
     server.rs("undo")
     assert (VIP, 32) not in server.addresses()
     assert "UP" not in server.run("ip", "link", "show", "dev", "tunl0").stdout
+
+
+def test_a_tunnel_s_server_of_ipv6(server):
+    vip = "2001:db8:113::10"
+    server.rs("setup", "--mode", "tun", "--vip", vip)
+    assert "UP" in server.run("ip", "link", "show", "dev", "ip6tnl0").stdout
+    assert vip in server.run("ip", "-6", "addr", "show", "dev", "lo").stdout
+    assert server.changes("setup", "--mode", "tun", "--vip", vip) == []
+    server.rs("undo")
+    assert vip not in server.run("ip", "-6", "addr", "show", "dev", "lo").stdout
+    assert "UP" not in server.run("ip", "link", "show", "dev", "ip6tnl0").stdout
 
 
 def test_a_translated_server(server):
@@ -226,6 +237,17 @@ def served(lab, rvs, mode, **kwargs):
     """Whether a service with the lab's servers in that mode serves."""
     rvs.add(Service([(a, 1) for a in lab.addresses.values()], mode=mode, **kwargs))
     return sorted(sequence(lab.client, VIP, 3)) == ["rs1", "rs2", "rs3"]
+
+
+@pytest.mark.usefixtures("web")
+def test_servers_of_ipv6_that_were_set_up_serve(six, rvs):
+    for host in six.real.values():
+        host.run("rvsadm", "rs", "setup", "--mode", "tun", "--vip", v6.VIP)
+    rvs.add(Service([(a, 1) for a in six.addresses.values()], mode="tun", vip=v6.VIP))
+    assert sorted(sequence(six.client, v6.VIP, 3)) == ["rs1", "rs2", "rs3"]
+    assert six.web["rs1"].log()[-1][0] == v6.CLIENT
+    for host in six.real.values():
+        host.run("rvsadm", "rs", "undo")
 
 
 @pytest.mark.usefixtures("web")

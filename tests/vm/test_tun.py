@@ -32,14 +32,6 @@ def test_requests_are_served_in_turn_and_show_the_client(lab, tun):
     assert lab.web["rs1"].log()[-1][2] == VIP
 
 
-@pytest.mark.parametrize("gro", ["on", "off"])
-def test_ten_megabytes_each_way(lab, tun, gro):
-    for host in (lab.director, lab.client, lab.real["rs1"]):
-        host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
-    tun.add(one(lab, 5000))
-    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 10 * MEGABYTE) == CLIENT
-
-
 def on_the_wire(lab, data):
     """The packet that reaches rs1 for a datagram of the client, byte for byte."""
     with (

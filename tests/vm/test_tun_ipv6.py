@@ -9,10 +9,9 @@ from lab import six as v6
 from lab import shell, topology
 from lab.capture import Capture
 from lab.director import Service
-from lab.transfer import UdpEcho, ask, both_ways
+from lab.transfer import LONG, UdpEcho, ask, both_ways
 from lab.web import sequence
 
-MEGABYTE = 1 << 20
 # What the tunnel adds, and the kernel's device that takes packets out of it.
 KINDS = {
     "4in6": (40, "ip -6 tunnel add t6 mode any local {v6}", "t6"),
@@ -68,12 +67,12 @@ def test_requests_are_served_in_turn_and_show_the_client(six, tunnel):
 
 
 @pytest.mark.parametrize("gro", ["on", "off"])
-def test_megabytes_each_way(six, tunnel, gro):
+def test_a_long_transfer_each_way(six, tunnel, gro):
     """Full segments do not fit: the client is told the MTU within the tunnel."""
     for host in (six.director, six.client, six.real["rs1"]):
         host.run("ethtool", "-K", "eth0", "gro", gro, "gso", gro, "tso", gro)
     tunnel.add(5000)
-    seen = both_ways(six.client, six.real["rs1"], tunnel.vip, 5000, 4 * MEGABYTE, tunnel.any)
+    seen = both_ways(six.client, six.real["rs1"], tunnel.vip, 5000, LONG, tunnel.any)
     assert seen == tunnel.client
 
 

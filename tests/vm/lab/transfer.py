@@ -2,9 +2,12 @@
 """Data through a service: TCP streams checked by their digest, UDP echoes."""
 
 import hashlib
+import os
 import socket
 import threading
 
+# Bytes of a long transfer, each way: `make test-long` has more.
+LONG = int(os.environ.get("RVS_MEGABYTES") or 4) << 20
 CHUNK = bytes(range(256)) * 256
 
 

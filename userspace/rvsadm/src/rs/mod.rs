@@ -27,14 +27,14 @@ use crate::failure::Failure;
 use crate::output::Table;
 use crate::values;
 use host::{Host, System};
-use purpose::{check_vips, Purpose, TUNNEL_DEVICE};
+use purpose::{check_vips, Purpose};
 use record::{Change, Record};
 use setting::Setting;
 
 const SETUP_HELP: &str = "\
 Examples:
   rvsadm rs setup --mode dr --vip 203.0.113.10
-  rvsadm rs setup --mode tun --vip 203.0.113.10
+  rvsadm rs setup --mode tun --vip 203.0.113.10 --vip 2001:db8:113::10
   rvsadm rs setup --mode nat --director 192.168.56.118 --client 198.51.100.0/24
   rvsadm rs setup --mode fullnat --director 192.168.56.200/29
 
@@ -42,7 +42,8 @@ Mode dr: the virtual address comes to lo as /32, and the host neither answers AR
 (arp_ignore=1) nor announces it (arp_announce=2), on all interfaces. An IPv6 address comes as /128:
 neighbour discovery does not tell of lo's.
 Mode tun: as dr, and tunl0 takes packets out of IPIP tunnels. Where rp_filter is 1, it is 2 on
-tunl0: clients' packets come in there, and answers leave elsewhere.
+tunl0: clients' packets come in there, and answers leave elsewhere. For an IPv6 address ip6tnl0 takes
+packets out of tunnels over IPv6; for tunnels of one family over the other see the README.
 Mode nat: routes to the clients lead through the director, and ICMP redirects are not believed.
 Without --client these are 0.0.0.0/1 and 128.0.0.0/1, or ::/1 and 8000::/1, so that the default route stays as it is.
 Mode fullnat: nothing is needed but that the directors can be reached. toa.ko, if it is to tell
@@ -169,8 +170,8 @@ fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<
         // Left by a namespace that is gone; its number was given out again.
         record.clear()?;
     }
-    if matches!(purpose, Purpose::Tunnel { .. }) {
-        host.make_tunnel(TUNNEL_DEVICE)?;
+    for device in purpose.tunnels() {
+        host.make_tunnel(device)?;
     }
     let mut changes = Changes::default();
     for (setting, before, after) in plan::missing(purpose, host)? {

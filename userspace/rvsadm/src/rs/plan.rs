@@ -100,8 +100,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Packets of any client come out of the tunnel's device.
-    fn tunnel(&mut self, host: &dyn Host) -> Result<(), Failure> {
+    /// Packets of any client come out of the device of tunnels over IPv4. IPv6 has no such filter.
+    fn loosen(&mut self, host: &dyn Host) -> Result<(), Failure> {
         let of_all = host.get(&Setting::sysctl("all", RP_FILTER))?;
         let of_device = Setting::sysctl(TUNNEL_DEVICE, RP_FILTER);
         let device = host.get(&of_device)?;
@@ -110,7 +110,7 @@ impl Plan {
         if strict {
             self.want(host, of_device, "2")?;
         }
-        self.want(host, Setting::TunnelUp(TUNNEL_DEVICE.to_owned()), UP)
+        Ok(())
     }
 
     /// No router takes the host off the way through its director.
@@ -150,8 +150,13 @@ pub fn missing(
             plan.addresses(host, vips)?;
         }
         Purpose::Tunnel { vips } => {
-            plan.silence(host)?;
-            plan.tunnel(host)?;
+            if vips.iter().any(IpAddr::is_ipv4) {
+                plan.silence(host)?;
+                plan.loosen(host)?;
+            }
+            for device in purpose.tunnels() {
+                plan.want(host, Setting::TunnelUp(device.to_owned()), UP)?;
+            }
             plan.addresses(host, vips)?;
         }
         Purpose::Translated { director, clients } => {

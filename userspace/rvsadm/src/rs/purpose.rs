@@ -13,8 +13,11 @@ use crate::failure::Failure;
 /// What the command is called in refusals.
 const WHAT: &str = "set up a real server";
 
-/// The device that takes packets out of IPIP tunnels of any sender.
+/// The device that takes IPv4 packets out of tunnels over IPv4 of any sender.
 pub const TUNNEL_DEVICE: &str = "tunl0";
+
+/// The device that takes IPv6 packets out of tunnels over IPv6, likewise.
+pub const TUNNEL6_DEVICE: &str = "ip6tnl0";
 
 /// The part that a host plays for its directors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,21 +81,26 @@ impl Purpose {
             Mode::Dr => Ok(Self::Direct {
                 vips: check_vips(WHAT, vips)?,
             }),
-            Mode::Tun => match vips.iter().find(|vip| vip.is_ipv6()) {
-                Some(vip) => Err(Failure::new(
-                    WHAT,
-                    format!("{vip}: tunnels of IPv6 are not set up by this command"),
-                    Some("see the README: Tunnels"),
-                )),
-                None => Ok(Self::Tunnel {
-                    vips: check_vips(WHAT, vips)?,
-                }),
-            },
+            Mode::Tun => Ok(Self::Tunnel {
+                vips: check_vips(WHAT, vips)?,
+            }),
             Mode::Nat => Self::translated(directors, clients),
             Mode::FullNat | Mode::Local => Ok(Self::Told {
                 directors: directors.iter().copied().map(Network::from).collect(),
             }),
         }
+    }
+
+    /// The devices that take packets out of tunnels.
+    pub fn tunnels(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let vips = match self {
+            Self::Tunnel { vips } => vips.as_slice(),
+            _ => &[],
+        };
+        let devices = [(false, TUNNEL_DEVICE), (true, TUNNEL6_DEVICE)];
+        let wanted = move |v6| vips.iter().any(|vip| vip.is_ipv6() == v6);
+        let wanted = devices.into_iter().filter(move |(v6, _)| wanted(*v6));
+        wanted.map(|(_, device)| device)
     }
 
     fn translated(directors: &[Prefix], clients: &[Prefix]) -> Result<Self, Failure> {

@@ -14,6 +14,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
 
+use super::purpose::TUNNEL6_DEVICE;
 use super::setting::{host_bits, Network};
 
 /// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
@@ -111,15 +112,19 @@ impl RouteNetlink {
         self.set_flag(index, up)
     }
 
-    /// Makes a device for IPIP tunnels of any sender, if it is not there.
+    /// Makes the device of that name for tunnels of any sender, if it is not there.
     pub fn make_tunnel(&mut self, device: &str) -> Result<(), Error> {
         if self.link(device)?.is_some() {
             return Ok(());
         }
+        let kind = match device {
+            TUNNEL6_DEVICE => InfoKind::Other("ip6tnl".to_owned()),
+            _ => InfoKind::IpIp,
+        };
         let mut message = LinkMessage::default();
         message.attributes = vec![
             LinkAttribute::IfName(device.to_owned()),
-            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::IpIp)]),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
         ];
         let message = RouteNetlinkMessage::NewLink(message);
         match self.run(message, NLM_F_CREATE | NLM_F_EXCL) {

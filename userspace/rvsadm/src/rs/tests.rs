@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::purpose::{TUNNEL6_DEVICE, TUNNEL_DEVICE};
 use super::setting::{Network, ABSENT, DOWN, PRESENT, UP};
 use super::*;
 
@@ -12,8 +13,8 @@ struct FakeHost {
     sysctls: BTreeMap<String, String>,
     addresses: Vec<IpAddr>,
     up: bool,
-    /// The tunnel's device, once it is there: whether it is up.
-    tunnel: Option<bool>,
+    /// Tunnels' devices that are there: whether they are up.
+    tunnels: BTreeMap<String, bool>,
     routes: Vec<(Network, IpAddr)>,
     trusted: Vec<Network>,
     /// An address that is on eth0.
@@ -37,7 +38,7 @@ impl FakeHost {
             sysctls: names.map(|name| (name, "0".to_owned())).collect(),
             addresses: Vec::new(),
             up: false,
-            tunnel: None,
+            tunnels: BTreeMap::new(),
             routes: Vec::new(),
             trusted: Vec::new(),
             on_eth0: None,
@@ -57,7 +58,10 @@ impl Host for FakeHost {
             Setting::Address(a) if self.addresses.contains(a) => PRESENT.to_owned(),
             Setting::Address(_) => ABSENT.to_owned(),
             Setting::LoopbackUp => if self.up { UP } else { DOWN }.to_owned(),
-            Setting::TunnelUp(_) => if self.tunnel == Some(true) { UP } else { DOWN }.to_owned(),
+            Setting::TunnelUp(device) => match self.tunnels.get(device) {
+                Some(true) => UP.to_owned(),
+                _ => DOWN.to_owned(),
+            },
             Setting::Route { network, via } if self.routes.contains(&(*network, *via)) => {
                 PRESENT.to_owned()
             }
@@ -74,7 +78,10 @@ impl Host for FakeHost {
             Setting::Address(address) if value == PRESENT => self.addresses.push(*address),
             Setting::Address(address) => self.addresses.retain(|other| other != address),
             Setting::LoopbackUp => self.up = value == UP,
-            Setting::TunnelUp(_) => self.tunnel = self.tunnel.map(|_| value == UP),
+            Setting::TunnelUp(device) => {
+                let is_up = self.tunnels.get_mut(device).expect("it was made");
+                *is_up = value == UP;
+            }
             Setting::Route { network, via } if value == PRESENT => {
                 self.routes.push((*network, *via));
             }
@@ -86,8 +93,8 @@ impl Host for FakeHost {
     }
 
     fn make_tunnel(&mut self, device: &str) -> Result<(), Failure> {
-        if self.tunnel.is_none() {
-            self.tunnel = Some(false);
+        if !self.tunnels.contains_key(device) {
+            self.tunnels.insert(device.to_owned(), false);
             for file in [
                 "arp_ignore",
                 "arp_announce",
@@ -101,8 +108,8 @@ impl Host for FakeHost {
     }
 
     fn interfaces(&self) -> Result<Vec<String>, Failure> {
-        let tunnel = self.tunnel.map(|_| TUNNEL_DEVICE.to_owned());
-        Ok(["eth0".to_owned()].into_iter().chain(tunnel).collect())
+        let tunnels = self.tunnels.keys().cloned();
+        Ok(["eth0".to_owned()].into_iter().chain(tunnels).collect())
     }
 
     fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
@@ -272,7 +279,7 @@ fn a_tunnel_s_server_is_direct_s_and_takes_packets_out() {
         ]
     );
     assert_eq!(host.sysctls["net.ipv4.conf.tunl0.rp_filter"], "2");
-    assert_eq!(host.tunnel, Some(true));
+    assert!(host.tunnels[TUNNEL_DEVICE]);
     let again = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
     assert!(again.changes.is_empty());
     undo(&[], &mut host, &mut scratch.record()).unwrap();
@@ -281,6 +288,23 @@ fn a_tunnel_s_server_is_direct_s_and_takes_packets_out() {
     before.sysctl("all.rp_filter", "1");
     before.make_tunnel(TUNNEL_DEVICE).unwrap();
     assert_eq!(host, before);
+}
+
+#[test]
+fn a_tunnel_s_server_of_ipv6_and_of_both() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    host.sysctl("all.rp_filter", "1");
+    let tunnel = purpose(Mode::Tun, &["2001:db8::1"], &[], &[]).unwrap();
+    let changes = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
+    let expected = ["ip6tnl0", "lo", "lo address 2001:db8::1/128"];
+    assert_eq!(names(&changes), expected);
+    assert!(host.tunnels[TUNNEL6_DEVICE] && host.tunnels.len() == 1);
+    let both = purpose(Mode::Tun, &["2001:db8::1", "203.0.113.10"], &[], &[]).unwrap();
+    setup(&both, &mut host, &mut scratch.record()).unwrap();
+    assert!(host.tunnels[TUNNEL6_DEVICE] && host.tunnels[TUNNEL_DEVICE]);
+    undo(&[], &mut host, &mut scratch.record()).unwrap();
+    assert!(!host.tunnels[TUNNEL6_DEVICE] && !host.tunnels[TUNNEL_DEVICE]);
 }
 
 #[test]
@@ -390,7 +414,6 @@ fn what_a_mode_needs_and_does_not_take() {
             &["2001:db8::/32"],
             "is no next hop",
         ),
-        (Mode::Tun, &["2001:db8::1"], &[], &[], "IPv6"),
         (Mode::FullNat, &[], &[], &[], "needs --director"),
     ] {
         match purpose(mode, vips, directors, clients) {
