@@ -19,3 +19,16 @@ pub(super) struct Context<'a> {
     /// Evidence that what it meets lives until it has gone.
     pub(super) rcu: Rcu<'a>,
 }
+
+impl<'a> Context<'a> {
+    /// At a place, in a turn.
+    #[inline(always)]
+    pub(super) fn new(netns: &'a Netns, place: Place, turn: Turn, rcu: Rcu<'a>) -> Self {
+        Self {
+            netns,
+            place,
+            turn,
+            rcu,
+        }
+    }
+}

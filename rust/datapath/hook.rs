@@ -69,12 +69,7 @@ impl<F: Balanced> Hook<Netns> for FromNetwork<F> {
         if !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
-        let cx = Context {
-            netns,
-            place: Self::PLACE,
-            turn: Turn::Early,
-            rcu,
-        };
+        let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
         balance::<F, FIRST>(cx, skb, ours)
     }
 }
@@ -93,7 +88,9 @@ impl<F: Balanced> Hook<Netns> for ToHost<F> {
             return Verdict::Accept(skb);
         };
         skb.orphan();
-        balance_behind::<F>(netns, Self::PLACE, skb, rcu, ours)
+        // It has its mark, and no other hook of ours has seen it.
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        balance::<F, FIRST>(cx, skb, ours)
     }
 }
 
@@ -105,7 +102,8 @@ impl<F: Balanced> Hook<Netns> for ThroughHost<F> {
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
         match admit::<F>(netns, &skb) {
             Some(Ours::BySource) => {
-                balance_behind::<F>(netns, Self::PLACE, skb, rcu, Ours::BySource)
+                let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+                balance::<F, FIRST>(cx, skb, Ours::BySource)
             }
             _ => Verdict::Accept(skb),
         }
@@ -125,12 +123,7 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
         if skb.is_balanced() {
             return Verdict::Accept(skb);
         }
-        let cx = Context {
-            netns,
-            place: Self::PLACE,
-            turn: Turn::Early,
-            rcu,
-        };
+        let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
         balance::<F, FIRST>(cx, skb, ours)
     }
 }
@@ -184,13 +177,7 @@ fn late<'a, F: Balanced>(
     {
         return Verdict::Accept(skb);
     }
-    let turn = Turn::Late;
-    let cx = Context {
-        netns,
-        place,
-        turn,
-        rcu,
-    };
+    let cx = Context::new(netns, place, Turn::Late, rcu);
     balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
 }
 
@@ -215,32 +202,11 @@ fn hooks<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
             netfilter::describe::<_, MarkedFromHost<F>>(),
         ]);
     }
-    let all = (
+    netns.hook([
         netfilter::describe::<_, FromNetwork<F>>(),
         netfilter::describe::<_, FromHost<F>>(),
-    );
-    if F::VERSION == V4::VERSION {
-        return netns.hook([all.0, all.1, netfilter::describe::<_, FromTunnels>()]);
-    }
-    netns.hook([all.0, all.1])
-}
-
-/// A packet that has its mark, and that no other hook of ours has seen.
-fn balance_behind<'a, F: Balanced>(
-    netns: &'a Netns,
-    place: Place,
-    skb: Skb<'a>,
-    rcu: Rcu<'a>,
-    ours: Ours,
-) -> Verdict<'a> {
-    let turn = Turn::Late;
-    let cx = Context {
-        netns,
-        place,
-        turn,
-        rcu,
-    };
-    balance::<F, FIRST>(cx, skb, ours)
+        netfilter::describe::<_, FromTunnels<F>>(),
+    ])
 }
 
 /// Puts the hooks of a turn for an IP version where `ip_vs` has them.
@@ -257,16 +223,12 @@ fn hooks_behind<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
         // What comes from the network has its mark by then.
         return netns.hook([netfilter::describe::<_, MarkedFromHost<F>>()]);
     }
-    let all = (
+    netns.hook([
         netfilter::describe::<_, ToHost<F>>(),
         netfilter::describe::<_, ThroughHost<F>>(),
         netfilter::describe::<_, FromHost<F>>(),
-    );
-    if F::VERSION == V4::VERSION {
-        let tunnels = netfilter::describe::<_, FromTunnels>();
-        return netns.hook([all.0, all.1, all.2, tunnels]);
-    }
-    netns.hook([all.0, all.1, all.2])
+        netfilter::describe::<_, FromTunnels<F>>(),
+    ])
 }
 
 /// Why a packet is looked at.

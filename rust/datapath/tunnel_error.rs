@@ -5,12 +5,17 @@
 //! They are for this host, not for a virtual address, so that they are looked for where packets
 //! for this host arrive; those that are forwarded pay nothing.
 
-use super::hook::{ATTEMPTS, PRIORITY};
+use core::marker::PhantomData;
+
+use super::{
+    family::Balanced,
+    hook::{ATTEMPTS, PRIORITY},
+};
 use crate::{
     engine::{
-        family::{Family, IpHeader, V4},
+        family::{IpHeader, V4, V6},
         spec::Mode,
-        wire::{icmp::Report, tunnel::TunnelError, Error, Ipv4},
+        wire::{icmp::Report, tunnel::TunnelError, Error},
     },
     kapi::{
         icmp::{self, PassedOn},
@@ -21,21 +26,18 @@ use crate::{
     table::{Netns, Side},
 };
 
-/// The least that every path takes whole, in bytes (RFC 791).
-const MTU_MIN: u32 = 68;
+/// Packets of an IP version for this host.
+pub(super) struct FromTunnels<O>(PhantomData<O>);
 
-/// IPv4 packets for this host.
-pub(super) struct FromTunnels;
-
-impl Hook<Netns> for FromTunnels {
-    const VERSION: u8 = V4::VERSION;
+impl<O: Balanced> Hook<Netns> for FromTunnels<O> {
+    const VERSION: u8 = O::VERSION;
     const PLACE: Place = Place::LocalIn;
     const PRIORITY: i32 = PRIORITY;
 
     #[inline]
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        match Ipv4::parse(skb.head(), skb.len() as usize) {
-            Ok(ip) if ip.protocol() == V4::ICMP => receive(netns, skb, ip, rcu),
+        match O::Ip::parse(skb.head(), skb.len() as usize) {
+            Ok(ip) if ip.protocol() == O::ICMP => receive::<O>(netns, skb, ip, rcu),
             _ => Verdict::Accept(skb),
         }
     }
@@ -43,10 +45,28 @@ impl Hook<Netns> for FromTunnels {
 
 /// An ICMP message to this host.
 #[cold]
-fn receive<'a>(netns: &'a Netns, mut skb: Skb<'a>, ip: Ipv4, rcu: Rcu<'a>) -> Verdict<'a> {
-    let Some(error) = read(&mut skb, ip) else {
-        return Verdict::Accept(skb);
-    };
+fn receive<'a, O: Balanced>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    ip: O::Ip,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
+    if let Some(error) = read::<O, V4>(&mut skb, ip) {
+        return answer::<O, V4>(netns, skb, &error, rcu);
+    }
+    match read::<O, V6>(&mut skb, ip) {
+        Some(error) => answer::<O, V6>(netns, skb, &error, rcu),
+        None => Verdict::Accept(skb),
+    }
+}
+
+/// An error about a tunnel with a packet of the family `I` in it.
+fn answer<'a, O: Balanced, I: Balanced>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    error: &TunnelError<I>,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
     let hash = netns.connections.hash(&error.tuple);
     let Some((conn, Side::Client)) = netns.connections.lookup(&error.tuple, hash, rcu) else {
         return Verdict::Accept(skb);
@@ -56,39 +76,40 @@ fn receive<'a>(netns: &'a Netns, mut skb: Skb<'a>, ip: Ipv4, rcu: Rcu<'a>) -> Ve
         return Verdict::Accept(skb);
     }
     // Before the answer: what comes next is to find the new MTU.
-    if let Some(message) = passed_on(&error) {
+    if let Some(message) = passed_on::<O, I>(error) {
         icmp::pass_on(&mut skb, netns.net(), &message);
     }
     Verdict::Drop(skb)
 }
 
 /// What becomes of the error. None where a path is said to take less than any may.
-fn passed_on(error: &TunnelError) -> Option<PassedOn> {
+fn passed_on<O: Balanced, I: Balanced>(error: &TunnelError<I>) -> Option<PassedOn> {
     let (path, info) = match error.report {
         Report::TooBig(path) => {
-            let inner = error.inner_mtu().filter(|mtu| *mtu >= MTU_MIN)?;
+            let inner = error.inner_mtu().filter(|mtu| *mtu >= I::MTU_MIN)?;
             (path, inner)
         }
         _ => (0, 0),
     };
     // Who may be cut is: by us, from the next packet on.
     let answers = path == 0 || error.dont_fragment;
+    let (kind, code) = error.told::<O>();
     Some(PassedOn {
         outer: u32::try_from(error.outer_offset).ok()?,
         inner: u32::try_from(error.inner_offset).ok()?,
         path,
-        told: (if answers { error.kind } else { 0 }, error.code),
+        told: (if answers { kind } else { 0 }, code),
         info,
     })
 }
 
 /// Reads the message, making as much of it linear as that takes. None when it is another one.
-fn read(skb: &mut Skb<'_>, mut ip: Ipv4) -> Option<TunnelError> {
+fn read<O: Balanced, I: Balanced>(skb: &mut Skb<'_>, mut ip: O::Ip) -> Option<TunnelError<I>> {
     for _ in 0..ATTEMPTS {
-        match TunnelError::parse(skb.head(), &ip) {
+        match TunnelError::parse::<O>(skb.head(), &ip) {
             Ok(error) => return Some(error),
             Err(Error::NotLinear(len)) if skb.pull(len) => {
-                ip = Ipv4::parse(skb.head(), skb.len() as usize).ok()?;
+                ip = O::Ip::parse(skb.head(), skb.len() as usize).ok()?;
             }
             Err(_) => return None,
         }

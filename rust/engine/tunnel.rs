@@ -158,17 +158,19 @@ impl Tunnel {
     }
 
     /// Where the inner packet starts in a packet of such a tunnel, in bytes behind the outer IP
-    /// header; `head` is what follows that. None where it is no such packet.
-    pub fn inner_offset(self, head: &[u8]) -> Option<usize> {
+    /// header; `head` is what follows that, `inner` is the IANA number of the packet's IP version
+    /// inside others. None where it is no such packet.
+    pub fn inner_offset(self, head: &[u8], inner: u8) -> Option<usize> {
+        let ethertype = if inner == IPIP { [8, 0] } else { [0x86, 0xdd] };
         match (self.kind, *head.first_chunk::<4>()?) {
             (TunnelKind::Ipip, _) => Some(0),
-            (TunnelKind::Gre, [0, 0, 8, 0]) => Some(4),
-            (TunnelKind::Gre, [0x80, 0, 8, 0]) => Some(8),
+            (TunnelKind::Gre, [0, 0, e0, e1]) if [e0, e1] == ethertype => Some(4),
+            (TunnelKind::Gre, [0x80, 0, e0, e1]) if [e0, e1] == ethertype => Some(8),
             (TunnelKind::Gre, _) => None,
             (TunnelKind::Gue, [_, _, p0, p1]) if u16::from_be_bytes([p0, p1]) == self.port => {
                 let [first, protocol, ..] = *head.get(8..)?.first_chunk::<4>()?;
                 // Version 0, data: the low bits are the options' length in words.
-                let is_ours = first >> 5 == 0 && protocol == IPIP;
+                let is_ours = first >> 5 == 0 && protocol == inner;
                 is_ours.then_some(12 + (usize::from(first & 0x1f) << 2))
             }
             (TunnelKind::Gue, _) => None,
@@ -341,19 +343,24 @@ mod tests {
             port: 6080,
         };
         let mut head = vec![0x80, 1, 0x17, 0xc0, 0, 0, 0, 0, 2, 4, 0, 1];
-        assert_eq!(gue.inner_offset(&head), Some(20));
+        assert_eq!(gue.inner_offset(&head, IPIP), Some(20));
         head[8] = 0x20; // a control message
-        assert_eq!(gue.inner_offset(&head), None);
+        assert_eq!(gue.inner_offset(&head, IPIP), None);
         head[3] = 0; // another port
-        assert_eq!(gue.inner_offset(&head), None);
+        assert_eq!(gue.inner_offset(&head, IPIP), None);
         let gre = Tunnel {
             kind: TunnelKind::Gre,
             ..gue
         };
-        assert_eq!(gre.inner_offset(&[0, 0, 8, 0]), Some(4));
-        assert_eq!(gre.inner_offset(&[0x80, 0, 8, 0, 1, 1, 0, 0]), Some(8));
-        assert_eq!(gre.inner_offset(&[0x20, 0, 8, 0]), None);
-        assert_eq!(Tunnel::IPIP.inner_offset(&[0x45, 0, 0, 40]), Some(0));
-        assert_eq!(Tunnel::IPIP.inner_offset(&[]), None);
+        assert_eq!(gre.inner_offset(&[0, 0, 8, 0], IPIP), Some(4));
+        assert_eq!(
+            gre.inner_offset(&[0x80, 0, 8, 0, 1, 1, 0, 0], IPIP),
+            Some(8)
+        );
+        assert_eq!(gre.inner_offset(&[0x20, 0, 8, 0], IPIP), None);
+        assert_eq!(Tunnel::IPIP.inner_offset(&[0x45, 0, 0, 40], IPIP), Some(0));
+        assert_eq!(Tunnel::IPIP.inner_offset(&[], IPIP), None);
+        assert_eq!(gre.inner_offset(&[0, 0, 0x86, 0xdd], 41), Some(4));
+        assert_eq!(gre.inner_offset(&[0, 0, 0x86, 0xdd], IPIP), None);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
+#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -13,6 +14,7 @@
 #include <net/gue.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
 #include <net/ip6_checksum.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
@@ -407,15 +409,36 @@ bool rvs_route_is_plain(const struct dst_entry *dst)
  * in it at `inner`. `path` is the new MTU of the path or 0; `type` 0 is no answer.
  */
 void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
-		 u32 path, u8 type, u8 code, __be32 info)
+		 u32 path, u8 type, u8 code, u32 info)
 {
+	const bool v4 = skb->protocol == htons(ETH_P_IP);
+
 	if (!pskb_pull(skb, outer))
 		return;
-	if (path)
+	if (path && v4)
 		ipv4_update_pmtu(skb, net, path, 0, 0);
+	else if (path)
+		ip6_update_pmtu(skb, net, htonl(path), 0, 0, sock_net_uid(net, NULL));
 	if (!pskb_pull(skb, inner - outer))
 		return;
 	skb_reset_network_header(skb);
-	if (type)
-		icmp_send(skb, type, code, info);
+	if (!type)
+		return;
+	if (ip_hdr(skb)->version == 4) {
+		if (!v4) {
+			/* The route is of the other family. */
+			skb_dst_drop(skb);
+			skb->protocol = htons(ETH_P_IP);
+			memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+			if (!rvs_route_input(skb))
+				return;
+		}
+		icmp_send(skb, type, code, htonl(info));
+	} else {
+		skb_dst_drop(skb);
+		skb->protocol = htons(ETH_P_IPV6);
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+		IP6CB(skb)->iif = skb->dev->ifindex;
+		icmpv6_send(skb, type, code, info);
+	}
 }

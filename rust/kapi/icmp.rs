@@ -97,5 +97,5 @@ pub(crate) fn pass_on(skb: &mut Skb<'_>, net: &Net, message: &PassedOn) {
     let (net, raw) = (net.as_raw(), skb.as_raw());
     // SAFETY: The packet is live and ours, the namespace too; the helper looks whether the packet
     // is that long.
-    unsafe { bindings::rvs_pass_on(net, raw, outer, inner, path, kind, code, info.to_be()) };
+    unsafe { bindings::rvs_pass_on(net, raw, outer, inner, path, kind, code, info) };
 }

@@ -273,7 +273,8 @@ class Scene:
         source, target = DIRECTOR[self.outer], DEST[self.outer]
         inner = 4 if self.family == 4 else 41
         protocol, head = self.tunnel(source, target, inner, packet)
-        whole = ip(source, target, protocol, head + packet, TTL - 1, tos)
+        # Routers may fragment what IPv6 travels in, as nobody would tell its sender.
+        whole = ip(source, target, protocol, head + packet, TTL - 1, tos, df=inner == 4)
         return whole, f"{told(source, 0)} > {told(target, 0)}"
 
     def tunnel(self, source, target, inner, packet):

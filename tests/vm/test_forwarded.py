@@ -95,8 +95,12 @@ DEST_PORT = struct.pack("!H", forwarded.DEST_PORT)
 
 
 def masked(packet, scene):
-    """Without what a director may choose: GUE's source port, and its sum, which has to be right."""
+    """Without what a director may choose: the id of what may be fragmented; GUE's source port, and
+    its sum, which has to be right."""
     at = 20 if packet[0] >> 4 == 4 else 40
+    if scene.mode == "tun" and at == 20 and not packet[6] & 0x40:
+        assert forwarded.ones_sum(packet[:20]) == 0xFFFF
+        packet = packet[:4] + b"\0\0" + packet[6:10] + b"\0\0" + packet[12:]
     is_ours = packet[at + 2:at + 4] == struct.pack("!H", GUE_PORT)
     if not scene.kind.startswith("gue") or not is_ours:
         return packet

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from lab import shell
 from lab.capture import Capture
-from lab.director import Rvs, Service
+from lab.director import Rvs, Service, run_by
 from lab.fullnat import LOCALS
 from lab.topology import CLIENT, DIRECTOR, VIP
 from lab.transfer import LONG, UdpEcho, ask, both_ways
@@ -155,6 +155,34 @@ def test_a_real_server_that_is_its_own_client(lab, rvs):
     assert sorted(sequence(lab.real["rs1"], VIP, 3)) == ["rs1", "rs2", "rs3"]
     lab.prepare_dr()
     assert get(lab.real["rs1"], VIP, source_port=45000) == "rs1"
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("name", ["ipvs", "rvs"])
+def test_a_real_server_as_a_client_of_nat(lab, request, name):
+    """As in ip_vs: others serve it where their answers pass the director; it cannot serve itself."""
+    director = request.getfixturevalue(name)
+    lab.prepare_nat()
+    first, second = lab.addresses["rs1"], lab.addresses["rs2"]
+    for server, other in (("rs1", second), ("rs2", first)):
+        lab.real[server].sysctl(ipv4__conf__all__accept_redirects=0,
+                                ipv4__conf__eth0__accept_redirects=0)
+        lab.real[server].ip(f"route add {other}/32 via {DIRECTOR}")
+    with run_by(director, Service([(second, 1)], mode="nat")):
+        assert get(lab.real["rs1"], VIP) == "rs2"
+    with (
+        run_by(director, Service([(first, 1)], mode="nat", port=5353, protocol="udp")),
+        contextlib.closing(UdpEcho(lab.real["rs1"], 5353)),
+        pytest.raises(TimeoutError),
+    ):
+        ask(lab.real["rs1"], VIP, 5353, timeout=0.5)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_real_server_of_tunnels_serves_itself(lab, rvs):
+    prepare(lab, rvs, "tun")
+    rvs.add(Service([(a, 1) for a in lab.addresses.values()], mode="tun"))
+    assert {get(lab.real["rs1"], VIP) for _ in range(2)} == {"rs1"}
 
 
 @pytest.mark.parametrize("mode", MODES)

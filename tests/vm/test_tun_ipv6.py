@@ -27,17 +27,17 @@ class Tunnel:
 
     def __init__(self, kind, six, rvs):
         self.six, self.rvs = six, rvs
-        self.overhead, make, device = KINDS[kind]
-        inner, outer = kind[0], kind[3]
+        self.overhead, self.make, device = KINDS[kind]
+        inner, self.outer = kind[0], kind[3]
         self.vip = topology.VIP if inner == "4" else v6.VIP
         self.client = topology.CLIENT if inner == "4" else v6.CLIENT
         self.any = "0.0.0.0" if inner == "4" else "::"
-        self.dests = six.lab.addresses if outer == "4" else six.addresses
+        self.dests = six.lab.addresses if self.outer == "4" else six.addresses
         self.options = ("--tun-type", "gre") if kind.endswith("gre") else ()
         for module in ("ip6_tunnel", "sit", "ip6_gre"):
             shell.modprobe(module)
         for name, host in six.real.items():
-            host.run(make.format(v6=six.addresses[name]))
+            host.run(self.make.format(v6=six.addresses[name]))
             host.ip(f"link set {device} up")
             host.sysctl(
                 ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2,
@@ -99,3 +99,38 @@ def test_datagrams_in_fragments(six, tunnel):
     data = bytes(range(256)) * 20
     with contextlib.closing(UdpEcho(six.real["rs1"], 5353, tunnel.vip)):
         assert ask(six.client, tunnel.vip, 5353, data) == b"rs1 " + data
+
+
+FAR = {"4": "10.9.0.1", "6": "2001:db8:9::1"}
+
+
+def test_an_error_about_the_tunnel_becomes_one_to_the_client(six, tunnel):
+    """A router behind the director takes less than the director's device does."""
+    far, server = FAR[tunnel.outer], six.real["rs1"]
+    via, router = ((six.addresses["rs1"], v6.ROUTER) if tunnel.outer == "6" else
+                   (six.lab.addresses["rs1"], topology.ROUTER))
+    server.ip(f"addr add {far} dev lo" + (" nodad" if tunnel.outer == "6" else ""))
+    if tunnel.outer == "6":
+        server.run(tunnel.make.replace(" t6 ", " far ").format(v6=far))
+        server.ip("link set far up")
+        server.sysctl(ipv4__conf__far__rp_filter=0)
+    six.router.sysctl(ipv4__conf__all__send_redirects=0, ipv4__conf__lan__send_redirects=0)
+    six.router.ip(f"route add {far} via {via} dev lan mtu lock 1400")
+    six.director.ip(f"route add {far} via {router}")
+    tunnel.rvs.add(Service([(far, 1)], mode="tun", vip=tunnel.vip, port=5000,
+                           dest_options=tunnel.options))
+    v4 = tunnel.any == "0.0.0.0"
+    expression = "icmp[0]==3" if v4 else "icmp6 and ip6[40]==2"
+    with Capture(six.client, "eth0", expression, options=("-v",)) as capture:
+        seen = both_ways(six.client, server, tunnel.vip, 5000, 1 << 18, tunnel.any)
+    assert seen == tunnel.client
+    text = "\n".join(capture.lines)
+    if tunnel.outer == "4":
+        # Routers fragment it.
+        assert "bad" not in text
+        return
+    mtu = 1400 - tunnel.overhead
+    assert (f"need to frag (mtu {mtu})" if v4 else f"mtu {mtu}") in text, text
+    assert "bad" not in text
+    # The next one is answered by the director itself.
+    assert "mtu 1400" in six.director.run("ip", "route", "get", far).stdout

@@ -31,6 +31,12 @@ pub trait IcmpFamily: Family {
     const ECHO_REQUEST: u8;
     /// Type of the answer.
     const ECHO_REPLY: u8;
+    /// Type and code of the error that tells of an MTU.
+    const TOO_BIG: (u8, u8);
+    /// Type and code of the error that says that a host is not reached.
+    const UNREACHABLE: (u8, u8);
+    /// The least that every path takes whole, in bytes (RFC 791, RFC 8200).
+    const MTU_MIN: u32;
 
     /// What an error with that type, code and fifth to eighth byte says; none for other messages.
     fn report(kind: u8, code: u8, rest: [u8; 4]) -> Option<Report>;
@@ -40,6 +46,9 @@ pub trait IcmpFamily: Family {
 impl IcmpFamily for V4 {
     const ECHO_REQUEST: u8 = 8;
     const ECHO_REPLY: u8 = 0;
+    const TOO_BIG: (u8, u8) = (3, 4);
+    const UNREACHABLE: (u8, u8) = (3, 1);
+    const MTU_MIN: u32 = 68;
 
     fn report(kind: u8, code: u8, [_, _, m0, m1]: [u8; 4]) -> Option<Report> {
         match (kind, code) {
@@ -55,6 +64,9 @@ impl IcmpFamily for V4 {
 impl IcmpFamily for V6 {
     const ECHO_REQUEST: u8 = 128;
     const ECHO_REPLY: u8 = 129;
+    const TOO_BIG: (u8, u8) = (2, 0);
+    const UNREACHABLE: (u8, u8) = (1, 3);
+    const MTU_MIN: u32 = 1280;
 
     fn report(kind: u8, _code: u8, rest: [u8; 4]) -> Option<Report> {
         match kind {

@@ -227,20 +227,20 @@ fn check_tunnel<F: Family>(case: &Case<'_>, kind: &str) {
     let is_v4 = case.after[0] >> 4 == 4;
     if is_v4 {
         let to = case.to::<<V4 as Family>::Tuple>(0);
-        let source = u32::from_le_bytes(to.src().octets());
-        let addresses = u64::from(source) | u64::from(u32::from_le_bytes(to.dst().octets())) << 32;
+        let word = |address: std::net::Ipv4Addr| u64::from(u32::from_le_bytes(address.octets()));
+        let addresses = word(to.src()) | (word(to.dst()) << 32);
         let header = outer(&ip, len as u32, protocol, ttl, addresses, 0).unwrap();
         assert_eq!(header[..], case.after[..20], "{}", case.name);
         assert_eq!(tunnel.overhead(false) as usize + inner.len(), len);
-        if F::VERSION == 4 {
-            let at = tunnel.inner_offset(&case.after[20..]);
-            assert_eq!(at, Some(len - 20 - inner.len()));
-        }
+        let at = tunnel.inner_offset(&case.after[20..], F::IN_IP);
+        assert_eq!(at, Some(len - 20 - inner.len()));
     } else {
         let to = case.to::<<V6 as Family>::Tuple>(0);
         let header = ipv6::header(ip.tos(), protocol, &to, len - 40, ttl);
         assert_eq!(header[..], case.after[..40], "{}", case.name);
         assert_eq!(20 + tunnel.overhead(false) as usize + inner.len(), len);
+        let at = tunnel.inner_offset(&case.after[40..], F::IN_IP);
+        assert_eq!(at, Some(len - 40 - inner.len()));
     }
 }
 

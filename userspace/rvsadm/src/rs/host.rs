@@ -25,8 +25,8 @@ pub trait Host {
     /// kernel makes one with the tunnel's module.
     fn make_tunnel(&mut self, device: &str) -> Result<(), Failure>;
 
-    /// Names of the interfaces besides lo.
-    fn interfaces(&self) -> Result<Vec<String>, Failure>;
+    /// Names of the interfaces besides lo that have settings of IPv4, or of IPv6.
+    fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure>;
 
     /// Addresses on lo, /32 or /128, besides those of 127.0.0.0/8 and ::1.
     fn addresses(&self) -> Result<Vec<IpAddr>, Failure>;
@@ -133,8 +133,8 @@ impl Host for System {
             .map_err(|error| Failure::kernel(format!("make the device {device}"), error))
     }
 
-    fn interfaces(&self) -> Result<Vec<String>, Failure> {
-        sysctl::interfaces()
+    fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure> {
+        sysctl::interfaces(v6)
     }
 
     fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {

@@ -61,7 +61,7 @@ impl Plan {
 
     /// The host neither answers nor announces addresses of lo by ARP.
     fn silence(&mut self, host: &dyn Host) -> Result<(), Failure> {
-        let interfaces = host.interfaces()?;
+        let interfaces = host.interfaces(false)?;
         for rule in &RULES {
             // LVS's guides set lo besides all: it holds the address.
             for interface in ["all", "lo"] {
@@ -115,7 +115,7 @@ impl Plan {
 
     /// No router takes the host off the way through its director.
     fn ignore_redirects(&mut self, host: &dyn Host, director: IpAddr) -> Result<(), Failure> {
-        for interface in interfaces(host, "all")? {
+        for interface in interfaces(host, "all", director.is_ipv6())? {
             let setting = match director {
                 IpAddr::V4(_) => Setting::sysctl(&interface, ACCEPT_REDIRECTS),
                 IpAddr::V6(_) => Setting::sysctl_v6(&interface, ACCEPT_REDIRECTS),
@@ -127,9 +127,9 @@ impl Plan {
 }
 
 /// `first`, then the interfaces besides lo.
-fn interfaces(host: &dyn Host, first: &str) -> Result<Vec<String>, Failure> {
+fn interfaces(host: &dyn Host, first: &str, v6: bool) -> Result<Vec<String>, Failure> {
     let mut all = vec![first.to_owned()];
-    all.extend(host.interfaces()?);
+    all.extend(host.interfaces(v6)?);
     Ok(all)
 }
 
@@ -177,7 +177,7 @@ pub fn missing(
 
 /// The settings that matter for any purpose, as they are now.
 pub fn shown(host: &dyn Host) -> Result<Vec<Setting>, Failure> {
-    let mut names = interfaces(host, "all")?;
+    let mut names = interfaces(host, "all", false)?;
     names.insert(1, "lo".to_owned());
     let files = RULES.iter().map(|rule| rule.file);
     let files = files.chain([RP_FILTER, ACCEPT_REDIRECTS]);

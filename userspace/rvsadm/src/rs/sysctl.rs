@@ -41,9 +41,11 @@ pub fn set(name: &str, value: &str) -> Result<(), Failure> {
     fs::write(path, value).map_err(|error| failed("write", name, error))
 }
 
-/// Names of the interfaces that have such settings, besides lo.
-pub fn interfaces() -> Result<Vec<String>, Failure> {
-    let entries = fs::read_dir(CONF).map_err(|error| failed("read", CONF, error))?;
+/// Names of the interfaces that have such settings, besides lo: of IPv4, or of IPv6, which not all
+/// of them have.
+pub fn interfaces(v6: bool) -> Result<Vec<String>, Failure> {
+    let conf = if v6 { CONF_V6 } else { CONF };
+    let entries = fs::read_dir(conf).map_err(|error| failed("read", conf, error))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<_> = names
         .filter(|name| !["all", "default", "lo"].contains(&name.as_str()))

@@ -107,8 +107,9 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn interfaces(&self) -> Result<Vec<String>, Failure> {
-        let tunnels = self.tunnels.keys().cloned();
+    fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure> {
+        // Those of tunnels have no settings of IPv6.
+        let tunnels = self.tunnels.keys().filter(|_| !v6).cloned();
         Ok(["eth0".to_owned()].into_iter().chain(tunnels).collect())
     }
 
@@ -305,6 +306,16 @@ fn a_tunnel_s_server_of_ipv6_and_of_both() {
     assert!(host.tunnels[TUNNEL6_DEVICE] && host.tunnels[TUNNEL_DEVICE]);
     undo(&[], &mut host, &mut scratch.record()).unwrap();
     assert!(!host.tunnels[TUNNEL6_DEVICE] && !host.tunnels[TUNNEL_DEVICE]);
+}
+
+#[test]
+fn redirects_are_refused_where_there_are_such_settings() {
+    let scratch = Scratch::new();
+    let mut host = FakeHost::new();
+    host.make_tunnel(TUNNEL_DEVICE).unwrap();
+    let translated = purpose(Mode::Nat, &[], &["2001:db8::1"], &[]).unwrap();
+    setup(&translated, &mut host, &mut scratch.record()).unwrap();
+    assert_eq!(host.routes.len(), 2);
 }
 
 #[test]
