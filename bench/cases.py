@@ -160,7 +160,7 @@ def _new_flows():
 
 
 def _table():
-    for name, setup in DIRECTORS.items():
+    for name, setup in FOR_MANY.items():
         who, mode = name.split("/")
         yield Case(f"{who}/bytes-per-connection/{mode}", bytes_per_connection(who, setup),
                    "bytes", "")
