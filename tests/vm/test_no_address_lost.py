@@ -62,5 +62,5 @@ def test_no_address_lost(lab, fullnat, capsys):
     wrong = {n: (seen.get(n), end) for n, end in crowd.sources.items() if seen.get(n) != end}
     with capsys.disabled():
         print(f"\n{CONNECTIONS} connections, {crowd.segments} segments, {crowd.full} of them without "
-              f"room in the header, {took:.0f} s, seed {seed}: {len(wrong)} addresses lost")
+              f"room in the header, {crowd.denials} denials, {took:.0f} s, seed {seed}: {len(wrong)} addresses lost")
     assert not wrong, f"seed {seed}: {len(wrong)} lost: {dict(list(wrong.items())[:20])}"

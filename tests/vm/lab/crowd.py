@@ -151,7 +151,7 @@ class Crowd:
         self._random = random.Random(seed)
         self._clients, self.sources, self._ident = {}, {}, 0
         self._used = set()
-        self.full = self.segments = self.resets = 0
+        self.full = self.segments = self.resets = self.denials = 0
 
     def close(self):
         """Ends it."""
@@ -162,7 +162,10 @@ class Crowd:
         until = time.monotonic() + seconds
         number = 0
         while number - self.resets < count or self._clients:
-            assert time.monotonic() < until, f"{len(self._clients)} clients have no answer"
+            assert time.monotonic() < until, (
+                f"{len(self._clients)} clients of {number} have no answer: " + "; ".join(
+                    f"{c.source} to {c.to}, {'open' if c.ack else 'opening'}, has {c.got}"
+                    for c in list(self._clients.values())[:9]))
             while number - self.resets < count and len(self._clients) < at_once:
                 self._begin(number, self._random.choice(ends))
                 number += 1
@@ -304,6 +307,13 @@ class Crowd:
                 if client.acknowledges:
                     self._send(client, ACK, client.seq + 1, b"", self._options(client, now))
                 self._ask(client, now)
+            return
+        if not client.ack:
+            # The server still has the last connection from this local port, and asks whether this
+            # is it. A client that is opening one says no (RFC 9293, 3.10.7.3).
+            self._send(client, RST, ack, b"", b"")
+            self.denials += 1
+            client.due = now
             return
         if not data or seq != client.ack:
             if data:
