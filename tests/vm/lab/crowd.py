@@ -9,6 +9,7 @@ there, so any option can be on any segment.
 import dataclasses
 import ipaddress
 import random
+import resource
 import select
 import socket
 import struct
@@ -24,6 +25,7 @@ ANSWER = b"answer" * 300  # two segments
 MTU = 1500
 NETWORK = ipaddress.ip_network("100.64.0.0/10")
 SYN_OPTIONS_MSS = b"\2\4\5\264"  # 1460
+DESCRIPTORS = 100_000
 AGAIN = 0.3  # seconds until it is sent again
 
 
@@ -46,6 +48,8 @@ class Acceptor:
     """A plain program on a real server: answers, and notes whom accept() and getpeername() name."""
 
     def __init__(self, host, port, **options):
+        # Of a client whose last segments got lost the program never hears again.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         with host.inside():
             self._listener = socket.create_server(("0.0.0.0", port), backlog=4096)
         for name, value in options.items():
