@@ -208,6 +208,9 @@ class Crowd:
             if self._random.random() < 0.3:
                 options += b"\x1e\x0c\x01\x01" + b"k" * 8
             self._send(client, SYN, client.seq, b"", options)
+            if self._random.random() < 0.1:  # with a copy from before, which is overtaken
+                options = SYN_OPTIONS_MSS + self._stamps(client, now - AGAIN) + b"\3\3\7"
+                self._send(client, SYN, client.seq, b"", options)
             return
         if client.got == 0:
             self._ask(client, now)
@@ -298,7 +301,9 @@ class Crowd:
         if flags & RST:
             # A server with SYN cookies resets whose first segment is overtaken by the second: it
             # has no other way to know the first one's number. Another client takes its place.
-            assert client.to in self._cookies, f"client {client.number} was reset"
+            assert client.to in self._cookies, (
+                f"client {client.number} was reset: {client.source} to {client.to}, "
+                f"{'open' if client.ack else 'opening'}, has {client.got}")
             self.resets += 1
             del self._clients[client.source], self.sources[client.number]
             return
@@ -313,11 +318,13 @@ class Crowd:
                 self._ask(client, now)
             return
         if not client.ack:
-            # The server still has the last connection from this local port, and asks whether this
-            # is it. A client that is opening one says no (RFC 9293, 3.10.7.3).
-            self._send(client, RST, ack, b"", b"")
-            self.denials += 1
-            client.due = now
+            # Of its own SYN when an older copy comes late. With other numbers the server still has
+            # the last connection from this local port and asks whether this is it: a client that is
+            # opening one says no (RFC 9293, 3.10.7.3).
+            if ack != client.seq + 1 & 0xFFFFFFFF:
+                self._send(client, RST, ack, b"", b"")
+                self.denials += 1
+                client.due = now
             return
         if not data or seq != client.ack:
             if data:
