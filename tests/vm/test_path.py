@@ -4,7 +4,6 @@
 import struct
 
 import pytest
-from lab import shell
 from lab.director import Service
 from lab.packets import (DF, ICMP, Tap, checksum, fragments, icmp, ipv4, mac_bytes, tcp, udp)
 from lab.raw import _director_rvs, _lab, _rvs, _wire, counted, wait_until  # noqa: F401
@@ -404,8 +403,7 @@ def test_other_protocols_to_the_vip_are_left_to_the_host(rvs, wire):
 def test_local_programs_reach_the_service(rvs, wire, lab):
     rvs.add(dns(vip=ELSEWHERE))
     wire.clear()
-    shell.run("nsenter", f"--net={lab.director.path}", "socat", "-u", "EXEC:echo hello",
-              f"UDP4-SENDTO:{ELSEWHERE}:53,sourceport=6100")
+    lab.director.run("socat", "-u", "EXEC:echo hello", f"UDP4-SENDTO:{ELSEWHERE}:53,sourceport=6100")
     [seen] = wire.real["rs1"].see(lambda s: s.destination == ELSEWHERE)
     assert (seen.source, seen.ports, seen.ttl) == (DIRECTOR, (6100, 53), 64)
     assert rvs.counters()["conns_now"] == 1

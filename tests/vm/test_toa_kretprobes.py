@@ -14,9 +14,11 @@ PROBED = {"tcp_v4_syn_recv_sock", "tcp_v6_syn_recv_sock", "inet_getname", "inet6
 
 @pytest.fixture(name="options")
 def _options(tmp_path):
-    """What has modprobe load the receiver so."""
+    """What has modprobe load the receiver so. It is not loaded yet, nor when the test is over."""
     (tmp_path / "toa.conf").write_text("options toa kretprobes=1\n", encoding="ascii")
-    return f"-C {tmp_path}"
+    shell.rmmod("toa")
+    yield f"-C {tmp_path}"
+    shell.rmmod("toa")
 
 
 def kprobes():
@@ -26,16 +28,13 @@ def kprobes():
 
 
 def test_the_parameter_chooses_kretprobes(monkeypatch, options):
+    shell.modprobe("toa")
+    assert not kprobes() & PROBED
     shell.rmmod("toa")
-    try:
-        shell.modprobe("toa")
-        assert not kprobes() & PROBED
-        shell.rmmod("toa")
-        monkeypatch.setenv("MODPROBE_OPTIONS", options)
-        shell.modprobe("toa")
-        assert PROBED <= kprobes()
-    finally:
-        shell.rmmod("toa")
+    monkeypatch.setenv("MODPROBE_OPTIONS", options)
+    shell.modprobe("toa")
+    assert PROBED <= kprobes()
+    shell.rmmod("toa")
     assert not kprobes() & PROBED
 
 

@@ -20,14 +20,12 @@ IPV6_DSTOPTS = 59
 @pytest.fixture(name="server")
 def _server(six, rvs):
     six.prepare_fullnat(rvs)
-    shell.rmmod("toa")
     shell.modprobe("toa")
     host = six.real["rs1"]
     for address in LOCALS:
         host.run("rvsadm", "toa", "trust", "add", address)
     host.run("rvsadm", "toa", "udp", "on")
-    yield host
-    shell.rmmod("toa")
+    return host
 
 
 def count(host, name):

@@ -10,7 +10,7 @@ from . import shell
 
 
 class Host:
-    """One namespace. `run` runs a program there; `inside` moves this process there for a while."""
+    """One namespace. `run` runs a program there; `inside` moves this thread there for a while."""
 
     def __init__(self, name, made=False):
         self.name = name
@@ -18,19 +18,21 @@ class Host:
         self._children = []
         if not made:
             shell.run("ip", "netns", "add", name)
+        # Nobody has an address twice, and a link that still looks for that is mute for up to a second.
+        self.sysctl(ipv6__conf__default__accept_dad=0)
+        if not made:
             self.ip("link set lo up")
-
-    def _argv(self, args):
-        argv = args[0].split() if len(args) == 1 else [str(a) for a in args]
-        return ["nsenter", f"--net={self.path}", *argv]
 
     def run(self, *args, **kwargs):
         """Runs a program here to its end; see shell.run."""
-        return shell.run(*self._argv(args), **kwargs)
+        with self.inside():
+            return shell.run(*args, **kwargs)
 
     def start(self, *args, **kwargs):
         """Starts a program here that ends with the host."""
-        child = subprocess.Popen(self._argv(args), **kwargs)
+        argv = args[0].split() if len(args) == 1 else [str(a) for a in args]
+        with self.inside():
+            child = subprocess.Popen(argv, **kwargs)
         self._children.append(child)
         return child
 
@@ -48,8 +50,8 @@ class Host:
 
     @contextlib.contextmanager
     def inside(self):
-        """Moves this thread into the namespace: sockets opened there stay there."""
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        """Moves this thread into the namespace: sockets and programs opened there stay there."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(self.path, os.O_RDONLY)
         try:
             os.setns(there, os.CLONE_NEWNET)

@@ -89,10 +89,7 @@ class Server:
 
 @pytest.fixture(name="module")
 def _module():
-    shell.rmmod("toa")
     shell.modprobe("toa")
-    yield
-    shell.rmmod("toa")
 
 
 @pytest.fixture(name="distrustful")

@@ -22,16 +22,22 @@ def run(*args, check=True, stdin=None, timeout=60):
     return done
 
 
+def _loaded():
+    with open("/proc/modules", encoding="ascii") as f:
+        return {line.split()[0] for line in f}
+
+
 def modprobe(*names):
-    """Loads modules; loading a loaded one does nothing."""
+    """Loads modules that are not there."""
+    loaded = _loaded()
     for name in names:
-        run("modprobe", name)
+        if name not in loaded:
+            run("modprobe", name)
 
 
 def rmmod(*names):
     """Unloads modules that are loaded, in the order given."""
-    with open("/proc/modules", encoding="ascii") as f:
-        loaded = {line.split()[0] for line in f}
+    loaded = _loaded()
     for name in names:
         if name in loaded:
             run("rmmod", name)
