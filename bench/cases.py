@@ -15,6 +15,7 @@ from packets import (
 )
 from path import SINK
 from real import control, tcp
+from receiver import OPTION, accept, getpeername
 from scale import stall
 from setups import (
     CONNTRACK,
@@ -191,9 +192,18 @@ def _real():
             yield Case(f"{who}/{command}/1000x10", control(who, command), "instructions", "")
 
 
+def _receiver():
+    for name, measure, what in (("getpeername", getpeername, "client"), ("accept", accept, "option")):
+        kernel = f"kernel/{name}"
+        per = "instructions/call" if name == "getpeername" else "instructions/connection"
+        yield Case(kernel, measure(module=False), per, "")
+        yield Case(f"toa/{name}/no-{what}", measure(), per, kernel)
+        yield Case(f"toa/{name}/{what}", measure(OPTION), per, kernel)
+
+
 CASES = [
     case
     for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _many_flows, _new_flows,
-                  _table, _scale, _real)
+                  _table, _scale, _real, _receiver)
     for case in group()
 ]

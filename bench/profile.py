@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the profiler counted, by function and by instruction.
 
-usage: profile.py FOLDER MODULE.ko     FOLDER has counts, kallsyms, bench.json
+usage: profile.py FOLDER MODULE.ko...     FOLDER has counts, kallsyms, bench.json
 """
 
 import bisect
@@ -43,10 +43,12 @@ def disassembly(module, symbol):
 
 
 def main():
-    """Functions by their share, then RVS's instructions."""
-    folder, module = sys.argv[1:]
+    """Functions by their share, then the instructions of the modules."""
+    folder, *modules = sys.argv[1:]
+    # As symbols have it: NAME [MODULE].
+    modules = {f"[{os.path.basename(path).removesuffix('.ko')}]": path for path in modules}
     addresses, names = read_symbols(os.path.join(folder, "kallsyms"))
-    by_function, of_rvs = {}, {}
+    by_function, ours = {}, {}
     with open(os.path.join(folder, "counts"), encoding="ascii") as f:
         for line in f:
             address, count = line.split()
@@ -54,8 +56,8 @@ def main():
             at = bisect.bisect_right(addresses, address) - 1
             name = names[at] if at >= 0 else "(not the kernel)"
             by_function[name] = by_function.get(name, 0) + count
-            if name.endswith("[rvs]"):
-                of_rvs.setdefault(name.split()[0], {})[address - addresses[at]] = count
+            if name.split()[-1] in modules:
+                ours.setdefault(name, {})[address - addresses[at]] = count
     with open(os.path.join(folder, "bench.json"), encoding="ascii") as f:
         bench = json.load(f)
     packets = bench["counted"]
@@ -67,19 +69,20 @@ def main():
         if count / packets >= 0.5:
             print(f"{count / packets:>9.1f}  {name}")
     listings, locked = [], 0
-    for name, counts in sorted(of_rvs.items(), key=lambda item: -sum(item[1].values())):
+    for name, counts in sorted(ours.items(), key=lambda item: -sum(item[1].values())):
         if sum(counts.values()) / packets < 1:
             continue
         listings.append(f"\n{name}: {sum(counts.values()) / packets:.1f}")
         last = None
-        for offset, text, place in disassembly(module, name):
+        symbol, module = name.split()
+        for offset, text, place in disassembly(modules[module], symbol):
             if count := counts.get(offset, 0):
                 locked += count if re.match(r"lock |xchg .*\(", text) else 0
                 if place != last:
                     listings.append(f"          {place}")
                 last = place
                 listings.append(f"{count / packets:>9.2f}  {offset:5x}  {text}")
-    print(f"{locked / packets:>9.2f}  locked instructions in RVS itself, for each packet")
+    print(f"{locked / packets:>9.2f}  locked instructions in RVS itself, for each of them")
     print("\n".join(listings))
 
 
