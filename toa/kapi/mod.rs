@@ -28,6 +28,7 @@ pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod rcu_map;
 pub(crate) mod receive;
+mod registers;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/skb.rs"]
 pub(crate) mod skb;

@@ -11,13 +11,16 @@ use core::{marker::PhantomData, mem, ptr};
 
 use kernel::{
     error::to_result,
-    ffi::{c_char, c_int, c_uint, c_ulong, c_void},
+    ffi::{c_char, c_int, c_ulong, c_void},
     prelude::*,
     str::{CStr, CStrExt},
     types::Opaque,
 };
 
-use super::rcu::Rcu;
+use super::{
+    rcu::Rcu,
+    registers::{Kind, Registers},
+};
 use crate::bindings;
 
 /// Most bytes that the kernel keeps for a call (`MAX_FPROBE_DATA_SIZE`).
@@ -46,20 +49,18 @@ pub(crate) trait Probe: 'static {
 
 /// A call of a probed function, at its entry.
 pub(crate) struct Call<'a> {
-    registers: *mut c_void,
-    /// Reads an argument out of the registers.
-    read: unsafe extern "C" fn(*mut c_void, c_uint) -> c_ulong,
+    registers: Registers,
     // As long as the handler runs.
     _life: PhantomData<&'a ()>,
 }
 
 impl Call<'_> {
     /// An argument, from 0 on; the first six of a function are in registers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn argument<const N: u32>(&self) -> usize {
         const { assert!(N < 6) };
-        // SAFETY: The registers are those of a function's entry, of the kind that `read` reads.
-        unsafe { (self.read)(self.registers, N) }
+        // SAFETY: The registers are those of a function's entry.
+        unsafe { self.registers.argument(N) }
     }
 }
 
@@ -175,7 +176,7 @@ impl Drop for Probing {
 /// # Safety
 ///
 /// Preemption is off. `data` is valid for writes of [`Probe::Data`], aligned like a word, if the probe has an exit.
-#[inline]
+#[inline(always)]
 unsafe fn begin<P: Probe>(call: &Call<'_>, data: *mut c_void) -> bool {
     // SAFETY: Preemption is off in handlers, which is a critical section of RCU as well.
     let rcu = unsafe { Rcu::assume_held() };
@@ -194,6 +195,7 @@ unsafe fn begin<P: Probe>(call: &Call<'_>, data: *mut c_void) -> bool {
 /// # Safety
 ///
 /// Preemption is off. `data` is what `begin` of the same probe has written.
+#[inline(always)]
 unsafe fn finish<P: Probe>(value: usize, data: *mut c_void) {
     // SAFETY: As the caller promises; preemption is off, as in `begin`.
     let (data, rcu) = unsafe { (data.cast::<P::Data>().read(), Rcu::assume_held()) };
@@ -214,8 +216,7 @@ unsafe extern "C" fn entry<P: Probe>(
 ) -> c_int {
     // The kernel passes the registers of the call, valid until we return.
     let call = Call {
-        registers: regs.cast(),
-        read: bindings::toa_argument,
+        registers: Registers::new(regs.cast(), Kind::Fprobe),
         _life: PhantomData,
     };
     // SAFETY: The kernel keeps the size that we asked for, aligned like a word.
@@ -235,7 +236,7 @@ unsafe extern "C" fn exit<P: Probe>(
     data: *mut c_void,
 ) {
     // SAFETY: The registers are those of a function's return.
-    let value = unsafe { bindings::toa_return_value(regs.cast()) };
+    let value = unsafe { Registers::new(regs.cast(), Kind::Fprobe).value() };
     // SAFETY: `entry` of the same probe has written it.
     unsafe { finish::<P>(value, data) };
 }
@@ -250,8 +251,7 @@ unsafe extern "C" fn kretprobe_entry<P: Probe>(
     regs: *mut bindings::pt_regs,
 ) -> c_int {
     let call = Call {
-        registers: regs.cast(),
-        read: bindings::toa_kretprobe_argument,
+        registers: Registers::new(regs.cast(), Kind::Kretprobe),
         _life: PhantomData,
     };
     // SAFETY: The instance is valid and has the size that we asked for, aligned like a word.
@@ -268,7 +268,7 @@ unsafe extern "C" fn kretprobe_exit<P: Probe>(
     regs: *mut bindings::pt_regs,
 ) -> c_int {
     // SAFETY: The registers are those of a function's return.
-    let value = unsafe { bindings::toa_kretprobe_return_value(regs.cast()) };
+    let value = unsafe { Registers::new(regs.cast(), Kind::Kretprobe).value() };
     // SAFETY: `kretprobe_entry` of the same probe has written to the same instance.
     unsafe { finish::<P>(value, bindings::toa_kretprobe_data(instance.cast())) };
     0
