@@ -84,53 +84,26 @@ unsigned long toa_kretprobe_return_value(void *regs)
 	return regs_return_value(regs);
 }
 
-struct net *toa_net_of_sock(const void *sk)
-{
-	return sock_net(sk);
-}
-
-const void *toa_sock_of_socket(const void *socket)
-{
-	return READ_ONCE(((const struct socket *)socket)->sk);
-}
-
-static void put_mapped(u8 to[16], __be32 from)
+static void put_mapped(u64 to[2], __be32 from)
 {
 	ipv6_addr_set_v4mapped(from, (struct in6_addr *)to);
 }
 
-void toa_ends_of_sock(const void *socket, bool ipv4, struct toa_ends *ends)
+void *toa_find_connection(struct net *net, const struct toa_end *peer_end,
+			  const struct toa_end *local_end)
 {
-	const struct sock *sk = socket;
-	const struct inet_sock *inet = inet_sk(sk);
-
-	ends->peer_port = inet->inet_dport;
-	ends->local_port = htons(inet->inet_num);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (!ipv4 && sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr)) {
-		memcpy(ends->peer, &sk->sk_v6_daddr, 16);
-		memcpy(ends->local, &sk->sk_v6_rcv_saddr, 16);
-		return;
-	}
-#endif
-	put_mapped(ends->peer, inet->inet_daddr);
-	put_mapped(ends->local, inet->inet_rcv_saddr);
-}
-
-void *toa_find_connection(struct net *net, const struct toa_ends *ends)
-{
-	const struct in6_addr *peer = (const struct in6_addr *)ends->peer;
-	const struct in6_addr *local = (const struct in6_addr *)ends->local;
-	u16 port = ntohs(ends->local_port);
+	const struct in6_addr *peer = (const struct in6_addr *)peer_end->address;
+	const struct in6_addr *local = (const struct in6_addr *)local_end->address;
+	u16 port = ntohs(local_end->port);
 	struct sock *sk = NULL;
 
 	rcu_read_lock();
 	if (ipv6_addr_v4mapped(peer))
-		sk = __inet_lookup_established(net, peer->s6_addr32[3], ends->peer_port,
+		sk = __inet_lookup_established(net, peer->s6_addr32[3], peer_end->port,
 					       local->s6_addr32[3], port, 0, 0);
 #if IS_ENABLED(CONFIG_IPV6)
 	else
-		sk = __inet6_lookup_established(net, peer, ends->peer_port, local, port, 0, 0);
+		sk = __inet6_lookup_established(net, peer, peer_end->port, local, port, 0, 0);
 #endif
 	rcu_read_unlock();
 	if (sk && !sk_fullsock(sk)) {

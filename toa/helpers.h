@@ -7,12 +7,10 @@
 #include <linux/kprobes.h>
 #include <linux/types.h>
 
-/* Both ends of a connection as they are on the wire; IPv4 addresses as ::ffff:a.b.c.d. */
-struct toa_ends {
-	u8 peer[16];
-	u8 local[16];
-	__be16 peer_port;
-	__be16 local_port;
+/* An end of a connection as it is on the wire; IPv4 addresses as ::ffff:a.b.c.d. */
+struct toa_end {
+	u64 address[2];
+	__be16 port;
 };
 
 /* What the options of a received TCP segment are, and who sent it. */
@@ -20,7 +18,7 @@ struct toa_segment {
 	const u8 *options;
 	u32 options_len;
 	bool is_ipv4;
-	u8 peer[16];
+	u64 peer[2];
 };
 
 /* A probe at a function's entry and return; of no size where the kernel has none. */
@@ -42,14 +40,9 @@ unsigned long toa_kretprobe_return_value(void *regs);
 unsigned long toa_argument(void *regs, unsigned int n);
 unsigned long toa_return_value(void *regs);
 
-/* net/sock.h */
-struct net *toa_net_of_sock(const void *sk);
-const void *toa_sock_of_socket(const void *socket);
-/* IPV4: the connection is, whatever the socket's family. */
-void toa_ends_of_sock(const void *sk, bool ipv4, struct toa_ends *ends);
-
 /* net/inet_hashtables.h; a reference to a full socket, or null */
-void *toa_find_connection(struct net *net, const struct toa_ends *ends);
+void *toa_find_connection(struct net *net, const struct toa_end *peer,
+			  const struct toa_end *local);
 void toa_put_connection(void *sk);
 /* linux/net.h; a reference to a struct socket of TCP, or null and why */
 void *toa_find_descriptor(int fd, int *error);

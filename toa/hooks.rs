@@ -8,6 +8,7 @@ use kernel::{error::Result, prelude::*};
 
 use crate::{
     kapi::{
+        end::End,
         netns::Net,
         probe::Mechanism,
         rcu::{self, Rcu, RcuBox},
@@ -53,7 +54,7 @@ pub(crate) fn client_of(sock: Sock<'_>) -> Option<SocketAddr> {
     let guard = kernel::sync::rcu::read_lock();
     let rcu = Rcu::of(&guard);
     let tag = SOCKETS.get(rcu)?.find(sock, rcu)?;
-    (sock.ends(false) == tag.ends).then_some(tag.client)
+    (sock.ends(false) == tag.ends).then(|| tag.client.into())
 }
 
 struct Toa;
@@ -79,8 +80,11 @@ impl Receiver for Toa {
             Self::closed(sock, rcu);
             return;
         };
-        let ends = sock.ends(is_ipv4);
-        let (inserted, had) = sockets.insert(sock, Tag { ends, client }, rcu);
+        let tag = Tag {
+            ends: sock.ends(is_ipv4),
+            client: client.into(),
+        };
+        let (inserted, had) = sockets.insert(sock, tag, rcu);
         netns.count(match inserted {
             Ok(()) => Counter::Learned,
             Err(_) => Counter::NoMemory,
@@ -90,15 +94,16 @@ impl Receiver for Toa {
         }
     }
 
-    fn asked(sock: Sock<'_>, rcu: Rcu<'_>) -> Option<(SocketAddr, SocketAddr)> {
+    #[inline(always)]
+    fn asked<'a>(sock: Sock<'_>, rcu: Rcu<'a>) -> Option<(&'a End, &'a End)> {
         let tag = SOCKETS.get(rcu)?.find(sock, rcu)?;
         if sock.ends(false) != tag.ends {
             return None;
         }
-        if let Some(netns) = Netns::of(sock.net()) {
+        if let Some(netns) = Netns::under(sock.net(), rcu) {
             netns.count(Counter::Answered);
         }
-        Some((tag.ends.peer, tag.client))
+        Some((&tag.ends.peer, &tag.client))
     }
 
     fn closed(sock: Sock<'_>, rcu: Rcu<'_>) {

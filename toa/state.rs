@@ -22,11 +22,12 @@ use crate::{
     },
     flows::Flows,
     kapi::{
+        end::{End, Ends},
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
         percpu::PerCpuCounters,
         rcu::{self, Rcu, RcuBox, RcuSlot},
-        sock::{Ends, Segment},
+        sock::Segment,
         sock_map::SockMap,
         time,
         work::{Work, Worker},
@@ -197,7 +198,14 @@ impl Netns {
         REGISTRATION.get(net)
     }
 
+    /// As [`Netns::of`], without a call.
+    #[inline(always)]
+    pub(crate) fn under<'a>(net: &'a Net, rcu: Rcu<'_>) -> Option<&'a Self> {
+        REGISTRATION.under(net, rcu)
+    }
+
     /// Counts one.
+    #[inline]
     pub(crate) fn count(&self, counter: Counter) {
         self.counters.add_at(counter as usize, 1);
     }
@@ -335,7 +343,7 @@ pub(crate) struct Tag {
     /// What it was when this was learned. A socket that has other ends now is another.
     pub(crate) ends: Ends,
     /// Whom it is forwarded for.
-    pub(crate) client: SocketAddr,
+    pub(crate) client: End,
 }
 
 /// The sockets whose clients are known, of all namespaces.

@@ -17,6 +17,7 @@ use kernel::{
     types::Opaque,
 };
 
+use super::rcu::Rcu;
 use crate::bindings;
 
 /// A live network namespace.
@@ -130,6 +131,19 @@ impl<T: PerNet> Registration<T> {
         // SAFETY: The area lives as long as the namespace, and by the invariant what it points to
         // lives until the namespace's exit, after which nobody holds a `Net` of it.
         unsafe { self.area(net).load(Ordering::Acquire).as_ref() }
+    }
+
+    /// As [`Registration::get`], without a call: what `net_generic` does under the lock of its own.
+    #[allow(dead_code)] // of toa.ko
+    #[inline(always)]
+    pub(crate) fn under<'a>(&self, net: &'a Net, _rcu: Rcu<'_>) -> Option<&'a T> {
+        // SAFETY: As in `area`; the array of areas is replaced under RCU, whose lock is held.
+        unsafe {
+            let areas = ptr::read_volatile(ptr::addr_of!((*net.as_raw()).gen));
+            let areas = areas.cast::<*const AtomicPtr<T>>();
+            let area = areas.add(*self.id.get() as usize).read();
+            (*area).load(Ordering::Acquire).as_ref()
+        }
     }
 
     fn area<'a>(&self, net: &'a Net) -> &'a AtomicPtr<T> {

@@ -5,11 +5,13 @@
 #[allow(dead_code)]
 #[path = "../../rust/kapi/defrag6.rs"]
 pub(crate) mod defrag6;
+pub(crate) mod end;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/genl/mod.rs"]
 pub(crate) mod genl;
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
+mod name;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/netfilter.rs"]
 pub(crate) mod netfilter;

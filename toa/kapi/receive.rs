@@ -7,17 +7,18 @@
 //! `inet_sock_destruct`. Every way to a new connection leads through one of the first two: the
 //! handshake's last segment, with SYN cookies or without, and Fast Open's first.
 
-use core::{marker::PhantomData, net::SocketAddr};
+use core::marker::PhantomData;
 
 use kernel::{prelude::*, str::CStr};
 
 use super::{
+    end::{Address, End},
+    name::Name,
     netns::Net,
     probe::{probe, Call, Mechanism, Probe, Probing, Registration},
     rcu::Rcu,
-    sock::{Name, Segment, Sock},
+    sock::{Segment, Sock},
 };
-use crate::bindings;
 
 /// Who wants to know.
 pub(crate) trait Receiver: 'static {
@@ -32,7 +33,7 @@ pub(crate) trait Receiver: 'static {
 
     /// Somebody asks for the peer of `sock`. `Some`: what to say if the kernel is about to say the
     /// first of the two is the second.
-    fn asked(sock: Sock<'_>, rcu: Rcu<'_>) -> Option<(SocketAddr, SocketAddr)>;
+    fn asked<'a>(sock: Sock<'_>, rcu: Rcu<'a>) -> Option<(&'a End, &'a End)>;
 
     /// `sock` goes; it may be of any protocol.
     fn closed(sock: Sock<'_>, rcu: Rcu<'_>);
@@ -176,32 +177,35 @@ impl<R: Receiver> Probe for OpenV6<R> {
 struct Asked {
     /// Where the name is written.
     name: usize,
-    /// What packets say the peer is.
-    peer: SocketAddr,
+    /// What packets say the peer is. Both ends by the field, as that is copied in registers.
+    peer: Address,
+    peer_port: u16,
     /// What is said instead.
-    address: SocketAddr,
+    client: Address,
+    client_port: u16,
 }
 
 /// `inet?_getname(socket, name, peer)` begins; `peer` is 0 for `getsockname`.
+#[inline(always)]
 fn asked<R: Receiver>(call: &Call<'_>, rcu: Rcu<'_>) -> Option<Asked> {
     if call.argument::<2>() as u32 == 0 {
         return None;
     }
     // SAFETY: The first argument is the `struct socket` that is asked, whose socket is of an
     // internet family and stays while it is.
-    let sock = unsafe {
-        let sock = bindings::toa_sock_of_socket(call.argument::<0>() as *const _);
-        Sock::from_address(sock as usize)
-    }?;
-    let (peer, address) = R::asked(sock, rcu)?;
+    let sock = unsafe { Sock::of_socket(call.argument::<0>()) }?;
+    let (peer, client) = R::asked(sock, rcu)?;
     Some(Asked {
         name: call.argument::<1>(),
-        peer,
-        address,
+        peer: peer.address,
+        peer_port: peer.port,
+        client: client.address,
+        client_port: client.port,
     })
 }
 
 /// `inet?_getname` returns the name's length, or an error.
+#[inline(always)]
 fn answered(value: usize, asked: &Asked) {
     // The function returns an `int`.
     let Ok(len) = usize::try_from(value as i32) else {
@@ -210,8 +214,8 @@ fn answered(value: usize, asked: &Asked) {
     // SAFETY: The function has written a name of that length for its caller, who is yet to see it.
     let name = unsafe { Name::from_address(asked.name, len) };
     // The socket may have another peer by now, or a BPF program has said something else.
-    if let Some(name) = name.filter(|name| name.get() == asked.peer) {
-        name.set(asked.address);
+    if let Some(name) = name.filter(|name| name.says(asked.peer, asked.peer_port)) {
+        name.say(asked.client, asked.client_port);
     }
 }
 
@@ -222,10 +226,12 @@ impl<R: Receiver> Probe for AskV4<R> {
     const HAS_EXIT: bool = true;
     type Data = Asked;
 
+    #[inline(always)]
     fn entry(call: &Call<'_>, rcu: Rcu<'_>) -> Option<Self::Data> {
         asked::<R>(call, rcu)
     }
 
+    #[inline(always)]
     fn exit(value: usize, data: Self::Data, _rcu: Rcu<'_>) {
         answered(value, &data);
     }
@@ -242,10 +248,12 @@ impl<R: Receiver> Probe for AskV6<R> {
     const HAS_EXIT: bool = true;
     type Data = Asked;
 
+    #[inline(always)]
     fn entry(call: &Call<'_>, rcu: Rcu<'_>) -> Option<Self::Data> {
         asked::<R>(call, rcu)
     }
 
+    #[inline(always)]
     fn exit(value: usize, data: Self::Data, _rcu: Rcu<'_>) {
         answered(value, &data);
     }

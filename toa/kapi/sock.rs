@@ -8,14 +8,17 @@
 use core::{
     marker::PhantomData,
     mem::MaybeUninit,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    ptr::NonNull,
+    net::IpAddr,
+    ptr::{self, NonNull},
     slice,
 };
 
 use kernel::{error::to_result, ffi::c_void, prelude::*};
 
-use super::netns::Net;
+use super::{
+    end::{Address, End, Ends},
+    netns::Net,
+};
 use crate::bindings;
 
 /// A socket.
@@ -44,6 +47,19 @@ impl<'a> Sock<'a> {
         })
     }
 
+    /// The socket of the `struct socket` at `address`; `None` when it has none.
+    ///
+    /// # Safety
+    ///
+    /// It is that of a `struct socket` of an internet family that lives for `'a` and keeps its
+    /// socket as long.
+    #[inline(always)]
+    pub(super) unsafe fn of_socket(address: usize) -> Option<Self> {
+        let socket = address as *const bindings::socket;
+        // SAFETY: The caller vouches for it; `accept` and `close` write the word as a whole.
+        unsafe { Self::from_address(ptr::read_volatile(&raw const (*socket).sk) as usize) }
+    }
+
     /// Where it is, as the name of it while it lives.
     #[inline]
     pub(crate) fn address(&self) -> usize {
@@ -51,24 +67,70 @@ impl<'a> Sock<'a> {
     }
 
     /// The namespace it is in.
+    #[inline(always)]
     pub(crate) fn net(&self) -> &'a Net {
+        let common = self.raw.as_ptr().cast::<bindings::sock_common>();
         // SAFETY: A socket keeps its namespace as long as it may be used.
-        unsafe { Net::from_raw(bindings::toa_net_of_sock(self.raw.as_ptr())) }
+        unsafe { Net::from_raw((*common).skc_net.net) }
     }
 
     /// Its ends. `is_ipv4`: the connection is IPv4, even when the socket is of the family IPv6 and
     /// does not know it yet.
+    #[inline(always)]
     pub(crate) fn ends(&self, is_ipv4: bool) -> Ends {
-        let mut ends = MaybeUninit::<bindings::toa_ends>::uninit();
-        // SAFETY: By the invariants; the helper fills `ends` in.
-        let ends = unsafe {
-            bindings::toa_ends_of_sock(self.raw.as_ptr(), is_ipv4, ends.as_mut_ptr());
-            ends.assume_init()
-        };
-        Ends {
-            peer: SocketAddr::new(plain(ends.peer), u16::from_be(ends.peer_port)),
-            local: SocketAddr::new(plain(ends.local), u16::from_be(ends.local_port)),
+        type Addresses = bindings::sock_common__bindgen_ty_1__bindgen_ty_1;
+        type Ports = bindings::sock_common__bindgen_ty_3__bindgen_ty_1;
+        let common = self.raw.as_ptr().cast::<bindings::sock_common>();
+        // SAFETY: By the invariants, as any socket begins with what all have in common. Others may
+        // write meanwhile, each number as a whole.
+        unsafe {
+            let v4 = (&raw const (*common).__bindgen_anon_1).cast::<Addresses>();
+            let ports = (&raw const (*common).__bindgen_anon_3).cast::<Ports>();
+            let (peer, local) = self.ipv6_addresses(is_ipv4).unwrap_or_else(|| {
+                (
+                    Address::of_v4(ptr::read_volatile(&raw const (*v4).skc_daddr)),
+                    Address::of_v4(ptr::read_volatile(&raw const (*v4).skc_rcv_saddr)),
+                )
+            });
+            Ends {
+                peer: End {
+                    address: peer,
+                    port: ptr::read_volatile(&raw const (*ports).skc_dport),
+                },
+                local: End {
+                    address: local,
+                    port: ptr::read_volatile(&raw const (*ports).skc_num).to_be(),
+                },
+            }
         }
+    }
+
+    /// The addresses of its peer and of itself if they are IPv6.
+    #[cfg(CONFIG_IPV6)]
+    #[inline(always)]
+    fn ipv6_addresses(&self, is_ipv4: bool) -> Option<(Address, Address)> {
+        let common = self.raw.as_ptr().cast::<bindings::sock_common>();
+        // SAFETY: As in `ends`. What is read while another is written is compared with what is known,
+        // and nothing else.
+        unsafe {
+            let family = ptr::read_volatile(&raw const (*common).skc_family);
+            if is_ipv4 || u32::from(family) != bindings::AF_INET6 {
+                return None;
+            }
+            let read = |address: *const bindings::in6_addr| {
+                Address::of_words(ptr::read_unaligned(address.cast()))
+            };
+            let peer = read(&raw const (*common).skc_v6_daddr);
+            if peer.v4().is_some() {
+                return None;
+            }
+            Some((peer, read(&raw const (*common).skc_v6_rcv_saddr)))
+        }
+    }
+
+    #[cfg(not(CONFIG_IPV6))]
+    fn ipv6_addresses(&self, _is_ipv4: bool) -> Option<(Address, Address)> {
+        None
     }
 }
 
@@ -79,18 +141,14 @@ pub(crate) fn with_connection<R>(
     ends: &Ends,
     look: impl FnOnce(Sock<'_>) -> R,
 ) -> Option<R> {
-    let bytes = |end: &SocketAddr| match end.ip() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
+    let raw = |end: &End| bindings::toa_end {
+        address: end.address.words(),
+        port: end.port,
     };
-    let ends = bindings::toa_ends {
-        peer: bytes(&ends.peer),
-        local: bytes(&ends.local),
-        peer_port: ends.peer.port().to_be(),
-        local_port: ends.local.port().to_be(),
-    };
-    // SAFETY: The namespace is alive; the helper reads `ends` and gives a reference.
-    let raw = unsafe { bindings::toa_find_connection(net.as_raw(), &raw const ends) };
+    let (peer, local) = (raw(&ends.peer), raw(&ends.local));
+    // SAFETY: The namespace is alive; the helper reads the ends and gives a reference.
+    let raw =
+        unsafe { bindings::toa_find_connection(net.as_raw(), &raw const peer, &raw const local) };
     // SAFETY: A full socket of an internet family, which the reference keeps.
     let sock = unsafe { Sock::from_address(raw as usize) }?;
     let found = look(sock);
@@ -112,25 +170,11 @@ pub(crate) fn with_descriptor<R>(fd: u32, look: impl FnOnce(Sock<'_>) -> R) -> R
         to_result(error)?;
     }
     // SAFETY: A socket of TCP, which the reference keeps.
-    let sock = unsafe { Sock::from_address(bindings::toa_sock_of_socket(socket) as usize) };
+    let sock = unsafe { Sock::of_socket(socket as usize) };
     let found = sock.map(look);
     // SAFETY: The reference from above.
     unsafe { bindings::toa_put_descriptor(socket) };
     found.ok_or(ENOTCONN)
-}
-
-/// The two ends of a connection as its packets name them; IPv4 as IPv4, whatever the socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ends {
-    /// The other side.
-    pub(crate) peer: SocketAddr,
-    /// This side.
-    pub(crate) local: SocketAddr,
-}
-
-/// An address as it is: IPv4 addresses come as `::ffff:a.b.c.d`.
-fn plain(bytes: [u8; 16]) -> IpAddr {
-    Ipv6Addr::from(bytes).to_canonical()
 }
 
 /// A received TCP segment.
@@ -161,7 +205,7 @@ impl<'a> Segment<'a> {
         Self {
             options,
             is_ipv4: segment.is_ipv4,
-            peer: plain(segment.peer),
+            peer: Address::of_words(segment.peer).into(),
         }
     }
 
@@ -178,81 +222,5 @@ impl<'a> Segment<'a> {
     /// The packet's source.
     pub(crate) fn peer(&self) -> IpAddr {
         self.peer
-    }
-}
-
-/// The address that a `getname` has written for its caller.
-///
-/// # Invariants
-///
-/// It points to a `struct sockaddr_in` or `sockaddr_in6`, as its family says, that is ours to
-/// write.
-pub(super) struct Name(NonNull<u8>);
-
-/// Lengths of `struct sockaddr_in` and `struct sockaddr_in6`.
-const V4_LEN: usize = 16;
-const V6_LEN: usize = 28;
-
-impl Name {
-    /// The name at `address`, which is `len` bytes long; `None` when it is none of ours.
-    ///
-    /// # Safety
-    ///
-    /// A `getname` of an internet family has written `len` bytes there for its caller, and nobody
-    /// else uses them now.
-    pub(super) unsafe fn from_address(address: usize, len: usize) -> Option<Self> {
-        let raw = NonNull::new(address as *mut u8)?;
-        // SAFETY: Any name begins with its family.
-        let family = unsafe { raw.cast::<u16>().read_unaligned() };
-        let has = match u32::from(family) {
-            bindings::AF_INET => len >= V4_LEN,
-            bindings::AF_INET6 => len >= V6_LEN,
-            _ => false,
-        };
-        // INVARIANT: Of an internet family, and long enough.
-        has.then_some(Self(raw))
-    }
-
-    /// What it says; IPv4 as IPv4, whatever the family.
-    pub(super) fn get(&self) -> SocketAddr {
-        let port = u16::from_be_bytes(self.read(2));
-        let address = if self.is_ipv6() {
-            plain(self.read(8))
-        } else {
-            IpAddr::from(self.read::<4>(4))
-        };
-        SocketAddr::new(address, port)
-    }
-
-    /// Makes it say `address`. An IPv6 address does not fit an IPv4 name, which stays as it is.
-    pub(super) fn set(&self, address: SocketAddr) {
-        match (self.is_ipv6(), address.ip()) {
-            (false, IpAddr::V4(v4)) => self.write(4, v4.octets()),
-            (false, IpAddr::V6(_)) => return,
-            (true, ip) => {
-                let v6 = match ip {
-                    IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-                    IpAddr::V6(v6) => v6,
-                };
-                self.write(8, v6.octets());
-                // The link of the balancer's address says nothing of the client's.
-                self.write(24, [0; 4]);
-            }
-        }
-        self.write(2, address.port().to_be_bytes());
-    }
-
-    fn is_ipv6(&self) -> bool {
-        u32::from(u16::from_ne_bytes(self.read(0))) == bindings::AF_INET6
-    }
-
-    fn read<const N: usize>(&self, at: usize) -> [u8; N] {
-        // SAFETY: By the invariants; callers read what the family has.
-        unsafe { self.0.add(at).cast().read() }
-    }
-
-    fn write<const N: usize>(&self, at: usize, bytes: [u8; N]) {
-        // SAFETY: By the invariants; callers write what the family has.
-        unsafe { self.0.add(at).cast().write(bytes) }
     }
 }

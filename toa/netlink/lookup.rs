@@ -14,8 +14,9 @@ use super::{
 use crate::{
     hooks,
     kapi::{
+        end::Ends,
         genl::{attr_size, Attr, AttrPolicy, Doit, Request},
-        sock::{self, Ends},
+        sock,
     },
 };
 
@@ -43,7 +44,10 @@ impl Doit for Lookup {
                 format_args!("{local} and {peer} are of different families"),
             );
         }
-        let ends = Ends { peer, local };
+        let ends = Ends {
+            peer: peer.into(),
+            local: local.into(),
+        };
         match sock::with_connection(request.net(), &ends, hooks::client_of) {
             None => refuse(
                 request,
