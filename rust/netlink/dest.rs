@@ -57,7 +57,7 @@ impl Dumpit for Get {
         let generation = config.generation();
         out.set_generation(generation);
         let find = |id: &ServiceId| config.service(id);
-        Ok(walk.on(find, config.services().iter(), |service, sent| {
+        Ok(walk.on(find, config.services(), |service, sent| {
             walk::each(service.dests().iter(), sent, |member| {
                 let view = DestView::new(member);
                 out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view))

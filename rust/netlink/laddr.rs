@@ -36,7 +36,7 @@ impl Dumpit for Get {
         out.set_generation(generation);
         let find = |id: &ServiceId| config.service(id).map(own);
         // The namespace's first.
-        let services = config.services().iter().map(own);
+        let services = config.services().map(own);
         let pools = iter::once((None, config.locals())).chain(services);
         Ok(walk.on(find, pools, |(service, pool), sent| {
             walk::each(pool.addresses().iter(), sent, |address| {

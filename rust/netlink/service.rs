@@ -47,7 +47,7 @@ impl Dumpit for Get {
         let config = namespace(request)?.config();
         let generation = config.generation();
         out.set_generation(generation);
-        for service in config.services().iter().skip(*sent) {
+        for service in config.services().skip(*sent) {
             let view = ServiceView::new(service);
             let full = out.message(cmd::SERVICE_GET, |w| encode::service(w, generation, &view));
             if full.is_err() {

@@ -34,7 +34,7 @@ impl Dumpit for Get {
         let generation = config.generation();
         out.set_generation(generation);
         let find = |id: &ServiceId| config.service(id);
-        Ok(walk.on(find, config.services().iter(), |service, cursor| {
+        Ok(walk.on(find, config.services(), |service, cursor| {
             one(generation, service, cursor, out)
         }))
     }

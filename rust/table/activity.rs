@@ -37,14 +37,14 @@ struct Version {
 impl Activity {
     /// Puts in the hooks that `services` need. Packets do not know yet that they may wait for their
     /// marks.
-    pub(super) fn prepare(&mut self, netns: &Netns, services: &[Service]) -> Result {
+    pub(super) fn prepare(&mut self, netns: &Netns, services: &[KBox<Service>]) -> Result {
         self.v4.prepare(netns, 4, services)?;
         self.v6.prepare(netns, 6, services)
     }
 
     /// Lets new flows wait for their marks where services go by them, and takes those hooks out
     /// that nothing is there for any more. `services` are published.
-    pub(super) fn settle(&mut self, netns: &Netns, services: &[Service]) {
+    pub(super) fn settle(&mut self, netns: &Netns, services: &[KBox<Service>]) {
         self.v4.settle(&netns.gate_v4, 4, services);
         self.v6.settle(&netns.gate_v6, 6, services);
     }
@@ -56,7 +56,7 @@ impl Activity {
 }
 
 impl Version {
-    fn prepare(&mut self, netns: &Netns, version: u8, services: &[Service]) -> Result {
+    fn prepare(&mut self, netns: &Netns, version: u8, services: &[KBox<Service>]) -> Result {
         let is_of = |address: IpAddr| address.is_ipv6() == (version == 6);
         let wanted = services.iter().any(|service| {
             let mut dests = service.dests().iter();
@@ -72,7 +72,7 @@ impl Version {
         Ok(())
     }
 
-    fn settle(&mut self, gate: &Gate, version: u8, services: &[Service]) {
+    fn settle(&mut self, gate: &Gate, version: u8, services: &[KBox<Service>]) {
         let has_marks = has_marks(version, services);
         gate.set_marks(has_marks);
         if !has_marks {
@@ -81,7 +81,7 @@ impl Version {
     }
 }
 
-fn has_marks(version: u8, services: &[Service]) -> bool {
+fn has_marks(version: u8, services: &[KBox<Service>]) -> bool {
     services
         .iter()
         .any(|service| goes_by_mark(&service.id(), version))

@@ -46,7 +46,7 @@ impl Dumpit for Services {
     fn dump(request: &Request<'_>, sent: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
         // No generation: of `ip_vs` clients know no dumps that are to be begun again.
         let config = namespace(request)?.config();
-        for service in config.services().iter().skip(*sent) {
+        for service in config.services().skip(*sent) {
             let view = ServiceView::new(service);
             let full = out.message(cmd::NEW_SERVICE, |w| encode::service(w, &view));
             if full.is_err() {

@@ -122,10 +122,8 @@ impl Show for Connections {
             return Err(fmt::Error);
         }
         let config = netns.config();
-        config
-            .services()
-            .iter()
-            .try_for_each(|service| templates(out, service))
+        let mut services = config.services();
+        services.try_for_each(|service| templates(out, service))
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Refused {
 enum Undo {
     ServiceAdd,
     ServiceSet(usize, Past),
-    ServiceDel(usize, Service),
+    ServiceDel(usize, KBox<Service>),
     DestAdd(usize),
     /// Position of the service, and what the dest had carried when it was removed.
     DestBack(usize, Traffic),
@@ -66,6 +66,7 @@ impl<'a> ConfigGuard<'a> {
             error: ChangeError::NoMemory,
         };
         let mut undo = KVVec::with_capacity(changes.len(), GFP_KERNEL).map_err(|_| no_memory(0))?;
+        self.config.removed.sort();
         let mut outcome = Ok(());
         for (index, change) in changes.iter().enumerate() {
             let step = self.step(change).and_then(|step| {
@@ -169,26 +170,31 @@ impl<'a> ConfigGuard<'a> {
             return Err(ChangeError::ServiceExists(id));
         }
         // Where a service of that id was removed, its dests may still have connections.
-        let mut removed = self.config.removed.iter();
-        let published = match removed.find(|removed| removed.dest.service() == id) {
+        let published = match self.config.removed.of_service(&id) {
             Some(removed) => Ok(Publication::again(removed.dest.published())),
             None => Publication::new(),
         };
-        let service = Service {
-            id,
-            spec,
-            scheduler,
-            dests: KVVec::new(),
-            locals: Pool::new(),
-            published: published.map_err(|_| ChangeError::NoMemory)?,
-            templates: templates(&spec)?,
-            retired: Traffic::default(),
-            zero: Traffic::default(),
-            estimator: Estimator::new(Traffic::default()),
-            changed: true,
-            warming: false,
-        };
+        let service = KBox::new(
+            Service {
+                id,
+                spec,
+                scheduler,
+                dests: KVVec::new(),
+                locals: Pool::new(),
+                published: published.map_err(|_| ChangeError::NoMemory)?,
+                templates: templates(&spec)?,
+                retired: Traffic::default(),
+                zero: Traffic::default(),
+                estimator: Estimator::new(Traffic::default()),
+                changed: true,
+                warming: false,
+            },
+            GFP_KERNEL,
+        )
+        .map_err(|_| ChangeError::NoMemory)?;
         push(&mut self.config.services, service)?;
+        // Its dests most likely come next.
+        self.config.last = self.config.services.len().saturating_sub(1);
         Ok(Undo::ServiceAdd)
     }
 
@@ -305,7 +311,7 @@ impl<'a> ConfigGuard<'a> {
         }
         let index = self.index(self.config.settings.echo)?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
-        self.config.removed.reserve(leaving, GFP_KERNEL)?;
+        self.config.removed.reserve(leaving)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();
         self.config.left_locals.reserve(leaving)?;
         let config = &mut *self.config;
@@ -334,7 +340,7 @@ impl<'a> ConfigGuard<'a> {
                     let slot = &service.published;
                     let again = others.any(|other| Arc::ptr_eq(&other.published, slot));
                     service.published.set_last(!again);
-                    self.retire_service(service);
+                    self.retire_service(&service);
                 }
                 Undo::DestDel(_, _, member, carried) => self.retire_dest(member.dest, carried),
                 Undo::LocalDel(_, _, address) => self.retire_locals(&[address]),

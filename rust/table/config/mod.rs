@@ -16,7 +16,7 @@ use kernel::{
     sync::{Arc, MutexGuard},
 };
 
-use self::{change::check_route, removed::Removed};
+use self::{change::check_route, removed::RemovedDests};
 pub(crate) use self::{
     change::Refused,
     service::{Member, Service},
@@ -44,8 +44,9 @@ use crate::{
 
 /// The configuration.
 pub(crate) struct Config {
-    services: KVVec<Service>,
-    removed: KVVec<Removed>,
+    // In boxes, as they are large and taken out of the middle.
+    services: KVVec<KBox<Service>>,
+    removed: RemovedDests,
     settings: Settings,
     /// Local addresses of services that have none of their own.
     locals: Pool,
@@ -73,7 +74,7 @@ impl Config {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             services: KVVec::new(),
-            removed: KVVec::new(),
+            removed: RemovedDests::new(),
             settings: Settings::DEFAULT,
             locals: Pool::new(),
             left_locals: Left::new(),
@@ -214,13 +215,13 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// The services, in the order they were added.
-    pub(crate) fn services(&self) -> &[Service] {
-        &self.config.services
+    pub(crate) fn services(&self) -> impl ExactSizeIterator<Item = &Service> {
+        self.config.services.iter().map(|service| &**service)
     }
 
     /// The service of that id.
     pub(crate) fn service(&self, id: &ServiceId) -> Option<&Service> {
-        self.config.services.iter().find(|s| s.id == *id)
+        self.services().find(|s| s.id == *id)
     }
 
     /// The dest of that id in the service of that id.
@@ -337,7 +338,8 @@ impl<'a> ConfigGuard<'a> {
         self.config.zero = self.config.carried();
         self.config.estimator = Estimator::new(self.config.zero);
         self.config.zero_events = self.netns.counters.sums();
-        self.config.services.iter_mut().for_each(Service::zero);
+        let services = self.config.services.iter_mut();
+        services.for_each(|service| service.zero());
         Ok(())
     }
 

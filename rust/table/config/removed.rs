@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use kernel::sync::Arc;
+use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::{counters::Traffic, dest::Dest, index::Published},
@@ -25,6 +25,83 @@ pub(super) struct Removed {
     pub(super) at: Moment,
 }
 
+impl Removed {
+    fn ids(&self) -> (ServiceId, DestId) {
+        (self.dest.service(), self.dest.id())
+    }
+}
+
+/// The removed dests.
+pub(super) struct RemovedDests {
+    all: KVVec<Removed>,
+    /// They are in the order of their ids.
+    in_order: bool,
+}
+
+impl RemovedDests {
+    pub(super) fn new() -> Self {
+        Self {
+            all: KVVec::new(),
+            in_order: true,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Removed> + Clone {
+        self.all.iter()
+    }
+
+    /// Makes room for more.
+    pub(super) fn reserve(&mut self, more: usize) -> Result {
+        Ok(self.all.reserve(more, GFP_KERNEL)?)
+    }
+
+    /// Adds one; there is room for it.
+    fn add(&mut self, removed: Removed) {
+        let _ = self.all.push_within_capacity(removed);
+        self.in_order = false;
+    }
+
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Removed) -> bool) {
+        self.all.retain(keep);
+    }
+
+    /// Puts them in order. Whoever looks for some does so first: thousands may be looked for among
+    /// thousands.
+    pub(super) fn sort(&mut self) {
+        if !self.in_order {
+            self.all.sort_unstable_by_key(Removed::ids);
+            self.in_order = true;
+        }
+    }
+
+    /// Those from the first on whose ids are not less.
+    fn from(&self, least: impl Fn(&Removed) -> bool) -> impl Iterator<Item = &Removed> {
+        let first = self.all.partition_point(|removed| !least(removed));
+        self.all.iter().skip(first)
+    }
+
+    /// One of that service; they are in order.
+    pub(super) fn of_service(&self, id: &ServiceId) -> Option<&Removed> {
+        let mut rest = self.from(|removed| removed.dest.service() >= *id);
+        rest.next().filter(|removed| removed.dest.service() == *id)
+    }
+
+    /// Those of that id in that service; they are in order.
+    fn of(&self, service: ServiceId, id: DestId) -> impl Iterator<Item = &Removed> {
+        let ids = (service, id);
+        let rest = self.from(move |removed| removed.ids() >= ids);
+        rest.take_while(move |removed| removed.ids() == ids)
+    }
+}
+
 impl Config {
     /// A removed dest that may come back as one of those settings, and what it had carried when it
     /// was removed.
@@ -35,10 +112,9 @@ impl Config {
         spec: DestSpec,
         published: &Published,
     ) -> Option<(Arc<Dest>, Traffic)> {
-        let found = self.removed.iter().find(|removed| {
+        let found = self.removed.of(service, id).find(|removed| {
             let dest = &removed.dest;
             dest.is_gone()
-                && (dest.service(), dest.id()) == (service, id)
                 // Its connections have no way in another mode.
                 && dest.spec().mode == spec.mode
                 && dest.is_told_by(published)
@@ -48,12 +124,12 @@ impl Config {
 }
 
 impl ConfigGuard<'_> {
-    pub(super) fn retire_service(&mut self, service: Service) {
+    pub(super) fn retire_service(&mut self, service: &Service) {
         self.config.retired = self.config.retired.plus(service.carried());
         self.retire_locals(service.locals.addresses());
-        for member in service.dests {
+        for member in &service.dests {
             let carried = member.dest.carried();
-            self.retire_dest(member.dest, carried);
+            self.retire_dest(member.dest.clone(), carried);
         }
     }
 
@@ -63,7 +139,7 @@ impl ConfigGuard<'_> {
         dest.set_gone();
         let at = Moment::now();
         let removed = Removed { dest, carried, at };
-        let _ = self.config.removed.push_within_capacity(removed);
+        self.config.removed.add(removed);
         self.netns.expect_work();
     }
 

@@ -17,8 +17,9 @@ enum Value {
     U32(u32),
     Uint(u64),
     Text(String),
-    Bytes(Vec<u8>),
-    Nest(Vec<Attr>),
+    Address(IpAddr),
+    /// Encoded, or each nest around it would measure it anew.
+    Nest(Vec<u8>),
 }
 
 /// An attribute to send.
@@ -63,16 +64,13 @@ impl Attr {
 
     /// An address, 4 or 16 bytes in network order.
     pub fn address(kind: u16, address: IpAddr) -> Self {
-        let value = Value::Bytes(match address {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        });
+        let value = Value::Address(address);
         Self { kind, value }
     }
 
     /// A nest. Its content must stay under 64 KiB, the most that an attribute's length can say.
-    pub fn nest(kind: u16, attributes: Vec<Self>) -> Self {
-        let value = Value::Nest(attributes);
+    pub fn nest(kind: u16, attributes: impl AsRef<[Self]>) -> Self {
+        let value = Value::Nest(encode(attributes.as_ref()));
         Self { kind, value }
     }
 }
@@ -86,8 +84,9 @@ impl Nla for Attr {
             Value::Uint(value) if u32::try_from(*value).is_ok() => 4,
             Value::Uint(_) => 8,
             Value::Text(text) => text.len() + 1,
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Nest(attributes) => attributes.as_slice().buffer_len(),
+            Value::Address(IpAddr::V4(_)) => 4,
+            Value::Address(IpAddr::V6(_)) => 16,
+            Value::Nest(bytes) => bytes.len(),
         }
     }
 
@@ -116,12 +115,15 @@ impl Nla for Attr {
                 buffer[..text.len()].copy_from_slice(text.as_bytes());
                 Ok(())
             }
-            Value::Bytes(bytes) => {
-                buffer.copy_from_slice(bytes);
+            Value::Address(address) => {
+                match address {
+                    IpAddr::V4(v4) => buffer.copy_from_slice(&v4.octets()),
+                    IpAddr::V6(v6) => buffer.copy_from_slice(&v6.octets()),
+                }
                 Ok(())
             }
-            Value::Nest(attributes) => {
-                attributes.as_slice().emit(buffer);
+            Value::Nest(bytes) => {
+                buffer.copy_from_slice(bytes);
                 Ok(())
             }
         };

@@ -11,8 +11,8 @@ use crate::generated::dest;
 use crate::Stats;
 
 /// Attributes that name a dest within its service.
-pub(crate) fn id_attributes(id: &DestId) -> Vec<Attr> {
-    vec![
+pub(crate) fn id_attributes(id: &DestId) -> [Attr; 2] {
+    [
         Attr::address(dest::ADDRESS, id.address),
         Attr::u16_be(dest::PORT, id.port),
     ]
@@ -20,7 +20,8 @@ pub(crate) fn id_attributes(id: &DestId) -> Vec<Attr> {
 
 /// Attributes of a dest with the settings that are given.
 pub(crate) fn attributes(id: &DestId, update: &DestUpdate) -> Vec<Attr> {
-    let mut attributes = id_attributes(id);
+    let mut attributes = Vec::with_capacity(8);
+    attributes.extend(id_attributes(id));
     let mode = update.mode;
     attributes.extend(mode.map(|mode| Attr::u32(dest::MODE, mode.number())));
     attributes.extend(update.weight.map(|n| Attr::u32(dest::WEIGHT, n)));

@@ -168,7 +168,8 @@ fn change_command(change: &Change) -> u8 {
 }
 
 fn batch_step(step: &Change) -> Attr {
-    let mut attributes = vec![Attr::u32(change::OP, change_command(step).into())];
+    let mut attributes = Vec::with_capacity(3);
+    attributes.push(Attr::u32(change::OP, change_command(step).into()));
     attributes.extend(change_attributes(step, &IN_BATCH));
     Attr::nest(main::CHANGE, attributes)
 }
@@ -196,20 +197,20 @@ const IN_BATCH: Kinds = Kinds {
 
 /// The nests of `change`.
 fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
-    let (id, update, dest) = match change {
+    let (service, dest) = match change {
         Change::ServiceAdd { id, spec } => {
             // What is not told is as it is unless told otherwise.
             let update = ServiceUpdate {
                 scheduler: Some(spec.scheduler),
                 ..spec.since(&ServiceSpec::new(spec.scheduler))
             };
-            (id, update, None)
+            (service_wire::attributes(id, &update), None)
         }
-        Change::ServiceSet { id, update } => (id, *update, None),
-        Change::ServiceDel { id } => (id, ServiceUpdate::default(), None),
+        Change::ServiceSet { id, update } => (service_wire::attributes(id, update), None),
+        Change::ServiceDel { id } => (service_wire::id_attributes(id), None),
         Change::DestAdd { service, id, spec } => {
             let dest = dest::attributes(id, &spec.told());
-            (service, ServiceUpdate::default(), Some(dest))
+            (service_wire::id_attributes(service), Some(dest))
         }
         Change::DestSet {
             service,
@@ -217,11 +218,11 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
             update,
         } => {
             let dest = dest::attributes(id, update);
-            (service, ServiceUpdate::default(), Some(dest))
+            (service_wire::id_attributes(service), Some(dest))
         }
         Change::DestDel { service, id } => {
-            let dest = dest::id_attributes(id);
-            (service, ServiceUpdate::default(), Some(dest))
+            let dest = dest::id_attributes(id).to_vec();
+            (service_wire::id_attributes(service), Some(dest))
         }
         Change::LocalAdd { service, address } | Change::LocalDel { service, address } => {
             let service = service.iter().map(service_wire::id_attributes);
@@ -231,10 +232,9 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
                 .collect();
         }
     };
-    let nest = service_wire::attributes(id, &update);
-    let mut attributes = vec![Attr::nest(kinds.service, nest)];
-    attributes.extend(dest.map(|dest| Attr::nest(kinds.dest, dest)));
-    attributes
+    let dest = dest.map(|dest| Attr::nest(kinds.dest, dest));
+    let service = Attr::nest(kinds.service, service);
+    std::iter::once(service).chain(dest).collect()
 }
 
 /// The nest of a local address.

@@ -164,7 +164,7 @@ impl Reply {
         if !self.counters.is_empty() {
             let numbered = (1..).zip(&self.counters);
             let nest = numbered.map(|(kind, (_, value))| Attr::uint(kind, *value));
-            all.push(Attr::nest(main::COUNTERS, nest.collect()));
+            all.push(Attr::nest(main::COUNTERS, nest.collect::<Vec<_>>()));
         }
         let client = self.client.iter();
         all.extend(client.map(|client| end_attribute(main::CLIENT, client)));

@@ -2,6 +2,7 @@
 
 //! A saved configuration as a whole.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -64,7 +65,11 @@ pub struct Document {
 impl Document {
     /// Reads a file; every broken line is told of.
     pub fn parse(text: &str, ports: &Ports) -> Result<Self, Vec<BrokenLine>> {
-        let mut parser = Parser::default();
+        // Most lines are of dests.
+        let mut parser = Parser {
+            dests: HashMap::with_capacity(text.lines().count()),
+            ..Parser::default()
+        };
         for (index, line) in text.lines().enumerate() {
             parser.line(index + 1, line, ports);
         }
@@ -96,8 +101,8 @@ struct Parser {
     broken: Vec<BrokenLine>,
     /// Where each service is in the document.
     services: HashMap<ServiceId, usize>,
-    /// The line of each dest.
-    dests: HashMap<(ServiceId, DestId), usize>,
+    /// The line of each dest, by its service's place in the document.
+    dests: HashMap<(usize, DestId), usize>,
     /// The line of each local address.
     locals: HashMap<(Option<ServiceId>, IpAddr), usize>,
     /// Services whose own line is broken; their dests are not to blame.
@@ -155,9 +160,8 @@ impl Parser {
         if self.broken_services.contains(&id) {
             return;
         }
-        let services = &mut self.document.services;
-        let service = self.services.get(&id).and_then(|at| services.get_mut(*at));
-        let Some(service) = service else {
+        let at = self.position(&id);
+        let Some(service) = at.and_then(|at| self.document.services.get_mut(at)) else {
             let reason = format!("no line above adds the service {id}");
             let hint = "the -A line of a service comes before its other lines";
             return self.broken(line, reason, hint);
@@ -169,16 +173,30 @@ impl Parser {
     }
 
     fn dest(&mut self, line: usize, service: ServiceId, id: DestId, spec: DestSpec) {
-        let at = self.services.get(&service);
-        let Some(of) = at.and_then(|at| self.document.services.get_mut(*at)) else {
+        let Some(at) = self.position(&service) else {
             return self.no_service(line, service);
         };
-        if let Some(first) = self.dests.get(&(service, id)) {
-            let reason = format!("dest {id} of {service} is on line {first} already");
-            return self.broken(line, reason, "keep one of the two lines");
+        match self.dests.entry((at, id)) {
+            Entry::Occupied(first) => {
+                let reason = format!("dest {id} of {service} is on line {} already", first.get());
+                self.broken(line, reason, "keep one of the two lines");
+            }
+            Entry::Vacant(free) => {
+                free.insert(line);
+                if let Some(service) = self.document.services.get_mut(at) {
+                    service.dests.push(WantedDest { line, id, spec });
+                }
+            }
         }
-        self.dests.insert((service, id), line);
-        of.dests.push(WantedDest { line, id, spec });
+    }
+
+    /// Where a service is in the document.
+    fn position(&self, id: &ServiceId) -> Option<usize> {
+        // Mostly it is the last.
+        match self.document.services.split_last() {
+            Some((last, before)) if last.id == *id => Some(before.len()),
+            _ => self.services.get(id).copied(),
+        }
     }
 
     /// The service of a line is not there.
@@ -194,8 +212,8 @@ impl Parser {
         let of = match service {
             None => &mut self.document.locals,
             Some(id) => {
-                let at = self.services.get(&id);
-                match at.and_then(|at| self.document.services.get_mut(*at)) {
+                let at = self.position(&id);
+                match at.and_then(|at| self.document.services.get_mut(at)) {
                     Some(service) => &mut service.locals,
                     None => return self.no_service(line, id),
                 }

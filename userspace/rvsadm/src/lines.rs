@@ -206,17 +206,17 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     }
     // No value has a # in it.
     let code = line.split('#').next().unwrap_or_default();
-    let words: Vec<&str> = code.split_whitespace().collect();
-    if words.is_empty() {
+    let code = code.trim_ascii();
+    if code.is_empty() {
         return Ok(Line::Nothing);
     }
-    let options = Options::parse(&words)?;
+    let options = Options::parse(code)?;
     match options.command {
         Some(Command::Service) => options.service_line(ports),
         Some(Command::Dest) => options.dest_line(ports),
         Some(Command::Local) => options.local_line(ports),
         None => Err(Problem::new(
-            format!("{:?} adds neither a service nor a dest", words.join(" ")),
+            format!("{code:?} adds neither a service nor a dest"),
             "a line starts with -A (service), -a (dest) or -P (local address)",
         )),
     }
@@ -437,8 +437,8 @@ impl Options<'_> {
         };
         let number = |name: &str, text: Option<&str>, otherwise, hint: &str| {
             text.map_or(Ok(otherwise), |text| {
-                let reason = format!("{name} {text:?} is not a number");
-                text.parse().map_err(|_| Problem::new(reason, hint))
+                let problem = |_| Problem::new(format!("{name} {text:?} is not a number"), hint);
+                text.parse().map_err(problem)
             })
         };
         let connections = "a number of connections; 0 is no threshold";
@@ -471,8 +471,8 @@ impl Options<'_> {
             None => TunnelKind::Ipip,
         };
         let port = self.tunnel_port.map_or(Ok(0), |text| {
-            let reason = format!("tunnel port {text:?} is not a number");
-            text.parse().map_err(|_| Problem::new(reason, hint))
+            let problem = |_| Problem::new(format!("tunnel port {text:?} is not a number"), hint);
+            text.parse().map_err(problem)
         })?;
         Ok(Tunnel {
             kind,

@@ -151,13 +151,15 @@ pub(super) struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// Reads the words of a line.
-    pub(super) fn parse(words: &[&'a str]) -> Result<Self, Problem> {
+    pub(super) fn parse(line: &'a str) -> Result<Self, Problem> {
         let mut options = Self::default();
-        let mut words = words.iter().copied().peekable();
+        let mut words = line.split_ascii_whitespace().peekable();
         while let Some(word) = words.next() {
             let (name, joined) = split_option(word);
+            let is_long = name.starts_with("--");
             let mut known = OPTIONS.iter().filter(|_| name.len() > 1);
-            let Some(known) = known.find(|known| name == known.letter || name == known.name) else {
+            let Some(known) = known.find(|k| name == if is_long { k.name } else { k.letter })
+            else {
                 return Err(Problem::new(
                     format!("{word:?} is not an option of ipvsadm-save's lines"),
                     "each option starts with - and a value belongs to the option before it",
