@@ -71,7 +71,7 @@ impl Registers {
 }
 
 /// Without a call for each, where both kinds of probe have the processor's registers.
-#[cfg(all(target_arch = "x86_64", not(CONFIG_UML)))]
+#[cfg(target_arch = "x86_64")]
 mod arch {
     use core::mem;
 
@@ -112,7 +112,7 @@ mod arch {
 }
 
 /// By calls of C.
-#[cfg(not(all(target_arch = "x86_64", not(CONFIG_UML))))]
+#[cfg(not(target_arch = "x86_64"))]
 mod arch {
     use super::{Kind, Registers};
     use crate::bindings;
