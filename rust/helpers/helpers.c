@@ -375,7 +375,7 @@ void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 	struct dst_entry *dst;
 	bool borrowed;
 
-	if (!xfrm_route_forward(skb, v4 ? AF_INET : AF_INET6)) {
+	if (!(v4 ? xfrm4_route_forward(skb) : xfrm6_route_forward(skb))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_XFRM_POLICY);
 		return;
 	}
