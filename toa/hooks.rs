@@ -66,14 +66,14 @@ impl Receiver for Toa {
     type Offer = Option<SocketAddr>;
 
     fn opening(net: &Net, segment: &Segment<'_>, rcu: Rcu<'_>) -> Option<Self::Offer> {
-        let client = Netns::of(net)?.client_of(segment, rcu);
+        let client = Netns::under(net, rcu)?.client_of(segment, rcu);
         // Also of a connection without the option something may be known by mistake.
         let is_of_use = client.is_some() || !SOCKETS.get(rcu)?.is_empty();
         is_of_use.then_some(client)
     }
 
     fn opened(sock: Sock<'_>, is_ipv4: bool, client: Self::Offer, rcu: Rcu<'_>) {
-        let (Some(sockets), Some(netns)) = (SOCKETS.get(rcu), Netns::of(sock.net())) else {
+        let (Some(sockets), Some(netns)) = (SOCKETS.get(rcu), Netns::under(sock.net(), rcu)) else {
             return;
         };
         let Some(client) = client else {
@@ -111,7 +111,7 @@ impl Receiver for Toa {
             return;
         };
         if sockets.remove(sock, rcu) {
-            if let Some(netns) = Netns::of(sock.net()) {
+            if let Some(netns) = Netns::under(sock.net(), rcu) {
                 netns.count(Counter::Forgotten);
             }
         }
