@@ -27,7 +27,8 @@ CLIENT_PORT, PORT, DEST_PORT, LOCAL_PORT, GUE_PORT = 40000, 5353, 8053, 6000, 60
 MOVED = (0x1234_5678, 0xFFFF_0000)
 
 PAIRS = [(4, 4), (6, 6), (4, 6), (6, 4)]
-KINDS = ["ipip", "gre", "gre-csum", "gue", "gue-csum"]
+# Of gue-remcsum: where no device is to fill in the inner sum, the option is not there.
+KINDS = ["ipip", "gre", "gre-csum", "gue", "gue-csum", "gue-remcsum"]
 SCENES = [
     *[f"{mode} {family}" for mode in ("dr", "nat", "fullnat") for family in (4, 6)], "fullnat 6 4",
     *[f"tun {inner} {outer} {kind}" for inner, outer in PAIRS for kind in KINDS],

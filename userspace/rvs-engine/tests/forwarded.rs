@@ -211,12 +211,10 @@ fn check_tunnel<F: Family>(case: &Case<'_>, kind: &str) {
     let inner = one_hop_on(&case.before);
     assert!(case.after.ends_with(&inner), "{}", case.name);
     let ip = F::Ip::parse(&inner, inner.len()).unwrap();
-    let (kind, sum) = match kind.split_once('-') {
-        Some((kind, _)) => (kind, TunnelSum::Whole),
-        None => (kind, TunnelSum::None),
-    };
+    let (kind, sum) = kind.split_once('-').unwrap_or((kind, "nocsum"));
     let kind = TunnelKind::ALL.into_iter().find(|k| k.name() == kind);
-    let kind = kind.unwrap();
+    let sum = TunnelSum::ALL.into_iter().find(|s| s.name() == sum);
+    let (kind, sum) = (kind.unwrap(), sum.unwrap());
     let port = match kind {
         TunnelKind::Gue => 6080,
         _ => 0,
