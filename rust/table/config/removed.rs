@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::spec::{DestId, DestSpec, ServiceId},
-    kapi::rcu::Moment,
+    kapi::{rcu::Moment, sort},
 };
 
 /// A dest that was removed but still has connections.
@@ -77,7 +77,7 @@ impl RemovedDests {
     /// thousands.
     pub(super) fn sort(&mut self) {
         if !self.in_order {
-            self.all.sort_unstable_by_key(Removed::ids);
+            sort::by_key(&mut self.all, Removed::ids);
             self.in_order = true;
         }
     }
