@@ -2,6 +2,7 @@
 """Data through a service: TCP streams checked by their digest, UDP echoes."""
 
 import hashlib
+import itertools
 import os
 import socket
 import threading
@@ -103,6 +104,10 @@ class UdpEcho:
         self._socket.close()
 
 
+# A port that a flow had before would bring its connection back.
+_NEW_PORTS = itertools.cycle(range(20_000, 32_000))
+
+
 def ask(host, address, port, data=b"x", timeout=5, checksum=True, options=b""):
     """One datagram from a new port, and the answer to it."""
     with host.inside():
@@ -113,9 +118,8 @@ def ask(host, address, port, data=b"x", timeout=5, checksum=True, options=b""):
         if options:
             s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, options)
         s.settimeout(timeout)
+        s.bind(("", next(_NEW_PORTS)))
         s.connect((address, port))
         s.send(data)
         return s.recv(65535)
-
-
 
