@@ -15,7 +15,10 @@ use core::{
 
 use kernel::prelude::*;
 
-use super::conn::{Conn, Node, Side};
+use super::{
+    conn::Conn,
+    node::{Node, Side},
+};
 use crate::{
     engine::family::Tuple,
     kapi::{rcu::Rcu, work},

@@ -2,13 +2,16 @@
 
 //! The connections of a namespace: one table, read under RCU without locks or counts.
 //!
-//! Readers walk a chain of [`conn::Node`]s. Writers hold the stripe of [`StripedLock`] that the
+//! Readers walk a chain of [`Node`]s. Writers hold the stripe of [`StripedLock`] that the
 //! hash selects; tables have at least as many buckets as there are stripes, so one stripe covers a
 //! hash's bucket in every table. A connection is freed by the namespace's worker, a grace period
 //! after it was taken out.
 
 mod buckets;
 mod conn;
+mod nat;
+mod node;
+mod slab;
 mod view;
 
 use core::{
@@ -20,7 +23,7 @@ use kernel::prelude::*;
 
 use self::{
     buckets::Buckets,
-    conn::{AnyKey, Key, Node},
+    node::{AnyKey, Key, Node},
 };
 use super::{line::Line, settings::LiveSettings};
 use crate::{
@@ -33,7 +36,10 @@ use crate::{
 };
 
 pub(crate) use self::{
-    conn::{create_caches, Caches, Conn, NatConn, NatKeys, Pair, Side, Single, Stage},
+    conn::Conn,
+    nat::{NatConn, NatKeys, Stage},
+    node::Side,
+    slab::{create_caches, Caches, Pair, Single},
     view::{ConnCursor, ConnView},
 };
 
@@ -163,7 +169,7 @@ impl Connections {
         };
         if is_taken {
             // SAFETY: It came from the slab and was never shared.
-            unsafe { conn::free(conn) };
+            unsafe { slab::free(conn) };
             return None;
         }
         let existing = match new.client_key() {
@@ -287,7 +293,7 @@ impl Connections {
             // SAFETY: Unlinked before the grace period, so only we know it.
             dead = unsafe { conn.as_ref() }.next_dead.load(Ordering::Relaxed);
             // SAFETY: As above, and it came from the slab.
-            unsafe { conn::free(conn) };
+            unsafe { slab::free(conn) };
             breathe(&mut batch);
         }
     }
