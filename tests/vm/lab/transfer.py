@@ -104,8 +104,12 @@ class UdpEcho:
         self._socket.close()
 
 
-# A port that a flow had before would bring its connection back.
 _NEW_PORTS = itertools.cycle(range(20_000, 32_000))
+
+
+def new_port():
+    """A source port that no flow had before: that would bring its connection back."""
+    return next(_NEW_PORTS)
 
 
 def ask(host, address, port, data=b"x", timeout=5, checksum=True, options=b""):
@@ -118,7 +122,7 @@ def ask(host, address, port, data=b"x", timeout=5, checksum=True, options=b""):
         if options:
             s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, options)
         s.settimeout(timeout)
-        s.bind(("", next(_NEW_PORTS)))
+        s.bind(("", new_port()))
         s.connect((address, port))
         s.send(data)
         return s.recv(65535)
