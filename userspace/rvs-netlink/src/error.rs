@@ -15,6 +15,9 @@ pub enum Error {
     /// The family `toa` is not registered in this kernel.
     #[error("the toa module is not loaded")]
     ReceiverNotLoaded,
+    /// The family `fou` is not registered in this kernel.
+    #[error("the kernel's module fou is not loaded")]
+    FouNotLoaded,
     /// The kernel refused the request.
     #[error("{0}")]
     Refused(Refusal),

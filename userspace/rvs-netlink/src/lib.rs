@@ -6,6 +6,7 @@
 //! - [`Transport`] is what a program talks to: [`Client`] over a blocking socket, or a fake.
 //! - [`Events`] reads the multicast group of changes.
 //! - [`toa`] is the same for the family `toa`, the receiver on real servers.
+//! - [`fou`] has the kernel's ports for tunnels in UDP.
 //! - [`Error`] keeps what the kernel said apart: its text, the attribute it blames, the errno.
 //!
 //! The numbers come from `rust/netlink/rvs.yaml`, through the same generated file as the kernel's.
@@ -19,6 +20,8 @@ mod error;
 mod events;
 mod exchange;
 mod extack;
+pub mod fou;
+mod message;
 mod names;
 mod reply;
 mod request;

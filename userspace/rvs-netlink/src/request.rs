@@ -4,14 +4,13 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::Emitable;
-use netlink_packet_generic::GenlFamily;
 use rvs_engine::change::Change;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, ServiceId};
 
 use crate::attr::Attr;
 use crate::generated::{change, cmd, laddr, main, FAMILY_NAME, FAMILY_VERSION};
+use crate::message::{Message, Spoken};
 use crate::{dest, service as service_wire, Config};
 
 /// A request.
@@ -105,44 +104,19 @@ impl Request {
         }
     }
 
-    /// The request with its attributes worked out, once for measuring and writing.
-    pub(crate) fn message(&self) -> RequestMessage {
-        RequestMessage {
-            command: self.command(),
-            attributes: self.attributes(),
-        }
+    /// The request as it is sent.
+    pub(crate) fn message(&self) -> Message<Rvs> {
+        Message::new(self.command(), self.attributes())
     }
 }
 
-/// A request on its way out.
+/// The family, for [`Message`].
 #[derive(Debug)]
-pub(crate) struct RequestMessage {
-    command: u8,
-    attributes: Vec<Attr>,
-}
+pub(crate) struct Rvs;
 
-impl GenlFamily for RequestMessage {
-    fn family_name() -> &'static str {
-        FAMILY_NAME
-    }
-
-    fn command(&self) -> u8 {
-        self.command
-    }
-
-    fn version(&self) -> u8 {
-        FAMILY_VERSION
-    }
-}
-
-impl Emitable for RequestMessage {
-    fn buffer_len(&self) -> usize {
-        self.attributes.as_slice().buffer_len()
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        self.attributes.as_slice().emit(buffer);
-    }
+impl Spoken for Rvs {
+    const NAME: &'static str = FAMILY_NAME;
+    const VERSION: u8 = FAMILY_VERSION;
 }
 
 fn settings(config: &Config) -> Attr {

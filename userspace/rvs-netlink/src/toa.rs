@@ -4,13 +4,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use netlink_packet_core::{DecodeError, Emitable, ParseableParametrized};
-use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
+use netlink_packet_core::{DecodeError, ParseableParametrized};
+use netlink_packet_generic::{GenlHeader, GenlMessage};
 use netlink_sys::protocols::NETLINK_GENERIC;
 use rvs_engine::prefix::Prefix;
 
 use crate::attr::{received, required, Attr};
 use crate::client::Family;
+use crate::message::{Message, Spoken};
 use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
 
 /// Numbers and policies of the family, made from the spec.
@@ -109,35 +110,13 @@ fn end_attribute(kind: u16, end: &SocketAddr) -> Attr {
     Attr::nest(kind, vec![Attr::address(end::ADDRESS, end.ip()), port])
 }
 
-/// A request on its way out.
+/// The family, for [`Message`].
 #[derive(Debug)]
-struct RequestMessage {
-    command: u8,
-    attributes: Vec<Attr>,
-}
+struct Toa;
 
-impl GenlFamily for RequestMessage {
-    fn family_name() -> &'static str {
-        FAMILY_NAME
-    }
-
-    fn command(&self) -> u8 {
-        self.command
-    }
-
-    fn version(&self) -> u8 {
-        FAMILY_VERSION
-    }
-}
-
-impl Emitable for RequestMessage {
-    fn buffer_len(&self) -> usize {
-        self.attributes.as_slice().buffer_len()
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        self.attributes.as_slice().emit(buffer);
-    }
+impl Spoken for Toa {
+    const NAME: &'static str = FAMILY_NAME;
+    const VERSION: u8 = FAMILY_VERSION;
 }
 
 /// What the receiver answers; which parts it has follows from the request.
@@ -266,10 +245,8 @@ impl<D: Datagrams> Client<D> {
 
 impl<D: Datagrams> Transport for Client<D> {
     fn call(&mut self, request: &Request) -> Result<Reply, Error> {
-        let mut message = GenlMessage::from_payload(RequestMessage {
-            command: request.command(),
-            attributes: request.attributes(),
-        });
+        let mut message =
+            GenlMessage::from_payload(Message::<Toa>::new(request.command(), request.attributes()));
         message.set_resolved_family_id(self.family.id);
         let mut answer = Reply::default();
         self.exchange

@@ -179,7 +179,7 @@ pub struct TunnelOptions {
 
 impl TunnelOptions {
     /// The tunnel that is asked for.
-    fn tunnel(&self) -> Option<Tunnel> {
+    pub fn tunnel(&self) -> Option<Tunnel> {
         let sum = match (self.tun_csum, self.tun_remcsum) {
             (true, _) => TunnelSum::Whole,
             (_, true) => TunnelSum::Remote,

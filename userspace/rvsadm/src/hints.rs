@@ -96,6 +96,9 @@ pub fn of_error(error: &Error) -> Option<String> {
     let hint = match error {
         Error::NotLoaded => "load it: modprobe rvs (or insmod rvs.ko)",
         Error::ReceiverNotLoaded => "load it: modprobe toa (or insmod toa.ko)",
+        Error::FouNotLoaded => {
+            "load it: modprobe fou; kernels without it (CONFIG_NET_FOU) know no GUE"
+        }
         Error::Refused(refusal) => return of_refusal(refusal),
         Error::Io(_, error) => return of_errno(error.raw_os_error()?).map(str::to_owned),
         Error::TooLarge { .. } => {

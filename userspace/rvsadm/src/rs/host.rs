@@ -5,13 +5,23 @@
 use std::net::IpAddr;
 
 use rvs_engine::prefix::Prefix;
+use rvs_netlink::fou::{self, GuePort};
 use rvs_netlink::toa::{Client, Request, Transport as _};
 use rvs_netlink::Error;
 
+use super::module;
 use super::rtnetlink::RouteNetlink;
 use super::setting::{Network, Setting, ABSENT, DOWN, PRESENT, UP};
 use super::sysctl;
+use super::tunnel::{Device, Family};
 use crate::failure::Failure;
+
+/// What the kernel says of a device that is there already.
+const EEXIST: i32 = 17;
+/// What it says of devices of a kind that it does not know.
+const EOPNOTSUPP: i32 = 95;
+/// What it says of a port that is taken.
+const EADDRINUSE: i32 = 98;
 
 /// What a set-up reads and changes.
 pub trait Host {
@@ -21,9 +31,9 @@ pub trait Host {
     /// Changes a setting.
     fn set(&mut self, setting: &Setting, value: &str) -> Result<(), Failure>;
 
-    /// Sees to it that there is a device for tunnels, up or down. It is not taken away again: the
-    /// kernel makes one with the tunnel's module.
-    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure>;
+    /// Makes a device of tunnels that is not there, down. False if the kernel has made it, as it
+    /// does with the tunnel's module: it keeps that one as long as the module is loaded.
+    fn make(&mut self, device: Device) -> Result<bool, Failure>;
 
     /// Names of the interfaces besides lo that have settings of IPv4, or of IPv6.
     fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure>;
@@ -79,6 +89,63 @@ fn set_trust(network: &Network, trust: bool) -> Result<(), Failure> {
     done.map(drop).map_err(|error| Failure::kernel(what, error))
 }
 
+/// A refusal of what was to become of a device or a port; the kernel's number says how to mend it.
+fn refused(what: String, error: Error, hint: impl Fn(i32) -> Option<String>) -> Failure {
+    match error.errno().and_then(hint) {
+        Some(hint) => Failure::new(what, error.to_string(), Some(&hint)),
+        None => Failure::kernel(what, error),
+    }
+}
+
+fn make_device(routes: &mut RouteNetlink, device: Device) -> Result<bool, Failure> {
+    routes.make(device).map_err(|error| {
+        refused(format!("make the device {device}"), error, |errno| {
+            let module = device.module();
+            match errno {
+                EOPNOTSUPP => Some(format!(
+                    "the kernel has no module {module}; see: modinfo {module}"
+                )),
+                EEXIST => {
+                    Some(format!(
+                    "another device takes such packets of any sender; see: ip -d link show type {}",
+                    if device == Device::GreSums { "gre" } else { "ip6gre" }
+                ))
+                }
+                _ => None,
+            }
+        })
+    })
+}
+
+/// Whether packets in GUE are taken at a port; without the module none are.
+fn has_gue_port(port: GuePort) -> Result<bool, Error> {
+    match fou::Client::connect().and_then(|mut fou| fou.has(port)) {
+        Err(Error::FouNotLoaded) => Ok(false),
+        answer => answer,
+    }
+}
+
+fn set_gue_port(port: GuePort, present: bool) -> Result<(), Error> {
+    let mut fou = match fou::Client::connect() {
+        Err(Error::FouNotLoaded) => {
+            // Asking for the family does not load it, as it does for others.
+            module::load("fou");
+            fou::Client::connect()?
+        }
+        fou => fou?,
+    };
+    if present {
+        fou.add(port)
+    } else {
+        fou.remove(port)
+    }
+}
+
+fn gue_port(over: Family, port: u16) -> GuePort {
+    let ipv6 = over == Family::Ipv6;
+    GuePort { ipv6, port }
+}
+
 impl Host for System {
     fn get(&self, setting: &Setting) -> Result<String, Failure> {
         let mut routes = self.routes.borrow_mut();
@@ -92,9 +159,19 @@ impl Host for System {
                 let up = routes.loopback_is_up().map_err(failed)?;
                 Ok(if up { UP } else { DOWN }.to_owned())
             }
+            Setting::Device(device) => Ok(presence(routes.has(*device).map_err(failed)?)),
             Setting::TunnelUp(device) => {
-                let up = routes.is_up(device).map_err(failed)?;
-                Ok(if up == Some(true) { UP } else { DOWN }.to_owned())
+                let up = routes.is_up(*device).map_err(failed)?;
+                Ok(if up { UP } else { DOWN }.to_owned())
+            }
+            Setting::TunnelMode(device) => {
+                let mode = routes.mode(*device).map_err(failed)?;
+                Ok(mode.unwrap_or_else(|| ABSENT.to_owned()))
+            }
+            Setting::GuePort { over, port } => {
+                let there = has_gue_port(gue_port(*over, *port));
+                let there = there.map_err(|error| Failure::kernel("read GUE's ports", error))?;
+                Ok(presence(there))
             }
             Setting::Route { network, via } => {
                 let there = routes.has_route(network, *via).map_err(failed)?;
@@ -117,7 +194,24 @@ impl Host for System {
             }
             Setting::Address(address) => routes.remove_from_loopback(*address).map_err(failed),
             Setting::LoopbackUp => routes.set_loopback(value == UP).map_err(failed),
-            Setting::TunnelUp(device) => routes.set_up(device, value == UP).map_err(failed),
+            Setting::Device(device) if value == PRESENT => {
+                make_device(routes, *device).map(|_kernels| ())
+            }
+            Setting::Device(device) => routes.remove(*device).map_err(failed),
+            Setting::TunnelUp(device) => routes.set_up(*device, value == UP).map_err(failed),
+            Setting::TunnelMode(device) => {
+                let done = routes.set_mode(*device, value);
+                done.map_err(|error| Failure::kernel(format!("change the {setting}"), error))
+            }
+            Setting::GuePort { over, port } => {
+                let done = set_gue_port(gue_port(*over, *port), value == PRESENT);
+                done.map_err(|error| {
+                    refused(format!("change the {setting}"), error, |errno| {
+                        let hint = "something else has the port; see: ss -lunp, ip fou show";
+                        (errno == EADDRINUSE).then(|| hint.to_owned())
+                    })
+                })
+            }
             Setting::Route { network, via } => {
                 let done = routes.set_route(network, *via, value == PRESENT);
                 done.map_err(|error| Failure::kernel(format!("change the {setting}"), error))
@@ -126,11 +220,8 @@ impl Host for System {
         }
     }
 
-    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure> {
-        let routes = self.routes.get_mut();
-        routes
-            .make_tunnel(device)
-            .map_err(|error| Failure::kernel(format!("make the device {device}"), error))
+    fn make(&mut self, device: Device) -> Result<bool, Failure> {
+        make_device(self.routes.get_mut(), device)
     }
 
     fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure> {

@@ -3,16 +3,21 @@
 //! `rvsadm rs`: prepares a real server.
 //!
 //! - [`purpose`] is the part it is to play, [`plan`] says what has to change for that.
-//! - [`host`] changes it: [`sysctl`] files, addresses and routes over [`rtnetlink`], the receiver.
+//! - [`tunnel`] knows which of the kernel's devices take packets out of which tunnels.
+//! - [`host`] changes it: [`sysctl`] files, addresses and routes over [`rtnetlink`], [`links`], ports
+//!   of GUE, the receiver.
 //! - [`record`] remembers what was changed, so that it can be undone exactly.
 
 mod host;
+mod links;
+mod module;
 mod plan;
 mod purpose;
 mod record;
 mod rtnetlink;
 mod setting;
 mod sysctl;
+mod tunnel;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,30 +25,36 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use rvs_engine::prefix::Prefix;
 use rvs_engine::spec::Mode;
+use rvs_engine::tunnel::Tunnel;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::dest::TunnelOptions;
 use crate::failure::Failure;
 use crate::output::Table;
 use crate::values;
 use host::{Host, System};
 use purpose::{check_vips, Purpose};
 use record::{Change, Record};
-use setting::Setting;
+use setting::{Setting, ABSENT, PRESENT};
+use tunnel::{Device, Family};
 
 const SETUP_HELP: &str = "\
 Examples:
   rvsadm rs setup --mode dr --vip 203.0.113.10
   rvsadm rs setup --mode tun --vip 203.0.113.10 --vip 2001:db8:113::10
+  rvsadm rs setup --mode tun --vip 203.0.113.10 --tun-type gue --tun-port 6080 --over ipv6
   rvsadm rs setup --mode nat --director 192.168.56.118 --client 198.51.100.0/24
   rvsadm rs setup --mode fullnat --director 192.168.56.200/29
 
 Mode dr: the virtual address comes to lo as /32, and the host neither answers ARP for it
 (arp_ignore=1) nor announces it (arp_announce=2), on all interfaces. An IPv6 address comes as /128:
 neighbour discovery does not tell of lo's.
-Mode tun: as dr, and tunl0 takes packets out of IPIP tunnels. Where rp_filter is 1, it is 2 on
-tunl0: clients' packets come in there, and answers leave elsewhere. For an IPv6 address ip6tnl0 takes
-packets out of tunnels over IPv6; for tunnels of one family over the other see the README.
+Mode tun: as dr, and a device takes packets out of the tunnels that 'dest add' sends with the same
+--tun options: tunl0, or sit0 for IPv6 addresses, gre0; over IPv6 ip6tnl0, in the mode that the
+addresses need, and ip6gre0. Where rp_filter is 1, it is 2 on the device: clients' packets come in
+there, and answers leave elsewhere. GRE with --tun-csum gets a device of its own, rvs-gre or
+rvs-gre6; a host takes GRE either with checksums or without. For GUE the port is opened.
 Mode nat: routes to the clients lead through the director, and ICMP redirects are not believed.
 Without --client these are 0.0.0.0/1 and 128.0.0.0/1, or ::/1 and 8000::/1, so that the default route stays as it is.
 Mode fullnat: nothing is needed but that the directors can be reached. toa.ko, if it is to tell
@@ -70,6 +81,13 @@ pub enum Command {
         /// nat: networks of the clients
         #[arg(long = "client", value_name = "PREFIX", value_parser = values::network, num_args = 1..)]
         clients: Vec<Prefix>,
+        /// tun: what the director's packets travel in, as with 'dest add'
+        #[command(flatten)]
+        tunnel: TunnelOptions,
+        /// tun: IP version of the tunnel's own header, that of the dest's address; without it that
+        /// of each virtual address
+        #[arg(long, value_name = "FAMILY", value_enum)]
+        over: Option<Family>,
         /// Where it is kept
         #[command(flatten)]
         options: Options,
@@ -79,7 +97,7 @@ pub enum Command {
         /// Where it is kept
         #[command(flatten)]
         options: Options,
-        /// Only this virtual address; ARP and tunnel settings are put back with the last one
+        /// Only this virtual address; ARP settings and tunnels are put back with the last one
         #[arg(long = "vip", value_name = "ADDRESS", num_args = 1..)]
         vips: Vec<IpAddr>,
     },
@@ -147,9 +165,12 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             vips,
             directors,
             clients,
+            tunnel,
+            over,
             options,
         } => {
-            let purpose = Purpose::new(mode, &vips, &directors, &clients)?;
+            let tunnel = tunnel.tunnel().unwrap_or(Tunnel::IPIP);
+            let purpose = Purpose::new(mode, &vips, &directors, &clients, tunnel, over)?;
             let mut record = Record::load(&options.state_dir)?;
             let changes = setup(&purpose, &mut host, &mut record)?;
             print(changes, "nothing to change: it is set up", context)
@@ -170,10 +191,12 @@ fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<
         // Left by a namespace that is gone; its number was given out again.
         record.clear()?;
     }
-    for device in purpose.tunnels() {
-        host.make_tunnel(device)?;
-    }
+    plan::check(purpose, host)?;
     let mut changes = Changes::default();
+    // Their settings are there only when they are.
+    for device in purpose.devices() {
+        make(device, host, record, &mut changes)?;
+    }
     for (setting, before, after) in plan::missing(purpose, host)? {
         let change = Change {
             setting: setting.clone(),
@@ -185,6 +208,31 @@ fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<
         changes.push(&setting, &before, &after, "done");
     }
     Ok(changes)
+}
+
+/// Makes a device of tunnels that is not there.
+fn make(
+    device: Device,
+    host: &mut dyn Host,
+    record: &mut Record,
+    changes: &mut Changes,
+) -> Result<(), Failure> {
+    let setting = Setting::Device(device);
+    if host.get(&setting)? == PRESENT {
+        return Ok(());
+    }
+    record.add(Change {
+        setting: setting.clone(),
+        before: ABSENT.to_owned(),
+        after: PRESENT.to_owned(),
+    })?;
+    let made = host.make(device);
+    match made {
+        Ok(true) => changes.push(&setting, ABSENT, PRESENT, "done"),
+        // The kernel's own, which is there with the module, is not to be removed.
+        _ => record.remove(&setting)?,
+    }
+    made.map(drop)
 }
 
 /// Puts back what is recorded, the last change first; of addresses only `vips` if there are any.
@@ -216,15 +264,22 @@ fn undo(vips: &[IpAddr], host: &mut dyn Host, record: &mut Record) -> Result<Cha
 }
 
 fn show(host: &dyn Host, record: &Record, context: &mut Context<'_>) -> Result<(), Failure> {
+    let changed = record.newest_first();
+    let mut shown = plan::shown(host)?;
+    for change in changed.iter().rev() {
+        if !shown.contains(&change.setting) {
+            shown.push(change.setting.clone());
+        }
+    }
     let mut settings = Vec::new();
-    for setting in plan::shown(host)? {
+    for setting in shown {
         settings.push(SettingView {
             value: host.get(&setting)?,
             what: setting.to_string(),
         });
     }
     let mut changes = Changes::default();
-    for change in record.newest_first() {
+    for change in &changed {
         changes.push(&change.setting, &change.before, &change.after, "done");
     }
     let document = Shown {

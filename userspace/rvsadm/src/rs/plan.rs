@@ -9,8 +9,9 @@
 use std::net::IpAddr;
 
 use super::host::Host;
-use super::purpose::{Purpose, TUNNEL_DEVICE};
+use super::purpose::{Purpose, WHAT};
 use super::setting::{Setting, PRESENT, UP};
+use super::tunnel::{Device, Family, Tunnels, MODE_ANY};
 use crate::failure::Failure;
 
 /// A value to set, its name and the values that do as well.
@@ -82,17 +83,6 @@ impl Plan {
 
     /// The host has virtual addresses, on lo.
     fn addresses(&mut self, host: &dyn Host, vips: &[IpAddr]) -> Result<(), Failure> {
-        for vip in vips {
-            if let Some(interface) = host.elsewhere(*vip)? {
-                return Err(Failure::new(
-                    "set up a real server",
-                    format!("{vip} is on {interface} already, where the host answers for it"),
-                    Some(&format!(
-                        "take it away first: ip address del {vip} dev {interface}"
-                    )),
-                ));
-            }
-        }
         self.want(host, Setting::LoopbackUp, UP)?;
         for vip in vips {
             self.want(host, Setting::Address(*vip), PRESENT)?;
@@ -100,13 +90,49 @@ impl Plan {
         Ok(())
     }
 
-    /// Packets of any client come out of the device of tunnels over IPv4. IPv6 has no such filter.
-    fn loosen(&mut self, host: &dyn Host) -> Result<(), Failure> {
+    /// Packets come out of tunnels.
+    fn tunnels(&mut self, host: &dyn Host, tunnels: &Tunnels) -> Result<(), Failure> {
+        for over in tunnels.ports() {
+            let port = tunnels.tunnel.port;
+            self.want(host, Setting::GuePort { over, port }, PRESENT)?;
+        }
+        for device in tunnels.devices() {
+            let inside = tunnels.inside(device);
+            // IPv6 has no such filter.
+            if inside.contains(&Family::Ipv4) {
+                self.loosen(host, device)?;
+            }
+            self.accept(host, device, &inside)?;
+            self.want(host, Setting::TunnelUp(device), UP)?;
+        }
+        Ok(())
+    }
+
+    /// A device takes out packets of all families that come.
+    fn accept(
+        &mut self,
+        host: &dyn Host,
+        device: Device,
+        inside: &[Family],
+    ) -> Result<(), Failure> {
+        if device.has_modes() {
+            let setting = Setting::TunnelMode(device);
+            let now = host.get(&setting)?;
+            let mut each = inside.iter();
+            if !each.all(|family| device.modes(*family).contains(&now.as_str())) {
+                self.want(host, setting, MODE_ANY)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// IPv4 packets of any client come out of a device.
+    fn loosen(&mut self, host: &dyn Host, device: Device) -> Result<(), Failure> {
         let of_all = host.get(&Setting::sysctl("all", RP_FILTER))?;
-        let of_device = Setting::sysctl(TUNNEL_DEVICE, RP_FILTER);
-        let device = host.get(&of_device)?;
+        let of_device = Setting::sysctl(device.name(), RP_FILTER);
+        let now = host.get(&of_device)?;
         // 1 asks for the way back to lead through the tunnel; 2, for a way back.
-        let strict = of_all != "2" && device != "2" && (of_all == "1" || device == "1");
+        let strict = of_all != "2" && now != "2" && (of_all == "1" || now == "1");
         if strict {
             self.want(host, of_device, "2")?;
         }
@@ -133,7 +159,36 @@ fn interfaces(host: &dyn Host, first: &str, v6: bool) -> Result<Vec<String>, Fai
     Ok(all)
 }
 
-/// What must change: the setting, its value, and the value it must have.
+/// Refuses what would not work, before anything is changed.
+pub fn check(purpose: &Purpose, host: &dyn Host) -> Result<(), Failure> {
+    for vip in purpose.vips() {
+        if let Some(interface) = host.elsewhere(*vip)? {
+            return Err(Failure::new(
+                WHAT,
+                format!("{vip} is on {interface} already, where the host answers for it"),
+                Some(&format!(
+                    "take it away first: ip address del {vip} dev {interface}"
+                )),
+            ));
+        }
+    }
+    for rival in purpose.devices().into_iter().filter_map(Device::rival) {
+        if host.get(&Setting::TunnelUp(rival))? == UP {
+            let only = if rival.has_sums() { "with" } else { "without" };
+            return Err(Failure::new(
+                WHAT,
+                format!("{rival} is up: a host takes GRE {only} checksums then, and no other"),
+                Some(&format!(
+                    "have all directors send the same; or undo the other set-up first: \
+                     rvsadm rs undo, or ip link set {rival} down"
+                )),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What must change: the setting, its value, and the value it must have. The devices are there.
 ///
 /// The ARP settings come first: an address that comes before them is announced.
 pub fn missing(
@@ -149,15 +204,12 @@ pub fn missing(
             }
             plan.addresses(host, vips)?;
         }
-        Purpose::Tunnel { vips } => {
-            if vips.iter().any(IpAddr::is_ipv4) {
+        Purpose::Tunnel(tunnels) => {
+            if tunnels.vips.iter().any(IpAddr::is_ipv4) {
                 plan.silence(host)?;
-                plan.loosen(host)?;
             }
-            for device in purpose.tunnels() {
-                plan.want(host, Setting::TunnelUp(device.to_owned()), UP)?;
-            }
-            plan.addresses(host, vips)?;
+            plan.tunnels(host, tunnels)?;
+            plan.addresses(host, &tunnels.vips)?;
         }
         Purpose::Translated { director, clients } => {
             plan.ignore_redirects(host, *director)?;
@@ -184,6 +236,12 @@ pub fn shown(host: &dyn Host) -> Result<Vec<Setting>, Failure> {
     let mut shown = Vec::new();
     for file in files {
         shown.extend(names.iter().map(|name| Setting::sysctl(name, file)));
+    }
+    for device in Device::ALL {
+        if names.iter().any(|name| name == device.name()) {
+            shown.push(Setting::TunnelUp(device));
+            shown.extend(device.has_modes().then_some(Setting::TunnelMode(device)));
+        }
     }
     shown.push(Setting::LoopbackUp);
     shown.extend(host.addresses()?.into_iter().map(Setting::Address));

@@ -5,19 +5,15 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use rvs_engine::prefix::Prefix;
-use rvs_engine::spec::{Mode, Protocol, ServiceId};
+use rvs_engine::spec::{validate_tunnel, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::tunnel::Tunnel;
 
 use super::setting::{host_bits, Network};
+use super::tunnel::{Device, Family, Tunnels};
 use crate::failure::Failure;
 
 /// What the command is called in refusals.
-const WHAT: &str = "set up a real server";
-
-/// The device that takes IPv4 packets out of tunnels over IPv4 of any sender.
-pub const TUNNEL_DEVICE: &str = "tunl0";
-
-/// The device that takes IPv6 packets out of tunnels over IPv6, likewise.
-pub const TUNNEL6_DEVICE: &str = "ip6tnl0";
+pub const WHAT: &str = "set up a real server";
 
 /// The part that a host plays for its directors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +24,7 @@ pub enum Purpose {
         vips: Vec<IpAddr>,
     },
     /// As that, and packets come in tunnels.
-    Tunnel {
-        /// The virtual addresses.
-        vips: Vec<IpAddr>,
-    },
+    Tunnel(Tunnels),
     /// It answers clients through the director.
     Translated {
         /// The director's address on the common network.
@@ -53,6 +46,8 @@ impl Purpose {
         vips: &[IpAddr],
         directors: &[Prefix],
         clients: &[Prefix],
+        tunnel: Tunnel,
+        over: Option<Family>,
     ) -> Result<Self, Failure> {
         if mode == Mode::Local {
             return Err(Failure::new(
@@ -68,6 +63,7 @@ impl Purpose {
             (true, _, [_, ..]) => Some("does not take --director"),
             (false, [_, ..], _) => Some("does not take --vip"),
             _ if mode != Mode::Nat && !clients.is_empty() => Some("does not take --client"),
+            _ if mode != Mode::Tun && over.is_some() => Some("does not take --over"),
             _ => None,
         };
         if let Some(reason) = misplaced {
@@ -77,13 +73,18 @@ impl Purpose {
                 Some("see: rvsadm rs setup --help"),
             ));
         }
+        if mode != Mode::Tun && tunnel != Tunnel::IPIP {
+            return Err(Failure::spec(WHAT, SpecError::TunnelMode(mode)));
+        }
         match mode {
             Mode::Dr => Ok(Self::Direct {
                 vips: check_vips(WHAT, vips)?,
             }),
-            Mode::Tun => Ok(Self::Tunnel {
-                vips: check_vips(WHAT, vips)?,
-            }),
+            Mode::Tun => {
+                validate_tunnel(tunnel).map_err(|error| Failure::spec(WHAT, error))?;
+                let vips = check_vips(WHAT, vips)?;
+                Ok(Self::Tunnel(Tunnels { vips, tunnel, over }))
+            }
             Mode::Nat => Self::translated(directors, clients),
             Mode::FullNat | Mode::Local => Ok(Self::Told {
                 directors: directors.iter().copied().map(Network::from).collect(),
@@ -91,16 +92,20 @@ impl Purpose {
         }
     }
 
+    /// The virtual addresses that it has.
+    pub fn vips(&self) -> &[IpAddr] {
+        match self {
+            Self::Direct { vips } | Self::Tunnel(Tunnels { vips, .. }) => vips,
+            Self::Translated { .. } | Self::Told { .. } => &[],
+        }
+    }
+
     /// The devices that take packets out of tunnels.
-    pub fn tunnels(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let vips = match self {
-            Self::Tunnel { vips } => vips.as_slice(),
-            _ => &[],
-        };
-        let devices = [(false, TUNNEL_DEVICE), (true, TUNNEL6_DEVICE)];
-        let wanted = move |v6| vips.iter().any(|vip| vip.is_ipv6() == v6);
-        let wanted = devices.into_iter().filter(move |(v6, _)| wanted(*v6));
-        wanted.map(|(_, device)| device)
+    pub fn devices(&self) -> Vec<Device> {
+        match self {
+            Self::Tunnel(tunnels) => tunnels.devices(),
+            Self::Direct { .. } | Self::Translated { .. } | Self::Told { .. } => Vec::new(),
+        }
     }
 
     fn translated(directors: &[Prefix], clients: &[Prefix]) -> Result<Self, Failure> {

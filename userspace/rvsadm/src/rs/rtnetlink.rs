@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses and interfaces, over the same blocking socket as the family `rvs`.
+//! Addresses and routes, over the same blocking socket as the family `rvs`.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
 
-use super::purpose::TUNNEL6_DEVICE;
 use super::setting::{host_bits, Network};
 
 /// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
@@ -22,9 +19,6 @@ const NETLINK_ROUTE: isize = 0;
 
 /// The loopback's number, the same in every namespace.
 const LOOPBACK: u32 = 1;
-
-/// What the kernel says of a device that is there already.
-const EEXIST: i32 = 17;
 
 /// A socket to rtnetlink.
 pub struct RouteNetlink {
@@ -59,10 +53,9 @@ impl RouteNetlink {
         let Some(other) = other else {
             return Ok(None);
         };
-        let names = self.links()?;
-        let name = names
-            .get(&other.interface)
-            .and_then(|(name, _)| name.clone());
+        let mut links = self.links()?.into_iter();
+        let holder = links.find(|link| link.index == other.interface);
+        let name = holder.and_then(|link| link.name);
         Ok(Some(name.unwrap_or_else(|| {
             format!("interface {}", other.interface)
         })))
@@ -81,57 +74,13 @@ impl RouteNetlink {
 
     /// Whether lo is up.
     pub fn loopback_is_up(&mut self) -> Result<bool, Error> {
-        let links = self.links()?;
-        Ok(links.get(&LOOPBACK).is_some_and(|(_, up)| *up))
+        let mut links = self.links()?.into_iter();
+        Ok(links.any(|link| link.index == LOOPBACK && link.up))
     }
 
     /// Takes lo up or down.
     pub fn set_loopback(&mut self, up: bool) -> Result<(), Error> {
         self.set_flag(LOOPBACK, up)
-    }
-
-    fn set_flag(&mut self, index: u32, up: bool) -> Result<(), Error> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.header.change_mask = LinkFlags::Up;
-        if up {
-            message.header.flags = LinkFlags::Up;
-        }
-        self.run(RouteNetlinkMessage::SetLink(message), 0)
-    }
-
-    /// Whether the device of that name is up; none when there is none.
-    pub fn is_up(&mut self, device: &str) -> Result<Option<bool>, Error> {
-        let found = self.link(device)?;
-        Ok(found.map(|(_, up)| up))
-    }
-
-    /// Takes the device of that name up or down.
-    pub fn set_up(&mut self, device: &str, up: bool) -> Result<(), Error> {
-        let (index, _) = self.link(device)?.ok_or(Error::Missing("such device"))?;
-        self.set_flag(index, up)
-    }
-
-    /// Makes the device of that name for tunnels of any sender, if it is not there.
-    pub fn make_tunnel(&mut self, device: &str) -> Result<(), Error> {
-        if self.link(device)?.is_some() {
-            return Ok(());
-        }
-        let kind = match device {
-            TUNNEL6_DEVICE => InfoKind::Other("ip6tnl".to_owned()),
-            _ => InfoKind::IpIp,
-        };
-        let mut message = LinkMessage::default();
-        message.attributes = vec![
-            LinkAttribute::IfName(device.to_owned()),
-            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
-        ];
-        let message = RouteNetlinkMessage::NewLink(message);
-        match self.run(message, NLM_F_CREATE | NLM_F_EXCL) {
-            // The module, loaded for this, has made it.
-            Err(error) if error.errno() == Some(EEXIST) => Ok(()),
-            done => done,
-        }
     }
 
     /// Whether the main table has a route to `network` through the neighbour `via`.
@@ -169,7 +118,8 @@ impl RouteNetlink {
         self.run(RouteNetlinkMessage::DelRoute(message), 0)
     }
 
-    fn run(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
+    /// Makes a request that is only acknowledged.
+    pub fn run(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
         self.exchange.run(
             message,
             Replies::One,
@@ -178,7 +128,11 @@ impl RouteNetlink {
         )
     }
 
-    fn dump(&mut self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    /// Makes a request that has a list for an answer.
+    pub fn dump(
+        &mut self,
+        message: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
         let mut found = Vec::new();
         self.exchange.run(message, Replies::Dump, 0, &mut |reply| {
             found.push(reply);
@@ -192,30 +146,6 @@ impl RouteNetlink {
         let question = AddressMessage::default();
         let answers = self.dump(RouteNetlinkMessage::GetAddress(question))?;
         Ok(answers.into_iter().filter_map(assigned).collect())
-    }
-
-    /// Number of the interface of that name, and whether it is up.
-    fn link(&mut self, device: &str) -> Result<Option<(u32, bool)>, Error> {
-        let links = self.links()?.into_iter();
-        let mut named = links.filter(|(_, (name, _))| name.as_deref() == Some(device));
-        Ok(named.next().map(|(index, (_, up))| (index, up)))
-    }
-
-    /// Names of all interfaces by number, and whether they are up.
-    fn links(&mut self) -> Result<HashMap<u32, (Option<String>, bool)>, Error> {
-        let answers = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-        let links = answers.into_iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(link) => {
-                let up = link.header.flags.contains(LinkFlags::Up);
-                let name = link.attributes.into_iter().find_map(|a| match a {
-                    LinkAttribute::IfName(name) => Some(name),
-                    _ => None,
-                });
-                Some((link.header.index, (name, up)))
-            }
-            _ => None,
-        });
-        Ok(links.collect())
     }
 }
 

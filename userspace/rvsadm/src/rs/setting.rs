@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use rvs_engine::prefix::Prefix;
 use serde::{Deserialize, Serialize};
 
+use super::tunnel::{Device, Family};
+
 /// A setting of a real server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,8 +20,19 @@ pub enum Setting {
     Address(IpAddr),
     /// Whether lo is up: an address on it is no one's before that.
     LoopbackUp,
-    /// Whether the device that takes packets out of tunnels is up.
-    TunnelUp(String),
+    /// Whether the device that takes packets out of tunnels is there.
+    Device(Device),
+    /// Whether it is up.
+    TunnelUp(Device),
+    /// What it takes out, where it has modes; the value is the mode's name in ip-tunnel(8).
+    TunnelMode(Device),
+    /// A UDP port where packets come out of GUE.
+    GuePort {
+        /// What carries the UDP.
+        over: Family,
+        /// Its number.
+        port: u16,
+    },
     /// A route of the main table.
     Route {
         /// Where it leads.
@@ -31,9 +44,9 @@ pub enum Setting {
     Trust(Network),
 }
 
-/// Values of all but [`Setting::Sysctl`], [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+/// The value of what is not there, and of settings of interfaces that are not there.
 pub const ABSENT: &str = "absent";
-/// Values of all but [`Setting::Sysctl`], [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
+/// The value of what is there and has no other.
 pub const PRESENT: &str = "present";
 /// Values of [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
 pub const DOWN: &str = "down";
@@ -62,7 +75,15 @@ impl Setting {
 
     /// Whether it serves all virtual addresses alike.
     pub fn is_of_all_addresses(&self) -> bool {
-        matches!(self, Self::Sysctl(_) | Self::LoopbackUp | Self::TunnelUp(_))
+        match self {
+            Self::Sysctl(_)
+            | Self::LoopbackUp
+            | Self::Device(_)
+            | Self::TunnelUp(_)
+            | Self::TunnelMode(_)
+            | Self::GuePort { .. } => true,
+            Self::Address(_) | Self::Route { .. } | Self::Trust(_) => false,
+        }
     }
 }
 
@@ -72,7 +93,10 @@ impl fmt::Display for Setting {
             Self::Sysctl(name) => f.write_str(name),
             Self::Address(address) => write!(f, "lo address {address}/{}", host_bits(*address)),
             Self::LoopbackUp => f.write_str("lo"),
-            Self::TunnelUp(device) => f.write_str(device),
+            Self::Device(device) => write!(f, "device {device}"),
+            Self::TunnelUp(device) => f.write_str(device.name()),
+            Self::TunnelMode(device) => write!(f, "{device} mode"),
+            Self::GuePort { over, port } => write!(f, "gue port {port} over {over}"),
             Self::Route { network, via } => write!(f, "route {network} via {via}"),
             Self::Trust(network) => write!(f, "toa trust {network}"),
         }

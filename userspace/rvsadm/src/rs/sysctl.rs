@@ -3,8 +3,10 @@
 //! Files under /proc/sys, of the current network namespace.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
+use super::setting::ABSENT;
 use crate::failure::Failure;
 
 const CONF: &str = "/proc/sys/net/ipv4/conf";
@@ -26,11 +28,12 @@ fn failed(what: &str, name: &str, error: impl ToString) -> Failure {
     Failure::new(format!("{what} {name}"), error.to_string(), Some(hint))
 }
 
-/// Reads a value.
+/// Reads a value; that of an interface that is not there is [`ABSENT`].
 pub fn get(name: &str) -> Result<String, Failure> {
     let path = path(name).ok_or_else(|| failed("read", name, "no such setting"))?;
     match fs::read_to_string(path) {
         Ok(value) => Ok(value.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ABSENT.to_owned()),
         Err(error) => Err(failed("read", name, error)),
     }
 }

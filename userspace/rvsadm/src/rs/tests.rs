@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::purpose::{TUNNEL6_DEVICE, TUNNEL_DEVICE};
-use super::setting::{Network, ABSENT, DOWN, PRESENT, UP};
+use super::setting::{Network, DOWN, UP};
+use super::tunnel::MODE_IPV6;
 use super::*;
 
 /// A host in memory.
@@ -14,7 +14,12 @@ struct FakeHost {
     addresses: Vec<IpAddr>,
     up: bool,
     /// Tunnels' devices that are there: whether they are up.
-    tunnels: BTreeMap<String, bool>,
+    tunnels: BTreeMap<Device, bool>,
+    /// The mode of ip6tnl0.
+    mode: String,
+    /// Whether the kernel has devices of any sender with the tunnels' modules.
+    fallback: bool,
+    ports: BTreeSet<(Family, u16)>,
     routes: Vec<(Network, IpAddr)>,
     trusted: Vec<Network>,
     /// An address that is on eth0.
@@ -39,6 +44,9 @@ impl FakeHost {
             addresses: Vec::new(),
             up: false,
             tunnels: BTreeMap::new(),
+            mode: MODE_IPV6.to_owned(),
+            fallback: true,
+            ports: BTreeSet::new(),
             routes: Vec::new(),
             trusted: Vec::new(),
             on_eth0: None,
@@ -54,10 +62,21 @@ impl FakeHost {
 impl Host for FakeHost {
     fn get(&self, setting: &Setting) -> Result<String, Failure> {
         Ok(match setting {
-            Setting::Sysctl(name) => self.sysctls[name].clone(),
+            Setting::Sysctl(name) => match self.sysctls.get(name) {
+                Some(value) => value.clone(),
+                None => ABSENT.to_owned(),
+            },
             Setting::Address(a) if self.addresses.contains(a) => PRESENT.to_owned(),
             Setting::Address(_) => ABSENT.to_owned(),
             Setting::LoopbackUp => if self.up { UP } else { DOWN }.to_owned(),
+            Setting::Device(device) if self.tunnels.contains_key(device) => PRESENT.to_owned(),
+            Setting::Device(_) => ABSENT.to_owned(),
+            Setting::TunnelMode(Device::Ip6Tnl0) => self.mode.clone(),
+            Setting::TunnelMode(device) => panic!("{device} has no modes"),
+            Setting::GuePort { over, port } if self.ports.contains(&(*over, *port)) => {
+                PRESENT.to_owned()
+            }
+            Setting::GuePort { .. } => ABSENT.to_owned(),
             Setting::TunnelUp(device) => match self.tunnels.get(device) {
                 Some(true) => UP.to_owned(),
                 _ => DOWN.to_owned(),
@@ -74,6 +93,21 @@ impl Host for FakeHost {
         match setting {
             Setting::Sysctl(name) => {
                 self.sysctls.insert(name.clone(), value.to_owned());
+            }
+            Setting::Device(device) if value == PRESENT => {
+                self.make(*device)?;
+            }
+            Setting::Device(device) => {
+                let was_up = self.tunnels.remove(device);
+                assert_eq!(was_up, Some(false));
+                self.sysctls.retain(|name, _| !name.contains(device.name()));
+            }
+            Setting::TunnelMode(_) => self.mode = value.to_owned(),
+            Setting::GuePort { over, port } if value == PRESENT => {
+                self.ports.insert((*over, *port));
+            }
+            Setting::GuePort { over, port } => {
+                self.ports.remove(&(*over, *port));
             }
             Setting::Address(address) if value == PRESENT => self.addresses.push(*address),
             Setting::Address(address) => self.addresses.retain(|other| other != address),
@@ -92,24 +126,24 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn make_tunnel(&mut self, device: &str) -> Result<(), Failure> {
-        if !self.tunnels.contains_key(device) {
-            self.tunnels.insert(device.to_owned(), false);
-            for file in [
-                "arp_ignore",
-                "arp_announce",
-                "accept_redirects",
-                "rp_filter",
-            ] {
-                self.sysctl(&format!("{device}.{file}"), "0");
-            }
+    fn make(&mut self, device: Device) -> Result<bool, Failure> {
+        let new = self.tunnels.insert(device, false);
+        assert_eq!(new, None);
+        for file in [
+            "arp_ignore",
+            "arp_announce",
+            "accept_redirects",
+            "rp_filter",
+        ] {
+            self.sysctl(&format!("{device}.{file}"), "0");
         }
-        Ok(())
+        Ok(!self.fallback || matches!(device, Device::GreSums | Device::Ip6GreSums))
     }
 
     fn interfaces(&self, v6: bool) -> Result<Vec<String>, Failure> {
         // Those of tunnels have no settings of IPv6.
-        let tunnels = self.tunnels.keys().filter(|_| !v6).cloned();
+        let tunnels = self.tunnels.keys().filter(|_| !v6);
+        let tunnels = tunnels.map(|device| device.name().to_owned());
         Ok(["eth0".to_owned()].into_iter().chain(tunnels).collect())
     }
 
@@ -166,7 +200,8 @@ fn purpose(
     let networks = |texts: &[&str]| -> Vec<Prefix> {
         texts.iter().map(|t| values::network(t).unwrap()).collect()
     };
-    Purpose::new(mode, &vips, &networks(directors), &networks(clients))
+    let (directors, clients) = (networks(directors), networks(clients));
+    Purpose::new(mode, &vips, &directors, &clients, Tunnel::IPIP, None)
 }
 
 fn names(changes: &Changes) -> Vec<&str> {
@@ -264,72 +299,13 @@ fn an_address_of_another_interface_is_refused() {
 }
 
 #[test]
-fn a_tunnel_s_server_is_direct_s_and_takes_packets_out() {
-    let scratch = Scratch::new();
-    let mut host = FakeHost::new();
-    host.sysctl("all.rp_filter", "1");
-    let tunnel = purpose(Mode::Tun, &["203.0.113.10"], &[], &[]).unwrap();
-    let changes = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
-    assert_eq!(
-        names(&changes)[4..],
-        [
-            "net.ipv4.conf.tunl0.rp_filter",
-            "tunl0",
-            "lo",
-            "lo address 203.0.113.10/32"
-        ]
-    );
-    assert_eq!(host.sysctls["net.ipv4.conf.tunl0.rp_filter"], "2");
-    assert!(host.tunnels[TUNNEL_DEVICE]);
-    let again = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
-    assert!(again.changes.is_empty());
-    undo(&[], &mut host, &mut scratch.record()).unwrap();
-    // The device stays, as the kernel would have it.
-    let mut before = FakeHost::new();
-    before.sysctl("all.rp_filter", "1");
-    before.make_tunnel(TUNNEL_DEVICE).unwrap();
-    assert_eq!(host, before);
-}
-
-#[test]
-fn a_tunnel_s_server_of_ipv6_and_of_both() {
-    let scratch = Scratch::new();
-    let mut host = FakeHost::new();
-    host.sysctl("all.rp_filter", "1");
-    let tunnel = purpose(Mode::Tun, &["2001:db8::1"], &[], &[]).unwrap();
-    let changes = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
-    let expected = ["ip6tnl0", "lo", "lo address 2001:db8::1/128"];
-    assert_eq!(names(&changes), expected);
-    assert!(host.tunnels[TUNNEL6_DEVICE] && host.tunnels.len() == 1);
-    let both = purpose(Mode::Tun, &["2001:db8::1", "203.0.113.10"], &[], &[]).unwrap();
-    setup(&both, &mut host, &mut scratch.record()).unwrap();
-    assert!(host.tunnels[TUNNEL6_DEVICE] && host.tunnels[TUNNEL_DEVICE]);
-    undo(&[], &mut host, &mut scratch.record()).unwrap();
-    assert!(!host.tunnels[TUNNEL6_DEVICE] && !host.tunnels[TUNNEL_DEVICE]);
-}
-
-#[test]
 fn redirects_are_refused_where_there_are_such_settings() {
     let scratch = Scratch::new();
     let mut host = FakeHost::new();
-    host.make_tunnel(TUNNEL_DEVICE).unwrap();
+    host.make(Device::Tunl0).unwrap();
     let translated = purpose(Mode::Nat, &[], &["2001:db8::1"], &[]).unwrap();
     setup(&translated, &mut host, &mut scratch.record()).unwrap();
     assert_eq!(host.routes.len(), 2);
-}
-
-#[test]
-fn loose_filters_of_sources_do() {
-    for (all, device) in [("2", "1"), ("0", "0"), ("1", "2")] {
-        let scratch = Scratch::new();
-        let mut host = FakeHost::new();
-        host.make_tunnel(TUNNEL_DEVICE).unwrap();
-        host.sysctl("all.rp_filter", all);
-        host.sysctl("tunl0.rp_filter", device);
-        let tunnel = purpose(Mode::Tun, &["203.0.113.10"], &[], &[]).unwrap();
-        setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
-        assert_eq!(host.sysctls["net.ipv4.conf.tunl0.rp_filter"], device);
-    }
 }
 
 #[test]
@@ -442,7 +418,14 @@ fn records_of_earlier_versions_are_read() {
     std::fs::create_dir_all(&scratch.directory).unwrap();
     let old = r#"[{"setting":{"sysctl":"net.ipv4.conf.all.arp_ignore"},"before":"0","after":"1"},
         {"setting":"loopback-up","before":"down","after":"up"},
+        {"setting":{"tunnel-up":"tunl0"},"before":"down","after":"up"},
+        {"setting":{"tunnel-up":"ip6tnl0"},"before":"down","after":"up"},
         {"setting":{"address":"203.0.113.10"},"before":"absent","after":"present"}]"#;
     std::fs::write(scratch.directory.join("rs.json"), old).unwrap();
-    assert_eq!(scratch.record().addresses().collect::<Vec<_>>(), [VIP]);
+    let record = scratch.record();
+    assert_eq!(record.addresses().collect::<Vec<_>>(), [VIP]);
+    let changes = record.newest_first();
+    assert_eq!(changes[2].setting, Setting::TunnelUp(Device::Tunl0));
 }
+
+mod tunnels;
