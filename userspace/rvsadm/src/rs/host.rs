@@ -160,6 +160,10 @@ impl Host for System {
                 Ok(if up { UP } else { DOWN }.to_owned())
             }
             Setting::Device(device) => Ok(presence(routes.has(*device).map_err(failed)?)),
+            Setting::TunnelAddress(device) => {
+                let there = routes.has_tunnel_address(*device).map_err(failed)?;
+                Ok(presence(there))
+            }
             Setting::TunnelUp(device) => {
                 let up = routes.is_up(*device).map_err(failed)?;
                 Ok(if up { UP } else { DOWN }.to_owned())
@@ -198,6 +202,10 @@ impl Host for System {
                 make_device(routes, *device).map(|_kernels| ())
             }
             Setting::Device(device) => routes.remove(*device).map_err(failed),
+            Setting::TunnelAddress(device) => {
+                let done = routes.set_tunnel_address(*device, value == PRESENT);
+                done.map_err(failed)
+            }
             Setting::TunnelUp(device) => routes.set_up(*device, value == UP).map_err(failed),
             Setting::TunnelMode(device) => {
                 let done = routes.set_mode(*device, value);

@@ -109,12 +109,13 @@ impl RouteNetlink {
     }
 
     /// The device, if it is there.
-    fn device(&mut self, device: Device) -> Result<Option<Link>, Error> {
+    pub fn device(&mut self, device: Device) -> Result<Option<Link>, Error> {
         let mut links = self.links()?.into_iter();
         Ok(links.find(|link| link.name.as_deref() == Some(device.name())))
     }
 
-    fn present(&mut self, device: Device) -> Result<Link, Error> {
+    /// The device, which must be there.
+    pub fn present(&mut self, device: Device) -> Result<Link, Error> {
         self.device(device)?.ok_or(Error::Missing("such device"))
     }
 

@@ -100,6 +100,7 @@ impl Plan {
             let inside = tunnels.inside(device);
             // IPv6 has no such filter.
             if inside.contains(&Family::Ipv4) {
+                self.want(host, Setting::TunnelAddress(device), PRESENT)?;
                 self.loosen(host, device)?;
             }
             self.accept(host, device, &inside)?;

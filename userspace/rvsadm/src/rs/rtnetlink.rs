@@ -5,14 +5,15 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rvs_netlink::{Error, Exchange, NetlinkSocket, Replies};
 
-use super::setting::{host_bits, Network};
+use super::setting::{host_bits, Network, TUNNEL_ADDRESS};
+use super::tunnel::Device;
 
 /// `NETLINK_ROUTE` of include/uapi/linux/netlink.h.
 const NETLINK_ROUTE: isize = 0;
@@ -63,13 +64,38 @@ impl RouteNetlink {
 
     /// Adds `address` to lo.
     pub fn add_to_loopback(&mut self, address: IpAddr) -> Result<(), Error> {
-        let message = RouteNetlinkMessage::NewAddress(host_address(address));
+        let message = RouteNetlinkMessage::NewAddress(host_address(address, LOOPBACK));
         self.run(message, NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Removes `address` from lo.
     pub fn remove_from_loopback(&mut self, address: IpAddr) -> Result<(), Error> {
-        self.run(RouteNetlinkMessage::DelAddress(host_address(address)), 0)
+        self.run(
+            RouteNetlinkMessage::DelAddress(host_address(address, LOOPBACK)),
+            0,
+        )
+    }
+
+    /// Whether a device of tunnels has [`TUNNEL_ADDRESS`].
+    pub fn has_tunnel_address(&mut self, device: Device) -> Result<bool, Error> {
+        let Some(link) = self.device(device)? else {
+            return Ok(false);
+        };
+        let mut assigned = self.addresses()?.into_iter();
+        Ok(assigned.any(|a| a.interface == link.index && a.address == TUNNEL_ADDRESS))
+    }
+
+    /// Gives it to the device, or takes it away.
+    pub fn set_tunnel_address(&mut self, device: Device, present: bool) -> Result<(), Error> {
+        let index = self.present(device)?.index;
+        let mut message = host_address(TUNNEL_ADDRESS.into(), index);
+        // The host never picks it for a source.
+        message.header.scope = AddressScope::Host;
+        if present {
+            let message = RouteNetlinkMessage::NewAddress(message);
+            return self.run(message, NLM_F_CREATE | NLM_F_EXCL);
+        }
+        self.run(RouteNetlinkMessage::DelAddress(message), 0)
     }
 
     /// Whether lo is up.
@@ -157,12 +183,12 @@ impl Assigned {
     }
 }
 
-/// `address` on lo, /32 or /128.
-fn host_address(address: IpAddr) -> AddressMessage {
+/// `address` on an interface, /32 or /128.
+fn host_address(address: IpAddr, interface: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family(address);
     message.header.prefix_len = host_bits(address);
-    message.header.index = LOOPBACK;
+    message.header.index = interface;
     message.attributes = vec![
         AddressAttribute::Local(address),
         AddressAttribute::Address(address),

@@ -3,7 +3,7 @@
 //! What a set-up may change on a real server, and how it is called.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use rvs_engine::prefix::Prefix;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub enum Setting {
     LoopbackUp,
     /// Whether the device that takes packets out of tunnels is there.
     Device(Device),
+    /// Whether it has [`TUNNEL_ADDRESS`].
+    TunnelAddress(Device),
     /// Whether it is up.
     TunnelUp(Device),
     /// What it takes out, where it has modes; the value is the mode's name in ip-tunnel(8).
@@ -53,6 +55,11 @@ pub const DOWN: &str = "down";
 /// Values of [`Setting::LoopbackUp`] and [`Setting::TunnelUp`].
 pub const UP: &str = "up";
 
+/// An address of devices that IPv4 packets come out of: where one has no address, a filter of sources
+/// drops them all, also a loose one (`__fib_validate_source` of net/ipv4/fib_frontend.c). It is the
+/// dummy address of RFC 7600, which no packet has.
+pub const TUNNEL_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+
 /// A network, as it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
@@ -79,6 +86,7 @@ impl Setting {
             Self::Sysctl(_)
             | Self::LoopbackUp
             | Self::Device(_)
+            | Self::TunnelAddress(_)
             | Self::TunnelUp(_)
             | Self::TunnelMode(_)
             | Self::GuePort { .. } => true,
@@ -94,6 +102,7 @@ impl fmt::Display for Setting {
             Self::Address(address) => write!(f, "lo address {address}/{}", host_bits(*address)),
             Self::LoopbackUp => f.write_str("lo"),
             Self::Device(device) => write!(f, "device {device}"),
+            Self::TunnelAddress(device) => write!(f, "{device} address {TUNNEL_ADDRESS}/32"),
             Self::TunnelUp(device) => f.write_str(device.name()),
             Self::TunnelMode(device) => write!(f, "{device} mode"),
             Self::GuePort { over, port } => write!(f, "gue port {port} over {over}"),

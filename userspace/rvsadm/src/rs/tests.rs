@@ -20,6 +20,8 @@ struct FakeHost {
     /// Whether the kernel has devices of any sender with the tunnels' modules.
     fallback: bool,
     ports: BTreeSet<(Family, u16)>,
+    /// Devices of tunnels that have an address.
+    addressed: BTreeSet<Device>,
     routes: Vec<(Network, IpAddr)>,
     trusted: Vec<Network>,
     /// An address that is on eth0.
@@ -47,6 +49,7 @@ impl FakeHost {
             mode: MODE_IPV6.to_owned(),
             fallback: true,
             ports: BTreeSet::new(),
+            addressed: BTreeSet::new(),
             routes: Vec::new(),
             trusted: Vec::new(),
             on_eth0: None,
@@ -77,6 +80,8 @@ impl Host for FakeHost {
                 PRESENT.to_owned()
             }
             Setting::GuePort { .. } => ABSENT.to_owned(),
+            Setting::TunnelAddress(device) if self.addressed.contains(device) => PRESENT.to_owned(),
+            Setting::TunnelAddress(_) => ABSENT.to_owned(),
             Setting::TunnelUp(device) => match self.tunnels.get(device) {
                 Some(true) => UP.to_owned(),
                 _ => DOWN.to_owned(),
@@ -101,6 +106,12 @@ impl Host for FakeHost {
                 let was_up = self.tunnels.remove(device);
                 assert_eq!(was_up, Some(false));
                 self.sysctls.retain(|name, _| !name.contains(device.name()));
+            }
+            Setting::TunnelAddress(device) if value == PRESENT => {
+                self.addressed.insert(*device);
+            }
+            Setting::TunnelAddress(device) => {
+                self.addressed.remove(device);
             }
             Setting::TunnelMode(_) => self.mode = value.to_owned(),
             Setting::GuePort { over, port } if value == PRESENT => {

@@ -39,6 +39,7 @@ fn it_is_direct_s_and_takes_packets_out() {
     assert_eq!(
         names(&changes)[4..],
         [
+            "tunl0 address 192.0.0.8/32",
             "net.ipv4.conf.tunl0.rp_filter",
             "tunl0",
             "lo",
@@ -88,6 +89,9 @@ fn each_tunnel_has_what_it_needs() {
         let changes = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
         let mut found = names(&changes);
         found.retain(|name| !name.contains("arp") && !name.starts_with("lo"));
+        // What every device has that IPv4 comes out of.
+        let address = found.iter().position(|name| name.contains(" address "));
+        assert_eq!(address.map(|at| found.remove(at)).is_some(), vip == V4);
         assert_eq!(found, expected);
         let again = setup(&tunnel, &mut host, &mut scratch.record()).unwrap();
         assert!(again.changes.is_empty());
@@ -117,7 +121,11 @@ fn addresses_of_both_families() {
         &mut scratch.record(),
     )
     .unwrap();
-    let expected = ["net.ipv4.conf.ip6tnl0.rp_filter", "ip6tnl0 mode"];
+    let expected = [
+        "ip6tnl0 address 192.0.0.8/32",
+        "net.ipv4.conf.ip6tnl0.rp_filter",
+        "ip6tnl0 mode",
+    ];
     assert_eq!(names(&changes), expected);
     assert_eq!(host.mode, MODE_ANY);
     // Of one address less, nothing else is taken back.
@@ -148,6 +156,7 @@ fn what_a_removed_device_had_is_left() {
     let sums = tunnels(&[V4], GRE_SUMS, None);
     setup(&sums, &mut host, &mut scratch.record()).unwrap();
     host.tunnels.insert(Device::GreSums, false);
+    host.addressed.clear();
     host.set(&Setting::Device(Device::GreSums), ABSENT).unwrap();
     let changes = undo(&[], &mut host, &mut scratch.record()).unwrap();
     let left = changes.changes.iter().find(|c| c.state == "left").unwrap();
