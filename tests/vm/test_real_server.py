@@ -191,6 +191,7 @@ def test_refused(server, args, words):
 def test_a_tunnel_s_server(server):
     server.put("conf/all/rp_filter", "1")
     server.rs("setup", "--mode", "tun", "--vip", VIP)
+    assert "192.0.0.8/32" in server.run("ip", "addr", "show", "dev", "tunl0").stdout
     assert server.get("conf/tunl0/rp_filter") == "2" and (VIP, 32) in server.addresses()
     assert "UP" in server.run("ip", "link", "show", "dev", "tunl0").stdout
     assert server.changes("setup", "--mode", "tun", "--vip", VIP) == []
@@ -256,6 +257,7 @@ def test_servers_of_ipv6_that_were_set_up_serve(six, rvs):
 ])
 def test_servers_that_were_set_up_serve(lab, rvs, mode, args):
     for host in lab.real.values():
+        host.sysctl(ipv4__conf__all__rp_filter=1)
         host.run("rvsadm", "rs", "setup", "--mode", mode, *args)
     assert served(lab, rvs, mode)
     for host in lab.real.values():

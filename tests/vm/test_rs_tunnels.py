@@ -65,7 +65,7 @@ def changes(host, *args):
 
 @pytest.fixture(name="server")
 def _server(six):
-    """A real server where nothing is strict on its own."""
+    """A real server that believes no source but those that the wire leads to."""
     shell.modprobe(*MODULES)
     server = six.real["rs1"]
     server.sysctl(ipv4__conf__all__rp_filter=1)
@@ -73,29 +73,41 @@ def _server(six):
     server.run("rvsadm", "rs", "undo")
 
 
+@pytest.fixture(name="alone")
+def _alone():
+    """A host without a network."""
+    shell.modprobe(*MODULES)
+    host = Host("alone")
+    yield host
+    host.run("rvsadm", "rs", "undo")
+    host.close()
+
+
 @pytest.mark.parametrize("over", ["ipv4", "ipv6"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_packets_of_both_families_come_out(six, rvs, server, kind, over):
+def test_packets_of_both_families_come_out(six, rvs, server, over):
+    """Of each kind of tunnel; the host is as it was in between."""
     dest = (six.lab.addresses if over == "ipv4" else six.addresses)["rs1"]
     before = everything(server)
-    setup = (*SETUP, "--over", over, *KINDS[kind])
-    done = changes(server, *setup)
-    shown = server.run("rvsadm", "rs", "show").stdout
-    assert all(f"\n{what} " in shown for what in done)
-    for vip, client, listen in zip(VIPS, CLIENTS, ("0.0.0.0", "::")):
-        rvs.add(Service([(dest, 1)], mode="tun", vip=vip, port=5353, protocol="udp",
-                        dest_options=KINDS[kind]))
-        with contextlib.closing(UdpEcho(server, 5353, address=vip)):
-            assert ask(six.client, vip, 5353) == b"rs1 x"
-        rvs.add(Service([(dest, 1)], mode="tun", vip=vip, port=5000, dest_options=KINDS[kind]))
-        assert both_ways(six.client, server, vip, 5000, 1 << 18, listen) == client
-    assert changes(server, *setup) == []
-    assert changes(server, "rs", "undo") == done[::-1]
-    assert everything(server) == before
+    for kind, options in KINDS.items():
+        setup = (*SETUP, "--over", over, *options)
+        done = changes(server, *setup)
+        for vip, client, listen in zip(VIPS, CLIENTS, ("0.0.0.0", "::")):
+            for port, protocol in ((5353, "udp"), (5000, "tcp")):
+                rvs.add(Service([(dest, 1)], mode="tun", vip=vip, port=port, protocol=protocol,
+                                dest_options=options))
+            with contextlib.closing(UdpEcho(server, 5353, address=vip)):
+                assert ask(six.client, vip, 5353) == b"rs1 x", kind
+            assert both_ways(six.client, server, vip, 5000, 1 << 18, listen) == client
+        assert changes(server, *setup) == []
+        shown = server.run("rvsadm", "rs", "show").stdout
+        assert all(f"\n{what} " in shown for what in done), kind
+        assert changes(server, "rs", "undo") == done[::-1]
+        assert everything(server) == before, kind
+        rvs.flush()
 
 
 def test_each_address_over_its_own_family(six, rvs, server):
-    """By one set-up and two dests; what the second address does not need goes with the first."""
+    """By one set-up and two dests. What serves both addresses stays with either."""
     before = everything(server)
     server.run("rvsadm", *SETUP, *GUE)
     assert "ip6tnl ip6ip6" in server.run("ip", "-d", "link", "show", "ip6tnl0").stdout
@@ -110,28 +122,29 @@ def test_each_address_over_its_own_family(six, rvs, server):
     assert everything(server) == before
 
 
-def test_gre_comes_with_checksums_or_without(server):
-    before = everything(server)
-    for first, second, words in (("gre", "gre-csum", "gre0 is up"), ("gre-csum", "gre", "rvs-gre is up")):
-        server.run("rvsadm", *SETUP, *KINDS[first])
-        between = everything(server)
-        refused = server.run("rvsadm", *SETUP, *KINDS[second], check=False)
-        assert refused.returncode == 1
-        assert words in refused.stderr and "hint: " in refused.stderr
-        assert everything(server) == between
-        server.run("rvsadm", "rs", "undo")
-        assert everything(server) == before
+@pytest.mark.parametrize("first, second, device", [
+    ("gre", "gre-csum", "gre0"), ("gre-csum", "gre", "rvs-gre"),
+])
+def test_gre_comes_with_checksums_or_without(alone, first, second, device):
+    alone.run("rvsadm", *SETUP, "--over", "ipv4", *KINDS[first])
+    before = everything(alone)
+    refused = alone.run("rvsadm", *SETUP, "--over", "ipv4", *KINDS[second], check=False)
+    assert refused.returncode == 1
+    assert f"{device} is up" in refused.stderr and "hint: " in refused.stderr
+    assert everything(alone) == before
+    alone.run("rvsadm", "rs", "undo")
+    assert device in changes(alone, *SETUP, "--over", "ipv4", *KINDS[first])
 
 
-def test_a_port_that_is_taken(server):
-    taken = UdpEcho(server, PORT)
-    refused = server.run("rvsadm", *SETUP, "--over", "ipv4", *GUE, check=False)
+def test_a_port_that_is_taken(alone):
+    taken = UdpEcho(alone, PORT)
+    refused = alone.run("rvsadm", *SETUP, "--over", "ipv4", *GUE, check=False)
     taken.close()
     assert refused.returncode == 1
     assert "cannot change the gue port 6080 over ipv4: Address already in use" in refused.stderr
     assert "ss -lunp" in refused.stderr
-    server.run("rvsadm", *SETUP, "--over", "ipv4", *GUE)
-    assert f"port {PORT} gue" in server.run("ip", "fou", "show").stdout
+    alone.run("rvsadm", *SETUP, "--over", "ipv4", *GUE)
+    assert f"port {PORT} gue" in alone.run("ip", "fou", "show").stdout
 
 
 @pytest.fixture(name="bare")
@@ -170,9 +183,8 @@ def test_devices_where_the_kernel_makes_none():
     try:
         before = everything(bare)
         for over in ("ipv4", "ipv6"):
-            for kind in KINDS:
+            for kind in ("ipip", "gre"):
                 bare.run("rvsadm", *SETUP, "--over", over, *KINDS[kind])
-                assert changes(bare, *SETUP, "--over", over, *KINDS[kind]) == []
                 assert changes(bare, "rs", "undo")[-1].startswith("device ")
                 assert everything(bare) == before
     finally:

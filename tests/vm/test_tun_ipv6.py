@@ -6,20 +6,14 @@ import socket
 
 import pytest
 from lab import six as v6
-from lab import shell, topology
+from lab import topology
 from lab.capture import Capture
 from lab.director import Service
 from lab.transfer import LONG, UdpEcho, ask, both_ways
 from lab.web import sequence
 
-# What the tunnel adds, and the kernel's device that takes packets out of it.
-KINDS = {
-    "4in6": (40, "ip -6 tunnel add t6 mode any local {v6}", "t6"),
-    "6in6": (40, "ip -6 tunnel add t6 mode any local {v6}", "t6"),
-    "6in4": (20, "true", "sit0"),
-    "4in6-gre": (44, "ip link add t6 type ip6gre local {v6}", "t6"),
-    "6in6-gre": (44, "ip link add t6 type ip6gre local {v6}", "t6"),
-}
+# What the tunnel adds.
+KINDS = {"4in6": 40, "6in6": 40, "6in4": 20, "4in6-gre": 44, "6in6-gre": 44}
 
 
 class Tunnel:
@@ -27,23 +21,16 @@ class Tunnel:
 
     def __init__(self, kind, six, rvs):
         self.six, self.rvs = six, rvs
-        self.overhead, self.make, device = KINDS[kind]
+        self.overhead = KINDS[kind]
         inner, self.outer = kind[0], kind[3]
         self.vip = topology.VIP if inner == "4" else v6.VIP
         self.client = topology.CLIENT if inner == "4" else v6.CLIENT
         self.any = "0.0.0.0" if inner == "4" else "::"
         self.dests = six.lab.addresses if self.outer == "4" else six.addresses
         self.options = ("--tun-type", "gre") if kind.endswith("gre") else ()
-        for module in ("ip6_tunnel", "sit", "ip6_gre"):
-            shell.modprobe(module)
-        for name, host in six.real.items():
-            host.run(self.make.format(v6=six.addresses[name]))
-            host.ip(f"link set {device} up")
-            host.sysctl(
-                ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2,
-                ipv4__conf__all__rp_filter=0, **{f"ipv4__conf__{device}__rp_filter": 0},
-            )
-            host.ip(f"addr add {self.vip} dev lo")
+        for host in six.real.values():
+            host.run("rvsadm", "rs", "setup", "--mode", "tun", "--vip", self.vip,
+                     "--over", f"ipv{self.outer}", *self.options)
 
     def add(self, port, protocol="tcp", dests=("rs1",)):
         """A service with these dests."""
@@ -55,7 +42,9 @@ class Tunnel:
 
 @pytest.fixture(name="tunnel", params=KINDS)
 def _tunnel(request, six, rvs):
-    return Tunnel(request.param, six, rvs)
+    yield Tunnel(request.param, six, rvs)
+    for host in six.real.values():
+        host.run("rvsadm", "rs", "undo")
 
 
 @pytest.mark.usefixtures("web")
@@ -110,10 +99,6 @@ def test_an_error_about_the_tunnel_becomes_one_to_the_client(six, tunnel):
     via, router = ((six.addresses["rs1"], v6.ROUTER) if tunnel.outer == "6" else
                    (six.lab.addresses["rs1"], topology.ROUTER))
     server.ip(f"addr add {far} dev lo" + (" nodad" if tunnel.outer == "6" else ""))
-    if tunnel.outer == "6":
-        server.run(tunnel.make.replace(" t6 ", " far ").format(v6=far))
-        server.ip("link set far up")
-        server.sysctl(ipv4__conf__far__rp_filter=0)
     six.router.sysctl(ipv4__conf__all__send_redirects=0, ipv4__conf__lan__send_redirects=0)
     six.router.ip(f"route add {far} via {via} dev lan mtu lock 1400")
     six.director.ip(f"route add {far} via {router}")

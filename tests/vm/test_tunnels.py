@@ -8,7 +8,6 @@ import contextlib
 import json
 
 import pytest
-from lab import shell
 from lab.capture import Capture
 from lab.director import Service
 from lab.topology import CLIENT, DIRECTOR, ROUTER, VIP
@@ -29,24 +28,16 @@ BPF = {"gre": "ip proto 47", "gue": f"udp port {PORT}"}
 
 @pytest.fixture(name="tun")
 def _tun(lab, rvs):
-    """Real servers that take packets out of all these tunnels."""
-    lab.prepare_tun()
-    shell.modprobe("ip_gre", "fou")
-    for host in lab.real.values():
-        host.ip("link set gre0 up", f"fou add port {PORT} gue")
-        host.sysctl(ipv4__conf__gre0__rp_filter=0)
-    return rvs
+    """RVS; real servers are as they were afterwards."""
+    yield rvs
+    lab.real["rs1"].run("rvsadm", "rs", "undo")
 
 
 def receive(lab, kind):
-    """The kernel's devices for GRE take either tunnels with sums or such without."""
-    host, address = lab.real["rs1"], lab.addresses["rs1"]
-    sums = "sums@" in host.run("ip", "-br", "link").stdout
-    if kind == "gre-csum" and not sums:
-        host.ip(f"link add sums type gre local {address} icsum", "link set sums up")
-        host.sysctl(ipv4__conf__sums__rp_filter=0)
-    elif kind == "gre" and sums:
-        host.ip("link del sums")
+    """The real server takes packets out of these tunnels, and of no others."""
+    server = lab.real["rs1"]
+    server.run("rvsadm", "rs", "undo")
+    server.run("rvsadm", "rs", "setup", "--mode", "tun", "--vip", VIP, *KINDS.get(kind, []))
 
 
 def add(rvs, lab, kind, port, protocol="tcp"):
@@ -57,7 +48,6 @@ def add(rvs, lab, kind, port, protocol="tcp"):
 
 
 def add_ipvs(ipvs, lab, kind, port, protocol="tcp"):
-    receive(lab, kind)
     ipvs.add(Service([], port=port, protocol=protocol))
     ipvs.host.run("ipvsadm", "-a", f"-{protocol[0]}", f"{VIP}:{port}", "-r",
                   f"{lab.addresses['rs1']}:{port}", "-i", *KINDS[kind])
@@ -140,6 +130,7 @@ def test_mode_local_serves_what_the_director_serves(lab, rvs):
 def test_an_error_about_the_tunnel_becomes_one_to_the_client(lab, tun, kind):
     """A router behind the director takes less than the director's device does."""
     far = "10.9.0.1"
+    receive(lab, kind)
     lab.real["rs1"].ip(f"addr add {far}/32 dev lo")
     lab.router.sysctl(ipv4__conf__all__send_redirects=0, ipv4__conf__lan__send_redirects=0)
     lab.router.ip(f"route add {far}/32 via {lab.addresses['rs1']} dev lan mtu lock 1400")
