@@ -89,3 +89,32 @@ fn what_cannot_be_a_virtual_address() {
     let said = |needle: &str| assert!(run.err.contains(needle), "{}", run.err);
     said("does not take --director");
 }
+
+#[test]
+fn what_is_no_tunnel_to_a_real_server() {
+    for (options, reason) in [
+        (
+            &["tun", "--tun-type", "gue"][..],
+            "tunnel gue needs a port, 1 to 65535",
+        ),
+        (
+            &["tun", "--tun-type", "gre", "--tun-port", "6080"],
+            "tunnel port 6080: gre has no port",
+        ),
+        (
+            &["tun", "--tun-type", "gre", "--tun-remcsum"],
+            "tunnel checksum remcsum: gre has none",
+        ),
+        (&["dr", "--tun-type", "gre"], "mode dr has no tunnel"),
+        (&["dr", "--over", "ipv6"], "mode dr does not take --over"),
+    ] {
+        let arguments = ["rs", "setup", "--vip", "192.0.2.1", "--mode"];
+        let run = crate::program::run(&[&arguments, options].concat()).code(1);
+        assert!(run.err.contains(reason), "{}", run.err);
+        assert!(run.err.contains("hint: "), "{}", run.err);
+    }
+    for options in [["--tun-port", "6080"], ["--over", "ipv5"]] {
+        let arguments = ["rs", "setup", "--mode", "tun", "--vip", "192.0.2.1"];
+        crate::program::run(&[&arguments[..], &options].concat()).code(2);
+    }
+}

@@ -52,9 +52,10 @@ Mode dr: the virtual address comes to lo as /32, and the host neither answers AR
 neighbour discovery does not tell of lo's.
 Mode tun: as dr, and a device takes packets out of the tunnels that 'dest add' sends with the same
 --tun options: tunl0, or sit0 for IPv6 addresses, gre0; over IPv6 ip6tnl0, in the mode that the
-addresses need, and ip6gre0. Where rp_filter is 1, it is 2 on the device: clients' packets come in
-there, and answers leave elsewhere. GRE with --tun-csum gets a device of its own, rvs-gre or
-rvs-gre6; a host takes GRE either with checksums or without. For GUE the port is opened.
+addresses need, and ip6gre0. GRE with --tun-csum gets a device of its own, rvs-gre or rvs-gre6; a
+host takes GRE either with checksums or without. For GUE the port is opened. The device has the
+address 192.0.0.8, or rp_filter drops all that comes out of it. Where rp_filter is 1, it is 2 on the
+device: clients' packets come in there, and answers leave elsewhere.
 Mode nat: routes to the clients lead through the director, and ICMP redirects are not believed.
 Without --client these are 0.0.0.0/1 and 128.0.0.0/1, or ::/1 and 8000::/1, so that the default route stays as it is.
 Mode fullnat: nothing is needed but that the directors can be reached. toa.ko, if it is to tell
