@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::setting::ABSENT;
 use crate::failure::Failure;
@@ -31,11 +31,20 @@ fn failed(what: &str, name: &str, error: impl ToString) -> Failure {
 /// Reads a value; that of an interface that is not there is [`ABSENT`].
 pub fn get(name: &str) -> Result<String, Failure> {
     let path = path(name).ok_or_else(|| failed("read", name, "no such setting"))?;
-    match fs::read_to_string(path) {
+    match fs::read_to_string(&path) {
         Ok(value) => Ok(value.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ABSENT.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_of_nobody(&path) => {
+            Ok(ABSENT.to_owned())
+        }
         Err(error) => Err(failed("read", name, error)),
     }
+}
+
+/// Whether there are settings of interfaces, but not of this one.
+fn is_of_nobody(path: &Path) -> bool {
+    let mut above = path.ancestors().skip(1);
+    let (interface, all) = (above.next(), above.next());
+    all.is_some_and(Path::is_dir) && !interface.is_some_and(Path::is_dir)
 }
 
 /// Writes a value.
@@ -60,6 +69,12 @@ pub fn interfaces(v6: bool) -> Result<Vec<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_missing_interface_has() {
+        assert_eq!(get("net.ipv4.conf.no such.rp_filter").unwrap(), ABSENT);
+        assert!(get("net.ipv4.conf.lo.no_such").is_err());
+    }
 
     #[test]
     fn interfaces_may_have_dots() {
