@@ -92,6 +92,21 @@ class Pktgen:
         with open(f"/proc/net/pktgen/{file}", "w", encoding="ascii") as f:
             f.write(line + "\n")
 
+    def _take(self, cpu, device):
+        """Gives the thread of a CPU this device and no other."""
+        thread = f"kpktgend_{cpu}"
+        self._write(thread, "rem_device_all")
+        # On a busy host that comes back before the thread has got to it.
+        wait_until(lambda: not self._devices(thread), "pktgen has let go of its devices")
+        self._write(thread, f"add_device {device}")
+
+    @staticmethod
+    def _devices(thread):
+        """Names of the devices that a thread has."""
+        with open(f"/proc/net/pktgen/{thread}", encoding="ascii") as f:
+            found = re.findall(r"^(?:Running|Stopped):(.*)", f.read(), re.M)
+        return " ".join(found).split()
+
     @staticmethod
     def _took():
         """Microseconds of the last run; None until it is over."""
@@ -108,8 +123,7 @@ class Pktgen:
         before = self._delivered()
         with self.way.sender.inside():
             for cpu, (count, words) in cpus.items():
-                self._write(f"kpktgend_{cpu}", "rem_device_all")
-                self._write(f"kpktgend_{cpu}", f"add_device eth0@{cpu}")
+                self._take(cpu, f"eth0@{cpu}")
                 for option in [f"count {count}", *self._options, *words]:
                     self._write(f"eth0@{cpu}", option)
             self._write("pgctrl", "start")
@@ -125,8 +139,7 @@ class Pktgen:
         assert count % BURST == 0
         before = self._delivered()
         with self.way.sender.inside():
-            self._write("kpktgend_0", "rem_device_all")
-            self._write("kpktgend_0", "add_device burst")
+            self._take(0, "burst")
             for option in [f"count {count}", *self._options, *words]:
                 self._write("burst", option)
             with Stopwatch() as watch:

