@@ -11,7 +11,9 @@ use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::GenlMessage;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
-use crate::generated::{FAMILY_NAME, MCGRP_EVENTS};
+use crate::generated::MCGRP_EVENTS;
+use crate::message::Speaker;
+use crate::request::Rvs;
 use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies, Reply, Request};
 
 /// Attempts at a list that changes interrupt.
@@ -125,10 +127,7 @@ fn group_id(group: &[McastGrpAttrs]) -> Option<u32> {
 const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
 
 /// A client of the module in the current network namespace.
-pub struct Client<D = NetlinkSocket> {
-    exchange: Exchange<D>,
-    family: Family,
-}
+pub struct Client<D = NetlinkSocket>(Speaker<Rvs, D>);
 
 impl Client {
     /// Opens a socket and finds the family; [`Error::NotLoaded`] when it is not there.
@@ -140,10 +139,9 @@ impl Client {
 impl<D: Datagrams> Client<D> {
     /// Finds the family over `datagrams`.
     pub fn over(datagrams: D) -> Result<Self, Error> {
-        let mut exchange = Exchange::new(datagrams);
-        let family = Family::resolve(&mut exchange, FAMILY_NAME)?;
-        exchange.speak_rvs();
-        Ok(Self { exchange, family })
+        let mut speaker = Speaker::over(datagrams)?;
+        speaker.exchange().speak_rvs();
+        Ok(Self(speaker))
     }
 }
 
@@ -153,17 +151,12 @@ impl<D: Datagrams> Transport for Client<D> {
         request: &Request,
         sink: &mut dyn FnMut(Reply) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut message = GenlMessage::from_payload(request.message());
-        message.set_resolved_family_id(self.family.id);
         let replies = if request.is_dump() {
             Replies::Dump
         } else {
             Replies::One
         };
-        self.exchange
-            .run(message, replies, 0, &mut |reply: GenlMessage<Reply>| {
-                sink(reply.payload)
-            })
+        self.0.run(request.message(), replies, sink)
     }
 }
 

@@ -5,13 +5,12 @@
 //! The numbers are those of include/uapi/linux/fou.h.
 
 use netlink_packet_core::{DecodeError, ParseableParametrized};
-use netlink_packet_generic::{GenlHeader, GenlMessage};
+use netlink_packet_generic::GenlHeader;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
 use crate::attr::{received, Attr};
-use crate::client::Family;
-use crate::message::{Message, Spoken};
-use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
+use crate::message::{Message, Speaker, Spoken};
+use crate::{Datagrams, Error, NetlinkSocket};
 
 const CMD_ADD: u8 = 1;
 const CMD_DEL: u8 = 2;
@@ -59,6 +58,10 @@ struct Fou;
 impl Spoken for Fou {
     const NAME: &'static str = "fou";
     const VERSION: u8 = 1;
+
+    fn absent() -> Error {
+        Error::FouNotLoaded
+    }
 }
 
 /// What the kernel says of a port.
@@ -82,10 +85,7 @@ impl ParseableParametrized<[u8], GenlHeader> for Port {
 }
 
 /// A client of the module `fou` in the current network namespace.
-pub struct Client<D = NetlinkSocket> {
-    exchange: Exchange<D>,
-    family: Family,
-}
+pub struct Client<D = NetlinkSocket>(Speaker<Fou, D>);
 
 impl Client {
     /// Opens a socket and finds the family; [`Error::FouNotLoaded`] when it is not there.
@@ -97,12 +97,7 @@ impl Client {
 impl<D: Datagrams> Client<D> {
     /// Finds the family over `datagrams`.
     pub fn over(datagrams: D) -> Result<Self, Error> {
-        let mut exchange = Exchange::new(datagrams);
-        let family = match Family::resolve(&mut exchange, Fou::NAME) {
-            Err(Error::NotLoaded) => return Err(Error::FouNotLoaded),
-            found => found?,
-        };
-        Ok(Self { exchange, family })
+        Speaker::over(datagrams).map(Self)
     }
 
     /// Whether packets in GUE are taken at `port`.
@@ -126,15 +121,7 @@ impl<D: Datagrams> Client<D> {
     }
 
     fn call(&mut self, command: u8, attributes: Vec<Attr>) -> Result<Port, Error> {
-        let mut message = GenlMessage::from_payload(Message::<Fou>::new(command, attributes));
-        message.set_resolved_family_id(self.family.id);
-        let mut answer = Port::default();
-        self.exchange
-            .run(message, Replies::One, 0, &mut |reply: GenlMessage<Port>| {
-                answer = reply.payload;
-                Ok(())
-            })?;
-        Ok(answer)
+        self.0.ask(Message::new(command, attributes))
     }
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A request on its way out, whatever the family.
+//! Requests and their answers, whatever the family.
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use netlink_packet_core::Emitable;
-use netlink_packet_generic::GenlFamily;
+use netlink_packet_core::{Emitable, ParseableParametrized};
+use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 
 use crate::attr::Attr;
+use crate::client::Family;
+use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
 
 /// A generic netlink family that is spoken here.
 pub(crate) trait Spoken {
@@ -15,6 +18,9 @@ pub(crate) trait Spoken {
     const NAME: &'static str;
     /// The version that requests say.
     const VERSION: u8;
+
+    /// What it means that the kernel does not know it.
+    fn absent() -> Error;
 }
 
 /// A request of the family `F` with its attributes worked out, once for measuring and writing.
@@ -57,5 +63,66 @@ impl<F> Emitable for Message<F> {
 
     fn emit(&self, buffer: &mut [u8]) {
         self.attributes.as_slice().emit(buffer);
+    }
+}
+
+/// Talks to the family `F` in the current network namespace.
+pub(crate) struct Speaker<F, D = NetlinkSocket> {
+    exchange: Exchange<D>,
+    pub(crate) family: Family,
+    spoken: PhantomData<F>,
+}
+
+impl<F: Spoken, D: Datagrams> Speaker<F, D> {
+    /// Finds the family over `datagrams`.
+    pub(crate) fn over(datagrams: D) -> Result<Self, Error> {
+        let mut exchange = Exchange::new(datagrams);
+        let family = match Family::resolve(&mut exchange, F::NAME) {
+            Err(Error::NotLoaded) => return Err(F::absent()),
+            found => found?,
+        };
+        Ok(Self {
+            exchange,
+            family,
+            spoken: PhantomData,
+        })
+    }
+
+    /// For what is particular to a family.
+    pub(crate) fn exchange(&mut self) -> &mut Exchange<D> {
+        &mut self.exchange
+    }
+
+    /// Makes a request and hands each answer to `sink`, as it comes.
+    pub(crate) fn run<R>(
+        &mut self,
+        request: Message<F>,
+        replies: Replies,
+        sink: &mut dyn FnMut(R) -> Result<(), Error>,
+    ) -> Result<(), Error>
+    where
+        F: Debug,
+        R: Debug + ParseableParametrized<[u8], GenlHeader>,
+    {
+        let mut message = GenlMessage::from_payload(request);
+        message.set_resolved_family_id(self.family.id);
+        self.exchange
+            .run(message, replies, 0, &mut |reply: GenlMessage<R>| {
+                sink(reply.payload)
+            })
+    }
+
+    /// Makes a request of one answer, which is empty where there is only an ack.
+    pub(crate) fn ask<R>(&mut self, request: Message<F>) -> Result<R, Error>
+    where
+        F: Debug,
+        R: Debug + Default + ParseableParametrized<[u8], GenlHeader>,
+    {
+        let mut answer = R::default();
+        self.run(request, Replies::One, &mut |reply| {
+            answer = reply;
+            Ok(())
+        })?;
+        Ok(answer)
     }
 }

@@ -11,7 +11,7 @@ use rvs_engine::spec::{DestId, ServiceId};
 use crate::attr::Attr;
 use crate::generated::{change, cmd, laddr, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::message::{Message, Spoken};
-use crate::{dest, service as service_wire, Config};
+use crate::{dest, service as service_wire, Config, Error};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,10 @@ pub(crate) struct Rvs;
 impl Spoken for Rvs {
     const NAME: &'static str = FAMILY_NAME;
     const VERSION: u8 = FAMILY_VERSION;
+
+    fn absent() -> Error {
+        Error::NotLoaded
+    }
 }
 
 fn settings(config: &Config) -> Attr {

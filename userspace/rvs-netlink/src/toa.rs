@@ -5,14 +5,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use netlink_packet_core::{DecodeError, ParseableParametrized};
-use netlink_packet_generic::{GenlHeader, GenlMessage};
+use netlink_packet_generic::GenlHeader;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use rvs_engine::prefix::Prefix;
 
 use crate::attr::{received, required, Attr};
-use crate::client::Family;
-use crate::message::{Message, Spoken};
-use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
+use crate::message::{Message, Speaker, Spoken};
+use crate::{Datagrams, Error, NetlinkSocket};
 
 /// Numbers and policies of the family, made from the spec.
 #[path = "../../../toa/netlink/generated.rs"]
@@ -117,6 +116,10 @@ struct Toa;
 impl Spoken for Toa {
     const NAME: &'static str = FAMILY_NAME;
     const VERSION: u8 = FAMILY_VERSION;
+
+    fn absent() -> Error {
+        Error::ReceiverNotLoaded
+    }
 }
 
 /// What the receiver answers; which parts it has follows from the request.
@@ -219,10 +222,7 @@ pub trait Transport {
 }
 
 /// A client of the module in the current network namespace.
-pub struct Client<D = NetlinkSocket> {
-    exchange: Exchange<D>,
-    family: Family,
-}
+pub struct Client<D = NetlinkSocket>(Speaker<Toa, D>);
 
 impl Client {
     /// Opens a socket and finds the family; [`Error::ReceiverNotLoaded`] when it is not there.
@@ -234,29 +234,14 @@ impl Client {
 impl<D: Datagrams> Client<D> {
     /// Finds the family over `datagrams`.
     pub fn over(datagrams: D) -> Result<Self, Error> {
-        let mut exchange = Exchange::new(datagrams);
-        let family = match Family::resolve(&mut exchange, FAMILY_NAME) {
-            Err(Error::NotLoaded) => return Err(Error::ReceiverNotLoaded),
-            found => found?,
-        };
-        Ok(Self { exchange, family })
+        Speaker::over(datagrams).map(Self)
     }
 }
 
 impl<D: Datagrams> Transport for Client<D> {
     fn call(&mut self, request: &Request) -> Result<Reply, Error> {
-        let mut message =
-            GenlMessage::from_payload(Message::<Toa>::new(request.command(), request.attributes()));
-        message.set_resolved_family_id(self.family.id);
-        let mut answer = Reply::default();
-        self.exchange
-            .run(message, Replies::One, 0, &mut |reply: GenlMessage<
-                Reply,
-            >| {
-                answer = reply.payload;
-                Ok(())
-            })?;
-        Ok(answer)
+        self.0
+            .ask(Message::new(request.command(), request.attributes()))
     }
 }
 

@@ -13,6 +13,7 @@ use rvs_engine::spec::{Protocol, ServiceId};
 
 use super::*;
 use crate::attr::{encode, Attr};
+use crate::generated::FAMILY_NAME;
 use crate::generated::{cmd, main, service};
 use crate::ServiceInfo;
 
@@ -127,8 +128,8 @@ fn ports(replies: &[Reply]) -> Vec<u16> {
 fn the_family_is_found_with_its_group() {
     let mut script = Script::new([family()]);
     let client = Client::over(&mut script).unwrap();
-    assert_eq!(client.family.id, FAMILY);
-    assert_eq!(client.family.events, Some(7));
+    assert_eq!(client.0.family.id, FAMILY);
+    assert_eq!(client.0.family.events, Some(7));
 }
 
 #[test]
