@@ -8,6 +8,7 @@ import json
 import pytest
 from lab import shell, topology
 from lab import six as v6
+from lab.compat import unload
 from lab.director import Service
 from lab.netns import Host
 from lab.transfer import UdpEcho, ask, both_ways
@@ -150,7 +151,8 @@ def test_a_port_that_is_taken(alone):
 @pytest.fixture(name="bare")
 def _bare():
     """A host, and no module of tunnels."""
-    shell.rmmod("ip_vs", "rvs", "ipip", "sit", "ip6_gre", "ip_gre", "ip6_tunnel", "fou6", "fou")
+    unload()  # they use tunnels' code
+    shell.rmmod("ipip", "sit", "ip6_gre", "ip_gre", "ip6_tunnel", "fou6", "fou")
     host = Host("bare")
     yield host
     host.run("rvsadm", "rs", "undo")
