@@ -247,7 +247,7 @@ def test_each_allocation_of_loading(unloaded):
         else:
             assert error == errno.ENOMEM, (number, os.strerror(error))
             refused += 1
-    # Hooks come with the first service, and much that may fail is only a notice to nobody.
+    # Few are left: caches are not made to fail, and hooks come with the first service.
     assert refused
 
 

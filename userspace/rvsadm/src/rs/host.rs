@@ -9,6 +9,7 @@ use rvs_netlink::fou::{self, GuePort};
 use rvs_netlink::toa::{Client, Request, Transport as _};
 use rvs_netlink::Error;
 
+use super::links::EEXIST;
 use super::module;
 use super::rtnetlink::RouteNetlink;
 use super::setting::{Network, Setting, ABSENT, DOWN, PRESENT, UP};
@@ -16,8 +17,6 @@ use super::sysctl;
 use super::tunnel::{Device, Family};
 use crate::failure::Failure;
 
-/// What the kernel says of a device that is there already.
-const EEXIST: i32 = 17;
 /// What it says of devices of a kind that it does not know.
 const EOPNOTSUPP: i32 = 95;
 /// What it says of a port that is taken.

@@ -14,7 +14,7 @@ use super::rtnetlink::RouteNetlink;
 use super::tunnel::{Device, MODE_ANY, MODE_IPV4, MODE_IPV6};
 
 /// What the kernel says of a device that is there already.
-const EEXIST: i32 = 17;
+pub const EEXIST: i32 = 17;
 
 /// An interface.
 pub struct Link {
