@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Dests that are removed, and added again while they have connections."""
 
+import itertools
+
 import pytest
 from lab.director import Service, run_by
 from lab.packets import ACK, SYN, tcp
@@ -53,6 +55,20 @@ def test_a_dest_that_comes_back_finds_its_connections(lab, rvs, wire, whole):
         assert rvs.traffic()["in_packets"] == 7
         [listed] = rvs.json("service", "list", "--stats")["services"]
         assert listed["stats"]["in_packets"] == (1 if whole else 7)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_dests_are_found_whatever_the_order_they_went_in(lab, rvs, wire, order):
+    svc = service(lab)
+    with run_by(rvs, svc):
+        for port in range(6000, 6003):
+            opens(wire, port)
+        saved = rvs.adm("save").stdout
+        dests = list(lab.addresses.values())
+        for index in order:
+            rvs.adm("dest", "del", svc.id, f"{dests[index]}:80")
+        rvs.adm("restore", "-", stdin=saved)
+        assert [rvs.dests(svc)[dest]["active"] for dest in dests] == [1, 1, 1]
 
 
 def test_a_batch_that_takes_a_dest_back_and_fails_changes_nothing(lab, rvs, wire):
