@@ -43,7 +43,7 @@ test-long: modules tools ## 20,000 connections: over bad wires no address is los
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/own-kernel debug
 
-test-debug: debug-kernel tools ## guest tests on the debug kernel, hours (T=name selects, GUESTS=4 shares out)
+test-debug: debug-kernel tools ## guest tests on the debug kernel, 100 min with GUESTS=2 on two cores (T=name selects)
 	@scripts/test-debug $(if $(T),'$(T)')
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)

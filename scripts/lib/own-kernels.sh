@@ -5,10 +5,14 @@
 #   native  User-Mode Linux, an ordinary process, for scripts/bench-native
 # What they are called, where they are, what differs. scripts/own-kernel builds them.
 
-# Without the first, interrupt routing by ACPI stalls 30 s a device; without the second, KASAN
-# reports once and then no more.
+# What the debug kernel's command line needs:
+# - acpi=noirq: interrupt routing by ACPI stalls 30 s a device.
+# - kasan_multi_shot: KASAN would report once and then no more.
+# - no5lvl: identify_cpu() clears the CPU's features for a moment, with interrupts on, and KASAN
+#   asks them for the size of the address space: with five levels of page tables a tick there
+#   floods the console with "wild-memory-access" and the guest never boots.
 # shellcheck disable=SC2034 # for scripts/vm
-RVS_DEBUG_APPEND="acpi=noirq kasan_multi_shot"
+RVS_DEBUG_APPEND="acpi=noirq kasan_multi_shot no5lvl"
 
 # own_arguments NAME: what make is told for the kernel and for modules, one a line.
 own_arguments() {
