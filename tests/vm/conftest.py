@@ -112,7 +112,8 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionstart():
-    """Only what the tests lose counts."""
+    """Of leaks only those of the tests count."""
+    shell.keep("ip")
     if DEBUG_KERNEL:
         debug.forget_leaks()
 
