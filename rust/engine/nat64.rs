@@ -63,30 +63,20 @@ pub fn pseudo_sum(tuple: &impl Tuple, protocol: u8, payload: usize) -> u16 {
         .apply_to_sum(0)
 }
 
-/// An error of one family told in the other.
-pub struct Error {
-    bytes: [u8; ERROR_MAX],
-    len: usize,
-}
-
-impl Error {
-    /// The packet, from its IP header on.
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
-    }
-}
-
 /// The ICMPv6 error for a client that an ICMP error about its packet becomes.
 ///
 /// `head` is the linear part of that packet, which `error` was read from. The client is the source
 /// of `about`, which is the tuple of its packets. `quoted` puts right what else differs in the
-/// transport header, see [`rewrite::icmp_error`]. None for errors that IPv6 has no words for.
+/// transport header, see [`rewrite::icmp_error`]. It is written to the start of `into`, which has
+/// room for [`ERROR_MAX`] bytes: too many for a stack. Returns its length, from its IP header on;
+/// none for errors that IPv6 has no words for.
 pub fn error_v6(
+    into: &mut [u8],
     head: &[u8],
     error: &IcmpError<V4>,
     about: &TupleV6,
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
-) -> Option<Error> {
+) -> Option<usize> {
     let (kind, code, rest) = match (error.report, error.code) {
         (Report::TooBig(mtu), _) => {
             let mtu = match mtu {
@@ -109,6 +99,7 @@ pub fn error_v6(
     let payload = error.inner.total_len.saturating_sub(error.inner.header_len);
     let inner = header_v6(&error.inner, about, payload, error.inner.ttl);
     build::<V6>(
+        into,
         &about.reversed(),
         (kind, code, rest),
         &inner,
@@ -127,11 +118,12 @@ pub fn error_v6(
 
 /// The ICMP error for a real server that an ICMPv6 error about its packet becomes; as [`error_v6`].
 pub fn error_v4(
+    into: &mut [u8],
     head: &[u8],
     error: &IcmpError<V6>,
     about: &TupleV4,
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
-) -> Option<Error> {
+) -> Option<usize> {
     let (kind, code, rest) = match (error.report, error.code) {
         (Report::TooBig(mtu), _) => (3, 4, mtu.saturating_sub(GROWTH).min(0xffff)),
         (Report::Unreachable, 4) => (3, 3, 0),
@@ -146,6 +138,7 @@ pub fn error_v4(
     let payload = error.inner.total_len.saturating_sub(error.inner.header_len);
     let inner = header_v4(&error.inner, about, payload, error.inner.hop_limit, false);
     build::<V4>(
+        into,
         &about.reversed(),
         (kind, code, rest),
         &inner,
@@ -185,21 +178,17 @@ fn mend(
 /// An error of `F` from the source of `tuple` to its destination, about a packet with that header
 /// and payload.
 fn build<F: Family>(
+    into: &mut [u8],
     tuple: &F::Tuple,
     (kind, code, rest): (u8, u8, u32),
     inner: &[u8],
     quote: &[u8],
     mend: impl FnOnce(&mut [u8]) -> Option<()>,
-) -> Option<Error> {
-    let mut error = Error {
-        bytes: [0; ERROR_MAX],
-        len: 0,
-    };
+) -> Option<usize> {
     let at = F::Ip::FIXED_LEN.checked_add(ICMP_LEN)?;
     let payload_at = at.checked_add(inner.len())?;
     let len = payload_at.checked_add(quote.len())?.min(ERROR_MAX);
-    error.len = len;
-    let bytes = error.bytes.get_mut(..len)?;
+    let bytes = into.get_mut(..len)?;
     bytes.get_mut(at..payload_at)?.copy_from_slice(inner);
     let transport = bytes.get_mut(payload_at..)?;
     transport.copy_from_slice(quote.get(..transport.len())?);
@@ -223,7 +212,7 @@ fn build<F: Family>(
         sum = Delta::of_u16(0, pseudo).apply_to_sum(sum);
     }
     *message.get_mut(2..)?.first_chunk_mut()? = (!sum).to_le_bytes();
-    Some(error)
+    Some(len)
 }
 
 #[cfg(test)]
@@ -333,8 +322,9 @@ mod tests {
             let bytes = error::<V4>(kind, rest, &packet_v4(), quoted);
             let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
             let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
-            let told_of = error_v6(&bytes, &read, &six(), none).unwrap();
-            let told_of = told_of.bytes();
+            let mut told_of = [0xff; ERROR_MAX];
+            let len = error_v6(&mut told_of, &bytes, &read, &six(), none).unwrap();
+            let told_of = &told_of[..len];
             let ip = <Ipv6 as IpHeader>::parse(told_of, told_of.len()).unwrap();
             assert_eq!(ip.tuple(0).dst(), six().src());
             let again = IcmpError::<V6>::parse(told_of, &ip).unwrap();
@@ -350,7 +340,8 @@ mod tests {
         let bytes = error::<V4>([12, 0], 0, &packet_v4(), 43);
         let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
         let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
-        assert!(error_v6(&bytes, &read, &six(), none).is_none());
+        let told_of = &mut [0; ERROR_MAX];
+        assert!(error_v6(told_of, &bytes, &read, &six(), none).is_none());
     }
 
     #[test]
@@ -366,8 +357,9 @@ mod tests {
             let bytes = error::<V6>(kind, rest, &packet_v6(), 63);
             let ip = <Ipv6 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
             let read = IcmpError::<V6>::parse(&bytes, &ip).unwrap();
-            let told_of = error_v4(&bytes, &read, &four(), none).unwrap();
-            let told_of = told_of.bytes();
+            let mut told_of = [0xff; ERROR_MAX];
+            let len = error_v4(&mut told_of, &bytes, &read, &four(), none).unwrap();
+            let told_of = &told_of[..len];
             assert_eq!(csum::of(&told_of[..20]), 0);
             assert_eq!(csum::of(&told_of[20..]), 0);
             let ip = <Ipv4 as IpHeader>::parse(told_of, told_of.len()).unwrap();
@@ -385,9 +377,8 @@ mod tests {
         let bytes = error::<V4>([3, 3], 0, &long, 1480);
         let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
         let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
-        assert_eq!(
-            error_v6(&bytes, &read, &six(), none).unwrap().bytes().len(),
-            1280
-        );
+        let told_of = &mut [0; ERROR_MAX];
+        let len = error_v6(told_of, &bytes, &read, &six(), none);
+        assert_eq!(len, Some(1280));
     }
 }

@@ -104,7 +104,7 @@ impl PerNet for Netns {
         let connections = Connections::new(random_key())?;
         let counters = EventCounters::new()?;
         let ways = Ways::new()?;
-        let config = Config::new()?;
+        let config = Config::init()?;
         let netns = KBox::pin_init(
             pin_init!(Self {
                 gate_v4: Gate::new(),

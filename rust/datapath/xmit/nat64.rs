@@ -5,7 +5,10 @@
 //! A packet is measured as it came, which is 20 bytes more than what leaves toward the dest, and
 //! toward the client as what leaves: so MTUs are kept and told as either side sees them.
 
-use kernel::prelude::*;
+use kernel::{
+    alloc::flags::{GFP_ATOMIC, __GFP_NOWARN},
+    prelude::*,
+};
 
 use super::{fullnat, nat::way_back, no_way, transmit, way_to, Edit};
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
         carry::{self, Told},
         csum::Delta,
         family::{IpHeader, Tuple, V4, V6},
-        nat64::{self, GROWTH},
+        nat64::{self, ERROR_MAX, GROWTH},
         rewrite::{self, Checksum},
         shift::Shift,
         tuple::{TupleV4, TupleV6},
@@ -171,10 +174,11 @@ pub(in crate::datapath) fn error_toward_client<'a>(
     error: &IcmpError<V4>,
 ) -> Verdict<'a> {
     let about = nat.client_tuple();
-    let made = nat64::error_v6(skb.head(), error, &about, |quote| {
-        quoted(nat.shift(), quote, true)
+    send_error(cx, way_back(cx, nat), ipv6::LEN, |into| {
+        nat64::error_v6(into, skb.head(), error, &about, |quote| {
+            quoted(nat.shift(), quote, true)
+        })
     });
-    send_error(cx, way_back(cx, nat), made, ipv6::LEN);
     Verdict::Drop(skb)
 }
 
@@ -188,10 +192,11 @@ pub(in crate::datapath) fn error_toward_dest<'a>(
     error: &IcmpError<V6>,
 ) -> Verdict<'a> {
     let about = nat.dest_tuple();
-    let made = nat64::error_v4(skb.head(), error, &about, |quote| {
-        quoted(nat.shift(), quote, false)
+    send_error(cx, way_to(cx, conn.dest()), ipv4::MIN_LEN, |into| {
+        nat64::error_v4(into, skb.head(), error, &about, |quote| {
+            quoted(nat.shift(), quote, false)
+        })
     });
-    send_error(cx, way_to(cx, conn.dest()), made, ipv4::MIN_LEN);
     Verdict::Drop(skb)
 }
 
@@ -203,14 +208,23 @@ fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<Delta> {
     }
 }
 
+/// Sends the error that `make` writes, if it does, with an IP header of `ip_len` bytes.
 fn send_error<'a>(
     cx: Context<'a>,
     way: Result<&'a NextHop>,
-    error: Option<nat64::Error>,
     ip_len: usize,
+    make: impl FnOnce(&mut [u8]) -> Option<usize>,
 ) {
-    if let (Ok(way), Some(error)) = (way, error) {
-        send_own(cx, way, error.bytes(), ip_len);
+    let Ok(way) = way else {
+        return;
+    };
+    let Ok(mut error) = KVec::from_elem(0, ERROR_MAX, GFP_ATOMIC | __GFP_NOWARN) else {
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return;
+    };
+    let len = make(&mut error);
+    if let Some(bytes) = len.and_then(|len| error.get(..len)) {
+        send_own(cx, way, bytes, ip_len);
     }
 }
 

@@ -2,10 +2,14 @@
 
 //! Reading the attributes of a request.
 //!
-//! Safe code over the bytes of the message. It trusts no length, so it does not depend on what
-//! the core has validated before.
+//! It trusts no length, so it does not depend on what the core has validated before.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::{
+    marker::PhantomData,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ptr::NonNull,
+    slice,
+};
 
 /// Length of an attribute's header (`NLA_HDRLEN`).
 const HEADER: usize = 4;
@@ -13,18 +17,27 @@ const HEADER: usize = 4;
 /// The bits of the type field that hold the number (`NLA_TYPE_MASK`).
 const KIND_MASK: u16 = 0x3fff;
 
-/// One attribute of a message.
+/// One attribute of a message. One word, as tables of them are on the stack.
 ///
 /// # Invariants
 ///
-/// `bytes` is the whole attribute in its message, header first and without padding, as long as
-/// the header says.
+/// `start` is where the whole attribute is in its message, which lives for `'a` and does not change:
+/// header first, and as long as that says.
 #[derive(Clone, Copy)]
 pub(crate) struct Attr<'a> {
-    bytes: &'a [u8],
+    start: NonNull<u8>,
+    _message: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Attr<'a> {
+    /// All of it, without padding.
+    fn bytes(&self) -> &'a [u8] {
+        // SAFETY: By the invariant.
+        let len = unsafe { self.start.cast::<[u8; 2]>().read() };
+        // SAFETY: By the invariant it is that long.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), u16::from_ne_bytes(len).into()) }
+    }
+
     /// Its number, without the flags.
     pub(crate) fn kind(&self) -> u16 {
         self.half(2) & KIND_MASK
@@ -32,7 +45,7 @@ impl<'a> Attr<'a> {
 
     /// What follows its header.
     pub(crate) fn payload(&self) -> &'a [u8] {
-        self.bytes.get(HEADER..).unwrap_or(&[])
+        self.bytes().get(HEADER..).unwrap_or(&[])
     }
 
     /// An 8-bit number.
@@ -85,11 +98,11 @@ impl<'a> Attr<'a> {
 
     /// Where it is, for [`Extack`](super::Extack).
     pub(super) fn as_ptr(&self) -> *const crate::bindings::nlattr {
-        self.bytes.as_ptr().cast()
+        self.start.as_ptr().cast()
     }
 
     fn half(&self, at: usize) -> u16 {
-        let bytes = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
+        let bytes = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
         bytes.map_or(0, |bytes| u16::from_ne_bytes(*bytes))
     }
 }
@@ -118,7 +131,10 @@ impl<'a> Iterator for AttrIter<'a> {
         let bytes = self.rest.get(..len)?;
         self.rest = self.rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         // INVARIANT: Cut to the length in its header, from a message.
-        Some(Attr { bytes })
+        Some(Attr {
+            start: NonNull::from(bytes).cast(),
+            _message: PhantomData,
+        })
     }
 }
 

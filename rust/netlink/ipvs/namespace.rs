@@ -37,7 +37,7 @@ impl PerNet for Namespace {
             File::new::<proc::Statistics>(net)?,
             File::new::<proc::StatisticsByCpu>(net)?,
         ];
-        let sysctls = sysctl::Kept::new(net);
+        let sysctls = sysctl::Kept::init(net);
         let sysctl_files = SysctlFiles::new::<sysctl::Folder>(net)?;
         KBox::pin_init(
             pin_init!(Self {

@@ -201,6 +201,7 @@ impl fmt::Display for Columns {
     }
 }
 
+#[inline(never)] // Or the frame of a listing has all of it.
 fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
     write!(out, "{:<3}", protocol(view.protocol))?;
     for end in [view.client, view.vip, view.dest] {
@@ -211,6 +212,7 @@ fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
 }
 
 /// Networks of clients that stay with a dest: connections without ports of the client.
+#[inline(never)] // As above.
 fn templates(out: &mut Text<'_>, service: &Service) -> fmt::Result {
     let id = service.id();
     let (protocol, vip, port) = match id {

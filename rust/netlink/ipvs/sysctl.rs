@@ -217,25 +217,30 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What a namespace starts with.
-    pub(super) fn new(net: &Net) -> Self {
-        let mut ints = [[0; 2]; VARIABLES.len()];
-        for (value, variable) in ints.iter_mut().zip(&VARIABLES) {
-            *value = variable.default;
-            // Tables grow early in the host's own namespace.
-            *value = match (variable.file.name.to_bytes(), net.is_first()) {
-                (b"conn_lfactor", true) => [-4, 0],
-                (b"svc_lfactor", true) => [-3, 0],
-                (b"conn_lfactor" | b"svc_lfactor", false) => [-2, 0],
-                _ => *value,
-            };
-        }
-        Self {
-            ints,
+    /// What a namespace starts with, written to where it is to be: it is large.
+    pub(super) fn init(net: &Net) -> impl Init<Self> + '_ {
+        init!(Self {
+            ints: ints(net),
             long: sysctl::buffer_pages() / 32,
             cpus: sysctl::default_cpus(),
-        }
+        })
     }
+}
+
+/// The numbers that a namespace starts with.
+fn ints(net: &Net) -> [[c_int; 2]; VARIABLES.len()] {
+    let mut ints = [[0; 2]; VARIABLES.len()];
+    for (value, variable) in ints.iter_mut().zip(&VARIABLES) {
+        *value = variable.default;
+        // Tables grow early in the host's own namespace.
+        *value = match (variable.file.name.to_bytes(), net.is_first()) {
+            (b"conn_lfactor", true) => [-4, 0],
+            (b"svc_lfactor", true) => [-3, 0],
+            (b"conn_lfactor" | b"svc_lfactor", false) => [-2, 0],
+            _ => *value,
+        };
+    }
+    ints
 }
 
 /// The files.

@@ -71,8 +71,10 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self {
+    /// Nothing, where it is to be: it is large. May sleep.
+    pub(super) fn init() -> Result<impl Init<Self>> {
+        let forgotten = ByCpu::new()?;
+        Ok(init!(Self {
             services: KVVec::new(),
             removed: RemovedDests::new(),
             settings: Settings::DEFAULT,
@@ -80,7 +82,7 @@ impl Config {
             left_locals: Left::new(),
             activity: Activity::default(),
             retired: Traffic::default(),
-            forgotten: ByCpu::new()?,
+            forgotten,
             estimator: Estimator::new(Traffic::default()),
             estimated_at: 0,
             zero: Traffic::default(),
@@ -88,7 +90,7 @@ impl Config {
             draining: false,
             warmed: 0,
             last: 0,
-        })
+        }))
     }
 
     pub(super) fn drop_hooks(&mut self) {
