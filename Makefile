@@ -2,10 +2,10 @@
 # What a developer types. Each target is one script; `make help` lists them.
 
 RVS_CACHE ?= $(HOME)/.cache/rvs
-export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG
+export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ tools: setup ## rvsadm
 vm: modules tools ## boot a guest and run CMD='...' as root (SHARE=dir becomes /mnt/share)
 	@$(if $(CMD),,$(error say what to run: make vm CMD='uname -r'))scripts/vm $(if $(SHARE),--share '$(SHARE)') -- '$(subst ','\'',$(CMD))'
 
-check: setup ## formatting, lints, docs, layers, generated code
+check: setup ## formatting, lints, docs, layers, generated code, stack frames
 	@scripts/check
 
 test-host: setup ## unit tests of the tools and of the engine, on the host
@@ -45,6 +45,9 @@ debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once);
 
 test-debug: debug-kernel tools ## guest tests on the debug kernel, 100 min with GUESTS=2 on two cores (T=name selects)
 	@scripts/test-debug $(if $(T),'$(T)')
+
+test-races: debug-kernel tools ## ten minutes of races with delays that make them likely, on the debug kernel
+	@RVS_DELAYS=y RVS_STRESS_SECONDS=$${RVS_STRESS_SECONDS:-600} scripts/test-debug test_races
 
 bench: modules tools ## instructions per packet, beside ip_vs; writes build/bench.json (CASES=...)
 	@set -f; scripts/bench $(CASES)

@@ -17,6 +17,7 @@ use crate::{
         wire::{Error, Packet, SCTP, TCP},
     },
     kapi::{
+        broken::broken,
         icmp::Answer,
         netfilter::{self, Hook, Hooks, Place, Verdict},
         rcu::Rcu,
@@ -360,7 +361,10 @@ pub(super) fn send<'a, F: Balanced>(
     }
     match conn.nat64() {
         Some(nat) => F::cross(cx, conn, nat, skb, packet),
-        None => Verdict::Drop(skb),
+        None => {
+            broken!(c"a connection with two keys has none of its packet's family");
+            Verdict::Drop(skb)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         family::{IpHeader, Tuple},
         wire::{Error, IcmpError},
     },
-    kapi::{netfilter::Verdict, skb::Skb},
+    kapi::{broken::broken, netfilter::Verdict, skb::Skb},
     table::{Counter, Side},
 };
 
@@ -65,6 +65,7 @@ pub(super) fn receive<'a, F: Balanced>(
         return F::cross_error(cx, conn, nat, skb, &error);
     }
     let Some(nat) = conn.nat::<F::Tuple>() else {
+        broken!(c"a connection with two keys has none of its error's family");
         return Verdict::Drop(skb);
     };
     xmit::icmp_error::<F>(cx, conn, nat, side, skb, &ip, &error)

@@ -2,6 +2,11 @@
 /* What kapi files need that both modules have; each module has its own copy. */
 #include "helpers.h"
 
+void rvs_warn(const char *what)
+{
+	WARN(1, "%s: broken: %s\n", KBUILD_MODNAME, what);
+}
+
 void *rvs_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
 {
 	return per_cpu_ptr(ptr, cpu);
@@ -42,6 +47,17 @@ void rvs_spin_lock_bh(spinlock_t *lock)
 void rvs_spin_unlock_bh(spinlock_t *lock)
 {
 	spin_unlock_bh(lock);
+}
+
+/* A second lock of an array, while softirqs are off for the first. */
+void rvs_spin_lock_second(spinlock_t *lock)
+{
+	spin_lock_nested(lock, SINGLE_DEPTH_NESTING);
+}
+
+void rvs_spin_unlock_second(spinlock_t *lock)
+{
+	spin_unlock(lock);
 }
 
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)

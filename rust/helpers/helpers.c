@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/mm.h>
@@ -40,6 +41,11 @@ int rvs_parse_cpus(const char *text, char *out, size_t size)
 	}
 	free_cpumask_var(cpus);
 	return error;
+}
+
+void rvs_udelay(unsigned int microseconds)
+{
+	udelay(microseconds);
 }
 
 /* The CPUs that kernel threads may use. */

@@ -20,6 +20,12 @@
 int rvs_parse_cpus(const char *text, char *out, size_t size);
 void rvs_default_cpus(char *out, size_t size);
 
+/* linux/bug.h */
+void rvs_warn(const char *what);
+
+/* linux/delay.h */
+void rvs_udelay(unsigned int microseconds);
+
 /* linux/netdevice.h */
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
 struct net_device *rvs_notifier_info_to_dev(void *info);
@@ -48,6 +54,8 @@ struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, un
 void rvs_spin_lock_init(spinlock_t *lock);
 void rvs_spin_lock_bh(spinlock_t *lock);
 void rvs_spin_unlock_bh(spinlock_t *lock);
+void rvs_spin_lock_second(spinlock_t *lock);
+void rvs_spin_unlock_second(spinlock_t *lock);
 
 /* linux/workqueue.h */
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);

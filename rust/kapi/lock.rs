@@ -43,14 +43,59 @@ impl StripedLock {
         Ok(Self { locks })
     }
 
+    /// Number of the stripe of `hash`, and its lock.
+    fn stripe(&self, hash: u32) -> (u32, &Opaque<bindings::spinlock_t>) {
+        let stripe = hash & (STRIPES - 1);
+        // SAFETY: By the invariant there are `STRIPES` of them.
+        (stripe, unsafe { self.locks.get_unchecked(stripe as usize) })
+    }
+
     /// Takes the lock of `hash` and turns softirqs off until the guard is dropped.
     ///
-    /// Only one stripe may be held at a time.
-    pub(crate) fn lock(&self, hash: u32) -> Option<StripeGuard<'_>> {
-        let lock = self.locks.get((hash & (STRIPES - 1)) as usize)?;
+    /// Who holds a stripe takes no other: two are to be had by [`StripedLock::lock_both`] only.
+    pub(crate) fn lock(&self, hash: u32) -> StripeGuard<'_> {
+        let (_, lock) = self.stripe(hash);
         // SAFETY: By the invariant it is initialised.
         unsafe { bindings::rvs_spin_lock_bh(lock.get()) };
-        Some(StripeGuard { lock })
+        StripeGuard { lock }
+    }
+
+    /// Takes the locks of two hashes, whose stripes may be the same. All take them in the same
+    /// order, so that nobody waits for the other's.
+    pub(crate) fn lock_both(&self, one: u32, other: u32) -> PairGuard<'_> {
+        let ((low, _), (high, lock)) = match (self.stripe(one), self.stripe(other)) {
+            (one, other) if one.0 <= other.0 => (one, other),
+            (one, other) => (other, one),
+        };
+        let first = self.lock(low);
+        let second = (low != high).then(|| {
+            // SAFETY: By the invariant it is initialised, and the first keeps softirqs off.
+            unsafe { bindings::rvs_spin_lock_second(lock.get()) };
+            SecondGuard { lock }
+        });
+        PairGuard {
+            _second: second,
+            _first: first,
+        }
+    }
+}
+
+/// Holds two stripes, or one that is both.
+pub(crate) struct PairGuard<'a> {
+    // Let go of ahead of the first, which turns softirqs on.
+    _second: Option<SecondGuard<'a>>,
+    _first: StripeGuard<'a>,
+}
+
+/// Holds a second stripe.
+struct SecondGuard<'a> {
+    lock: &'a Opaque<bindings::spinlock_t>,
+}
+
+impl Drop for SecondGuard<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The guard was made by taking this lock.
+        unsafe { bindings::rvs_spin_unlock_second(self.lock.get()) };
     }
 }
 

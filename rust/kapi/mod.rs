@@ -6,7 +6,9 @@
 //! proves what the C API asks for: [`rcu::Rcu`] that the RCU read lock is held, [`netns::Net`]
 //! that a namespace is alive, [`skb::Skb`] that a packet is owned by the hook that got it.
 
+pub(crate) mod broken;
 pub(crate) mod defrag6;
+pub(crate) mod delay;
 pub(crate) mod genl;
 pub(crate) mod icmp;
 pub(crate) mod lock;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Making connections: their keys, and for FullNAT their local address and port.
+//! Making connections and their keys.
 
 use core::ptr::NonNull;
 
@@ -15,9 +15,7 @@ use super::{
 };
 use crate::{
     engine::{
-        family::{folded, Address, Tuple},
-        hash,
-        portpool::Candidates,
+        family::{Address, Tuple},
         proto::State,
         rewrite::Deltas,
         shift::{Opening, Shift},
@@ -26,11 +24,8 @@ use crate::{
         uoa,
         wire::{SCTP, UDP},
     },
-    kapi::{rcu::Rcu, time},
+    kapi::{broken::broken, rcu::Rcu, time},
 };
-
-/// Times that other CPUs may take the port that was just found free.
-const RACES: u32 = 8;
 
 /// A flow that gets a connection.
 pub(crate) struct NewFlow<'a, T> {
@@ -48,6 +43,16 @@ pub(crate) struct NewFlow<'a, T> {
     pub(crate) opening: Option<Opening>,
 }
 
+impl<T> NewFlow<'_, T> {
+    /// Address of its dest, whose family is known.
+    pub(super) fn real_server<A: Address>(&self) -> Result<A, NoConnection> {
+        A::of(self.dest.id().address).ok_or_else(|| {
+            broken!(c"a dest is of another family than its service allows");
+            NoConnection::Port
+        })
+    }
+}
+
 /// Why there is no connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoConnection {
@@ -59,7 +64,7 @@ pub(crate) enum NoConnection {
 }
 
 /// What becomes of an attempt at a connection: none where the dest's key is taken.
-type Attempt<'a> = Result<Option<&'a Conn>, NoConnection>;
+pub(super) type Attempt<'a> = Result<Option<&'a Conn>, NoConnection>;
 
 /// A family whose flows get connections.
 pub(crate) trait Connect: Single {
@@ -127,8 +132,7 @@ impl Netns {
             return self.connect_locally::<_, T>(flow, rcu);
         }
         let tuple = &flow.tuple;
-        let id = flow.dest.id();
-        let address = T::Address::of(id.address).ok_or(NoConnection::Port)?;
+        let address = flow.real_server()?;
         let client = (tuple.src(), tuple.sport());
         let key = T::between(
             (address, flow.dest.port(tuple.dport())),
@@ -149,62 +153,10 @@ impl Netns {
             .ok_or(NoConnection::Port)
     }
 
-    /// Makes a connection from a local address and port that no other has toward the real server.
-    fn connect_locally<'a, C: Pair<D>, D: Tuple>(
-        &self,
-        flow: &NewFlow<'_, C>,
-        rcu: Rcu<'a>,
-    ) -> Result<&'a Conn, NoConnection>
-    where
-        D::Address: LocalAddress,
-    {
-        let locals = D::Address::of_service(flow.schedule.locals());
-        let id = flow.dest.id();
-        let address = D::Address::of(id.address).ok_or(NoConnection::Port)?;
-        let order = hash::word(
-            &self.sequence_key,
-            self.connections.long_hash(&flow.tuple) ^ u64::from(folded(id.address)),
-        );
-        let (stage, toa_kind) = self.stage::<C, D>(flow);
-        if stage == Stage::Chunks && C::VERSION != D::VERSION {
-            // NAT64 has no SCTP.
-            return Err(NoConnection::Port);
-        }
-        let ports = self.settings.local_ports();
-        let mut races = 0;
-        for (number, port) in Candidates::new(order, locals.len(), ports) {
-            let Some(local) = locals.get(number) else {
-                break;
-            };
-            let real_server = (address, flow.dest.port(flow.tuple.dport()));
-            let key = D::between(real_server, (*local, port), flow.tuple.protocol());
-            let hash = self.connections.hash(&key);
-            if self.connections.lookup(&key, hash, rcu).is_some() {
-                continue;
-            }
-            let keys = NatKeys {
-                dest: (key, hash),
-                deltas: Deltas::new(&flow.tuple, &key.reversed()),
-                shift: self.shift(&key, flow.opening.as_ref()),
-                stage,
-                toa_kind,
-            };
-            if let Some(conn) = self.insert_translated(flow, keys, rcu)? {
-                return Ok(conn);
-            }
-            races += 1;
-            if races == RACES {
-                break;
-            }
-        }
-        self.exhausted(flow.dest);
-        Err(NoConnection::Port)
-    }
-
     /// How to move a connection whose dest's packets carry `key`: to an initial sequence number
     /// as of RFC 6528, whose clock ticks every 64 ns as the kernel's does, and to timestamps in
     /// milliseconds. Both are ahead of what the last connection with the same key had.
-    fn shift(&self, key: &impl Tuple, opening: Option<&Opening>) -> Shift {
+    pub(super) fn shift(&self, key: &impl Tuple, opening: Option<&Opening>) -> Shift {
         let Some(opening) = opening else {
             return Shift::NONE;
         };
@@ -217,7 +169,7 @@ impl Netns {
 
     /// How a new connection's packets are treated, and in which option they tell the client's
     /// address.
-    fn stage<C: Pair<D>, D: Tuple>(&self, flow: &NewFlow<'_, C>) -> (Stage, u8) {
+    pub(super) fn stage<C: Pair<D>, D: Tuple>(&self, flow: &NewFlow<'_, C>) -> (Stage, u8) {
         if flow.tuple.protocol() == SCTP {
             return (Stage::Chunks, 0);
         }
@@ -238,7 +190,7 @@ impl Netns {
         }
     }
 
-    fn insert_translated<'a, C: Pair<D>, D: Tuple>(
+    pub(super) fn insert_translated<'a, C: Pair<D>, D: Tuple>(
         &self,
         flow: &NewFlow<'_, C>,
         keys: NatKeys<D>,
@@ -255,9 +207,9 @@ impl Netns {
     fn insert<'a>(&self, conn: Option<NonNull<Conn>>, rcu: Rcu<'a>) -> Attempt<'a> {
         let conn = conn.ok_or(NoConnection::Memory)?;
         Ok(match self.connections.insert(conn, rcu) {
-            None => None,
-            Some(Inserted::Existing(conn)) => Some(conn),
-            Some(Inserted::New(conn)) => {
+            Inserted::Taken => None,
+            Inserted::Existing(conn) => Some(conn),
+            Inserted::New(conn) => {
                 self.wake(if self.connections.is_crowded(rcu) {
                     0
                 } else {

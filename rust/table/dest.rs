@@ -13,6 +13,7 @@ use super::{
     counters::{Traffic, TrafficCounters},
     index::Published,
     line::Line,
+    ports::Ports,
     settings::LiveSettings,
 };
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
         tunnel::Tunnel,
     },
     kapi::{
+        broken::broken,
         netdev::Device,
         netns::Net,
         percpu::Cpu,
@@ -93,6 +95,7 @@ pub(crate) struct Dest {
     no_port: AtomicU64,
     /// As many of them as were told of.
     no_port_told: AtomicU64,
+    ports: Ports,
     gone: AtomicBool,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
@@ -102,6 +105,7 @@ pub(crate) struct Dest {
 
 impl Dest {
     /// A dest of the service whose schedules are published in `schedule`.
+    #[inline(never)] // It is large, and its callers have much on the stack already.
     pub(super) fn new(
         service: ServiceId,
         id: DestId,
@@ -132,6 +136,7 @@ impl Dest {
                 tunnel: AtomicU32::new(spec.tunnel.to_word()),
                 no_port: AtomicU64::new(0),
                 no_port_told: AtomicU64::new(0),
+                ports: Ports::new(),
                 gone: AtomicBool::new(false),
                 translated: AtomicBool::new(spec.mode == Mode::Nat),
                 id,
@@ -180,7 +185,11 @@ impl Dest {
     /// How packets travel to it.
     #[inline(always)]
     pub(crate) fn mode(&self) -> Mode {
-        Mode::from_number(self.mode.load(Ordering::Relaxed)).unwrap_or(Mode::Dr)
+        let mode = Mode::from_number(self.mode.load(Ordering::Relaxed));
+        mode.unwrap_or_else(|| {
+            broken!(c"a dest has no mode");
+            Mode::Dr
+        })
     }
 
     /// What packets travel in, with mode tun.
@@ -225,7 +234,10 @@ impl Dest {
     /// Whether its connections end when it was removed.
     pub(crate) fn ends_when_removed(&self, settings: &LiveSettings) -> bool {
         let removed = Removed::from_number(self.removed.load(Ordering::Relaxed));
-        let removed = removed.unwrap_or_default();
+        let removed = removed.unwrap_or_else(|| {
+            broken!(c"a dest does not know what becomes of its connections");
+            Removed::default()
+        });
         removed.ends(settings.expire_nodest())
     }
 
@@ -442,6 +454,11 @@ impl Dest {
     #[inline(always)]
     pub(crate) fn packet_out(&self, bytes: u32) {
         self.traffic.packet_out(bytes);
+    }
+
+    /// What is known of the local ports toward it.
+    pub(super) fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Counts a connection that no local address had a port for toward it.

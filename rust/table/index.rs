@@ -7,7 +7,10 @@ use kernel::{prelude::*, sync::Arc};
 use super::schedule::Schedule;
 use crate::{
     engine::{hash::Key, tuple::ServiceKey},
-    kapi::rcu::{Rcu, RcuSlot},
+    kapi::{
+        broken::broken,
+        rcu::{Rcu, RcuSlot},
+    },
 };
 
 /// A service's present schedule, shared by the configuration and the index.
@@ -72,6 +75,7 @@ impl Index {
                 _ => at = at.wrapping_add(1) & self.mask,
             }
         }
+        broken!(c"no room in the index of services");
     }
 
     fn start(&self, service: ServiceKey) -> usize {

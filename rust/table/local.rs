@@ -16,7 +16,7 @@ use kernel::prelude::*;
 
 use crate::{
     engine::{change::ChangeError, family::Address, spec},
-    kapi::{netns::Net, rcu::Moment, route},
+    kapi::{broken::broken, netns::Net, rcu::Moment, route},
 };
 
 /// Local addresses in the order they were added, each once.
@@ -76,7 +76,9 @@ impl Pool {
     /// Takes back a [`Pool::remove`].
     pub(super) fn take_back_remove(&mut self, position: usize, address: IpAddr) {
         // There is room where it was taken from.
-        let _ = self.0.insert_within_capacity(position, address);
+        if self.0.insert_within_capacity(position, address).is_err() {
+            broken!(c"no room for a local address where it was");
+        }
     }
 
     /// The addresses that a service with this pool uses: these, or, of a family that has none of
@@ -161,8 +163,9 @@ impl Left {
     /// room for them.
     pub(super) fn keep(&mut self, addresses: &[IpAddr]) {
         for address in addresses {
-            if !self.addresses.contains(address) {
-                let _ = self.addresses.push_within_capacity(*address);
+            let is_new = !self.addresses.contains(address);
+            if is_new && self.addresses.push_within_capacity(*address).is_err() {
+                broken!(c"no room for a local address that was removed");
             }
             self.at = Some(Moment::now());
         }

@@ -15,7 +15,7 @@ use crate::{
             ConnReuse, SpecError, TOA_KIND,
         },
     },
-    kapi::time,
+    kapi::{broken::broken, time},
 };
 
 /// Settings as an operator sees them.
@@ -171,13 +171,20 @@ impl LiveSettings {
 
     /// What becomes of echo requests to virtual addresses.
     pub(crate) fn echo(&self) -> Echo {
-        Echo::from_number(self.echo.load(Ordering::Relaxed)).unwrap_or(Echo::Host)
+        let echo = Echo::from_number(self.echo.load(Ordering::Relaxed));
+        echo.unwrap_or_else(|| {
+            broken!(c"the setting echo has no value");
+            Echo::Host
+        })
     }
 
     /// When a SYN on a connection's ports opens another one.
     pub(crate) fn conn_reuse(&self) -> ConnReuse {
         let number = self.conn_reuse.load(Ordering::Relaxed);
-        ConnReuse::from_number(number).unwrap_or(ConnReuse::Closed)
+        ConnReuse::from_number(number).unwrap_or_else(|| {
+            broken!(c"the setting conn-reuse has no value");
+            ConnReuse::Closed
+        })
     }
 
     /// Whether connections of a removed dest end at their next packet.

@@ -165,3 +165,17 @@ def test_the_option_is_only_on_the_first_segments(lab, told):
         both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE)
     with_option = sum("exp-" in line for line in capture.lines)
     assert 0 < with_option < sum("Flags" in line for line in capture.lines)
+
+
+@pytest.mark.parametrize("timestamps", [1, 0])
+def test_few_ports_serve_many_short_connections(lab, told, timestamps):
+    """20 one after the other from 10 ports: each finds those of connections that are over, here and
+    at the real server."""
+    lab.client.sysctl(ipv4__tcp_timestamps=timestamps)
+    told.adm("config", "set", "--local-ports", "6000-6009")
+    told.adm("laddr", "del", "--default", LOCALS[1])
+    told.add(one(lab, 5000))
+    own, seen = peers(lab, 20, send_some)
+    assert seen == own
+    counters = told.json("stats", "show")["counters"]
+    assert counters["drop_no_port"] == 0

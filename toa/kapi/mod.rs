@@ -2,6 +2,9 @@
 
 //! The kernel's C API as toa.ko uses it, made safe: what it shares with rvs.ko, and its own.
 
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../../rust/kapi/broken.rs"]
+pub(crate) mod broken;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/defrag6.rs"]
 pub(crate) mod defrag6;
@@ -9,6 +12,7 @@ pub(crate) mod end;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/genl/mod.rs"]
 pub(crate) mod genl;
+#[allow(dead_code)]
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
 mod name;

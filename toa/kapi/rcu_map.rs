@@ -200,9 +200,7 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
             },
             GFP_ATOMIC | __GFP_NOWARN,
         );
-        let Some(_stripe) = self.locks.lock(hash) else {
-            return (Err(EINVAL), false);
-        };
+        let _stripe = self.locks.lock(hash);
         let had = self.take_out(hash, &key);
         let (Ok(node), Some(current)) = (node, self.current()) else {
             return (Err(ENOMEM), had);
@@ -223,9 +221,7 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
         if self.find(hash, key, rcu).is_none() {
             return false;
         }
-        let Some(_stripe) = self.locks.lock(hash) else {
-            return false;
-        };
+        let _stripe = self.locks.lock(hash);
         self.take_out(hash, key)
     }
 
@@ -262,9 +258,7 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
             if bucket & 0xfff == 0xfff {
                 give_way();
             }
-            let Some(_stripe) = self.locks.lock(bucket) else {
-                return;
-            };
+            let _stripe = self.locks.lock(bucket);
             while let Some(node) = current.unlink(bucket, |node| !keep(&node.key, &node.value)) {
                 self.forget(bucket, node);
             }
@@ -306,9 +300,7 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
         // SAFETY: Just made; nobody else frees arrays.
         let array = unsafe { &*new };
         for stripe in 0..STRIPES {
-            let Some(_stripe) = self.locks.lock(stripe) else {
-                break;
-            };
+            let _stripe = self.locks.lock(stripe);
             for bucket in old
                 .buckets
                 .iter()

@@ -148,6 +148,12 @@ impl State {
         matches!(self, Self::Established | Self::SctpEstablished)
     }
 
+    /// Whether both sides of a TCP connection have said that it is over.
+    #[inline(always)]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::TimeWait | Self::Close)
+    }
+
     /// What going from this state to `next` adds to the dest's count of active connections: -1, 0
     /// or 1. Inactive ones are those that are not active (`ip_vs_dest_inactconns`).
     #[inline(always)]

@@ -23,6 +23,8 @@ use crate::{
         spec::{DestId, DestSpec, Mode, ServiceId},
     },
     kapi::{
+        broken::broken,
+        delay,
         netns::Net,
         rcu::RcuBox,
         route::{self, NextHop},
@@ -93,6 +95,7 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// Applies one change to the configuration, but not to what packets see.
+    #[inline(never)]
     fn step(&mut self, change: &Change) -> Result<Undo, ChangeError> {
         match *change {
             Change::ServiceAdd { id, spec } => self.add_service(id, spec),
@@ -162,6 +165,7 @@ impl<'a> ConfigGuard<'a> {
         }
     }
 
+    #[inline(never)]
     fn add_service(&mut self, id: ServiceId, spec: ServiceSpec) -> Result<Undo, ChangeError> {
         id.validate()?;
         spec.validate(&id)?;
@@ -198,6 +202,7 @@ impl<'a> ConfigGuard<'a> {
         Ok(Undo::ServiceAdd)
     }
 
+    #[inline(never)]
     fn add_dest(
         &mut self,
         service: ServiceId,
@@ -247,12 +252,13 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// Takes back the last change that has not been taken back yet.
+    #[inline(never)]
     fn take_back(&mut self, step: Undo) {
         let services = &mut self.config.services;
         match step {
             Undo::ServiceAdd => drop(services.pop()),
             Undo::ServiceSet(position, past) => {
-                if let Some(service) = services.get_mut(position) {
+                if let Some(service) = changed_at(services, position) {
                     (service.spec, service.scheduler) = (past.spec, past.scheduler);
                     if let Some(templates) = past.templates {
                         service.templates = templates;
@@ -261,15 +267,17 @@ impl<'a> ConfigGuard<'a> {
             }
             // There is room where it was taken from.
             Undo::ServiceDel(position, service) => {
-                let _ = services.insert_within_capacity(position, service);
+                if services.insert_within_capacity(position, service).is_err() {
+                    broken!(c"no room for a service where it was");
+                }
             }
             Undo::DestAdd(position) => {
-                if let Some(service) = services.get_mut(position) {
+                if let Some(service) = changed_at(services, position) {
                     drop(service.dests.pop());
                 }
             }
             Undo::DestBack(position, carried) => {
-                if let Some(service) = services.get_mut(position) {
+                if let Some(service) = changed_at(services, position) {
                     service.retired = service.retired.plus(carried);
                     if let Some(member) = service.dests.pop() {
                         member.dest.set_gone();
@@ -281,9 +289,11 @@ impl<'a> ConfigGuard<'a> {
                 dest.set_deadline(deadline);
             }
             Undo::DestDel(position, at, member, carried) => {
-                if let Some(service) = services.get_mut(position) {
+                if let Some(service) = changed_at(services, position) {
                     service.retired = service.retired.since(carried);
-                    let _ = service.dests.insert_within_capacity(at, member);
+                    if service.dests.insert_within_capacity(at, member).is_err() {
+                        broken!(c"no room for a dest where it was");
+                    }
                 }
             }
             Undo::LocalAdd(position) => {
@@ -302,6 +312,7 @@ impl<'a> ConfigGuard<'a> {
     /// Makes what packets see of the configuration as it is now, then shows it to them.
     ///
     /// Everything that can fail comes first. Takes the removed services and dests out of `undo`.
+    #[inline(never)]
     fn publish(&mut self, undo: &mut KVVec<Undo>) -> Result {
         let netns = self.netns;
         let mut schedules = KVVec::new();
@@ -319,6 +330,7 @@ impl<'a> ConfigGuard<'a> {
         // Nothing fails from here on.
         for (published, schedule) in schedules {
             schedule::publish(&published, schedule);
+            delay::here();
         }
         netns.index.replace(Some(index));
         let config = &mut *self.config;
@@ -416,4 +428,13 @@ fn check_dest(net: &'static Net, address: IpAddr, mode: Mode) -> Result<(), Chan
 fn push<T>(list: &mut KVVec<T>, item: T) -> Result<(), ChangeError> {
     list.push(item, GFP_KERNEL)
         .map_err(|_| ChangeError::NoMemory)
+}
+
+/// The service at the place at which a change has been made.
+fn changed_at(services: &mut KVVec<KBox<Service>>, position: usize) -> Option<&mut KBox<Service>> {
+    let service = services.get_mut(position);
+    if service.is_none() {
+        broken!(c"there is no service where one was changed");
+    }
+    service
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::spec::{DestId, DestSpec, ServiceId},
-    kapi::{rcu::Moment, sort},
+    kapi::{broken::broken, delay, rcu::Moment, sort},
 };
 
 /// A dest that was removed but still has connections.
@@ -65,7 +65,9 @@ impl RemovedDests {
 
     /// Adds one; there is room for it.
     fn add(&mut self, removed: Removed) {
-        let _ = self.all.push_within_capacity(removed);
+        if self.all.push_within_capacity(removed).is_err() {
+            broken!(c"no room for a removed dest");
+        }
         self.in_order = false;
     }
 
@@ -137,6 +139,7 @@ impl ConfigGuard<'_> {
     /// it, but for those that are on their way.
     pub(super) fn retire_dest(&mut self, dest: Arc<Dest>, carried: Traffic) {
         dest.set_gone();
+        delay::here();
         let at = Moment::now();
         let removed = Removed { dest, carried, at };
         self.config.removed.add(removed);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     engine::family::Tuple,
-    kapi::{rcu::Rcu, work},
+    kapi::{delay, rcu::Rcu, work},
 };
 
 /// Buckets that are made before others may run.
@@ -167,6 +167,7 @@ impl Buckets {
                 (link, last) = (next, after);
             }
             new.push_moved(last);
+            delay::here();
             link.store(ptr::null_mut(), Ordering::Release);
         }
     }

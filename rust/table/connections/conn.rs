@@ -12,17 +12,18 @@ use core::{
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
-    super::{dest::Dest, settings::LiveSettings},
+    super::{dest::Dest, ports::Place, settings::LiveSettings},
     nat::NatConn,
     node::{AnyKey, Key},
 };
 use crate::{
     engine::{
-        family::Tuple,
-        proto::State,
+        family::{Address, Tuple},
+        proto::{State, STATES},
+        spec::Mode,
         tuple::{TupleV4, TupleV6},
     },
-    kapi::time,
+    kapi::{broken::broken, time},
 };
 
 /// Number in [`Conn::state`] of a connection that was ended; no [`State`] has it.
@@ -214,10 +215,16 @@ impl Conn {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
+        if change.is_err_and(|now| now != ENDED && usize::from(now) >= STATES) {
+            broken!(c"a connection has no state");
+        }
         if change.is_ok() {
             self.dest.connection_moves(from, to);
             if to.assures() {
                 self.assure();
+            }
+            if to.is_over() {
+                self.dest.ports().changed();
             }
         }
     }
@@ -231,14 +238,13 @@ impl Conn {
         }
     }
 
-    /// Marks it ended and counts it out of its dest. False when it was ended already.
-    pub(super) fn end(&self) -> bool {
-        let last = self.state.swap(ENDED, Ordering::Relaxed);
-        if last == ENDED {
-            return false;
+    /// Marks it ended: in the table only with its stripes locked. The state it was in, which the
+    /// caller counts out of its dest; none when it was ended already.
+    pub(super) fn end(&self) -> Option<State> {
+        match self.state.swap(ENDED, Ordering::Relaxed) {
+            ENDED => None,
+            last => Some(State::from_number(last)),
         }
-        self.dest.connection_ends(State::from_number(last));
-        true
     }
 
     /// Ticks of silence that its state lasts.
@@ -268,6 +274,27 @@ impl Conn {
     pub(super) fn is_expired(&self, now: u32, settings: &LiveSettings) -> bool {
         let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
         silent > self.timeout(settings) && !is_ahead(silent)
+    }
+
+    /// Ticks for which it has been silent since it was over: a `tcp` connection that is closed, or
+    /// one that has expired, for longest. None when it is not over.
+    pub(in crate::table) fn over_for(&self, tcp: bool, settings: &LiveSettings) -> Option<u32> {
+        let now = time::now();
+        if self.is_expired(now, settings) {
+            return Some(u32::MAX);
+        }
+        let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
+        let silent = if is_ahead(silent) { 0 } else { silent };
+        (tcp && self.state().is_over()).then_some(silent)
+    }
+
+    /// Where the dest sees it come from, if that is a local port of this host.
+    pub(super) fn local_place(&self) -> Option<Place> {
+        let (address, port) = match self.dest_key()? {
+            AnyKey::V4(key) => (key.tuple.dst().folded(), key.tuple.dport()),
+            AnyKey::V6(key) => (key.tuple.dst().folded(), key.tuple.dport()),
+        };
+        (self.dest.mode() == Mode::FullNat).then(|| Place::new(address, port))
     }
 
     /// Whether it can be done without when memory is short: one that its client has not answered,

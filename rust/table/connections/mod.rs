@@ -23,13 +23,14 @@ use kernel::prelude::*;
 
 use self::{
     buckets::Buckets,
-    node::{AnyKey, Key, Node},
+    node::{AnyKey, Node},
 };
 use super::{line::Line, settings::LiveSettings};
 use crate::{
     engine::{family::Tuple, hash},
     kapi::{
-        lock::{StripedLock, STRIPES},
+        delay,
+        lock::{PairGuard, StripedLock, STRIPES},
         rcu::{self, Rcu},
         time, work,
     },
@@ -62,8 +63,10 @@ const BATCH: u32 = 64;
 pub(super) enum Inserted<'a> {
     /// It is in the table.
     New(&'a Conn),
-    /// Another CPU was first; the new one is gone.
+    /// Another CPU was first with the same flow; the new one is gone.
     Existing(&'a Conn),
+    /// Its dest's key is another flow's; the new one is gone.
+    Taken,
 }
 
 /// What came of a sweep.
@@ -156,58 +159,65 @@ impl Connections {
     }
 
     /// Puts a connection in, unless one with a key of it is there.
-    ///
-    /// None when its dest's key is taken by another connection; it is gone then.
-    pub(super) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Option<Inserted<'a>> {
+    pub(super) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Inserted<'a> {
         // SAFETY: The caller made it; nobody else knows it yet.
         let new: &'a Conn = unsafe { conn.as_ref() };
-        // The dest's key first: as soon as the client's is in, packets go to the dest.
-        let is_taken = match new.dest_key() {
-            Some(AnyKey::V4(key)) => self.link(key, rcu).is_some(),
-            Some(AnyKey::V6(key)) => self.link(key, rcu).is_some(),
-            None => false,
-        };
-        if is_taken {
-            // SAFETY: It came from the slab and was never shared.
-            unsafe { slab::free(conn) };
-            return None;
-        }
-        let existing = match new.client_key() {
-            AnyKey::V4(key) => self.link(key, rcu),
-            AnyKey::V6(key) => self.link(key, rcu),
-        };
-        self.changing.count.fetch_add(1, Ordering::Relaxed);
-        let Some((existing, _)) = existing else {
+        let inserted = self.link(new, rcu);
+        match inserted {
             // Not before: two CPUs may have made one of the same flow.
-            new.dest().connection();
-            return Some(Inserted::New(new));
-        };
-        // Another CPU was first. Readers may have seen this one by its other key.
-        self.remove(new, rcu);
-        Some(Inserted::Existing(existing))
+            Inserted::New(new) => new.dest().connection(),
+            // SAFETY: It came from the slab and was never shared.
+            _ => unsafe { slab::free(conn) },
+        }
+        inserted
     }
 
-    /// Links a node in, unless its key is taken: then whose it is.
-    fn link<'a, T: Tuple>(&self, key: &Key<T>, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
-        let (node, tuple) = (&key.node, key.tuple);
-        let hash = node.hash();
-        let _guard = self.locks.lock(hash)?;
-        if let Some(taken) = self.lookup(&tuple, hash, rcu) {
-            return Some(taken);
+    /// Links the keys of a connection in, unless one of them is taken.
+    ///
+    /// All of it happens with the stripes of both keys locked, and so does a connection's end. So
+    /// nobody ends one of which only one key is in, and of two that begin the same flow the second
+    /// finds the first's.
+    fn link<'a>(&self, new: &'a Conn, rcu: Rcu<'a>) -> Inserted<'a> {
+        let _guard = self.lock(new);
+        if let Some((existing, _)) = self.lookup_key(new.client_key(), rcu) {
+            return Inserted::Existing(existing);
+        }
+        let dest_key = new.dest_key();
+        if dest_key.is_some_and(|key| self.lookup_key(key, rcu).is_some()) {
+            return Inserted::Taken;
         }
         let current = self.current(rcu);
         let newest = current.future(rcu).unwrap_or(current);
-        newest.push(NonNull::from(node));
-        self.changing.nodes.fetch_add(1, Ordering::Relaxed);
-        None
+        // Before anybody may end it.
+        self.changing.count.fetch_add(1, Ordering::Relaxed);
+        // The dest's key first: as soon as the client's is in, packets go to the dest.
+        for key in [dest_key, Some(new.client_key())].into_iter().flatten() {
+            newest.push(NonNull::from(key.node()));
+            self.changing.nodes.fetch_add(1, Ordering::Relaxed);
+            delay::here();
+        }
+        Inserted::New(new)
     }
 
-    /// Takes a node out, if it is in.
+    /// Locks the stripes of a connection's keys.
+    fn lock(&self, conn: &Conn) -> PairGuard<'_> {
+        let client = conn.client_key().node().hash();
+        let dest = conn.dest_key().map_or(client, |key| key.node().hash());
+        self.locks.lock_both(client, dest)
+    }
+
+    /// The connection that has a key.
+    fn lookup_key<'a>(&self, key: AnyKey<'_>, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
+        let hash = key.node().hash();
+        match key {
+            AnyKey::V4(key) => self.lookup(&key.tuple, hash, rcu),
+            AnyKey::V6(key) => self.lookup(&key.tuple, hash, rcu),
+        }
+    }
+
+    /// Takes a node out, if it is in. Its stripe is locked.
     fn unlink(&self, node: &Node, rcu: Rcu<'_>) {
         let hash = node.hash();
-        let Some(_guard) = self.locks.lock(hash) else {
-            return;
-        };
         let current = self.current(rcu);
         let was_in = current.unlink(node, hash)
             || current
@@ -221,12 +231,21 @@ impl Connections {
     /// Ends a connection: counts it out of its dest and takes it from the table. False when that
     /// was done already.
     pub(super) fn remove(&self, conn: &Conn, rcu: Rcu<'_>) -> bool {
-        if !conn.end() {
+        let guard = self.lock(conn);
+        let Some(last) = conn.end() else {
             return false;
-        }
-        self.unlink(conn.client_key().node(), rcu);
-        if let Some(key) = conn.dest_key() {
+        };
+        for key in [Some(conn.client_key()), conn.dest_key()]
+            .into_iter()
+            .flatten()
+        {
+            delay::here();
             self.unlink(key.node(), rcu);
+        }
+        drop(guard);
+        conn.dest().connection_ends(last);
+        if let Some(place) = conn.local_place() {
+            conn.dest().ports().freed(place);
         }
         self.changing.count.fetch_sub(1, Ordering::Relaxed);
         let dead = ptr::from_ref(conn).cast_mut();
@@ -319,14 +338,16 @@ impl Connections {
         // SAFETY: Only the one caller of `resize` replaces and frees tables.
         let (old_table, new_table) = unsafe { (&*old, new.as_ref()) };
         old_table.set_future(new);
+        delay::here();
         let mut batch = 0u32;
         for bucket in 0..old_table.len() {
-            if let Some(_guard) = self.locks.lock(bucket) {
-                old_table.move_bucket(bucket, new_table);
-            }
+            let guard = self.locks.lock(bucket);
+            old_table.move_bucket(bucket, new_table);
+            drop(guard);
             breathe(&mut batch);
         }
         self.current.store(new.as_ptr(), Ordering::Release);
+        delay::here();
         self.resizes.fetch_add(1, Ordering::Relaxed);
         rcu::synchronize();
         // SAFETY: No reader has the old table any more, and all its chains are empty.

@@ -11,11 +11,14 @@ use super::{
     conn::{Conn, CLIENT_OFFSET},
     node::{Key, Side},
 };
-use crate::engine::{
-    family::Tuple,
-    rewrite::Deltas,
-    shift::Shift,
-    tuple::{TupleV4, TupleV6},
+use crate::{
+    engine::{
+        family::Tuple,
+        rewrite::Deltas,
+        shift::Shift,
+        tuple::{TupleV4, TupleV6},
+    },
+    kapi::broken::broken,
 };
 
 /// A connection whose packets get other addresses, and come back from the dest: two keys.
@@ -137,13 +140,17 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
     pub(crate) fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Untouched,
+            1 => Stage::Told,
             2 => Stage::Opening,
             3 => Stage::Telling,
             4 => Stage::Shown,
             5 => Stage::Datagrams,
             6 => Stage::Chunks,
             7 => Stage::Unheard,
-            _ => Stage::Told,
+            _ => {
+                broken!(c"a connection has no stage");
+                Stage::Told
+            }
         }
     }
 

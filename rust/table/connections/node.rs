@@ -112,6 +112,7 @@ impl Node {
 }
 
 /// A key of either family.
+#[derive(Clone, Copy)]
 pub(super) enum AnyKey<'a> {
     /// IPv4.
     V4(&'a Key<TupleV4>),

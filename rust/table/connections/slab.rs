@@ -141,7 +141,9 @@ where
 pub(super) unsafe fn free(conn: NonNull<Conn>) {
     // SAFETY: Nobody else knows it, says the caller.
     let this = unsafe { conn.as_ref() };
-    this.end();
+    if let Some(last) = this.end() {
+        this.dest().connection_ends(last);
+    }
     // SAFETY: As above, and the layout says what it is the first part of.
     unsafe {
         match this.layout {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Delays for tests, between the steps of what other CPUs may see half done.
+//!
+//! Only with `RVS_DELAYS=y` (Kbuild); in any other build they are nothing.
+//!
+//! C header: [`include/linux/delay.h`](srctree/include/linux/delay.h)
+
+/// Waits for a moment now and then.
+#[inline(always)]
+pub(crate) fn here() {
+    #[cfg(rvs_delays)]
+    wait();
+}
+
+/// Every fourth time for up to 64 microseconds.
+#[cfg(rvs_delays)]
+#[cold]
+fn wait() {
+    let random = super::random::u64();
+    if random & 3 == 0 {
+        // SAFETY: No requirements; it spins for less than a tick.
+        unsafe { crate::bindings::rvs_udelay((random >> 2) as u32 & 63) };
+    }
+}
