@@ -36,6 +36,17 @@ key_of() { sha256sum | cut -c1-12; }
 RVS_WORK=$RVS_CACHE/work/$(printf '%s' "$RVS_REPO" | key_of)
 export RVS_WORK
 
+# build_lock: one build of this checkout at a time, as two would write over each other's objects. It
+# is held until the process ends, or what it has become by exec.
+build_lock() {
+    mkdir -p "$RVS_CACHE/work"
+    exec 5>"$RVS_WORK.lock"
+    if ! flock -n 5; then
+        say "another build of this checkout is running, waiting for it (at most 60 minutes)"
+        flock -w 3600 5 || die "the other build did not end" "see: fuser -v $RVS_WORK.lock"
+    fi
+}
+
 # The root file system's key: everything that decides what is in it.
 root_key() {
     {

@@ -18,6 +18,8 @@ guest_modules() {
         mkdir -p "$tree.tmp/extra"
         mv "$tree.tmp" "$tree"
     fi
+    # Not while they are built.
+    build_lock
     for ko in "$tree/extra"/*.ko; do
         [ -e "$ko" ] && [ ! -e "$built/${ko##*/}" ] && rm -f "$ko" && changed=yes
     done
@@ -32,6 +34,6 @@ guest_modules() {
         "$RVS_REPO/scripts/in-root" --bind "$tree:/usr/lib/modules/$release" \
             -- depmod "$release" >&2
     fi
-    exec 8>&-
+    exec 5>&- 8>&-
     echo "$tree"
 }
