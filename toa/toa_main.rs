@@ -34,6 +34,11 @@ module! {
     },
 }
 
+/// What `modinfo` shows.
+#[link_section = ".modinfo"]
+#[used]
+static VERSION: [u8; engine::version::MODINFO_LEN] = engine::version::modinfo();
+
 /// The loaded module. Fields go in order: first nobody configures any more, then no socket is
 /// looked at, then the namespaces lose their state, last what waits for a grace period goes.
 struct Toa {

@@ -77,6 +77,6 @@ fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Ver
         way.send(skb, cx.rcu)
     } else {
         netns.counters.count(Counter::SlowXmit);
-        way.send_slowly(skb, cx.rcu)
+        way.send_slowly(skb, cx.rcu, || netns.counters.count(Counter::DropOutput))
     })
 }

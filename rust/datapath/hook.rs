@@ -303,7 +303,7 @@ fn is_usable<F: Balanced>(netns: &Netns, conn: &Conn, side: Side, packet: &Packe
     if begins_anew || !conn.touch(&netns.settings) {
         return false;
     }
-    !conn.dest().is_gone() || new_flow::may_stay(netns, conn, side)
+    !conn.dest().needs_care() || new_flow::may_stay(netns, conn, side)
 }
 
 /// A packet of an established connection.

@@ -77,7 +77,7 @@ pub(super) fn begin<'a, F: Balanced>(
         }
     };
     let one_packet = schedule.is_one_packet() && packet.ip.protocol() == UDP;
-    if one_packet && matches!(dest.spec().mode, Mode::Dr | Mode::Tun) {
+    if one_packet && matches!(dest.mode(), Mode::Dr | Mode::Tun) {
         dest.connection();
         dest.packet_in(skb.len());
         // There is no connection to keep the worker awake, which looks for rules of what leaves.
@@ -134,7 +134,7 @@ fn opening<F: Balanced>(
     dest: &Dest,
 ) -> Result<Option<Opening>> {
     let opens = packet.ip.protocol() == TCP && packet.segment.flags.opens();
-    if !opens || dest.spec().mode != Mode::FullNat {
+    if !opens || dest.mode() != Mode::FullNat {
         return Ok(None);
     }
     let end = packet.headers_len();
@@ -176,10 +176,14 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
 }
 
 /// Whether a connection that has lost its dest takes another packet all the same: those of TCP and
-/// SCTP of a removed dest go on until they end, unless the operator wants otherwise.
+/// SCTP of a removed dest go on until they end, unless the operator wants otherwise. Of a dest that
+/// takes no new ones those of UDP have lost it, where they are to leave it.
 #[cold]
 pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
     let has_an_end = conn.client_ends().protocol != UDP;
+    if !conn.dest().is_gone() {
+        return has_an_end || side == Side::Dest;
+    }
     has_an_end && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
 }
 

@@ -33,4 +33,5 @@ pub mod toa;
 pub mod tunnel;
 pub mod tuple;
 pub mod uoa;
+pub mod version;
 pub mod wire;

@@ -77,21 +77,23 @@ pub struct ServiceSpec {
     pub timeouts: OwnTimeouts,
     /// What becomes of connections whose dest is removed.
     pub removed: Removed,
+    /// What becomes of UDP flows whose dest has weight 0.
+    pub quiesced_flows: Removed,
     /// Kind of the option that tells FullNAT's real servers the client's address, 0 for none,
     /// [`TOA_INHERITED`] for what is usual: the namespace's for TCP, none for UDP, which has but
     /// [`uoa::KIND`]. With that a service by mark tells it of UDP, and of TCP what is usual.
     pub toa: u8,
 }
 
-/// What becomes of connections whose dest is removed; the numbers are those of the netlink enum
+/// What becomes of connections whose dest is removed, or of UDP flows whose dest has weight 0; the numbers are those of the netlink enum
 /// `removed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Removed {
-    /// As the namespace's `expire-nodest` says.
+    /// As the namespace's `expire-nodest` or `expire-quiesced` says.
     #[default]
     Default = 0,
-    /// TCP connections go on.
+    /// They go on (but for UDP flows of a removed dest).
     GoOn = 1,
     /// They end at their next packet.
     Expire = 2,
@@ -148,6 +150,7 @@ impl ServiceSpec {
             },
             timeouts: OwnTimeouts::NONE,
             removed: Removed::Default,
+            quiesced_flows: Removed::Default,
             toa: TOA_INHERITED,
         }
     }
@@ -211,6 +214,7 @@ impl ServiceSpec {
             quiesced: differs(self.persistence.quiesced, old.persistence.quiesced),
             timeouts: self.timeouts.since(&old.timeouts),
             removed: differs(self.removed, old.removed),
+            quiesced_flows: differs(self.quiesced_flows, old.quiesced_flows),
             toa: differs(self.toa, old.toa),
         }
     }
@@ -247,6 +251,8 @@ pub struct ServiceUpdate {
     pub timeouts: TimeoutUpdate,
     /// See [`ServiceSpec::removed`].
     pub removed: Option<Removed>,
+    /// See [`ServiceSpec::quiesced_flows`].
+    pub quiesced_flows: Option<Removed>,
     /// See [`ServiceSpec::toa`].
     pub toa: Option<u8>,
 }
@@ -270,6 +276,7 @@ impl ServiceUpdate {
             },
             timeouts: self.timeouts.of(&old.timeouts),
             removed: self.removed.unwrap_or(old.removed),
+            quiesced_flows: self.quiesced_flows.unwrap_or(old.quiesced_flows),
             toa: self.toa.unwrap_or(old.toa),
         }
     }

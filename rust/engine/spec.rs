@@ -105,6 +105,16 @@ impl Mode {
         }
     }
 
+    /// How packets really travel to a dest of that address: to one on loopback they stay on this
+    /// host, as they are, whatever the mode. From the network no packet comes to such an address.
+    #[must_use]
+    pub fn toward(self, address: IpAddr) -> Self {
+        if address.is_loopback() {
+            return Self::Local;
+        }
+        self
+    }
+
     /// Whether a dest may listen on another port than its service.
     pub const fn can_change_port(self) -> bool {
         matches!(self, Self::Nat | Self::FullNat)
@@ -215,15 +225,13 @@ impl DestSpec {
         if Some(id.address) == service.address() && self.mode != Mode::Local {
             return Err(SpecError::DestIsVirtualAddress(id.address));
         }
-        if id.address.is_loopback() && self.mode != Mode::Local {
-            return Err(SpecError::DestAddress(id.address));
-        }
         if id.port == 0 && service.port() != 0 {
             return Err(SpecError::DestPort);
         }
-        if !self.mode.can_change_port() && id.port != service.port() {
+        let mode = self.mode.toward(id.address);
+        if !mode.can_change_port() && id.port != service.port() {
             return Err(SpecError::SamePort {
-                mode: self.mode,
+                mode,
                 dest: id.port,
                 service: service.port(),
             });

@@ -374,8 +374,9 @@ bool rvs_has_output_rules(struct net *net, u8 version)
 /*
  * Sends a packet that has its route through the kernel's own output: IPsec policies, OUTPUT
  * where it is `own`, POSTROUTING, fragmentation. The packet is untracked and marked as balanced.
+ * False when one of these, or the device, has dropped it.
  */
-void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
+bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 {
 	const bool v4 = version == 4;
 	struct dst_entry *dst;
@@ -383,7 +384,7 @@ void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 
 	if (!(v4 ? xfrm4_route_forward(skb) : xfrm6_route_forward(skb))) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_XFRM_POLICY);
-		return;
+		return false;
 	}
 	nf_reset_ct(skb);
 	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
@@ -392,16 +393,20 @@ void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 	/* Else it is that of an IPsec policy. */
 	borrowed = skb_dst_is_noref(skb);
 	if (own) {
-		if (nf_hook(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NF_INET_LOCAL_OUT, net, skb->sk, skb,
-			    NULL, dst->dev, dst_output) != 1)
-			return;
+		int verdict = nf_hook(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NF_INET_LOCAL_OUT, net,
+				      skb->sk, skb, NULL, dst->dev, dst_output);
+
+		/* 0: somebody keeps it. */
+		if (verdict != 1)
+			return verdict >= 0;
 		/* Who changes its mark there routes it by its address, which may be the virtual one. */
 		if (borrowed && skb_dst(skb) != dst) {
 			skb_dst_drop(skb);
 			skb_dst_set_noref(skb, dst);
 		}
 	}
-	dst_output(net, skb->sk, skb);
+	/* Rules give -EPERM. What is above 0 are notes of the device's queue. */
+	return dst_output(net, skb->sk, skb) >= 0;
 }
 
 /* Whether a route leads to its device as it is, without an encapsulation of its own. */

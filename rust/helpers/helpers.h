@@ -100,7 +100,7 @@ bool rvs_route_is_plain(const struct dst_entry *dst);
 bool rvs_has_output_rules(struct net *net, u8 version);
 void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
 		 u32 path, u8 type, u8 code, u32 info);
-void rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
+bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
 
 u64 rvs_available_memory(void);
 

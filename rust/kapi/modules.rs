@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Other modules that are about to be loaded.
+//! Modules: others that are about to be loaded, and how long this one stays.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
-use core::{ffi::CStr, ptr};
+use core::{
+    ffi::CStr,
+    ptr,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
 
 use kernel::{
-    error::{code::EBUSY, Result},
+    error::{
+        code::{EBUSY, ENODEV},
+        Result,
+    },
     ffi::{c_int, c_ulong, c_void},
     str::CStrExt,
 };
@@ -54,4 +61,76 @@ extern "C" fn callback<G: Gate>(
     }
     // SAFETY: No requirements.
     unsafe { bindings::rvs_notifier_refuse(EBUSY.to_errno()) }
+}
+
+/// Holds of this module that count, each a reference on it.
+static HOLDS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether it was released: holds count no more.
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+/// Keeps this module from being unloaded, until it is dropped or [`release`] is called.
+pub(crate) struct Hold(());
+
+impl Hold {
+    /// Takes hold of it.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when it is being unloaded.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: It is this module, whose code runs.
+        if !unsafe { bindings::try_module_get(this_module()) } {
+            // Whoever was told to unload it goes on.
+            return if RELEASED.load(Ordering::SeqCst) {
+                Ok(Self(()))
+            } else {
+                Err(ENODEV)
+            };
+        }
+        HOLDS.fetch_add(1, Ordering::SeqCst);
+        let hold = Self(());
+        if RELEASED.load(Ordering::SeqCst) {
+            give_back();
+        }
+        Ok(hold)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives one reference back, if there is one left that counts.
+fn give_back() {
+    let taken = HOLDS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+    if taken.is_ok() {
+        // SAFETY: The reference was taken by `Hold::new`, and counted until now.
+        unsafe { bindings::module_put(this_module()) };
+    }
+}
+
+/// Lets go of this module, whoever holds it now or later.
+pub(crate) fn release() {
+    RELEASED.store(true, Ordering::SeqCst);
+    while HOLDS.load(Ordering::SeqCst) > 0 {
+        give_back();
+    }
+}
+
+/// Whether the calling process may unload modules.
+pub(crate) fn may_unload() -> bool {
+    // SAFETY: No requirements.
+    unsafe { bindings::capable(bindings::CAP_SYS_MODULE as c_int) }
+}
+
+/// This module, as `THIS_MODULE` in C.
+fn this_module() -> *mut bindings::module {
+    extern "C" {
+        // Only its address is of use here.
+        static mut __this_module: u8;
+    }
+    (&raw mut __this_module).cast()
 }

@@ -314,15 +314,25 @@ impl NextHop {
         }
     }
 
-    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation.
-    pub(crate) fn send_slowly(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
+    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation. `refused` is
+    /// called when one of these, or the device, drops it.
+    pub(crate) fn send_slowly(
+        &self,
+        mut skb: Skb<'_>,
+        _rcu: Rcu<'_>,
+        refused: impl FnOnce(),
+    ) -> Consumed {
         // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
-        unsafe {
+        let left = unsafe {
             skb.borrow_route(self.dst());
             skb.set_device(self.device().0);
-            bindings::rvs_output(self.net.as_raw(), skb.as_raw(), self.version(), self.own);
-            Consumed::new()
+            bindings::rvs_output(self.net.as_raw(), skb.as_raw(), self.version(), self.own)
+        };
+        if !left {
+            refused();
         }
+        // SAFETY: The output has taken it.
+        unsafe { Consumed::new() }
     }
 }
 

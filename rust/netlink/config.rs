@@ -90,6 +90,11 @@ pub(super) fn decode<'a>(
             &mut settings.expire_nodest,
             "expire-nodest",
         ),
+        (
+            config::EXPIRE_QUIESCED,
+            &mut settings.expire_quiesced,
+            "expire-quiesced",
+        ),
         (config::SLOPPY_TCP, &mut settings.sloppy_tcp, "sloppy-tcp"),
         (
             config::NAT_AS_FULLNAT,

@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 use kernel::error::Result;
 
 use super::generated::cmd;
-use super::{encode, lookup, namespace, policy};
+use super::{encode, event, lookup, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
 use crate::table::ConnCursor;
@@ -72,7 +72,9 @@ impl Doit for Flush {
 
     fn doit(request: &Request<'_>) -> Result {
         let only = lookup::filter(request)?;
-        namespace(request)?.flush_connections(only.as_ref());
+        let netns = namespace(request)?;
+        netns.flush_connections(only.as_ref());
+        event::deed(request, cmd::CONN_FLUSH_NTF, &netns.config(), only.as_ref());
         Ok(())
     }
 }

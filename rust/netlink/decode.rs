@@ -270,7 +270,8 @@ impl<'a> Decoder<'a> {
             prefix: self.byte(get(service::PERSISTENCE_PREFIX), "persistence-prefix")?,
             quiesced: self.switch(get(service::PERSISTENCE_QUIESCED), "persistence-quiesced")?,
             timeouts: self.timeouts(service)?,
-            removed: self.removed(get(service::REMOVED))?,
+            removed: self.removed(get(service::REMOVED), "removed")?,
+            quiesced_flows: self.removed(get(service::QUIESCED_FLOWS), "quiesced-flows")?,
             slow_start: self.number(get(service::SLOW_START), "slow-start")?,
             toa: toa.transpose()?,
         })
@@ -294,12 +295,10 @@ impl<'a> Decoder<'a> {
         Ok(update)
     }
 
-    fn removed(&self, attr: Option<Attr<'a>>) -> Result<Option<Removed>> {
+    fn removed(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<Removed>> {
         let Some(attr) = attr else { return Ok(None) };
-        let removed = Removed::from_number(self.u32(attr, "removed")?);
-        removed
-            .map(Some)
-            .ok_or_else(|| self.malformed(attr, "removed"))
+        let removed = Removed::from_number(self.u32(attr, name)?);
+        removed.map(Some).ok_or_else(|| self.malformed(attr, name))
     }
 
     fn number(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<u32>> {
@@ -415,6 +414,7 @@ impl<'a> Decoder<'a> {
             (service::TCP_TIMEOUTS, "tcp-timeouts"),
             (service::UDP_TIMEOUT, "udp-timeout"),
             (service::REMOVED, "removed"),
+            (service::QUIESCED_FLOWS, "quiesced-flows"),
             (service::SLOW_START, "slow-start"),
             (service::TOA, "toa"),
         ] {

@@ -31,7 +31,7 @@ pub(super) const SERVICE_SIZE: usize = U32
     + attr_size(
         SERVICE_ID
             + attr_size(SCHEDULER_NAME_MAX + 1)
-            + 11 * U32
+            + 12 * U32
             + 5 * U8
             + attr_size(tcp_timeouts::MAX as usize * U32)
             + TRAFFIC,
@@ -39,7 +39,10 @@ pub(super) const SERVICE_SIZE: usize = U32
 
 /// Room that [`dest`] takes at most, in bytes.
 pub(super) const DEST_SIZE: usize =
-    U32 + SERVICE_ID + attr_size(ADDRESS + 2 * U16 + 11 * U32 + UINT + TRAFFIC);
+    U32 + SERVICE_ID + attr_size(ADDRESS + 2 * U16 + 11 * U32 + 2 * UINT + TRAFFIC);
+
+/// Room that [`deed`] takes at most, in bytes.
+pub(super) const DEED_SIZE: usize = U32 + SERVICE_ID;
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
@@ -49,7 +52,7 @@ pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MA
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
-    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 7 * U8 + 2 * U16);
+    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 8 * U8 + 2 * U16);
 
 /// The attributes of `tcp-timeouts` and their states.
 pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
@@ -88,6 +91,8 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         })?;
         w.u32(service::UDP_TIMEOUT, spec.timeouts.get(State::Udp))?;
         w.u32(service::REMOVED, u32::from(spec.removed.number()))?;
+        let quiesced = u32::from(spec.quiesced_flows.number());
+        w.u32(service::QUIESCED_FLOWS, quiesced)?;
         w.u32(service::TEMPLATES, view.templates)?;
         w.u32(service::SLOW_START, spec.slow_start)?;
         w.u8(service::TOA, spec.toa)?;
@@ -121,6 +126,7 @@ pub(super) fn dest(w: &mut Writer<'_>, generation: u32, view: &DestView) -> Resu
             w.u32(dest::TUNNEL_CHECKSUM, tunnel.sum as u32)?;
         }
         w.uint(dest::NO_PORT, view.lacked_ports)?;
+        w.uint(dest::NO_REPLY, view.unanswered)?;
         w.u32(dest::ACTIVE, view.active)?;
         w.u32(dest::INACTIVE, view.inactive)?;
         w.u32(dest::TEMPLATES, view.templates)?;
@@ -178,6 +184,15 @@ pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
     })
 }
 
+/// The event of something that was done to a service, or to the namespace.
+pub(super) fn deed(w: &mut Writer<'_>, generation: u32, service: Option<&ServiceId>) -> Result {
+    w.u32(main::GENERATION, generation)?;
+    match service {
+        Some(id) => w.nest(main::SERVICE, |w| service_id(w, id)),
+        None => Ok(()),
+    }
+}
+
 /// The reply of stats-get.
 pub(super) fn statistics(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
     w.u32(main::GENERATION, config.generation())?;
@@ -210,7 +225,8 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u32(config::DROP_RATE, settings.drop_rate)?;
         w.u32(config::MEMORY_MIN, settings.memory_min)?;
         w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))?;
-        w.u8(config::ECHO, settings.echo.number())
+        w.u8(config::ECHO, settings.echo.number())?;
+        w.u8(config::EXPIRE_QUIESCED, u8::from(settings.expire_quiesced))
     })
 }
 
@@ -265,5 +281,7 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::ROUTE_REFRESHES, counters.route_refreshes)?;
     w.uint(counters::DROP_NO_PORT, counters.drop_no_port)?;
     w.uint(counters::DROP_OVERLOAD, counters.drop_overload)?;
-    w.uint(counters::CONNS_DROPPED, counters.conns_dropped)
+    w.uint(counters::CONNS_DROPPED, counters.conns_dropped)?;
+    w.uint(counters::DROP_OUTPUT, counters.drop_output)?;
+    w.uint(counters::NO_REPLY, counters.no_reply)
 }

@@ -118,6 +118,22 @@ pub(super) fn settings(request: &Request<'_>, config: &ConfigGuard<'_>) {
     }
 }
 
+/// The event of something that was done to a service, or to the namespace, and that leaves the
+/// configuration as it is.
+pub(super) fn deed(
+    request: &Request<'_>,
+    cmd: u8,
+    config: &ConfigGuard<'_>,
+    service: Option<&ServiceId>,
+) {
+    if request.has_listeners(&FAMILY, EVENTS) {
+        let generation = config.generation();
+        request.event(&FAMILY, EVENTS, cmd, encode::DEED_SIZE, |w| {
+            encode::deed(w, generation, service)
+        });
+    }
+}
+
 /// The event of a dest whose last connection has ended, after a draining.
 pub(super) fn drained(net: &Net, config: &ConfigGuard<'_>, member: &Member) {
     let view = DestView::new(member);

@@ -241,8 +241,15 @@ pub mod cmd {
     /// Networks of clients that stay with a dest, of all services with persistence, or of one
     /// service.
     pub const TEMPLATE_GET: u8 = 30;
+    /// Statistics were set to zero, of the service that is named or of the namespace.
+    pub const STATS_ZERO_NTF: u8 = 31;
+    /// All connections were ended, of the service that is named or of the namespace.
+    pub const CONN_FLUSH_NTF: u8 = 32;
+    /// Let the module be unloaded although there are services, in whatever namespace: without this
+    /// they keep it. For those who may unload it (CAP_SYS_MODULE).
+    pub const RELEASE: u8 = 33;
     /// Highest number in use.
-    pub const MAX: u8 = 30;
+    pub const MAX: u8 = 33;
 }
 
 /// How packets travel to a dest.
@@ -691,8 +698,13 @@ pub mod service {
     ///
     /// Type: u8.
     pub const IP_VERSION: u16 = 25;
+    /// What becomes of UDP flows whose dest has weight 0; the default is as expire-quiesced of the
+    /// namespace says.
+    ///
+    /// Type: u32, one of `removed`.
+    pub const QUIESCED_FLOWS: u16 = 26;
     /// Highest number in use.
-    pub const MAX: u16 = 25;
+    pub const MAX: u16 = 26;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -722,6 +734,7 @@ pub mod service {
         Policy::U8(Range::ANY),
         Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
+        Policy::U32(Range { min: 0, max: 2 }),
     ];
 }
 
@@ -799,8 +812,13 @@ pub mod dest {
     ///
     /// Type: uint.
     pub const NO_PORT: u16 = 17;
+    /// Connections that expired before they were established, and UDP flows whose answers would
+    /// have come by here (nat, fullnat) and did not; in replies only.
+    ///
+    /// Type: uint.
+    pub const NO_REPLY: u16 = 18;
     /// Highest number in use.
-    pub const MAX: u16 = 17;
+    pub const MAX: u16 = 18;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -821,6 +839,7 @@ pub mod dest {
         Policy::U32(Range { min: 0, max: 2 }),
         Policy::U16Be(Range::ANY),
         Policy::U32(Range { min: 0, max: 2 }),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
     ];
 }
@@ -1039,12 +1058,22 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const CONNS_DROPPED: u16 = 17;
+    /// Packets that rules of OUTPUT or POSTROUTING, IPsec policies or a device did not let out.
+    ///
+    /// Type: uint.
+    pub const DROP_OUTPUT: u16 = 18;
+    /// The same as of dests, of all that there were.
+    ///
+    /// Type: uint.
+    pub const NO_REPLY: u16 = 19;
     /// Highest number in use.
-    pub const MAX: u16 = 17;
+    pub const MAX: u16 = 19;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -1137,8 +1166,12 @@ pub mod config {
     ///
     /// Type: u8, one of `echo`, max 2.
     pub const ECHO: u16 = 16;
+    /// 1 sends UDP flows of a dest of weight 0 elsewhere at their next packet.
+    ///
+    /// Type: u8, max 1.
+    pub const EXPIRE_QUIESCED: u16 = 17;
     /// Highest number in use.
-    pub const MAX: u16 = 16;
+    pub const MAX: u16 = 17;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1159,6 +1192,7 @@ pub mod config {
         Policy::U32(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 2 }),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 
@@ -1325,7 +1359,7 @@ pub mod template {
 }
 
 /// Requests, by rising command number.
-pub const OPS: [Op; 20] = [
+pub const OPS: [Op; 21] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -1465,5 +1499,12 @@ pub const OPS: [Op; 20] = [
         uns_admin: true,
         do_request: None,
         dump_request: Some(&[main::SERVICE]),
+    },
+    Op {
+        cmd: cmd::RELEASE,
+        name: "release",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
     },
 ];

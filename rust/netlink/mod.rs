@@ -23,6 +23,7 @@ mod laddr;
 mod lookup;
 mod policy;
 mod refusal;
+mod release;
 mod service;
 mod stats;
 mod template;
@@ -45,7 +46,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 22] = as_in_spec([
+static HANDLERS: [Op; 23] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -68,11 +69,12 @@ static HANDLERS: [Op; 22] = as_in_spec([
     Op::doit::<Single<{ cmd::LADDR_DEL }>>(),
     Op::dumpit::<laddr::Get>(),
     Op::dumpit::<template::Get>(),
+    Op::doit::<release::Release>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 22]) -> [Op; 22] {
+const fn as_in_spec(handlers: [Op; 23]) -> [Op; 23] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {

@@ -27,6 +27,7 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::TCP_TIMEOUTS,
         service::UDP_TIMEOUT,
         service::REMOVED,
+        service::QUIESCED_FLOWS,
         service::SLOW_START,
         service::TOA,
         service::MARK,
@@ -91,6 +92,7 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::MEMORY_MIN,
         config::CACHE_BYPASS,
         config::ECHO,
+        config::EXPIRE_QUIESCED,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -6,7 +6,7 @@ use kernel::error::Result;
 
 use super::decode::Decoder;
 use super::generated::cmd;
-use super::{encode, namespace, policy, refusal};
+use super::{encode, event, namespace, policy, refusal};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 
 /// stats-get.
@@ -35,11 +35,12 @@ impl Doit for Zero {
         let decoder = Decoder::new(request);
         let service = decoder.optional_service(request)?;
         let mut config = namespace(request)?.config();
-        config
-            .zero(service.as_ref().map(|service| &service.id))
-            .map_err(|error| {
-                let place = service.map_or(Place::Message, |service| Place::Attr(service.nest()));
-                decoder.refuse(refusal::errno(&error), place, format_args!("{error}"))
-            })
+        let id = service.as_ref().map(|service| service.id);
+        config.zero(id.as_ref()).map_err(|error| {
+            let place = service.map_or(Place::Message, |service| Place::Attr(service.nest()));
+            decoder.refuse(refusal::errno(&error), place, format_args!("{error}"))
+        })?;
+        event::deed(request, cmd::STATS_ZERO_NTF, &config, id.as_ref());
+        Ok(())
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct DestView {
     pub(super) drain_ended: u32,
     /// Connections that no local address had a port for.
     pub(super) lacked_ports: u64,
+    /// Connections that it has not answered.
+    pub(super) unanswered: u64,
     pub(super) active: u32,
     pub(super) inactive: u32,
     /// Networks of clients that stay with it.
@@ -74,6 +76,7 @@ impl DestView {
             drain: dest.drain_left(),
             drain_ended: dest.drain_ended(),
             lacked_ports: dest.lacked_ports(),
+            unanswered: dest.unanswered(),
             active: dest.active(),
             inactive: dest.inactive(),
             templates: dest.templates(),

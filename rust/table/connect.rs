@@ -109,7 +109,7 @@ impl Netns {
         flow: &NewFlow<'_, T>,
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection> {
-        let mode = flow.dest.spec().mode;
+        let mode = flow.dest.mode();
         if matches!(mode, Mode::Nat | Mode::FullNat) {
             return T::connect_translated(self, flow, mode, rcu);
         }
@@ -221,10 +221,11 @@ impl Netns {
     }
 }
 
-/// How packets are treated that tell nobody of the client: a dest's first answer is looked for only
-/// where clients stay with theirs, and TCP has states that say when it came.
+/// How packets are treated that tell nobody of the client: the first answer to a datagram is looked
+/// for, as a dest that answers nobody is counted, and clients stay with one that does. TCP has states
+/// that say when it came.
 fn datagrams<T: Tuple>(flow: &NewFlow<'_, T>) -> Stage {
-    if flow.tuple.protocol() == UDP && flow.schedule.is_persistent() {
+    if flow.tuple.protocol() == UDP {
         Stage::Unheard
     } else {
         Stage::Untouched

@@ -159,9 +159,13 @@ pub(crate) enum Counter {
     SlowXmit,
     /// A way to a dest was looked up.
     RouteRefreshes,
+    /// Rules, IPsec policies or a device did not let a packet out.
+    DropOutput,
+    /// A connection expired that nothing had come of.
+    NoReply,
 }
 
-const COUNTERS: usize = Counter::RouteRefreshes as usize + 1;
+const COUNTERS: usize = Counter::NoReply as usize + 1;
 
 /// A namespace's counts of [`Counter`]s.
 pub(crate) struct EventCounters(PerCpuCounters<COUNTERS>);
@@ -226,4 +230,6 @@ pub(crate) struct Counters {
     pub(crate) not_syn: u64,
     pub(crate) slow_xmit: u64,
     pub(crate) route_refreshes: u64,
+    pub(crate) drop_output: u64,
+    pub(crate) no_reply: u64,
 }

@@ -4,7 +4,7 @@
 
 use core::{
     net::IpAddr,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering},
 };
 
 use kernel::{prelude::*, sync::Arc};
@@ -14,7 +14,7 @@ use super::{
     index::Published,
     line::Line,
     ports::Ports,
-    settings::LiveSettings,
+    settings::{LiveSettings, Settings},
 };
 use crate::{
     engine::{
@@ -45,6 +45,12 @@ const INACTIVE: u64 = 1;
 
 /// In [`Load::overload`]: it is overloaded. The bits above count how often that was looked at.
 const OVERLOADED: u64 = 1;
+
+/// In [`Dest::care`]: it was removed from its service.
+const GONE: u8 = 1;
+
+/// In [`Dest::care`]: its weight is 0, and UDP flows are to leave it then.
+const QUIESCED: u8 = 2;
 
 /// No place in a schedule that follows counts.
 const NOWHERE: u32 = u32::MAX;
@@ -77,6 +83,7 @@ pub(crate) struct Dest {
     /// Where it is in its service's schedule, if that follows its counts.
     place: AtomicU32,
     schedule: Published,
+    /// How packets really travel to it.
     mode: AtomicU32,
     /// Ticks of silence by state where its service has its own; 0 is the namespace's.
     timeouts: [AtomicU32; 32],
@@ -89,6 +96,8 @@ pub(crate) struct Dest {
     drain_ended: AtomicU32,
     /// Number of a [`Removed`].
     removed: AtomicU32,
+    /// The mode it was given.
+    given_mode: AtomicU32,
     /// Its tunnel, as a word.
     tunnel: AtomicU32,
     /// Connections that no local address had a port for.
@@ -96,7 +105,12 @@ pub(crate) struct Dest {
     /// As many of them as were told of.
     no_port_told: AtomicU64,
     ports: Ports,
-    gone: AtomicBool,
+    /// Whether the last of them lacked an address as well.
+    no_address: AtomicBool,
+    /// Connections that it has not answered.
+    no_reply: AtomicU64,
+    /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`].
+    care: AtomicU8,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
     id: DestId,
@@ -127,18 +141,21 @@ impl Dest {
                 last_weight: AtomicU32::new(0),
                 place: AtomicU32::new(NOWHERE),
                 schedule,
-                mode: AtomicU32::new(spec.mode.number()),
+                mode: AtomicU32::new(spec.mode.toward(id.address).number()),
                 timeouts: [const { AtomicU32::new(0) }; 32],
                 warm_since: AtomicU32::new(0),
                 deadline: AtomicU32::new(0),
                 drain_ended: AtomicU32::new(0),
                 removed: AtomicU32::new(0),
+                given_mode: AtomicU32::new(spec.mode.number()),
                 tunnel: AtomicU32::new(spec.tunnel.to_word()),
                 no_port: AtomicU64::new(0),
                 no_port_told: AtomicU64::new(0),
                 ports: Ports::new(),
-                gone: AtomicBool::new(false),
-                translated: AtomicBool::new(spec.mode == Mode::Nat),
+                no_address: AtomicBool::new(false),
+                no_reply: AtomicU64::new(0),
+                care: AtomicU8::new(0),
+                translated: AtomicBool::new(spec.mode.toward(id.address) == Mode::Nat),
                 id,
                 service,
             },
@@ -175,21 +192,17 @@ impl Dest {
     /// Its settings.
     pub(crate) fn spec(&self) -> DestSpec {
         DestSpec {
-            mode: self.mode(),
+            mode: mode_of(&self.given_mode),
             weight: self.weight.load(Ordering::Relaxed),
             thresholds: Thresholds::from_word(self.thresholds.load(Ordering::Relaxed)),
             tunnel: self.tunnel(),
         }
     }
 
-    /// How packets travel to it.
+    /// How packets travel to it: not as it was told where its address is on loopback.
     #[inline(always)]
     pub(crate) fn mode(&self) -> Mode {
-        let mode = Mode::from_number(self.mode.load(Ordering::Relaxed));
-        mode.unwrap_or_else(|| {
-            broken!(c"a dest has no mode");
-            Mode::Dr
-        })
+        mode_of(&self.mode)
     }
 
     /// What packets travel in, with mode tun.
@@ -199,8 +212,10 @@ impl Dest {
     }
 
     pub(super) fn set_spec(&self, spec: DestSpec) {
-        self.mode.store(spec.mode.number(), Ordering::Relaxed);
-        if spec.mode == Mode::Nat {
+        self.given_mode.store(spec.mode.number(), Ordering::Relaxed);
+        let mode = spec.mode.toward(self.id.address);
+        self.mode.store(mode.number(), Ordering::Relaxed);
+        if mode == Mode::Nat {
             self.translated.store(true, Ordering::Relaxed);
         }
         let before = self.weight.swap(spec.weight, Ordering::Relaxed);
@@ -212,8 +227,10 @@ impl Dest {
         self.tunnel.store(spec.tunnel.to_word(), Ordering::Relaxed);
     }
 
-    /// Sets what its service says of its connections.
-    pub(super) fn follow_service(&self, spec: &ServiceSpec) {
+    /// Sets what its service, and where that does not, the namespace, says of its connections.
+    pub(super) fn follow_service(&self, spec: &ServiceSpec, settings: &Settings) {
+        let leaves = spec.quiesced_flows.ends(settings.expire_quiesced);
+        self.mark(QUIESCED, leaves && self.weight.load(Ordering::Relaxed) == 0);
         let removed = u32::from(spec.removed.number());
         self.removed.store(removed, Ordering::Relaxed);
         let own: &OwnTimeouts = &spec.timeouts;
@@ -322,13 +339,29 @@ impl Dest {
     /// Whether it was removed from its service.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
+        self.care.load(Ordering::Relaxed) & GONE != 0
+    }
+
+    /// Whether a packet of its connections needs a look: it was removed, or UDP flows are to leave
+    /// it as its weight is 0.
+    #[inline(always)]
+    pub(crate) fn needs_care(&self) -> bool {
+        self.care.load(Ordering::Relaxed) != 0
+    }
+
+    /// Sets or clears a bit that says so.
+    fn mark(&self, bit: u8, is_set: bool) {
+        if is_set {
+            self.care.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.care.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Takes it back into its service, which is told of its counts again.
     pub(super) fn set_back(&self) {
         self.set_deadline(None);
-        self.gone.store(false, Ordering::Relaxed);
+        self.mark(GONE, false);
     }
 
     /// Whether its service is the one whose schedules are published in `schedule`.
@@ -342,7 +375,7 @@ impl Dest {
     }
 
     pub(super) fn set_gone(&self) {
-        self.gone.store(true, Ordering::Relaxed);
+        self.mark(GONE, true);
         self.set_place(None);
     }
 
@@ -461,8 +494,9 @@ impl Dest {
         &self.ports
     }
 
-    /// Counts a connection that no local address had a port for toward it.
-    pub(super) fn lacks_port(&self) {
+    /// Counts a connection that no local address had a port for toward it, or that there was none for.
+    pub(super) fn lacks_port(&self, has_addresses: bool) {
+        self.no_address.store(!has_addresses, Ordering::Relaxed);
         self.no_port.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -471,10 +505,21 @@ impl Dest {
         self.no_port.load(Ordering::Relaxed)
     }
 
-    /// The same, if there are more than when this was last asked.
-    pub(super) fn newly_lacked_ports(&self) -> Option<u64> {
+    /// The same, if there are more than when this was last asked, and whether there were addresses.
+    pub(super) fn newly_lacked_ports(&self) -> Option<(u64, bool)> {
         let now = self.lacked_ports();
-        (self.no_port_told.swap(now, Ordering::Relaxed) != now).then_some(now)
+        let is_news = self.no_port_told.swap(now, Ordering::Relaxed) != now;
+        is_news.then(|| (now, !self.no_address.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a connection that it has not answered.
+    pub(super) fn count_no_reply(&self) {
+        self.no_reply.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that it has not answered, since it was added.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.no_reply.load(Ordering::Relaxed)
     }
 
     /// What it has carried since it was added.
@@ -556,6 +601,16 @@ impl Dest {
             self.way.replace(None);
         }
     }
+}
+
+/// The mode whose number that is.
+#[inline(always)]
+fn mode_of(number: &AtomicU32) -> Mode {
+    let mode = Mode::from_number(number.load(Ordering::Relaxed));
+    mode.unwrap_or_else(|| {
+        broken!(c"a dest has no mode");
+        Mode::Dr
+    })
 }
 
 /// What a connection in `state` is in the word of counts.

@@ -96,7 +96,7 @@ where
             }
             known.lacking(self.looked, pool, pairs);
         }
-        netns.exhausted(dest);
+        netns.exhausted(dest, addresses > 0);
         Err(NoConnection::Port)
     }
 

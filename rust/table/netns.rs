@@ -316,10 +316,10 @@ impl Netns {
 }
 
 impl Netns {
-    /// Notes that no local address has a port free toward a dest.
+    /// Notes that no local address has a port free toward a dest, or that there is no address.
     #[cold]
-    pub(super) fn exhausted(&self, dest: &Dest) {
-        dest.lacks_port();
+    pub(super) fn exhausted(&self, dest: &Dest, has_addresses: bool) {
+        dest.lacks_port(has_addresses);
         self.exhausted.store(true, Ordering::Relaxed);
         self.wake(TICK);
     }
@@ -334,12 +334,16 @@ impl Netns {
         self.exhausted.store(false, Ordering::Relaxed);
         let mut said = false;
         self.config.lock().for_each_dest(|dest| {
-            let Some(total) = dest.newly_lacked_ports() else {
+            let Some((total, has_addresses)) = dest.newly_lacked_ports() else {
                 return;
             };
             if !said {
                 let (service, id) = (dest.service(), dest.id());
-                let text = "no local port is free toward";
+                let text = if has_addresses {
+                    "no local port is free toward"
+                } else {
+                    "there is no local address (rvsadm laddr add) toward"
+                };
                 pr_notice!(
                     "{}\n",
                     format_args!("{service}: {text} {id}, {total} connections refused")
@@ -367,6 +371,7 @@ impl Work for Netns {
         *cursor = swept.next;
         self.counters
             .count_many(Counter::ConnsExpired, swept.expired);
+        self.counters.count_many(Counter::NoReply, swept.unanswered);
         self.counters
             .count_many(Counter::ConnsDropped, swept.dropped);
         self.connections.reap();

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) conn_max: u64,
     /// Whether connections of a removed dest end at their next packet.
     pub(crate) expire_nodest: bool,
+    /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet.
+    pub(crate) expire_quiesced: bool,
     /// Ports that local addresses are used with.
     pub(crate) local_ports: PortRange,
     /// Kind of the option that carries the client's address; 0 for none.
@@ -57,6 +59,7 @@ impl Settings {
         timeouts: Timeouts::DEFAULT,
         conn_max: 0,
         expire_nodest: false,
+        expire_quiesced: false,
         local_ports: PortRange::DEFAULT,
         toa_kind: TOA_KIND,
         sloppy_tcp: false,

@@ -59,11 +59,11 @@ fn broken_line_37_is_named() {
 #[test]
 fn every_broken_line_is_named_up_to_a_number() {
     let mut lines = file(60);
-    lines[9] = "-a -t 203.0.113.10:80 -r 127.0.0.1:80".to_owned();
+    lines[9] = "-a -t 203.0.113.10:80 -r 0.0.0.1:80".to_owned();
     lines[36] = "nonsense".to_owned();
     let err = check(&lines, false).code(1).err;
     assert!(
-        err.contains("line 10: 127.0.0.1 cannot be a real server"),
+        err.contains("line 10: 0.0.0.1 cannot be a real server"),
         "{err}"
     );
     assert!(err.contains("line 37: \"nonsense\""), "{err}");
@@ -72,6 +72,88 @@ fn every_broken_line_is_named_up_to_a_number() {
     let err = check(&lines, false).code(1).err;
     assert!(err.contains("and 980 more broken lines"), "{err}");
     assert_eq!(err.matches("line ").count(), 20, "{err}");
+}
+
+/// Restores of text that would take a whole configuration away, without a look at the module.
+#[test]
+fn what_has_no_services_needs_to_be_meant() {
+    for text in [
+        "",
+        "\n\n",
+        "# a comment\n",
+        "#rvsadm config --udp-timeout 60\n",
+        "#rvsadm laddr 192.0.2.1\n",
+    ] {
+        let run = with_input(&["restore", "--check"], text).code(1);
+        assert!(
+            run.err.contains("it has no services"),
+            "{text:?}: {}",
+            run.err
+        );
+        assert!(
+            run.err.contains("hint: if that is meant, add --empty"),
+            "{}",
+            run.err
+        );
+        let run = with_input(&["restore", "--check", "--empty"], text).code(0);
+        assert!(run.out.starts_with("fine: 0 services"), "{}", run.out);
+    }
+    // What was saved when there was nothing.
+    with_input(&["restore", "--check"], "#rvsadm begin\n#rvsadm end\n").code(0);
+}
+
+#[test]
+fn what_has_lost_its_end_is_refused() {
+    let whole = format!("#rvsadm begin\n{}\n#rvsadm end\n", file(5).join("\n"));
+    with_input(&["restore", "--check"], &whole).code(0);
+    // As editors of another system save it.
+    with_input(&["restore", "--check"], &whole.replace('\n', "\r\n")).code(0);
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    for kept in 1..lines.len() {
+        let cut = lines[..kept].concat();
+        let run = with_input(&["restore", "--check"], &cut).code(1);
+        let told = "it is cut: line 1 begins what was saved, and no line \"#rvsadm end\" ends it";
+        assert!(run.err.contains(told), "{kept}: {}", run.err);
+        with_input(&["restore", "--check", "--empty"], &cut).code(0);
+    }
+}
+
+#[test]
+fn lines_of_a_later_version_are_no_comments() {
+    let text = format!(
+        "{}\n#rvsadm quota tcp/203.0.113.10:80 5\n# rvsadm is fine\n",
+        file(2).join("\n")
+    );
+    let err = with_input(&["restore", "--check"], &text).code(1).err;
+    assert!(err.starts_with("line 3: \"#rvsadm quota "), "{err}");
+    assert!(err.contains("a later version"), "{err}");
+}
+
+#[test]
+fn text_of_other_editors() {
+    let lines = file(2).join("\n");
+    with_input(&["restore", "--check"], &format!("\u{feff}{lines}")).code(0);
+    let path = std::env::temp_dir().join(format!("rvsadm-utf16-{}", std::process::id()));
+    let units = format!("\u{feff}{lines}");
+    let bytes: Vec<u8> = units.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, bytes).expect("a file");
+    let name = path.to_str().expect("text");
+    let run = crate::program::run(&["restore", "--check", name]).code(1);
+    assert!(
+        run.err.contains("cannot read it: it is UTF-16"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("hint: save it as UTF-8"), "{}", run.err);
+    std::fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn refusals_that_nobody_listens_to() {
+    let run = crate::program::unheard(&["restore", "--check"], "nonsense\n").code(1);
+    assert_eq!(run.out, "");
+    crate::program::unheard(&["-j", "restore", "--check"], "nonsense\n").code(1);
+    crate::program::unheard(&["no-such-command"], "").code(2);
 }
 
 #[test]

@@ -41,6 +41,13 @@ pub fn unread(arguments: &[&str], input: &str) -> Run {
     finish(child, input)
 }
 
+/// Runs it with `arguments` where nobody reads its standard error.
+pub fn unheard(arguments: &[&str], input: &str) -> Run {
+    let mut child = start(arguments);
+    drop(child.stderr.take());
+    finish(child, input)
+}
+
 /// Runs it with `arguments`.
 pub fn run(arguments: &[&str]) -> Run {
     with_input(arguments, "")

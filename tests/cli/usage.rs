@@ -27,6 +27,7 @@ fn every_command_has_help() {
         ("save", &[]),
         ("restore", &[]),
         ("monitor", &[]),
+        ("unload", &[]),
     ];
     for (object, verbs) in commands {
         let help = run(&[object, "--help"]).code(0).out;

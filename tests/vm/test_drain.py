@@ -88,13 +88,14 @@ def test_connections_that_end_by_themselves_end_a_draining(rvs, svc, dest, wire)
     assert state(rvs, svc, dest)["drain_ended"] == 0
 
 
-def test_a_weight_ends_a_draining(rvs, svc, dest, wire):
+@pytest.mark.parametrize("options", [(), ("-j",)], ids=("text", "json"))
+def test_a_weight_ends_a_draining(rvs, svc, dest, wire, options):
     flows(wire, range(5000, 5003))
-    drain = start(rvs, "dest", "drain", svc.id, dest, "--deadline", 1000, "--wait")
+    drain = start(rvs, "dest", "drain", svc.id, dest, "--deadline", 1000, "--wait", *options)
     assert "1 connections are left" in drain.stderr.readline()
     rvs.adm("dest", "set", svc.id, dest, "--weight", 2)
-    _, err = drain.communicate(timeout=60)
-    assert drain.returncode and "it was given a weight again" in err
+    out, err = drain.communicate(timeout=60)
+    assert (drain.returncode, out) == (1, "") and "it was given a weight again" in err
     assert state(rvs, svc, dest)["drain"] is None
     assert len(rvs.connections()) == 3
     assert "rs1" in flows(wire, range(5010, 5013))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Listeners learn of every change, in order, with what it changed."""
 
+import datetime
 import json
 import subprocess
 
 import pytest
 from lab.genl import Refused
-from lab.lone import DEST, ID, SERVICE, batch, changes, host_fixture, nl_fixture, step
+from lab.lone import DEST, ID, SERVICE, VIP, batch, changes, host_fixture, nl_fixture, step
 
 __all__ = ["host_fixture", "nl_fixture"]
 
@@ -128,13 +129,26 @@ def test_refused_change_is_no_event(nl, listener):
     assert names(listener) == []
 
 
-def test_reading_and_zeroing_are_no_events(nl, listener):
+def test_reading_is_no_event(nl, listener):
     batch(nl, ADD)
     listener.events()
     nl.dump("dest-get")
-    nl.do("stats-zero")
-    nl.do("conn-flush")
     assert names(listener) == []
+
+
+def test_zeroing_and_flushing_name_the_service_if_it_is_about_one(nl, listener):
+    batch(nl, ADD)
+    listener.events()
+    nl.do("stats-zero")
+    nl.do("stats-zero", service=SERVICE)
+    nl.do("conn-flush")
+    nl.do("conn-flush", service=SERVICE)
+    events = listener.events()
+    assert [name for name, _ in events] == ["stats-zero-ntf"] * 2 + ["conn-flush-ntf"] * 2
+    told = [content.get("service") for _, content in events]
+    named = {"protocol": 6, "address": VIP, "port": 80}
+    assert told == [None, named, None, named]
+    assert len({content["generation"] for _, content in events}) == 1
 
 
 def test_every_listener_hears_it(nl, listener, host):
@@ -155,11 +169,54 @@ def test_listener_that_is_too_slow_learns_that_it_missed_some(nl, host):
             slow.events()
 
 
+def told(out):
+    """The lines of a monitor without their times, which are those of now and in order."""
+    times, lines = zip(*(line.split(" ", 1) for line in out.splitlines()))
+    at = [datetime.datetime.strptime(each, "%Y-%m-%dT%H:%M:%S.%fZ") for each in times]
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    assert at == sorted(at) and datetime.timedelta() <= now - at[0] < datetime.timedelta(minutes=5)
+    return list(lines)
+
+
+CHANGES = {
+    f"service set {ID} --persistence 300 --persistence-prefix 24":
+        f"service-set {ID} scheduler rr persistence 300 persistence-prefix 24",
+    f"service set {ID} --persistence 0": f"service-set {ID} scheduler rr persistence 0",
+    f"service set {ID} --udp-timeout 5 --expire-quiesced on":
+        f"service-set {ID} scheduler rr expire-quiesced on timeout udp=5",
+    f"dest set {ID} 10.1.1.1:80 --upper 9":
+        f"dest-set {ID} 10.1.1.1:80 mode dr weight 1 upper 9",
+    f"dest drain {ID} 10.1.1.1:80 --deadline 600":
+        f"dest-set {ID} 10.1.1.1:80 mode dr weight 0 drain 600",
+    f"dest set {ID} 10.1.1.1:80 --weight 2 --upper 0":
+        f"dest-set {ID} 10.1.1.1:80 mode dr weight 2 upper 0",
+    f"stats zero {ID}": f"stats-zero {ID}",
+    "conn flush": "conn-flush all",
+    "service flush":
+        f"service-del {ID} scheduler rr persistence-prefix 24 expire-quiesced on timeout udp=5",
+}
+
+
+def test_monitor_says_what_has_changed(nl, host):
+    batch(nl, ADD)
+    child = monitor(host, "--count", len(CHANGES) + 1)
+    for command in CHANGES:
+        host.adm(*command.split())
+    # A dest without connections has drained at the worker's next look, or was taken back before.
+    nl.do("stats-zero")
+    out, _ = child.communicate(timeout=60)
+    lines = [line for line in told(out) if not line.startswith("dest-drained")]
+    lines = [line.removesuffix(", drains no longer") for line in lines]
+    # That one more came is all the same here.
+    expected = list(CHANGES.values())
+    assert lines[:len(expected)] == expected
+
+
 def test_monitor_prints_a_life(nl, host):
     child = monitor(host, "--count", len(LIFE))
     life(nl)
     out, err = child.communicate(timeout=60)
-    lines = out.splitlines()
+    lines = told(out)
     assert [line.split()[0] for line in lines] == LIFE
     assert lines[0] == f"service-add {ID} scheduler rr"
     assert lines[1] == f"dest-add {ID} 10.1.1.1:80 mode dr weight 1"
@@ -178,6 +235,7 @@ def test_monitor_prints_a_document_an_event(nl, host):
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events] == LIFE
     assert events[0]["service"]["id"] == ID
+    assert all(event["time"].endswith("Z") for event in events)
     assert (events[1]["dest"]["id"], events[1]["dest"]["weight"]) == ("10.1.1.1:80", 1)
     assert events[2]["dest"]["weight"] == 5
     assert events[3]["service"]["scheduler"] == "wrr"

@@ -84,14 +84,14 @@ def test_load_and_unload_ten_times_under_a_flood(lab, wire, turn):
         for _ in range(10):
             shell.modprobe("rvs")
             lab.director.run("rvsadm", "restore", stdin=LINES)
-            assert users() == 0
-            shell.run("rmmod", "rvs")
+            assert users() == 1
+            shell.rmmod("rvs")
         assert flood.sent() > 1000
     assert_no_trace()
     rvs = Observed(lab.director)
     rvs.add(DNS)
     takes_flows(rvs, wire)
-    shell.run("rmmod", "rvs")
+    shell.rmmod("rvs")
     assert_no_trace()
 
 
@@ -101,7 +101,7 @@ def test_unload_while_connections_begin_and_expire(lab, wire):
     rvs.adm("config", "set", "--udp-timeout", 1)
     with wire.flood("udp_src_min 1000", "udp_src_max 60000"):
         wait_until(lambda: rvs.counters()["conns_expired"] > 500, "connections expire", 40, 0.3)
-        shell.run("rmmod", "rvs")
+        shell.rmmod("rvs")
     assert_no_trace()
 
 
@@ -111,7 +111,7 @@ def test_unload_while_the_table_is_resized(lab, wire):
     with wire.flood("udp_src_min 1000", "udp_src_max 60000", "src_min 198.51.100.2",
                     "src_max 198.51.100.9", "flag IPSRC_RND"):
         wait_until(lambda: rvs.counters()["table_resizes"] >= 2, "the table grows", 30, 0.1)
-        shell.run("rmmod", "rvs")
+        shell.rmmod("rvs")
     assert_no_trace()
 
 

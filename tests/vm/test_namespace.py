@@ -37,7 +37,7 @@ def test_a_namespace_goes_with_all_its_state(flooded):
         director.close()
     # Unloading waits for the clean-up of namespaces to end.
     began = time.monotonic()
-    shell.run("rmmod", "rvs")
+    shell.rmmod("rvs")
     assert time.monotonic() - began < 8
     wire.close()
     lab.close()

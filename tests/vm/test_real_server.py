@@ -110,6 +110,22 @@ def test_second_undo_changes_nothing(server):
     assert server.all() == before
 
 
+@pytest.mark.parametrize("obstacle", ["unreachable", "other route"])
+def test_a_set_up_that_fails_changes_nothing_and_says_why(server, obstacle):
+    server.ip("link set lo up", "link set eth0 up", "addr add 192.168.7.1/24 dev eth0")
+    director, hint = "192.168.7.2", "another route leads there; see: ip route show 128.0.0.0/1"
+    if obstacle == "unreachable":
+        director, hint = "10.9.9.9", "the director has to be on a network of this host"
+    else:
+        server.ip("route add 128.0.0.0/1 via 192.168.7.3")
+    before = server.all(), server.run("ip", "route").stdout
+    done = server.rs("setup", "--mode", "nat", "--director", director, check=False)
+    assert done.returncode == 1 and "nothing is changed" in done.stderr
+    assert f"hint: {hint}" in done.stderr
+    assert (server.all(), server.run("ip", "route").stdout) == before
+    assert server.rs("undo").stdout == "nothing to put back\n"
+
+
 def test_undo_after_two_setups_goes_back_to_the_first(server):
     before = server.all()
     server.rs("setup", "--vip", VIP)

@@ -53,7 +53,7 @@ def counts(added=0, changed=0, removed=0, unchanged=0):
 BROKEN = {
     "not an option": "add service web",
     "weight out of range": line_of(80, 35, weight=70000),
-    "loopback": line_of(80, 35, address="127.0.0.1"),
+    "no host's address": line_of(80, 35, address="0.0.0.1"),
     "the virtual address": line_of(80, 35, address=VIP),
     "no port": f"-A -t {VIP} -s rr",
     "persistence": f"-A -t {VIP}:81 -s rr -p 0",
@@ -153,10 +153,52 @@ def test_dry_run_shows_and_changes_nothing(nl, host):
     assert state(nl) == before
 
 
-def test_restore_of_an_empty_file_removes_all(nl, host):
+def test_what_is_empty_or_cut_removes_nothing_unless_it_is_meant(nl, host):
     restore(host, file_of({80: 2}))
-    restore(host, ["# nothing"])
+    before = state(nl)
+    whole = ["#rvsadm begin", *file_of({81: 2}), "#rvsadm end"]
+    for lines in ([], ["# nothing"], ["#rvsadm config --udp-timeout 60"], whole[:-1], whole[:1]):
+        for options in ((), ("--dry-run",), ("--check",)):
+            done = restore(host, lines, *options, check=False)
+            assert (done.returncode, done.stdout) == (1, ""), (lines, options)
+            assert "hint: " in done.stderr and "--empty" in done.stderr
+    done = host.run("bash", "-c", "true | rvsadm restore", check=False)
+    assert done.returncode == 1 and "--empty" in done.stderr
+    assert state(nl) == before
+    restore(host, whole[:-1], "--empty")
+    assert [m.content["service"]["port"] for m in nl.dump("service-get")] == [81]
+    restore(host, ["# nothing"], "--empty")
     assert nl.dump("service-get") == []
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(nl, host, tmp_path):
+    restore(host, file_of({80: 300}))
+    path = tmp_path / "rvs.conf"
+    host.adm("save", "-o", path)
+    saved = path.read_text(encoding="ascii").splitlines()
+    assert saved == ["#rvsadm begin", *file_of({80: 300}), "#rvsadm end"]
+    # No room for another one: what is there stays, and nothing is left beside it.
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    host.run("mount", "-t", "tmpfs", "-o", "size=16k", "none", disk)
+    try:
+        small = disk / "rvs.conf"
+        small.write_text("old\n", encoding="ascii")
+        done = host.adm("save", "-o", small, check=False)
+        assert done.returncode == 1 and os.strerror(28) in done.stderr
+        assert small.read_text(encoding="ascii") == "old\n"
+        assert os.listdir(disk) == ["rvs.conf"]
+    finally:
+        host.run("umount", disk)
+    # What is saved of nothing is restored, and the settings are in it where they are asked for.
+    nl.do("config-set", config={"udp-timeout": 123})
+    nl.do("service-flush")
+    host.adm("save", "--settings", "-o", path)
+    restore(host, file_of({81: 1}))
+    nl.do("config-set", config=host.defaults)
+    host.adm("restore", path)
+    assert nl.dump("service-get") == []
+    assert nl.one("config-get")["config"]["udp-timeout"] == 123
 
 
 @pytest.fixture(name="ip_vs")

@@ -51,8 +51,9 @@ REFUSED = {
                                      "its own address"]),
     "multicast dest": (f"dest add {ID} 224.0.0.1:80",
                        ["224.0.0.1 cannot be a real server", "not multicast"]),
-    "loopback dest": (f"dest add {ID} 127.0.0.1:80",
-                      ["127.0.0.1 cannot be a real server", "hint: "]),
+    "loopback dest at another port": (
+        f"dest add {ID} 127.0.0.1:8080 --mode nat",
+        ["port 8080: mode local cannot change the port, use 80", "hint: "]),
     "broadcast dest": (f"dest add {ID} 255.255.255.255:80",
                        ["255.255.255.255 cannot be a real server", "not broadcast"]),
     "dest without a route": (f"dest add {ID} 172.31.0.1:80",

@@ -137,7 +137,10 @@ fn tell<'a, F: Balanced>(
             let (bytes, len) = carry::bare_ack::<F::Ip>(skb.head(), ip_len, &option)?;
             if let Some(way) = way.filter(|way| !way.is_local()) {
                 match Skb::with_packet(bytes.get(..len)?, F::Ip::FIXED_LEN, way.headroom()) {
-                    Some(ack) if way.straight() == 0 => drop(way.send_slowly(ack, cx.rcu)),
+                    Some(ack) if way.straight() == 0 => {
+                        let refused = || cx.netns.counters.count(Counter::DropOutput);
+                        drop(way.send_slowly(ack, cx.rcu, refused));
+                    }
                     Some(ack) => drop(way.send(ack, cx.rcu)),
                     // The next segment tells it.
                     None => cx.netns.counters.count(Counter::DropNoMemory),

@@ -127,7 +127,7 @@ fn transmit<'a, F: Family>(
         way.send(skb, cx.rcu)
     } else {
         netns.counters.count(Counter::SlowXmit);
-        way.send_slowly(skb, cx.rcu)
+        way.send_slowly(skb, cx.rcu, || netns.counters.count(Counter::DropOutput))
     })
 }
 

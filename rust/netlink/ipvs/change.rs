@@ -11,6 +11,7 @@ use crate::engine::change::{Blame, Change, ChangeError};
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestUpdate, Mode, ServiceId};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
+use crate::netlink::generated::cmd as told;
 use crate::netlink::{change, event, namespace, refusal};
 use crate::table::{ConfigGuard, Service};
 
@@ -212,6 +213,8 @@ impl Doit for Zero {
         };
         config
             .zero(id.as_ref())
-            .map_err(|error| refusal::errno(&error))
+            .map_err(|error| refusal::errno(&error))?;
+        event::deed(request, told::STATS_ZERO_NTF, &config, id.as_ref());
+        Ok(())
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     kapi::{
         broken::broken,
         delay,
+        modules::Hold,
         netns::Net,
         rcu::RcuBox,
         route::{self, NextHop},
@@ -327,7 +328,16 @@ impl<'a> ConfigGuard<'a> {
         self.config.left_locals.reserve(leaving)?;
         let config = &mut *self.config;
         config.activity.prepare(netns, &config.services)?;
+        let wanted = !config.services.is_empty();
+        let hold = match &mut config.hold {
+            Some(_) => None,
+            None if wanted => Some(Hold::new()?),
+            None => None,
+        };
         // Nothing fails from here on.
+        if hold.is_some() || !wanted {
+            config.hold = hold;
+        }
         for (published, schedule) in schedules {
             schedule::publish(&published, schedule);
             delay::here();
@@ -337,12 +347,13 @@ impl<'a> ConfigGuard<'a> {
         config.activity.settle(netns, &config.services);
         // Those that are back in their service.
         self.config.removed.retain(|removed| removed.dest.is_gone());
+        let settings = self.config.settings;
         for service in self.config.services.iter_mut().filter(|s| s.changed) {
             service.published.set_last(true);
             // The worker looks.
             service.warming = service.spec.slow_start > 0;
             for member in &service.dests {
-                member.dest.follow_service(&service.spec);
+                member.dest.follow_service(&service.spec, &settings);
             }
         }
         while let Some(step) = undo.pop() {
@@ -394,7 +405,7 @@ impl Undo {
 /// The dest as its settings are checked: where the mode leaves the port as it is, and whoever asks
 /// may say any, with the service's.
 fn port_that_counts(id: DestId, spec: &DestSpec, service: &ServiceId, is_lenient: bool) -> DestId {
-    if is_lenient && !spec.mode.can_change_port() {
+    if is_lenient && !spec.mode.toward(id.address).can_change_port() {
         return DestId {
             port: service.port(),
             ..id

@@ -39,7 +39,7 @@ use crate::{
         echo::Echo,
         spec::{DestId, ServiceId},
     },
-    kapi::{netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
+    kapi::{modules::Hold, netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
 };
 
 /// The configuration.
@@ -68,6 +68,8 @@ pub(crate) struct Config {
     warmed: u32,
     /// Where the last service was found: batches often stay with one.
     last: usize,
+    /// Keeps the module while there are services.
+    hold: Option<Hold>,
 }
 
 impl Config {
@@ -90,6 +92,7 @@ impl Config {
             draining: false,
             warmed: 0,
             last: 0,
+            hold: None,
         }))
     }
 
@@ -260,7 +263,12 @@ impl<'a> ConfigGuard<'a> {
             let index = index.map_err(|_| ChangeError::NoMemory)?;
             self.netns.index.replace(Some(index));
         }
-        self.config.settings = settings;
+        let config = &mut *self.config;
+        config.settings = settings;
+        for service in &config.services {
+            let members = service.dests.iter();
+            members.for_each(|member| member.dest.follow_service(&service.spec, &settings));
+        }
         self.netns.settings.set(&settings);
         self.netns.defence.look(&settings);
         self.netns.next_generation();
@@ -327,6 +335,8 @@ impl<'a> ConfigGuard<'a> {
             drop_too_big: sums.get(Counter::DropTooBig),
             not_syn: sums.get(Counter::NotSyn),
             slow_xmit: sums.get(Counter::SlowXmit),
+            drop_output: sums.get(Counter::DropOutput),
+            no_reply: sums.get(Counter::NoReply),
             route_refreshes: sums.get(Counter::RouteRefreshes),
         }
     }

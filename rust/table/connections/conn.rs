@@ -13,7 +13,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::{dest::Dest, ports::Place, settings::LiveSettings},
-    nat::NatConn,
+    nat::{NatConn, Stage},
     node::{AnyKey, Key},
 };
 use crate::{
@@ -308,6 +308,27 @@ impl Conn {
             }
             _ => false,
         }
+    }
+
+    /// Whether nothing has come of it: the handshake was not finished, or none of the answers came
+    /// that would have come by here.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self.state() {
+            State::SynRecv | State::SynAck | State::SctpInit1 | State::SctpInit => true,
+            State::Udp => matches!(self.stage(), Some(Stage::Unheard | Stage::Datagrams)),
+            _ => false,
+        }
+    }
+
+    /// How its packets are treated, if it has two keys.
+    fn stage(&self) -> Option<Stage> {
+        if let Some(nat) = self.nat::<TupleV4>() {
+            return Some(nat.stage());
+        }
+        if let Some(nat) = self.nat::<TupleV6>() {
+            return Some(nat.stage());
+        }
+        self.nat64().map(|nat| nat.stage())
     }
 
     /// Milliseconds until it expires when no packet comes.

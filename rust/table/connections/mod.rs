@@ -75,6 +75,8 @@ pub(super) struct Swept {
     pub(super) next: u32,
     /// How many connections had been silent for too long.
     pub(super) expired: u32,
+    /// How many of them nothing had come of.
+    pub(super) unanswered: u32,
     /// How many were done without.
     pub(super) dropped: u32,
 }
@@ -368,7 +370,7 @@ impl Connections {
         let len = self.current(Rcu::of(&guard)).len();
         drop(guard);
         let mut bucket = cursor & (len - 1);
-        let (mut expired, mut dropped) = (0u32, 0u32);
+        let (mut expired, mut unanswered, mut dropped) = (0u32, 0u32, 0u32);
         let mut left = (len / SWEEPS).clamp(1, SWEEP_MAX);
         while left > 0 {
             let batch = left.min(BATCH);
@@ -379,7 +381,13 @@ impl Connections {
                 let pressed = pressed.is_some_and(|turn| (turn ^ bucket) & 31 == 0);
                 for conn in table.bucket(bucket, rcu) {
                     if conn.is_expired(now, settings) {
-                        expired = expired.wrapping_add(self.remove(conn, rcu).into());
+                        let in_vain = conn.is_unanswered();
+                        let ended = self.remove(conn, rcu);
+                        expired = expired.wrapping_add(ended.into());
+                        if ended && in_vain {
+                            conn.dest().count_no_reply();
+                            unanswered = unanswered.wrapping_add(1);
+                        }
                     } else if pressed && conn.is_expendable(now) {
                         dropped = dropped.wrapping_add(self.remove(conn, rcu).into());
                     }
@@ -393,6 +401,7 @@ impl Connections {
         Swept {
             next: bucket,
             expired,
+            unanswered,
             dropped,
         }
     }

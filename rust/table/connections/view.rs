@@ -52,7 +52,7 @@ impl ConnView {
             client: ends.client,
             vip: ends.virtual_address,
             dest: SocketAddr::new(dest.id().address, dest.port(ends.virtual_address.port())),
-            mode: dest.spec().mode,
+            mode: dest.mode(),
             state: conn.state(),
             expires_ms: conn.expires(settings),
             service: dest.service(),

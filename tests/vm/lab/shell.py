@@ -58,8 +58,8 @@ def modprobe(*names):
 
 
 def rmmod(*names):
-    """Unloads modules that are loaded, in the order given."""
+    """Unloads modules that are loaded, in the order given; rvs with the services that keep it."""
     loaded = _loaded()
     for name in names:
         if name in loaded:
-            run("rmmod", name)
+            run(*(("rvsadm", "unload") if name == "rvs" else ("rmmod", name)))

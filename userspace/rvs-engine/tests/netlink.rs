@@ -21,6 +21,16 @@ fn states_are_those_of_the_spec() {
 }
 
 #[test]
+fn the_modules_have_the_version_of_the_tools() {
+    use rvs_engine::version::{modinfo, VERSION};
+    assert_eq!(VERSION, env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        modinfo()[..],
+        [b"version=", VERSION.as_bytes(), b"\0"].concat()
+    );
+}
+
+#[test]
 fn modes_are_those_of_the_spec() {
     for number in 0..=mode::MAX + 1 {
         assert_eq!(

@@ -336,6 +336,7 @@ proptest! {
             persistence: Persistence { seconds: numbers[2], prefix, quiesced: switches[2] },
             timeouts: timeouts.of(&OwnTimeouts::NONE),
             removed: Removed::from_number(removed).unwrap(),
+            quiesced_flows: Removed::from_number(2 - removed).unwrap(),
             toa,
             ..spec()
         };

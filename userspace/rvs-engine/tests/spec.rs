@@ -118,7 +118,7 @@ fn dests_are_refused_with_the_reason() {
     let vip = service("203.0.113.10", 443);
     let refused =
         |address, port, spec: DestSpec| refusal(spec.validate(&dest(address, port), &vip));
-    for address in ["0.0.0.0", "255.255.255.255", "239.1.2.3", "127.0.0.1"] {
+    for address in ["0.0.0.0", "255.255.255.255", "239.1.2.3"] {
         let text = format!("{address} cannot be a real server");
         assert_eq!(refused(address, 443, dr(1)), (text, Field::Address));
     }
@@ -284,6 +284,24 @@ fn the_director_may_serve_its_own_address() {
 }
 
 #[test]
+fn dests_on_loopback_are_local_whatever_the_mode() {
+    for (vip, loopback) in [("203.0.113.10", "127.0.0.1"), ("2001:db8::10", "::1")] {
+        let vip = service(vip, 443);
+        for mode in [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat, Mode::Local] {
+            let spec = DestSpec::new(mode, 1);
+            let id = dest(loopback, 443);
+            assert_eq!(spec.validate(&id, &vip), Ok(()));
+            assert_eq!(mode.toward(id.address), Mode::Local);
+            // Packets stay as they are, so the port does too.
+            let other = refusal(spec.validate(&dest(loopback, 8443), &vip));
+            let text = "port 8443: mode local cannot change the port, use 443";
+            assert_eq!(other, (text.into(), Field::Port));
+        }
+    }
+    assert_eq!(Mode::Nat.toward([192, 0, 2, 1].into()), Mode::Nat);
+}
+
+#[test]
 fn timeouts_are_refused_with_the_reason() {
     for seconds in [0, TIMEOUT_MAX + 1, u32::MAX] {
         let text = format!("timeout {seconds} s is out of range, 1 to 2678400");
@@ -438,7 +456,7 @@ proptest! {
         if vip.validate().is_ok() && dr(weight).validate(&rs, &vip).is_ok() {
             prop_assert!(vip.is_ipv6() == rs.address.is_ipv6());
             prop_assert!(vip.address() != Some(rs.address));
-            prop_assert!(!rs.address.is_multicast() && !rs.address.is_loopback());
+            prop_assert!(!rs.address.is_multicast());
             prop_assert!(weight <= WEIGHT_MAX);
         }
     }

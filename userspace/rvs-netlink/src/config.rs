@@ -25,6 +25,8 @@ pub struct Config {
     pub conn_max: Option<u64>,
     /// Whether connections of a removed dest end at their next packet.
     pub expire_nodest: Option<bool>,
+    /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet.
+    pub expire_quiesced: Option<bool>,
     /// Lowest port that local addresses are used with.
     pub local_port_min: Option<u16>,
     /// Highest port that local addresses are used with.
@@ -49,6 +51,8 @@ pub struct Config {
     pub cache_bypass: Option<bool>,
     /// What becomes of ICMP echo requests to virtual addresses.
     pub echo: Option<Echo>,
+    /// An attribute of the kernel's that this version does not know.
+    pub unknown: Option<u16>,
 }
 
 impl Config {
@@ -63,6 +67,7 @@ impl Config {
         attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
         let switches = [
             (config::EXPIRE_NODEST, self.expire_nodest),
+            (config::EXPIRE_QUIESCED, self.expire_quiesced),
             (config::SLOPPY_TCP, self.sloppy_tcp),
             (config::NAT_AS_FULLNAT, self.nat_as_fullnat),
             (config::CACHE_BYPASS, self.cache_bypass),
@@ -125,6 +130,9 @@ impl Parseable<[u8]> for Config {
                 config::DROP_RATE => parsed.drop_rate = Some(a.u32("drop-rate")?),
                 config::MEMORY_MIN => parsed.memory_min = Some(a.u32("memory-min")?),
                 config::EXPIRE_NODEST => parsed.expire_nodest = Some(a.u8("expire-nodest")? != 0),
+                config::EXPIRE_QUIESCED => {
+                    parsed.expire_quiesced = Some(a.u8("expire-quiesced")? != 0);
+                }
                 config::SLOPPY_TCP => parsed.sloppy_tcp = Some(a.u8("sloppy-tcp")? != 0),
                 config::NAT_AS_FULLNAT => {
                     parsed.nat_as_fullnat = Some(a.u8("nat-as-fullnat")? != 0)
@@ -132,7 +140,7 @@ impl Parseable<[u8]> for Config {
                 config::CACHE_BYPASS => parsed.cache_bypass = Some(a.u8("cache-bypass")? != 0),
                 config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
                 config::ECHO => parsed.echo = Some(echo_of(a.u8("echo")?)?),
-                _ => {}
+                kind => parsed.unknown = Some(kind),
             }
         }
         Ok(parsed)

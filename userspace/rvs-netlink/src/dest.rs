@@ -59,6 +59,8 @@ pub struct DestInfo {
     pub tunnel: Option<Tunnel>,
     /// Connections refused as no local address had a port free toward it.
     pub no_port: Option<u64>,
+    /// Connections that it has not answered.
+    pub no_reply: Option<u64>,
     /// Active connections.
     pub active: Option<u32>,
     /// Inactive connections.
@@ -69,6 +71,8 @@ pub struct DestInfo {
     pub stats: Option<Stats>,
     /// Its traffic a second.
     pub rates: Option<Stats>,
+    /// An attribute that this version does not know.
+    pub unknown: Option<u16>,
 }
 
 impl DestInfo {
@@ -84,11 +88,13 @@ impl DestInfo {
             drain_ended: None,
             tunnel: None,
             no_port: None,
+            no_reply: None,
             active: None,
             inactive: None,
             templates: None,
             stats: None,
             rates: None,
+            unknown: None,
         }
     }
 
@@ -106,6 +112,7 @@ impl DestInfo {
         let ended = self.drain_ended;
         attributes.extend(ended.map(|n| Attr::u32(dest::DRAIN_ENDED, n)));
         attributes.extend(self.no_port.map(|n| Attr::uint(dest::NO_PORT, n)));
+        attributes.extend(self.no_reply.map(|n| Attr::uint(dest::NO_REPLY, n)));
         attributes.extend(self.active.map(|n| Attr::u32(dest::ACTIVE, n)));
         attributes.extend(self.inactive.map(|n| Attr::u32(dest::INACTIVE, n)));
         attributes.extend(self.templates.map(|n| Attr::u32(dest::TEMPLATES, n)));
@@ -123,7 +130,7 @@ impl Parseable<[u8]> for DestInfo {
         let (mut upper, mut lower) = (None, None);
         let (mut drain, mut drain_ended) = (None, None);
         let (mut kind, mut port_of_tunnel, mut sum) = (None, 0, 0);
-        let mut no_port = None;
+        let (mut no_port, mut no_reply, mut unknown) = (None, None, None);
         let (mut active, mut inactive, mut templates) = (None, None, None);
         let (mut stats, mut rates) = (None, None);
         for attribute in received(bytes) {
@@ -143,12 +150,13 @@ impl Parseable<[u8]> for DestInfo {
                 dest::TUNNEL_PORT => port_of_tunnel = attribute.u16_be("dest tunnel-port")?,
                 dest::TUNNEL_CHECKSUM => sum = attribute.u32("dest tunnel-checksum")?,
                 dest::NO_PORT => no_port = Some(attribute.uint("dest no-port")?),
+                dest::NO_REPLY => no_reply = Some(attribute.uint("dest no-reply")?),
                 dest::ACTIVE => active = Some(attribute.u32("dest active")?),
                 dest::INACTIVE => inactive = Some(attribute.u32("dest inactive")?),
                 dest::TEMPLATES => templates = Some(attribute.u32("dest templates")?),
                 dest::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 dest::RATES => rates = Some(Stats::parse(attribute.bytes())?),
-                _ => {}
+                kind => unknown = Some(kind),
             }
         }
         Ok(Self {
@@ -166,11 +174,13 @@ impl Parseable<[u8]> for DestInfo {
                 .map(|kind| tunnel_of(kind, sum, port_of_tunnel))
                 .transpose()?,
             no_port,
+            no_reply,
             active,
             inactive,
             templates,
             stats,
             rates,
+            unknown,
         })
     }
 }

@@ -36,6 +36,8 @@ fn name(command: u8) -> Option<&'static str> {
         cmd::LADDR_ADD_NTF => "laddr-add",
         cmd::LADDR_DEL_NTF => "laddr-del",
         cmd::CONFIG_NTF => "config",
+        cmd::STATS_ZERO_NTF => "stats-zero",
+        cmd::CONN_FLUSH_NTF => "conn-flush",
         _ => return None,
     })
 }

@@ -46,6 +46,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "toa",
             "mark",
             "ip-version",
+            "quiesced-flows",
         ],
         Set::Dest => &[
             "address",
@@ -65,6 +66,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "tunnel-port",
             "tunnel-checksum",
             "no-port",
+            "no-reply",
         ],
         Set::Conn => &[
             "protocol",
@@ -103,6 +105,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "drop-no-port",
             "drop-overload",
             "conns-dropped",
+            "drop-output",
+            "no-reply",
         ],
         Set::Config => &[
             "tcp-timeouts",
@@ -121,6 +125,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "memory-min",
             "cache-bypass",
             "echo",
+            "expire-quiesced",
         ],
         Set::TcpTimeouts => &[
             "none",

@@ -46,6 +46,8 @@ pub enum Request {
     ConfigGet,
     /// Change settings.
     ConfigSet(Config),
+    /// Let the module be unloaded although there are services.
+    Release,
 }
 
 impl Request {
@@ -65,6 +67,7 @@ impl Request {
             Self::StatsZero(_) => cmd::STATS_ZERO,
             Self::ConfigGet => cmd::CONFIG_GET,
             Self::ConfigSet(_) => cmd::CONFIG_SET,
+            Self::Release => cmd::RELEASE,
         }
     }
 
@@ -99,7 +102,11 @@ impl Request {
             | Self::TemplateList(id)
             | Self::ConnFlush(id)
             | Self::StatsZero(id) => id.iter().map(service_id).collect(),
-            Self::ServiceList | Self::ServiceFlush | Self::StatsGet | Self::ConfigGet => Vec::new(),
+            Self::ServiceList
+            | Self::ServiceFlush
+            | Self::StatsGet
+            | Self::ConfigGet
+            | Self::Release => Vec::new(),
             Self::ConfigSet(config) => vec![settings(config)],
         }
     }

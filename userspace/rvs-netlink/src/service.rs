@@ -71,6 +71,8 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
     attributes.extend(udp.map(|n| Attr::u32(service::UDP_TIMEOUT, n)));
     let removed = update.removed.map(|removed| u32::from(removed.number()));
     attributes.extend(removed.map(|n| Attr::u32(service::REMOVED, n)));
+    let flows = update.quiesced_flows.map(|flows| u32::from(flows.number()));
+    attributes.extend(flows.map(|n| Attr::u32(service::QUIESCED_FLOWS, n)));
     attributes.extend(update.toa.map(|kind| Attr::u8(service::TOA, kind)));
     attributes
 }
@@ -114,6 +116,8 @@ pub struct ServiceInfo {
     pub stats: Option<Stats>,
     /// Its traffic a second.
     pub rates: Option<Stats>,
+    /// An attribute that this version does not know.
+    pub unknown: Option<u16>,
 }
 
 impl ServiceInfo {
@@ -129,6 +133,7 @@ impl ServiceInfo {
             inactive: None,
             stats: None,
             rates: None,
+            unknown: None,
         }
     }
 
@@ -155,7 +160,7 @@ impl Parseable<[u8]> for ServiceInfo {
         let (mut mark, mut version) = (None, None);
         let (mut scheduler, mut dests, mut active, mut inactive) = (None, None, None, None);
         let mut settings = ServiceUpdate::default();
-        let (mut templates, mut stats, mut rates) = (None, None, None);
+        let (mut templates, mut stats, mut rates, mut unknown) = (None, None, None, None);
         for attribute in received(bytes) {
             let attribute = attribute?;
             match attribute.kind() {
@@ -201,6 +206,10 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::REMOVED => {
                     settings.removed = Removed::from_number(attribute.u32("service removed")?);
                 }
+                service::QUIESCED_FLOWS => {
+                    let flows = attribute.u32("service quiesced-flows")?;
+                    settings.quiesced_flows = Removed::from_number(flows);
+                }
                 service::SLOW_START => {
                     settings.slow_start = Some(attribute.u32("service slow-start")?);
                 }
@@ -210,7 +219,7 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::TOA => settings.toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 service::RATES => rates = Some(Stats::parse(attribute.bytes())?),
-                _ => {}
+                kind => unknown = Some(kind),
             }
         }
         let id = match mark {
@@ -234,6 +243,7 @@ impl Parseable<[u8]> for ServiceInfo {
             inactive,
             stats,
             rates,
+            unknown,
         })
     }
 }

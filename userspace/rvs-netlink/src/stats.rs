@@ -103,6 +103,10 @@ uint_set! {
         drop_overload = DROP_OVERLOAD,
         /// Connections ended by drop-entry.
         conns_dropped = CONNS_DROPPED,
+        /// Packets that rules, IPsec policies or a device did not let out.
+        drop_output = DROP_OUTPUT,
+        /// Connections that expired and that nothing had come of.
+        no_reply = NO_REPLY,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{config, conn, dest, laddr, monitor, restore, rs, save, service, stats, toa};
+use crate::{config, conn, dest, laddr, monitor, restore, rs, save, service, stats, toa, unload};
 
 const AFTER_HELP: &str = "\
 Names:
@@ -17,7 +17,7 @@ Examples:
   rvsadm service add tcp/203.0.113.10:443 --scheduler wrr
   rvsadm dest add tcp/203.0.113.10:443 192.0.2.1:443 --mode dr --weight 2
   rvsadm service list
-  rvsadm save > rvs.conf && rvsadm restore rvs.conf
+  rvsadm save -o rvs.conf && rvsadm restore rvs.conf
 
 Exit codes:
   0  done
@@ -76,6 +76,9 @@ pub enum Command {
     /// The receiver on a real server (toa.ko): programs see the client, not the director
     #[command(subcommand)]
     Toa(toa::Command),
+    /// Remove the module with all services and connections of all namespaces
+    #[command(after_help = unload::AFTER_HELP)]
+    Unload,
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ TCP states:
 pub enum Command {
     /// Show the settings
     #[command(after_help = "\
-JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\
+JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\"expire_quiesced\":B,\
 \"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
 \"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\"}")]
     Show,
@@ -57,6 +57,9 @@ pub struct Settings {
     /// Whether connections of a removed dest end at their next packet: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     expire_nodest: Option<bool>,
+    /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    expire_quiesced: Option<bool>,
     /// Ports that local addresses are used with, for fullnat
     #[arg(long, value_name = "MIN-MAX", value_parser = local_ports)]
     local_ports: Option<PortRange>,
@@ -154,6 +157,7 @@ impl Settings {
             udp_timeout: self.udp_timeout,
             conn_max: self.conn_max,
             expire_nodest: self.expire_nodest,
+            expire_quiesced: self.expire_quiesced,
             local_port_min: self.local_ports.map(|ports| ports.first),
             local_port_max: self.local_ports.map(|ports| ports.last),
             toa_kind: self.toa,
@@ -220,6 +224,7 @@ pub fn line_of(config: &Config) -> String {
         config.udp_timeout.map(|n| format!("--udp-timeout {n}")),
         config.conn_max.map(|n| format!("--conn-max {n}")),
         switch("--expire-nodest", config.expire_nodest),
+        switch("--expire-quiesced", config.expire_quiesced),
         config
             .local_port_min
             .zip(config.local_port_max)
@@ -303,6 +308,10 @@ fn table(config: &ConfigView) -> Table {
     table.row([
         "expire-nodest".to_owned(),
         cell(config.expire_nodest.map(on_off)),
+    ]);
+    table.row([
+        "expire-quiesced".to_owned(),
+        cell(config.expire_quiesced.map(on_off)),
     ]);
     let ports = config.local_port_min.zip(config.local_port_max);
     let ports = ports.map(|(min, max)| format!("{min}-{max}"));

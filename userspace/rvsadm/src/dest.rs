@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{cell, Table};
+use crate::laddr;
+use crate::output::{cell, say, Table};
 use crate::snapshot::dests_of;
 use crate::stats::{warn_missing, Columns};
 use crate::values;
@@ -36,7 +37,7 @@ Modes (prepare real servers with: rvsadm rs setup):
 
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
-\"lower\",\"drain\",\"drain_ended\",\"tunnel\":{\"type\",\"port\",\"checksum\"},\"no_port\",\"active\",\"inactive\",
+\"lower\",\"drain\",\"drain_ended\",\"tunnel\":{\"type\",\"port\",\"checksum\"},\"no_port\",\"no_reply\",\"active\",\"inactive\",
 \"templates\",\"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},\"rates\":{the same,
 a second}}]}; what the module does not tell is null";
 
@@ -234,7 +235,9 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 id: id.dest,
                 spec,
             };
-            context.change(&what, &Request::Change(change))
+            context.change(&what, &Request::Change(change))?;
+            warn_of(mode, &id, context);
+            Ok(())
         }
         Command::Set {
             id,
@@ -259,7 +262,9 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 id: id.dest,
                 update,
             };
-            context.change(&what, &Request::Change(change))
+            context.change(&what, &Request::Change(change))?;
+            warn_of(mode.unwrap_or(Mode::Dr), &id, context);
+            Ok(())
         }
         Command::Drain { id, deadline, wait } => {
             let what = format!("drain dest {} of {}", id.dest, id.service);
@@ -301,6 +306,17 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     }
 }
 
+/// Says at once when a dest of that mode will refuse all connections.
+fn warn_of(mode: Mode, id: &Id, context: &mut Context<'_>) {
+    let address = id.dest.address;
+    if mode.toward(address) == Mode::FullNat {
+        let missing = laddr::missing(context.kernel, &id.service, address.is_ipv6());
+        if let Some(missing) = missing {
+            say(format_args!("rvsadm: warning: {missing}"));
+        }
+    }
+}
+
 /// The end of a draining as JSON.
 #[derive(Serialize)]
 struct Drained {
@@ -320,20 +336,26 @@ fn drained(what: &str, id: &Id, context: &mut Context<'_>) -> Result<(), Failure
             .unwrap_or(0)
             .saturating_add(dest.inactive.unwrap_or(0));
         let Some(seconds) = dest.drain else {
+            // Somebody has taken it back meanwhile.
+            if dest.weight != Some(0) {
+                return Err(Failure::new(what, "it was given a weight again", None));
+            }
+            if left > 0 {
+                let reason = format!("it drains no longer, and {left} connections are left");
+                return Err(Failure::new(what, reason, None));
+            }
             let drained = DestView::new(&service.id, &dest);
             let ended = dest.drain_ended.unwrap_or(0);
             if context.json {
                 return context.print_json(&Drained { drained });
             }
-            if dest.weight != Some(0) {
-                let reason = "it was given a weight again".to_owned();
-                return Err(Failure::new(what, reason, None));
-            }
             writeln!(context.out, "drained; {ended} connections were ended")?;
             return Ok(());
         };
         if last.replace(left) != Some(left) {
-            eprintln!("rvsadm: {left} connections are left, for {seconds} s");
+            say(format_args!(
+                "rvsadm: {left} connections are left, for {seconds} s"
+            ));
         }
         std::thread::sleep(LOOK);
     }
@@ -403,6 +425,10 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
     if no_port {
         table.numbers(&["NO-PORT"]);
     }
+    let no_reply = dests.iter().any(|dest| dest.no_reply.unwrap_or(0) != 0);
+    if no_reply {
+        table.numbers(&["NO-REPLY"]);
+    }
     columns.head(&mut table);
     for dest in dests {
         let mut cells = Vec::new();
@@ -424,6 +450,9 @@ pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
         }
         if no_port {
             cells.push(cell(dest.no_port));
+        }
+        if no_reply {
+            cells.push(cell(dest.no_reply));
         }
         columns.fill(&mut cells, dest.stats.as_ref(), dest.rates.as_ref());
         table.row(cells);

@@ -236,6 +236,7 @@ fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
         quiesced: differs(rule.quiesced, has.quiesced),
         timeouts,
         removed: differs(wanted.removed, has.removed),
+        quiesced_flows: differs(wanted.quiesced_flows, has.quiesced_flows),
         toa: differs(wanted.toa, has.toa),
     }
 }
@@ -262,7 +263,7 @@ fn differs<T: PartialEq>(wanted: T, has: Option<T>) -> Option<T> {
 }
 
 /// A service's settings in words.
-fn service_words(update: &ServiceUpdate) -> String {
+pub fn service_words(update: &ServiceUpdate) -> String {
     let mut words = String::new();
     if let Some(name) = &update.scheduler {
         words = format!("{words} scheduler {}", name.as_str());
@@ -295,6 +296,10 @@ fn service_words(update: &ServiceUpdate) -> String {
             "expire-nodest",
             update.removed.map(|removed| removed.name().to_owned()),
         ),
+        (
+            "expire-quiesced",
+            update.quiesced_flows.map(|flows| flows.name().to_owned()),
+        ),
     ];
     for (name, value) in settings {
         if let Some(value) = value {
@@ -311,7 +316,7 @@ fn service_words(update: &ServiceUpdate) -> String {
 }
 
 /// A dest's settings in words.
-fn dest_words(update: &DestUpdate) -> String {
+pub fn dest_words(update: &DestUpdate) -> String {
     let mode = update.mode.map(|mode| format!(" mode {}", mode.name()));
     let numbers = [
         ("weight", update.weight),

@@ -60,6 +60,10 @@ pub struct Document {
     pub locals: Vec<WantedLocal>,
     /// Settings, if it has a line of them.
     pub settings: Option<Config>,
+    /// The line that begins what no line ends: the rest was lost.
+    pub cut: Option<usize>,
+    /// Whether a line says where it ends: then it is as it was saved, even if that is nothing.
+    pub ended: bool,
 }
 
 impl Document {
@@ -119,6 +123,8 @@ impl Parser {
             Ok(Line::Dest(service, id, spec)) => self.dest(number, service, id, spec),
             Ok(Line::Local(service, address)) => self.local(number, service, address),
             Ok(Line::Settings(settings)) => self.settings(number, settings),
+            Ok(Line::Begin) => self.document.cut = Some(number),
+            Ok(Line::End) => (self.document.cut, self.document.ended) = (None, true),
             Err(problem) => {
                 self.broken_services.extend(problem.service);
                 self.broken.push(BrokenLine {

@@ -10,6 +10,7 @@ use rvs_engine::spec::SpecError;
 use serde::Serialize;
 
 use crate::hints;
+use crate::output::say;
 
 /// Most broken lines of a file that are told of.
 const LINES_SHOWN: usize = 20;
@@ -96,6 +97,31 @@ impl Failure {
         }))
     }
 
+    /// As [`Failure::kernel`], of a family of the kernel's own: the numbers mean other things there.
+    /// `hint` tells how to mend what it knows.
+    pub fn system(
+        what: impl Into<String>,
+        error: rvs_netlink::Error,
+        hint: impl Fn(i32) -> Option<String>,
+    ) -> Self {
+        let known = error.errno().and_then(hint);
+        let mut failure = Self::kernel(what, error);
+        if let Self::Refused(refused) = &mut failure {
+            if refused.errno.is_some() {
+                refused.hint = known.or_else(|| refused.errno.and_then(hints::of_errno));
+            }
+        }
+        failure
+    }
+
+    /// The same with what else there is to know of it.
+    pub fn but(mut self, note: &str) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.reason = format!("{}; {note}", refused.reason);
+        }
+        self
+    }
+
     /// A file with broken lines.
     pub fn lines(what: impl Into<String>, lines: Vec<BrokenLine>) -> Self {
         let reason = match lines.len() {
@@ -116,14 +142,14 @@ impl Failure {
             // Whoever read the output has had enough of it (`rvsadm … | head`).
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
-                eprintln!("rvsadm: cannot write the output: {error}");
+                say(format_args!("rvsadm: cannot write the output: {error}"));
                 ExitCode::FAILURE
             }
             Self::Refused(refused) => {
                 if json {
-                    eprintln!("{}", serde_json::json!({ "error": refused }));
+                    say(serde_json::json!({ "error": refused }));
                 } else {
-                    eprint!("{refused}");
+                    say(refused.to_string().trim_end());
                 }
                 ExitCode::FAILURE
             }

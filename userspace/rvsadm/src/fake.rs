@@ -190,6 +190,7 @@ impl FakeKernel {
         now.echo = config.echo.or(now.echo);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
+        now.expire_quiesced = config.expire_quiesced.or(now.expire_quiesced);
         now.expire_nodest = config.expire_nodest.or(now.expire_nodest);
     }
 
@@ -238,6 +239,7 @@ impl FakeKernel {
                 lower: Some(spec.thresholds.lower),
                 tunnel: (spec.mode == Mode::Tun).then_some(spec.tunnel),
                 no_port: Some(0),
+                no_reply: Some(0),
                 active: Some(0),
                 inactive: Some(0),
                 templates: Some(0),
@@ -374,7 +376,7 @@ impl Transport for FakeKernel {
                 self.conns.clear();
                 Vec::new()
             }
-            Request::StatsZero(_) => Vec::new(),
+            Request::StatsZero(_) | Request::Release => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
     }
@@ -400,5 +402,6 @@ fn told(spec: &ServiceSpec) -> ServiceUpdate {
         quiesced: Some(spec.persistence.quiesced),
         timeouts,
         removed: Some(spec.removed),
+        quiesced_flows: Some(spec.quiesced_flows),
     }
 }

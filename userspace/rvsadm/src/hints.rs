@@ -100,7 +100,7 @@ pub fn of_error(error: &Error) -> Option<String> {
             "load it: modprobe fou; kernels without it (CONFIG_NET_FOU) know no GUE"
         }
         Error::Refused(refusal) => return of_refusal(refusal),
-        Error::Io(_, error) => return of_errno(error.raw_os_error()?).map(str::to_owned),
+        Error::Io(_, error) => return of_errno_of_module(error.raw_os_error()?),
         Error::TooLarge { .. } => {
             "run it with CAP_NET_ADMIN outside of user namespaces, or raise net.core.wmem_max"
         }
@@ -140,19 +140,27 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
         }
         // The text tells more than a guess could.
         EINVAL if refusal.text.is_some() => return None,
-        errno => return of_errno(errno).map(str::to_owned),
+        errno => return of_errno_of_module(errno),
     };
     Some(hint.to_owned())
 }
 
-fn of_errno(errno: i32) -> Option<&'static str> {
-    Some(match errno {
+fn of_errno_of_module(errno: i32) -> Option<String> {
+    match errno {
+        EINVAL | EOPNOTSUPP => Some(OTHER_VERSION.to_owned()),
+        errno => of_errno(errno),
+    }
+}
+
+/// The hint for an error number that means the same wherever it comes from.
+pub fn of_errno(errno: i32) -> Option<String> {
+    let hint = match errno {
         EPERM | EACCES => {
             "run it as root, or with CAP_NET_ADMIN in the user namespace that owns this network \
              namespace"
         }
         ENOMEM => "the kernel is out of memory; see: free, dmesg",
-        EINVAL | EOPNOTSUPP => OTHER_VERSION,
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
 }

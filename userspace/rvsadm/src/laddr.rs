@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::spec::{validate_local, ServiceId};
-use rvs_netlink::{Config, Request};
+use rvs_netlink::{Config, Request, Transport};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -31,6 +31,30 @@ addresses, or those of --default when it has none.";
 
 const LIST_HELP: &str = "\
 JSON: {\"laddrs\":[{\"service\",\"address\"}]}; service is null for the addresses of --default";
+
+/// What is wrong when the fullnat dests of a service have no local address of their IP version: what
+/// `ipv6` says of one of them. Nothing where that cannot be found out.
+pub fn missing(kernel: &mut dyn Transport, service: &ServiceId, ipv6: bool) -> Option<String> {
+    let mut pool = kernel.collect(&Request::LocalList(Some(*service))).ok()?;
+    if pool.is_empty() {
+        pool = kernel.collect(&Request::LocalList(None)).ok()?;
+        pool.retain(|reply| reply.service.is_none());
+    }
+    let mut addresses = pool.iter().filter_map(|reply| reply.laddr);
+    if addresses.any(|address| address.is_ipv6() == ipv6) {
+        return None;
+    }
+    Some(lacks(service, ipv6))
+}
+
+/// That in words.
+pub fn lacks(service: &ServiceId, ipv6: bool) -> String {
+    let version = if ipv6 { "IPv6" } else { "IPv4" };
+    format!(
+        "{service} has no local address of {version}, so its fullnat dests of {version} refuse all \
+         connections; add one: rvsadm laddr add {service} ADDRESS, or --default"
+    )
+}
 
 /// What to do with local addresses.
 #[derive(Debug, Subcommand)]

@@ -6,8 +6,9 @@
 //! an error, so that what both tools are to read has none.
 
 mod options;
+mod write;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use rvs_engine::change::ChangeError;
 use rvs_engine::persistence::Persistence;
@@ -25,6 +26,9 @@ use crate::ports::Ports;
 use crate::service;
 use crate::values;
 use options::{Command, Options};
+pub use write::{
+    default_local_line, dest_line, local_line, service_lines, settings_line, tunnel_options,
+};
 
 /// What a line of settings starts with.
 const SETTINGS: &str = "#rvsadm config ";
@@ -33,6 +37,14 @@ const SETTINGS: &str = "#rvsadm config ";
 const DEFAULT_LOCAL: &str = "#rvsadm laddr ";
 /// What a line starts with that has settings of a service for which ipvsadm has no options.
 const SERVICE: &str = "#rvsadm service ";
+/// What our own lines start with; of those that are not known a later version knows what they mean.
+const OWN: &str = "#rvsadm ";
+/// The first line of a saved file.
+pub const BEGIN: &str = "#rvsadm begin";
+/// Its last: what has a first line and not this one has lost its end.
+pub const END: &str = "#rvsadm end";
+/// What editors put at the start of a text to say that it is UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The scheduler of a service line without `-s`, as `ipvsadm(8)` documents.
 const IPVSADM_SCHEDULER: &str = "wlc";
@@ -55,6 +67,10 @@ pub enum Line {
     Local(Option<ServiceId>, IpAddr),
     /// Settings of the namespace.
     Settings(Config),
+    /// The start of what was saved.
+    Begin,
+    /// Its end.
+    End,
 }
 
 /// Why a line is refused.
@@ -82,119 +98,14 @@ impl Problem {
     }
 }
 
-/// The line of a service, and another where ipvsadm has no options for some settings.
-pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
-    let scheduler = spec.scheduler.as_str();
-    let mut line = format!("-A {} -s {scheduler}", service_option(id));
-    let flags = values::flag_names(scheduler, spec.flags);
-    if !flags.is_empty() {
-        line = format!("{line} -b {}", flags.join(","));
-    }
-    if spec.one_packet {
-        line.push_str(" -o");
-    }
-    let rule = &spec.persistence;
-    if rule.seconds != 0 {
-        line = format!("{line} -p {}", rule.seconds);
-    }
-    let mut since = spec.since(&ServiceSpec::new(spec.scheduler));
-    if rule.seconds != 0 && rule.prefix != 0 {
-        line = format!("{line} -M {}", mask(id.is_ipv6(), rule.prefix));
-    }
-    // Of no use without persistence, but a setting all the same.
-    let alone = since.prefix.filter(|_| rule.seconds == 0);
-    (since.flags, since.one_packet, since.persistence) = (None, None, None);
-    let mut more = service::line_of(&since);
-    if let Some(prefix) = alone {
-        more = format!("--persistence-prefix {prefix} {more}");
-    }
-    if more.is_empty() {
-        return vec![line];
-    }
-    vec![line, format!("{SERVICE}{id} {}", more.trim_end())]
-}
-
-/// A prefix as ipvsadm has it: a netmask for IPv4, else its length.
-fn mask(ipv6: bool, prefix: u8) -> String {
-    if ipv6 {
-        return prefix.to_string();
-    }
-    let host = 32_u32.saturating_sub(prefix.into());
-    Ipv4Addr::from_bits(u32::MAX.checked_shl(host).unwrap_or(0)).to_string()
-}
-
-/// The line of a dest.
-pub fn dest_line(service: &ServiceId, id: &DestId, spec: &DestSpec) -> String {
-    let flag = match spec.mode {
-        Mode::Dr => "-g",
-        Mode::Nat => "-m",
-        Mode::Tun => "-i",
-        // As the ipvsadm of DPVS has it; -b is something else in the others.
-        Mode::FullNat => "--fullnat",
-        // No other tool has a word for it.
-        Mode::Local => "--local",
-    };
-    let service = service_option(service);
-    let mut line = format!("-a {service} -r {id} {flag} -w {}", spec.weight);
-    let Thresholds { upper, lower } = spec.thresholds;
-    if upper != 0 {
-        line = format!("{line} -x {upper} -y {lower}");
-    }
-    if spec.tunnel != Tunnel::IPIP {
-        line = format!("{line} {}", tunnel_options(spec.tunnel));
-    }
-    line
-}
-
-/// The options of a tunnel, as ipvsadm has them.
-pub fn tunnel_options(tunnel: Tunnel) -> String {
-    let mut options = format!("--tun-type {}", tunnel.kind.name());
-    if tunnel.port != 0 {
-        options = format!("{options} --tun-port {}", tunnel.port);
-    }
-    if tunnel.kind != TunnelKind::Ipip {
-        options = format!("{options} --tun-{}", tunnel.sum.name());
-    }
-    options
-}
-
-/// The line of a service's local address, as the ipvsadm of DPVS saves it.
-pub fn local_line(service: &ServiceId, address: IpAddr) -> String {
-    format!("-P {} -z {address}", service_option(service))
-}
-
-/// The line of a local address for services that have none.
-pub fn default_local_line(address: IpAddr) -> String {
-    format!("{DEFAULT_LOCAL}{address}")
-}
-
-/// The line of settings.
-pub fn settings_line(settings: &Config) -> String {
-    format!("{SETTINGS}{}", config::line_of(settings))
-}
-
-fn service_option(id: &ServiceId) -> String {
-    match *id {
-        ServiceId::Virtual {
-            protocol,
-            address,
-            port,
-        } => {
-            let option = match protocol {
-                Protocol::Tcp => "-t",
-                Protocol::Udp => "-u",
-                Protocol::Sctp => "--sctp-service",
-            };
-            format!("{option} {}", DestId { address, port })
-        }
-        ServiceId::Marked { mark, ipv6: false } => format!("-f {mark}"),
-        ServiceId::Marked { mark, ipv6: true } => format!("-f {mark} -6"),
-    }
-}
-
 /// Reads a line.
 pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
-    let line = line.trim();
+    let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
+    match line {
+        BEGIN => return Ok(Line::Begin),
+        END => return Ok(Line::End),
+        _ => {}
+    }
     if let Some(settings) = line.strip_prefix(SETTINGS) {
         return parse_settings(settings);
     }
@@ -203,6 +114,12 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     }
     if let Some(more) = line.strip_prefix(SERVICE) {
         return parse_more(more);
+    }
+    if line.starts_with(OWN) {
+        return Err(Problem::new(
+            format!("{line:?} is no line that this version knows"),
+            "a later version may have saved it; comments start with another word than #rvsadm",
+        ));
     }
     // No value has a # in it.
     let code = line.split('#').next().unwrap_or_default();

@@ -8,6 +8,7 @@
 //! - [`failure`] is what the user is told when something is refused, [`hints`] how to mend it.
 
 mod cli;
+mod clock;
 mod config;
 mod conn;
 mod context;
@@ -30,8 +31,10 @@ mod snapshot;
 mod stats;
 mod templates;
 mod toa;
+mod unload;
 mod values;
 mod views;
+mod whole;
 
 #[cfg(test)]
 mod fake;
@@ -82,5 +85,6 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Monitor(arguments) => monitor::run(arguments, context),
         Command::Rs(command) => rs::run(command, context),
         Command::Toa(command) => toa::run(command, context),
+        Command::Unload => unload::run(context),
     }
 }

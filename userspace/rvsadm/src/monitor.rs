@@ -2,16 +2,24 @@
 
 //! `rvsadm monitor`.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use rvs_netlink::{Event, Events};
+use rvs_engine::service::{ServiceSpec, ServiceUpdate};
+use rvs_engine::spec::{DestId, DestUpdate, ServiceId};
+use rvs_engine::tunnel::Tunnel;
+use rvs_netlink::{DestInfo, Event, Events, ServiceInfo};
 use serde::Serialize;
 
+use crate::clock;
 use crate::config::line_of;
 use crate::context::Context;
+use crate::diff::{dest_words, service_words};
 use crate::failure::Failure;
 use crate::laddr::pool_name;
+use crate::output::say;
+use crate::snapshot::{settings_of, Snapshot};
 use crate::views::{ConfigView, DestView, LocalView, ServiceView};
 
 /// Help on the output.
@@ -19,12 +27,14 @@ pub const AFTER_HELP: &str = "\
 Example:
   rvsadm monitor --count 1 --timeout 60
 
-Says on standard error when it listens. With --timeout it ends with 0, and with 1 when --count asked
+Each line begins with the time (UTC). Of a change it says scheduler, or mode and weight, and what else has
+changed. Says on standard error when it listens. With --timeout it ends with 0, and with 1 when --count asked
 for more than came.
 
-JSON, one document a line: {\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\",
+JSON, one document a line: {\"time\":\"2026-01-31T12:00:00.000Z\",\"event\":\"service-add\",\"generation\":N,\"service\":{…}}, with \"dest\",
 \"laddr\" or \"config\" where it is about one of those, each as in the lists. Events are service-add, service-set, service-del,
-dest-add, dest-set, dest-del, dest-drained, laddr-add, laddr-del, config; lost says that some came too fast to be read";
+dest-add, dest-set, dest-del, dest-drained, laddr-add, laddr-del, config, stats-zero, conn-flush (the two
+of the service that is named, else of all); lost says that some came too fast to be read";
 
 /// How long to listen.
 #[derive(Args, Debug)]
@@ -40,6 +50,7 @@ pub struct Arguments {
 /// An event as JSON.
 #[derive(Serialize)]
 struct EventView {
+    time: String,
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u32>,
@@ -57,7 +68,12 @@ struct EventView {
 pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::kernel("listen for events", error);
     let mut events = Events::subscribe().map_err(failed)?;
-    eprintln!("rvsadm: listening for events");
+    // To say what changes; without it all settings are said.
+    let mut known = match Snapshot::read(context.kernel) {
+        Ok(snapshot) => Known::new(&snapshot),
+        Err(_) => Known::default(),
+    };
+    say("rvsadm: listening for events");
     let timeout = arguments.timeout.map(u64::from).map(Duration::from_secs);
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut seen = 0;
@@ -65,12 +81,14 @@ pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failur
         let Some(event) = events.next(deadline).map_err(failed)? else {
             return timed_out(seen, arguments.count);
         };
+        let time = clock::text(SystemTime::now());
         seen += 1;
         if context.json {
-            context.print_json(&view(&event))?;
+            context.print_json(&view(&event, time))?;
         } else {
-            writeln!(context.out, "{}", text(&event))?;
+            writeln!(context.out, "{time} {}", known.text(&event))?;
         }
+        known.learn(&event);
         // Whoever reads wants it now.
         context.out.flush()?;
     }
@@ -88,33 +106,143 @@ fn timed_out(seen: u64, wanted: Option<u64>) -> Result<(), Failure> {
     }
 }
 
-/// The event for people: `dest-add tcp/203.0.113.10:80 192.0.2.1:80 mode dr weight 1`.
-fn text(event: &Event) -> String {
-    let mut words = vec![event.name().to_owned()];
-    if let Event::Change(reply) = event {
-        if let Some(service) = &reply.service {
-            words.push(service.id.to_string());
-            let scheduler = service.scheduler.as_ref().filter(|_| reply.dest.is_none());
-            words.extend(scheduler.map(|name| format!("scheduler {name}")));
-        }
-        if let Some(dest) = &reply.dest {
-            words.push(dest.id.to_string());
-            words.extend(dest.mode.map(|mode| format!("mode {}", mode.name())));
-            words.extend(dest.weight.map(|weight| format!("weight {weight}")));
-        }
-        if let Some(address) = reply.laddr {
-            if reply.service.is_none() {
-                words.push(pool_name(None));
-            }
-            words.push(address.to_string());
-        }
-        words.extend(reply.config.as_ref().map(line_of));
-    }
-    words.join(" ")
+/// What services and dests were set to before an event.
+#[derive(Default)]
+struct Known {
+    /// Of the configuration that was read; events of earlier ones change what is not known.
+    generation: Option<u32>,
+    services: HashMap<ServiceId, ServiceSpec>,
+    dests: HashMap<(ServiceId, DestId), DestInfo>,
 }
 
-fn view(event: &Event) -> EventView {
+impl Known {
+    fn new(snapshot: &Snapshot) -> Self {
+        let mut known = Self {
+            generation: snapshot.generation,
+            ..Self::default()
+        };
+        for running in &snapshot.services {
+            let id = running.service.id;
+            let spec = settings_of(&running.service);
+            known.services.extend(spec.map(|spec| (id, spec)));
+            let dests = running.dests.iter().cloned();
+            known.dests.extend(dests.map(|dest| ((id, dest.id), dest)));
+        }
+        known
+    }
+
+    /// Takes an event in.
+    fn learn(&mut self, event: &Event) {
+        let Event::Change(reply) = event else {
+            // Some were lost.
+            return *self = Self::default();
+        };
+        match (&reply.service, &reply.dest) {
+            _ if reply.laddr.is_some() => {}
+            (Some(service), Some(dest)) => {
+                let id = (service.id, dest.id);
+                if event.name() == "dest-del" {
+                    self.dests.remove(&id);
+                } else {
+                    self.dests.insert(id, dest.clone());
+                }
+            }
+            (Some(service), None) if event.name() == "service-del" => {
+                self.services.remove(&service.id);
+                self.dests.retain(|(of, _), _| *of != service.id);
+            }
+            (Some(service), None) => {
+                let spec = settings_of(service);
+                self.services.extend(spec.map(|spec| (service.id, spec)));
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// The event for people: `dest-add tcp/203.0.113.10:80 192.0.2.1:80 mode dr weight 1`. Scheduler,
+    /// mode and weight are always said; of the rest what has changed, or is not as usual.
+    fn text(&self, event: &Event) -> String {
+        let name = event.name();
+        let Event::Change(reply) = event else {
+            return name.to_owned();
+        };
+        // A change of what was read before the event came.
+        let is_old = self.generation >= reply.generation;
+        let mut text = name.to_owned();
+        match (&reply.service, &reply.dest) {
+            (Some(service), Some(dest)) => {
+                let before = self.dests.get(&(service.id, dest.id));
+                let before = before.filter(|_| name == "dest-set" && !is_old);
+                let words = changed_dest(dest, before);
+                text = format!("{text} {} {}{words}", service.id, dest.id);
+                if name == "dest-drained" {
+                    let ended = dest.drain_ended.unwrap_or(0);
+                    text = format!("{text}, {ended} connections were ended");
+                }
+            }
+            (Some(service), None) => {
+                let before = self.services.get(&service.id);
+                let before = before.filter(|_| name == "service-set" && !is_old);
+                text = format!("{text} {}{}", service.id, changed_service(service, before));
+            }
+            (None, _) if reply.laddr.is_some() => text = format!("{text} {}", pool_name(None)),
+            (None, _) if matches!(name, "stats-zero" | "conn-flush") => text.push_str(" all"),
+            (None, _) => {}
+        }
+        if let Some(address) = reply.laddr {
+            text = format!("{text} {address}");
+        }
+        match &reply.config {
+            Some(config) => format!("{text} {}", line_of(config)),
+            None => text,
+        }
+    }
+}
+
+/// A service's settings in words, with a space before each.
+fn changed_service(service: &ServiceInfo, before: Option<&ServiceSpec>) -> String {
+    let Some(spec) = settings_of(service) else {
+        return String::new();
+    };
+    let scheduler = spec.scheduler.as_str();
+    let update = ServiceUpdate {
+        scheduler: None,
+        ..spec.since(before.unwrap_or(&ServiceSpec::new(spec.scheduler)))
+    };
+    format!(" scheduler {scheduler}{}", service_words(&update))
+}
+
+/// A dest's settings in words, with a space before each.
+fn changed_dest(dest: &DestInfo, before: Option<&DestInfo>) -> String {
+    let usual = DestInfo {
+        upper: Some(0),
+        lower: Some(0),
+        ..DestInfo::new(dest.id)
+    };
+    let before_or_usual = before.unwrap_or(&usual);
+    let tunnel = dest.tunnel.filter(|tunnel| match before {
+        Some(before) => before.tunnel != Some(*tunnel),
+        None => *tunnel != Tunnel::IPIP,
+    });
+    let update = DestUpdate {
+        mode: dest.mode,
+        weight: dest.weight,
+        upper: dest.upper.filter(|_| dest.upper != before_or_usual.upper),
+        lower: dest.lower.filter(|_| dest.lower != before_or_usual.lower),
+        drain: dest.drain,
+        tunnel,
+    };
+    let mut words = dest_words(&update);
+    let drained = before.is_some_and(|before| before.drain.is_some());
+    if drained && dest.drain.is_none() {
+        words.push_str(", drains no longer");
+    }
+    words
+}
+
+fn view(event: &Event, time: String) -> EventView {
     let mut view = EventView {
+        time,
         event: event.name(),
         generation: None,
         service: None,

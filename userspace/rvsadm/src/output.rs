@@ -8,6 +8,12 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style};
 
+/// Says something beside the output, if anybody listens: with nobody there it is still to be done what
+/// was asked for.
+pub fn say(words: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
 /// How a column is aligned.
 #[derive(Clone, Copy)]
 enum Align {

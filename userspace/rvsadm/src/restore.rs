@@ -3,10 +3,11 @@
 //! `rvsadm restore`.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 
 use clap::Args;
 use rvs_engine::change::Change;
+use rvs_engine::spec::Mode;
 use rvs_netlink::{Config, Error, Request, Transport};
 use serde::Serialize;
 
@@ -15,6 +16,9 @@ use crate::context::Context;
 use crate::diff::{describe, Plan, Tally};
 use crate::document::Document;
 use crate::failure::{BrokenLine, Failure};
+use crate::laddr;
+use crate::lines::END;
+use crate::output::say;
 use crate::ports::Ports;
 use crate::snapshot::Snapshot;
 
@@ -32,6 +36,9 @@ saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode
 The line
   #rvsadm config OPTIONS
 sets what rvsadm config set OPTIONS would; without it settings stay as they are.
+
+Files of rvsadm save -o have a first line #rvsadm begin and a last line #rvsadm end. Where the last one is
+missing, or where a file without one has no service, it is refused unless --empty is given.
 
 Services, dests and local addresses that the file does not have are removed, those that are the same are
 left alone with their connections. Any broken line, and nothing is applied; a refusal of the kernel undoes all.
@@ -52,6 +59,9 @@ pub struct Arguments {
     /// Show what would change, and change nothing
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
+    /// Take a file that has no services, or that has lost its end
+    #[arg(long)]
+    empty: bool,
 }
 
 /// What was, or would be, done.
@@ -80,23 +90,78 @@ struct Checked {
 pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let what = format!("restore {}", arguments.file);
     let text = read(&arguments.file)
-        .map_err(|error| Failure::new(&*what, format!("cannot read it: {error}"), None))?;
+        .map_err(|(why, hint)| Failure::new(&*what, format!("cannot read it: {why}"), hint))?;
     let document = Document::parse(&text, &Ports::default())
         .map_err(|lines| Failure::lines(what.as_str(), lines))?;
     if arguments.check {
+        check_whole(&what, &document, arguments.empty)?;
         return check(&document, context);
     }
-    let summary = restore(&what, &document, arguments.dry_run, context.kernel)?;
+    let summary = restore(&what, &document, &arguments, context.kernel)?;
+    warn_of_locals(&document);
     print(&summary, context)
 }
 
-fn read(file: &str) -> io::Result<String> {
-    if file != "-" {
-        return fs::read_to_string(file);
+/// Says which services will refuse connections, as fullnat dests have no local address.
+fn warn_of_locals(document: &Document) {
+    for service in &document.services {
+        let pool = match service.locals.as_slice() {
+            [] => &document.locals,
+            own => own,
+        };
+        for ipv6 in [false, true] {
+            let needs = service.dests.iter().any(|dest| {
+                let address = dest.id.address;
+                dest.spec.mode.toward(address) == Mode::FullNat && address.is_ipv6() == ipv6
+            });
+            if needs && !pool.iter().any(|local| local.address.is_ipv6() == ipv6) {
+                let lacks = laddr::lacks(&service.id, ipv6);
+                say(format_args!("rvsadm: warning: {lacks}"));
+            }
+        }
     }
-    let mut text = String::new();
-    io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text)
+}
+
+/// Reads the file as text.
+fn read(file: &str) -> Result<String, (String, Option<&'static str>)> {
+    let mut bytes = Vec::new();
+    let read = match file {
+        "-" => io::stdin().lock().read_to_end(&mut bytes),
+        _ => fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| (error.to_string(), None))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let utf16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        let reason = if utf16 {
+            "it is UTF-16"
+        } else {
+            "it is not UTF-8"
+        };
+        let hint = "save it as UTF-8 or ASCII text in the editor";
+        (reason.to_owned(), Some(hint))
+    })
+}
+
+/// Refuses what is likely to be a mishap: a file that was lost, or cut.
+fn check_whole(what: &str, document: &Document, empty: bool) -> Result<(), Failure> {
+    if empty {
+        return Ok(());
+    }
+    if let Some(line) = document.cut {
+        return Err(Failure::new(
+            what,
+            format!("it is cut: line {line} begins what was saved, and no line {END:?} ends it"),
+            Some("save it again, or see what is missing; --empty takes it as it is"),
+        ));
+    }
+    if document.services.is_empty() && !document.ended {
+        return Err(Failure::new(
+            what,
+            "it has no services, and would remove all that there are",
+            Some("if that is meant, add --empty"),
+        ));
+    }
+    Ok(())
 }
 
 fn check(document: &Document, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -124,11 +189,13 @@ fn check(document: &Document, context: &mut Context<'_>) -> Result<(), Failure> 
 fn restore(
     what: &str,
     document: &Document,
-    dry_run: bool,
+    arguments: &Arguments,
     kernel: &mut dyn Transport,
 ) -> Result<Summary, Failure> {
     let failed = |error| Failure::kernel(what, error);
+    let dry_run = arguments.dry_run;
     let running = Snapshot::read(kernel).map_err(failed)?;
+    check_whole(what, document, arguments.empty)?;
     let plan = Plan::new(document, &running);
     let settings = match &document.settings {
         Some(wanted) => changed(wanted, &config::read(kernel).map_err(failed)?),
@@ -189,6 +256,9 @@ fn changed(wanted: &Config, running: &Config) -> Config {
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),
+        expire_quiesced: wanted
+            .expire_quiesced
+            .filter(|on| Some(*on) != running.expire_quiesced),
         ..Config::default()
     };
     for (state, seconds) in wanted.tcp_timeouts.iter() {

@@ -3,10 +3,9 @@
 //! `rvsadm save`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
-use rvs_engine::change::SchedulerName;
-use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::DestSpec;
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::Tunnel;
@@ -16,9 +15,13 @@ use serde::Serialize;
 use crate::config;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::lines::{default_local_line, dest_line, local_line, service_lines, settings_line};
-use crate::snapshot::Snapshot;
+use crate::lines::{
+    default_local_line, dest_line, local_line, service_lines, settings_line, BEGIN, END,
+};
+use crate::output::say;
+use crate::snapshot::{settings_of, Snapshot};
 use crate::views::{ConfigView, DestView, ServiceView, ServiceWithDests};
+use crate::whole;
 
 /// What fails when it does.
 const WHAT: &str = "save the configuration";
@@ -26,8 +29,12 @@ const WHAT: &str = "save the configuration";
 /// Help on the format.
 pub const AFTER_HELP: &str = "\
 Examples:
-  rvsadm save > /etc/rvs.conf
+  rvsadm save --settings -o /etc/rvs.conf
   rvsadm save | ipvsadm-restore
+
+With -o the file is written anew beside the old one and takes its place when all of it is on the disk. With -o
+or --settings the first line is #rvsadm begin and the last one #rvsadm end, without which rvsadm restore
+refuses what has the first one; ipvsadm-restore reads neither.
 
 Prints services and dests as ipvsadm-save -n does, so that both tools read them:
   -A -t 203.0.113.10:443 -s wrr
@@ -54,6 +61,9 @@ pub struct Arguments {
     /// Save the namespace's settings too (ipvsadm-restore does not read that line)
     #[arg(long)]
     settings: bool,
+    /// Write the file as a whole; what is there stays until all is written
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// Everything as JSON.
@@ -76,22 +86,67 @@ struct ServiceSaved {
 pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::kernel(WHAT, error);
     let snapshot = Snapshot::read(context.kernel).map_err(failed)?;
+    warn_unknown(&snapshot);
     if context.json {
         let settings = config::read(context.kernel).map_err(failed)?;
-        return context.print_json(&document(&snapshot, &settings));
+        let mut text =
+            serde_json::to_vec(&document(&snapshot, &settings)).map_err(std::io::Error::from)?;
+        text.push(b'\n');
+        return put(&text, arguments, context);
     }
     // Nothing is printed of a configuration that cannot be saved as a whole.
     let mut lines = lines(&snapshot)?;
     if arguments.settings {
-        let settings = config::read(context.kernel).map_err(failed)?;
+        let mut settings = config::read(context.kernel).map_err(failed)?;
+        warn_not_saved("settings", settings.unknown.take());
         if !settings.is_empty() {
             lines.push(settings_line(&settings));
         }
     }
-    for line in lines {
-        writeln!(context.out, "{line}")?;
+    // Without these, and without what ipvsadm-restore cannot read besides, it reads the lines too.
+    if arguments.settings || arguments.output.is_some() {
+        lines.insert(0, BEGIN.to_owned());
+        lines.push(END.to_owned());
     }
-    Ok(())
+    let mut text = lines.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    put(text.as_bytes(), arguments, context)
+}
+
+/// Warns of what a module of a later version tells and this one does not know: it is not saved.
+fn warn_unknown(snapshot: &Snapshot) {
+    let services = snapshot.services.iter();
+    let service = services.clone().find_map(|running| running.service.unknown);
+    let mut dests = services.flat_map(|running| &running.dests);
+    for (what, unknown) in [
+        ("services", service),
+        ("dests", dests.find_map(|dest| dest.unknown)),
+    ] {
+        warn_not_saved(what, unknown);
+    }
+}
+
+fn warn_not_saved(what: &str, unknown: Option<u16>) {
+    if let Some(number) = unknown {
+        say(format_args!(
+            "rvsadm: warning: of {what} the module tells what this version does not know (attribute \
+             {number}): it is not saved; use the rvsadm that came with the module"
+        ));
+    }
+}
+
+/// Puts it into the file, or prints it.
+fn put(text: &[u8], arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Some(path) = &arguments.output else {
+        return Ok(context.out.write_all(text)?);
+    };
+    whole::replace(path, text).map_err(|error| {
+        let what = format!("save into {}", path.display());
+        let hint = "what the file had it still has";
+        Failure::new(what, format!("cannot write it: {error}"), Some(hint))
+    })
 }
 
 /// The lines of services and dests.
@@ -100,10 +155,7 @@ fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for running in &snapshot.services {
         let id = &running.service.id;
-        let scheduler = running.service.scheduler.as_deref();
-        let scheduler = scheduler.and_then(SchedulerName::new);
-        let scheduler = scheduler.ok_or_else(|| missing("scheduler"))?;
-        let spec = running.service.settings.of(&ServiceSpec::new(scheduler));
+        let spec = settings_of(&running.service).ok_or_else(|| missing("scheduler"))?;
         lines.extend(service_lines(id, &spec));
         for dest in &running.dests {
             let spec = DestSpec {
@@ -132,6 +184,7 @@ fn document(snapshot: &Snapshot, settings: &Config) -> Document {
             dests: dests
                 .map(|dest| DestView::new(&running.service.id, dest))
                 .collect(),
+            warnings: Vec::new(),
         };
         let laddrs = texts(&running.locals);
         ServiceSaved { service, laddrs }

@@ -7,14 +7,15 @@ use rvs_engine::change::{Change, SchedulerName};
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::ServiceId;
-use rvs_netlink::{Request, ServiceInfo};
+use rvs_engine::spec::{Mode, ServiceId};
+use rvs_netlink::{DestInfo, Request, ServiceInfo, Transport};
 use serde::Serialize;
 
 use crate::config::first_line;
 use crate::context::Context;
 use crate::dest::{self, DestList};
 use crate::failure::Failure;
+use crate::laddr;
 use crate::output::{cell, Table};
 use crate::snapshot::{dests_of, services_of};
 use crate::stats::{warn_missing, Columns};
@@ -42,12 +43,13 @@ const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"mark\",\"scheduler\",
 \"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"random_start\",\"slow_start\",\"persistence\",
 \"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
-\"expire_nodest\",\"dests\",\"active\",\"inactive\",
+\"expire_nodest\",\"expire_quiesced\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
 \"rates\":{the same, a second}}]}; what the module does not tell is null";
 
 const SHOW_HELP: &str = "\
-JSON: {\"service\":{…},\"dests\":[{…}]}, each as in the lists";
+JSON: {\"service\":{…},\"dests\":[{…}]}, each as in the lists, and \"warnings\":[\"…\"] where something keeps \
+it from working";
 
 /// What to do with services.
 #[derive(Debug, Subcommand)]
@@ -68,7 +70,8 @@ pub enum Command {
     /// Change a service; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
         .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "random_start",
-            "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed"]))]
+            "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed",
+            "quiesced_flows"]))]
     Set {
         /// The service
         #[command(flatten)]
@@ -151,6 +154,10 @@ pub struct Settings {
     /// Whether connections of a removed dest end at their next packet; default as the namespace's
     #[arg(long = "expire-nodest", value_name = "on|off|default", value_parser = values::removed)]
     removed: Option<Removed>,
+    /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet; default as the
+    /// namespace's
+    #[arg(long = "expire-quiesced", value_name = "on|off|default", value_parser = values::removed)]
+    quiesced_flows: Option<Removed>,
     /// Tell real servers of mode fullnat the client's address: in the TCP option of that kind, as
     /// config set --toa says (default), or not at all; for UDP on or off (default)
     #[arg(long, value_name = "off|on|KIND|default", value_parser = values::toa)]
@@ -200,6 +207,9 @@ pub fn line_of(update: &ServiceUpdate) -> String {
             .removed
             .map(|removed| format!("--expire-nodest {}", removed.name())),
         update
+            .quiesced_flows
+            .map(|flows| format!("--expire-quiesced {}", flows.name())),
+        update
             .toa
             .map(|kind| format!("--toa {}", values::toa_text(kind))),
     ];
@@ -228,6 +238,7 @@ impl Settings {
             quiesced: self.quiesced,
             timeouts,
             removed: self.removed,
+            quiesced_flows: self.quiesced_flows,
             toa: self.toa,
         }
     }
@@ -324,6 +335,7 @@ fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
         let document = ServiceWithDests {
             service,
             dests: DestList::new(&dests).dests,
+            warnings: warnings(&id, &dests, context.kernel),
         };
         if context.json {
             context.print_json(&document)?;
@@ -332,8 +344,32 @@ fn show(id: ServiceId, context: &mut Context<'_>) -> Result<(), Failure> {
         table(std::slice::from_ref(&document.service), Columns::STATS).write(context.out)?;
         writeln!(context.out)?;
         dest::table(&document.dests, Columns::STATS, false).write(context.out)?;
+        for warning in &document.warnings {
+            writeln!(context.out, "\nwarning: {warning}")?;
+        }
     }
     Ok(())
+}
+
+/// What keeps a service's dests from taking connections.
+fn warnings(
+    id: &ServiceId,
+    dests: &[(ServiceInfo, DestInfo)],
+    kernel: &mut dyn Transport,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for ipv6 in [false, true] {
+        let mut dests = dests.iter().map(|(_, dest)| dest);
+        let needs = dests.any(|dest| {
+            let address = dest.id.address;
+            let mode = dest.mode.map(|mode| mode.toward(address));
+            mode == Some(Mode::FullNat) && address.is_ipv6() == ipv6
+        });
+        if needs {
+            warnings.extend(laddr::missing(kernel, id, ipv6));
+        }
+    }
+    warnings
 }
 
 fn table(services: &[ServiceView], columns: Columns) -> Table {

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use rvs_engine::change::SchedulerName;
+use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{DestInfo, Error, Reply, Request, ServiceInfo, Transport};
 
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub services: Vec<Running>,
     /// Local addresses for services that have none.
     pub locals: Vec<IpAddr>,
+    /// The configuration's generation, where anything was read that tells it.
+    pub generation: Option<u32>,
 }
 
 impl Snapshot {
@@ -42,7 +46,10 @@ impl Snapshot {
             let mut generations = replies.map(|reply| reply.generation);
             let first = generations.next().flatten();
             if generations.all(|other| other == first) {
-                return Self::assemble(services, dests, locals);
+                return Ok(Self {
+                    generation: first,
+                    ..Self::assemble(services, dests, locals)?
+                });
             }
         }
         Err(Error::Interrupted { attempts: ATTEMPTS })
@@ -69,8 +76,15 @@ impl Snapshot {
         Ok(Self {
             services: services.collect(),
             locals: pools.remove(&None).unwrap_or_default(),
+            generation: None,
         })
     }
+}
+
+/// All settings of a service, as far as the module tells them; nothing without a scheduler.
+pub fn settings_of(service: &ServiceInfo) -> Option<ServiceSpec> {
+    let scheduler = service.scheduler.as_deref().and_then(SchedulerName::new)?;
+    Some(service.settings.of(&ServiceSpec::new(scheduler)))
 }
 
 /// The services in `replies`.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{cell, Table};
+use crate::output::{cell, say, Table};
 use crate::values;
 use crate::views::Numbers;
 
@@ -158,9 +158,9 @@ pub fn warn_missing<T>(told: &[T], parts: &[Part<T>]) {
         .map(|(name, _)| *name)
         .collect();
     if !missing.is_empty() {
-        eprintln!(
+        say(format_args!(
             "rvsadm: warning: the module does not tell {}; is it of another version?",
             missing.join(", ")
-        );
+        ));
     }
 }

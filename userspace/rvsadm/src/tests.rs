@@ -66,7 +66,7 @@ udp/203.0.113.10:53  wrr            0       0         0
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
             "one_packet": false, "toa": "default", "random_start": false, "slow_start": 0, "persistence": 0, "persistence_prefix": 0,
             "persistence_quiesced": false, "templates": 0, "tcp_timeouts": {}, "udp_timeout": null,
-            "expire_nodest": "default", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
+            "expire_nodest": "default", "expire_quiesced": "default", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
             "rates": stats(),
         })
     );
@@ -144,7 +144,7 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     let dest = json!({
         "service": "tcp/203.0.113.10:80", "id": "192.0.2.2:80", "address": "192.0.2.2",
         "port": 80, "mode": "dr", "weight": 10, "upper": 0, "lower": 0, "drain": null, "drain_ended": null,
-        "tunnel": null, "no_port": 0, "active": 0, "inactive": 0, "templates": 0, "stats": stats(),
+        "tunnel": null, "no_port": 0, "no_reply": 0, "active": 0, "inactive": 0, "templates": 0, "stats": stats(),
         "rates": stats(),
     });
     let list = document(&mut kernel, "dest list");
@@ -205,7 +205,7 @@ fn changes_are_made_and_say_so_in_json_only() {
     );
     let all = printed(&mut kernel, "save --settings").unwrap();
     assert!(
-        all.ends_with("-s rr\n#rvsadm config --udp-timeout 60\n"),
+        all.ends_with("-s rr\n#rvsadm config --udp-timeout 60\n#rvsadm end\n"),
         "{all}"
     );
     printed(&mut kernel, "service del udp/203.0.113.10:53").unwrap();
@@ -336,7 +336,7 @@ fn statistics_and_settings() {
     assert_eq!(shown["rates"], stats());
     assert_eq!(shown["counters"]["drop_no_dest"], 0);
     let line = "config set --tcp-timeout established=60,fin-wait=5 --tcp-timeout close=1 \
-                --conn-max 0 --expire-nodest on --local-ports 6000-6999 --toa off \
+                --conn-max 0 --expire-nodest on --expire-quiesced off --local-ports 6000-6999 --toa off \
                 --sloppy-tcp on --conn-reuse closing --nat-as-fullnat off \
                 --cache-bypass on --echo balance";
     printed(&mut kernel, line).unwrap();
@@ -345,6 +345,7 @@ fn statistics_and_settings() {
         json!({
             "tcp_timeouts": { "established": 60, "fin_wait": 5, "close": 1 },
             "udp_timeout": null, "conn_max": 0, "expire_nodest": true,
+            "expire_quiesced": false,
             "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0, "sloppy_tcp": true,
             "conn_reuse": "closing", "nat_as_fullnat": false,
             "drop_entry": null, "drop_packet": null, "drop_rate": null, "memory_min": null,

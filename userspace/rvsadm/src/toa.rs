@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Table;
+use crate::output::{say, Table};
 use crate::values;
 use crate::views::Numbers;
 
@@ -198,7 +198,7 @@ fn list(
         udp: (networks && kinds).then_some(reply.udp),
     };
     if networks && reply.trusted.is_empty() && !context.json {
-        eprintln!("rvsadm: warning: {NOBODY}");
+        say(format_args!("rvsadm: warning: {NOBODY}"));
     }
     context.print(&document, |document| {
         let mut table = Table::new(&["SETTING", "VALUE"], &[]);

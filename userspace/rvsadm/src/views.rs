@@ -61,6 +61,7 @@ pub struct ServiceView {
     pub tcp_timeouts: Numbers,
     pub udp_timeout: Option<u32>,
     pub expire_nodest: Option<&'static str>,
+    pub expire_quiesced: Option<&'static str>,
     pub toa: Option<String>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
@@ -105,6 +106,7 @@ impl From<&ServiceInfo> for ServiceView {
             tcp_timeouts: Numbers(tcp.collect()),
             udp_timeout: udp.first().map(|(_, n)| *n),
             expire_nodest: settings.removed.map(Removed::name),
+            expire_quiesced: settings.quiesced_flows.map(Removed::name),
             toa: settings.toa.map(values::toa_text),
             dests: service.dests,
             active: service.active,
@@ -141,10 +143,13 @@ impl ServiceView {
         let timeouts = self.tcp_timeouts.0.iter();
         options.extend(timeouts.map(|(state, n)| format!("tcp-timeout {state}={n}")));
         options.extend(self.udp_timeout.map(|n| format!("udp-timeout={n}")));
-        let expire = self
-            .expire_nodest
-            .filter(|name| *name != Removed::Default.name());
-        options.extend(expire.map(|name| format!("expire-nodest={name}")));
+        for (name, expire) in [
+            ("expire-nodest", self.expire_nodest),
+            ("expire-quiesced", self.expire_quiesced),
+        ] {
+            let expire = expire.filter(|expire| *expire != Removed::Default.name());
+            options.extend(expire.map(|expire| format!("{name}={expire}")));
+        }
         let toa = self.toa.iter().filter(|text| *text != values::TOA_USUAL);
         options.extend(toa.map(|text| format!("toa={text}")));
         options.join(",")
@@ -185,6 +190,7 @@ pub struct DestView {
     pub drain_ended: Option<u32>,
     pub tunnel: Option<TunnelView>,
     pub no_port: Option<u64>,
+    pub no_reply: Option<u64>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
     pub templates: Option<u32>,
@@ -208,6 +214,7 @@ impl DestView {
             drain_ended: dest.drain_ended,
             tunnel: dest.tunnel.map(TunnelView::from),
             no_port: dest.no_port,
+            no_reply: dest.no_reply,
             active: dest.active,
             inactive: dest.inactive,
             templates: dest.templates,
@@ -239,6 +246,9 @@ impl LocalView {
 pub struct ServiceWithDests {
     pub service: ServiceView,
     pub dests: Vec<DestView>,
+    /// What keeps it from working.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A connection.
@@ -279,6 +289,7 @@ pub struct ConfigView {
     pub udp_timeout: Option<u32>,
     pub conn_max: Option<u64>,
     pub expire_nodest: Option<bool>,
+    pub expire_quiesced: Option<bool>,
     pub local_port_min: Option<u16>,
     pub local_port_max: Option<u16>,
     pub toa_kind: Option<u8>,
@@ -301,6 +312,7 @@ impl From<&Config> for ConfigView {
             udp_timeout: config.udp_timeout,
             conn_max: config.conn_max,
             expire_nodest: config.expire_nodest,
+            expire_quiesced: config.expire_quiesced,
             local_port_min: config.local_port_min,
             local_port_max: config.local_port_max,
             toa_kind: config.toa_kind,

@@ -15,6 +15,7 @@ use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 
 use super::*;
 use crate::attr::encode;
+use crate::generated::{config, dest, service};
 use crate::TcpTimeouts;
 
 fn parse(bytes: &[u8], cmd: u8) -> Result<Reply, DecodeError> {
@@ -50,7 +51,7 @@ prop_compose! {
         prefix: Option<u8>,
         toa: Option<u8>,
         seconds: [Option<u32>; 12],
-        removed in of(0_u32..3),
+        [removed, quiesced_flows] in [of(0_u32..3), of(0_u32..3)],
     ) -> ServiceUpdate {
         let mut timeouts = TimeoutUpdate::default();
         for (state, seconds) in State::all().zip(seconds) {
@@ -72,6 +73,7 @@ prop_compose! {
             toa,
             timeouts,
             removed: removed.and_then(Removed::from_number),
+            quiesced_flows: quiesced_flows.and_then(Removed::from_number),
         }
     }
 }
@@ -96,6 +98,7 @@ prop_compose! {
         };
         ServiceInfo {
             id, scheduler, settings, templates, dests, active, inactive, stats, rates,
+            unknown: None,
         }
     }
 }
@@ -120,14 +123,15 @@ prop_compose! {
         tunnel in of(tunnels()),
         drain: [Option<u32>; 2],
         [active, inactive, templates]: [Option<u32>; 3],
-        no_port: Option<u64>,
+        [no_port, no_reply]: [Option<u64>; 2],
         [stats, rates] in [of(stats().boxed()), of(stats().boxed())],
     ) -> DestInfo {
         let id = DestId { address, port };
         let [drain, drain_ended] = drain;
         DestInfo {
-            id, mode, weight, upper, lower, tunnel, drain, drain_ended, no_port, active, inactive,
-            templates, stats, rates,
+            id, mode, weight, upper, lower, tunnel, drain, drain_ended, no_port, no_reply,
+            active, inactive, templates, stats, rates,
+            unknown: None,
         }
     }
 }
@@ -167,7 +171,7 @@ prop_compose! {
         local_port_min: Option<u16>,
         local_port_max: Option<u16>,
         toa_kind: Option<u8>,
-        switches: [Option<bool>; 3],
+        switches: [Option<bool>; 4],
         reuse in of(0_u8..3),
         echo in of(0_u8..3),
         whens in [of(0_u32..3), of(0_u32..3)],
@@ -189,6 +193,8 @@ prop_compose! {
             memory_min: numbers[1],
             cache_bypass: switches[2],
             echo: echo.and_then(Echo::from_number),
+            expire_quiesced: switches[3],
+            unknown: None,
         }
     }
 }
@@ -239,6 +245,30 @@ proptest! {
     fn any_bytes_are_a_reply_or_an_error(bytes: Vec<u8>) {
         let _ = parse(&bytes, 1);
     }
+}
+
+#[test]
+fn settings_that_are_not_known_are_noticed() {
+    let id = ServiceId::Marked {
+        mark: 7,
+        ipv6: false,
+    };
+    let mut service = crate::service::id_attributes(&id);
+    service.push(Attr::u32(service::MAX + 3, 1));
+    let mut dest = crate::dest::id_attributes(&DestId {
+        address: [192, 0, 2, 1].into(),
+        port: 80,
+    });
+    dest.push(Attr::u32(dest::MAX + 1, 1));
+    let attributes = [
+        Attr::nest(main::SERVICE, service),
+        Attr::nest(main::DEST, dest),
+        Attr::nest(main::CONFIG, vec![Attr::u32(config::MAX + 2, 1)]),
+    ];
+    let reply = parse(&encode(&attributes), 4).unwrap();
+    assert_eq!(reply.service.unwrap().unknown, Some(service::MAX + 3));
+    assert_eq!(reply.dest.unwrap().unknown, Some(dest::MAX + 1));
+    assert_eq!(reply.config.unwrap().unknown, Some(config::MAX + 2));
 }
 
 #[test]

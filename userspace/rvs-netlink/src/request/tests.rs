@@ -45,6 +45,7 @@ fn changes() -> Vec<Change> {
         persistence: Some(300),
         prefix: Some(24),
         removed: Some(Removed::Expire),
+        quiesced_flows: Some(Removed::GoOn),
         toa: Some(200),
         ..ServiceUpdate::default()
     };
@@ -97,6 +98,7 @@ fn requests() -> Vec<Request> {
         memory_min: Some(1),
         cache_bypass: Some(true),
         echo: Some(Echo::Balance),
+        expire_quiesced: Some(true),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));
@@ -107,6 +109,7 @@ fn requests() -> Vec<Request> {
     };
     let mut requests: Vec<_> = changes().into_iter().map(Request::Change).collect();
     requests.extend([
+        Request::Release,
         Request::Batch(changes(), Config::default()),
         Request::Batch(changes(), config.clone()),
         Request::ServiceGet(service),

@@ -124,7 +124,14 @@ fn settings_of_ours_come_back() {
 
 #[test]
 fn nothing() {
-    for line in ["", "   ", "# -A -t nonsense", "#rvsadm is a comment", "#"] {
+    for line in [
+        "",
+        "   ",
+        "# -A -t nonsense",
+        "# rvsadm has a comment",
+        "#rvsadms",
+        "#",
+    ] {
         assert_eq!(read(line), Ok(Line::Nothing), "{line:?}");
     }
 }

@@ -18,12 +18,31 @@ fn document(text: &str) -> Document {
     Document::parse(text, &Ports::default()).unwrap()
 }
 
-fn restored(kernel: &mut FakeKernel, text: &str) -> Result<Summary, Failure> {
-    restore("restore rvs.conf", &document(text), false, kernel)
+fn arguments(dry_run: bool) -> Arguments {
+    Arguments {
+        file: "rvs.conf".to_owned(),
+        check: false,
+        dry_run,
+        // What is restored here is meant.
+        empty: true,
+    }
 }
 
+fn restored(kernel: &mut FakeKernel, text: &str) -> Result<Summary, Failure> {
+    restore(
+        "restore rvs.conf",
+        &document(text),
+        &arguments(false),
+        kernel,
+    )
+}
+
+/// What is saved, without the lines that say where it begins and ends.
 fn saved(kernel: &mut FakeKernel) -> String {
-    crate::tests::printed(kernel, "save --settings").unwrap()
+    let text = crate::tests::printed(kernel, "save --settings").unwrap();
+    let inner = text.strip_prefix("#rvsadm begin\n");
+    let inner = inner.and_then(|text| text.strip_suffix("#rvsadm end\n"));
+    inner.unwrap().to_owned()
 }
 
 fn steps(kernel: &FakeKernel) -> Vec<String> {
@@ -77,7 +96,7 @@ fn only_what_differs_is_changed_in_order() {
 fn a_dry_run_changes_nothing() {
     let mut kernel = FakeKernel::with(WEB);
     let before = saved(&mut kernel);
-    let summary = restore("restore x", &document(DNS), true, &mut kernel).unwrap();
+    let summary = restore("restore x", &document(DNS), &arguments(true), &mut kernel).unwrap();
     assert_eq!(summary.changes.unwrap().len(), 3);
     assert_eq!(saved(&mut kernel), before);
 }
@@ -127,6 +146,24 @@ fn a_thousand_services_are_fast() {
     let changes: Vec<Change> = plan.steps.iter().map(|step| step.change).collect();
     let attributes = Request::Batch(changes, Config::default()).attributes();
     assert_eq!(attributes.len(), 11_000);
+}
+
+#[test]
+fn what_is_likely_to_be_a_mishap_changes_nothing() {
+    let mut kernel = FakeKernel::with(WEB);
+    let cut = format!("#rvsadm begin\n{DNS}");
+    for text in ["", "# nothing\n", cut.as_str()] {
+        for dry_run in [false, true] {
+            let strict = Arguments {
+                empty: false,
+                ..arguments(dry_run)
+            };
+            assert!(restore("restore x", &document(text), &strict, &mut kernel).is_err());
+        }
+    }
+    assert!(kernel.batches.is_empty());
+    restored(&mut kernel, "# nothing\n").unwrap();
+    assert!(kernel.services.is_empty());
 }
 
 /// A configuration: by service its scheduler, and by dest its weight.

@@ -21,6 +21,10 @@ use crate::failure::Failure;
 const EOPNOTSUPP: i32 = 95;
 /// What it says of a port that is taken.
 const EADDRINUSE: i32 = 98;
+/// What it says of a next hop that is on no network of the host.
+const ENETUNREACH: i32 = 101;
+/// What it says of one that it cannot have: a local address, for instance.
+const EINVAL: i32 = 22;
 
 /// What a set-up reads and changes.
 pub trait Host {
@@ -58,7 +62,11 @@ impl System {
 }
 
 fn failed(error: Error) -> Failure {
-    Failure::kernel("read or change addresses, interfaces and routes", error)
+    Failure::system(
+        "read or change addresses, interfaces and routes",
+        error,
+        |_| None,
+    )
 }
 
 fn presence(present: bool) -> String {
@@ -88,17 +96,22 @@ fn set_trust(network: &Network, trust: bool) -> Result<(), Failure> {
     done.map(drop).map_err(|error| Failure::kernel(what, error))
 }
 
-/// A refusal of what was to become of a device or a port; the kernel's number says how to mend it.
-fn refused(what: String, error: Error, hint: impl Fn(i32) -> Option<String>) -> Failure {
-    match error.errno().and_then(hint) {
-        Some(hint) => Failure::new(what, error.to_string(), Some(&hint)),
-        None => Failure::kernel(what, error),
+/// Why there is no route to clients by a director.
+fn route_hint(network: &Network, via: IpAddr, errno: i32) -> Option<String> {
+    match errno {
+        ENETUNREACH | EINVAL => Some(format!(
+            "the director has to be on a network of this host; see: ip route get {via}"
+        )),
+        EEXIST => Some(format!(
+            "another route leads there; see: ip route show {network}"
+        )),
+        _ => None,
     }
 }
 
 fn make_device(routes: &mut RouteNetlink, device: Device) -> Result<bool, Failure> {
     routes.make(device).map_err(|error| {
-        refused(format!("make the device {device}"), error, |errno| {
+        Failure::system(format!("make the device {device}"), error, |errno| {
             let module = device.module();
             match errno {
                 EOPNOTSUPP => Some(format!(
@@ -173,7 +186,8 @@ impl Host for System {
             }
             Setting::GuePort { over, port } => {
                 let there = has_gue_port(gue_port(*over, *port));
-                let there = there.map_err(|error| Failure::kernel("read GUE's ports", error))?;
+                let there =
+                    there.map_err(|error| Failure::system("read GUE's ports", error, |_| None))?;
                 Ok(presence(there))
             }
             Setting::Route { network, via } => {
@@ -208,12 +222,14 @@ impl Host for System {
             Setting::TunnelUp(device) => routes.set_up(*device, value == UP).map_err(failed),
             Setting::TunnelMode(device) => {
                 let done = routes.set_mode(*device, value);
-                done.map_err(|error| Failure::kernel(format!("change the {setting}"), error))
+                done.map_err(|error| {
+                    Failure::system(format!("change the {setting}"), error, |_| None)
+                })
             }
             Setting::GuePort { over, port } => {
                 let done = set_gue_port(gue_port(*over, *port), value == PRESENT);
                 done.map_err(|error| {
-                    refused(format!("change the {setting}"), error, |errno| {
+                    Failure::system(format!("change the {setting}"), error, |errno| {
                         let hint = "something else has the port; see: ss -lunp, ip fou show";
                         (errno == EADDRINUSE).then(|| hint.to_owned())
                     })
@@ -221,7 +237,10 @@ impl Host for System {
             }
             Setting::Route { network, via } => {
                 let done = routes.set_route(network, *via, value == PRESENT);
-                done.map_err(|error| Failure::kernel(format!("change the {setting}"), error))
+                done.map_err(|error| {
+                    let hint = |errno| route_hint(network, *via, errno);
+                    Failure::system(format!("change the {setting}"), error, hint)
+                })
             }
             Setting::Trust(network) => set_trust(network, value == PRESENT),
         }

@@ -186,29 +186,77 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Changes what has to change, recording each change before it is made.
+/// Changes what has to change, recording each change before it is made; all of it or nothing.
 fn setup(purpose: &Purpose, host: &mut dyn Host, record: &mut Record) -> Result<Changes, Failure> {
     if record.is_stale(host)? {
         // Left by a namespace that is gone; its number was given out again.
         record.clear()?;
     }
     plan::check(purpose, host)?;
+    let earlier = record.clone();
+    let mut made = Vec::new();
+    if let Err(failure) = change_all(purpose, host, record, &mut made) {
+        return Err(take_back(failure, made, earlier, host, record));
+    }
     let mut changes = Changes::default();
+    for change in &made {
+        changes.push(&change.setting, &change.before, &change.after, "done");
+    }
+    Ok(changes)
+}
+
+/// Changes what has to change; `made` are the changes so far, the last one perhaps in vain.
+fn change_all(
+    purpose: &Purpose,
+    host: &mut dyn Host,
+    record: &mut Record,
+    made: &mut Vec<Change>,
+) -> Result<(), Failure> {
     // Their settings are there only when they are.
     for device in purpose.devices() {
-        make(device, host, record, &mut changes)?;
+        make(device, host, record, made)?;
     }
     for (setting, before, after) in plan::missing(purpose, host)? {
         let change = Change {
-            setting: setting.clone(),
-            before: before.clone(),
-            after: after.clone(),
+            setting,
+            before,
+            after,
         };
-        record.add(change)?;
-        host.set(&setting, &after)?;
-        changes.push(&setting, &before, &after, "done");
+        record.add(change.clone())?;
+        made.push(change.clone());
+        host.set(&change.setting, &change.after)?;
     }
-    Ok(changes)
+    Ok(())
+}
+
+/// Puts back what a set-up that failed has changed, and says so in its failure.
+fn take_back(
+    failure: Failure,
+    made: Vec<Change>,
+    earlier: Record,
+    host: &mut dyn Host,
+    record: &mut Record,
+) -> Failure {
+    *record = earlier;
+    let mut stay = Vec::new();
+    for change in made.into_iter().rev() {
+        let back = match host.get(&change.setting) {
+            Ok(now) if now == change.after => host.set(&change.setting, &change.before),
+            other => other.map(drop),
+        };
+        if back.is_err() {
+            stay.push(change.setting.to_string());
+            // For undo to try again.
+            let _ = record.add(change);
+        }
+    }
+    let _ = record.store();
+    let note = if stay.is_empty() {
+        "nothing is changed".to_owned()
+    } else {
+        format!("{} cannot be put back", stay.join(", "))
+    };
+    failure.but(&note)
 }
 
 /// Makes a device of tunnels that is not there.
@@ -216,20 +264,21 @@ fn make(
     device: Device,
     host: &mut dyn Host,
     record: &mut Record,
-    changes: &mut Changes,
+    all: &mut Vec<Change>,
 ) -> Result<(), Failure> {
     let setting = Setting::Device(device);
     if host.get(&setting)? == PRESENT {
         return Ok(());
     }
-    record.add(Change {
+    let change = Change {
         setting: setting.clone(),
         before: ABSENT.to_owned(),
         after: PRESENT.to_owned(),
-    })?;
+    };
+    record.add(change.clone())?;
     let made = host.make(device);
     match made {
-        Ok(true) => changes.push(&setting, ABSENT, PRESENT, "done"),
+        Ok(true) => all.push(change),
         // The kernel's own, which is there with the module, is not to be removed.
         _ => record.remove(&setting)?,
     }

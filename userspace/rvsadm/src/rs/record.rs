@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::host::Host;
 use super::setting::Setting;
 use crate::failure::Failure;
+use crate::whole;
 
 /// The current network namespace; its inode number names it.
 const NAMESPACE: &str = "/proc/self/ns/net";
@@ -29,7 +30,7 @@ pub struct Change {
 }
 
 /// The changes made in this namespace, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Record {
     path: PathBuf,
     changes: Vec<Change>,
@@ -105,7 +106,7 @@ impl Record {
     }
 
     /// Writes the file, or removes it when there is nothing to remember.
-    fn store(&self) -> Result<(), Failure> {
+    pub fn store(&self) -> Result<(), Failure> {
         let stored = if self.changes.is_empty() {
             match fs::remove_file(&self.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -122,9 +123,7 @@ impl Record {
         if let Some(directory) = self.path.parent() {
             fs::create_dir_all(directory)?;
         }
-        let new = self.path.with_extension("new");
-        fs::write(&new, serde_json::to_vec_pretty(&self.changes)?)?;
-        fs::rename(&new, &self.path)
+        whole::replace(&self.path, &serde_json::to_vec_pretty(&self.changes)?)
     }
 }
 

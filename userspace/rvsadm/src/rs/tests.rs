@@ -26,6 +26,10 @@ struct FakeHost {
     trusted: Vec<Network>,
     /// An address that is on eth0.
     on_eth0: Option<IpAddr>,
+    /// A setting that cannot be changed to anything but this.
+    stuck: Option<(Setting, String)>,
+    /// Whether no route can be added.
+    unreachable: bool,
 }
 
 impl FakeHost {
@@ -53,6 +57,8 @@ impl FakeHost {
             routes: Vec::new(),
             trusted: Vec::new(),
             on_eth0: None,
+            stuck: None,
+            unreachable: false,
         }
     }
 
@@ -95,6 +101,12 @@ impl Host for FakeHost {
     }
 
     fn set(&mut self, setting: &Setting, value: &str) -> Result<(), Failure> {
+        match &self.stuck {
+            Some((stuck, to)) if stuck == setting && to != value => {
+                return Err(Failure::new("change it", "it is stuck", None));
+            }
+            _ => {}
+        }
         match setting {
             Setting::Sysctl(name) => {
                 self.sysctls.insert(name.clone(), value.to_owned());
@@ -126,6 +138,9 @@ impl Host for FakeHost {
             Setting::TunnelUp(device) => {
                 let is_up = self.tunnels.get_mut(device).expect("it was made");
                 *is_up = value == UP;
+            }
+            Setting::Route { .. } if value == PRESENT && self.unreachable => {
+                return Err(Failure::new("change it", "there is no way to it", None));
             }
             Setting::Route { network, via } if value == PRESENT => {
                 self.routes.push((*network, *via));
@@ -439,4 +454,5 @@ fn records_of_earlier_versions_are_read() {
     assert_eq!(changes[2].setting, Setting::TunnelUp(Device::Tunl0));
 }
 
+mod failing;
 mod tunnels;

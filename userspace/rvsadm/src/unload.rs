@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rvsadm unload`.
+
+use std::io;
+use std::process::Command;
+
+use rvs_netlink::Request;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Help on what it does.
+pub const AFTER_HELP: &str = "\
+Services keep the module loaded: without this, rmmod rvs says that it is in use. With it the services and
+connections of all network namespaces are gone; rvsadm save --settings -o FILE comes first.";
+
+const WHAT: &str = "unload the module";
+
+/// Lets go of the module, and has it removed.
+pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
+    let released = context.kernel.execute(&Request::Release);
+    released.map_err(|error| Failure::kernel(WHAT, error))?;
+    remove().map_err(|reason| {
+        let hint = "services no longer keep it: when nothing else does, rmmod rvs removes it";
+        Failure::new(WHAT, reason, Some(hint))
+    })?;
+    context.done()
+}
+
+fn remove() -> Result<(), String> {
+    let done = Command::new("rmmod").arg("rvs").output();
+    match done {
+        Ok(done) if done.status.success() => Ok(()),
+        Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("there is no program rmmod".to_owned())
+        }
+        Err(error) => Err(format!("rmmod: {error}")),
+    }
+}
