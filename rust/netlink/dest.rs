@@ -7,10 +7,11 @@ use kernel::error::Result;
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
 use super::view::DestView;
-use super::walk::{self, Walk};
+use super::walk::{self, Place, Walk};
 use super::{encode, lookup, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use crate::table::{Member, Service};
 
 /// dest-get of one dest, and of those of one service or of all.
 pub(super) struct Get;
@@ -42,23 +43,25 @@ impl Doit for Get {
 impl Dumpit for Get {
     const CMD: u8 = cmd::DEST_GET;
     const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::DEST_GET);
-    type State = Walk<usize>;
+    type State = Walk<Place>;
 
-    fn start(request: &Request<'_>) -> Result<Walk<usize>> {
+    fn start(request: &Request<'_>) -> Result<Walk<Place>> {
         Walk::new(request)
     }
 
     fn dump(
         request: &Request<'_>,
-        walk: &mut Walk<usize>,
+        walk: &mut Walk<Place>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let config = namespace(request)?.config();
         let generation = config.generation();
         out.set_generation(generation);
         let find = |id: &ServiceId| config.service(id);
-        Ok(walk.on(find, config.services(), |service, sent| {
-            walk::each(service.dests().iter(), sent, |member| {
+        let name = |service: &&Service| walk::name(&service.id());
+        Ok(walk.on(find, config.services(), name, |service, place| {
+            let name = |member: &&Member| walk::name(&member.dest().id());
+            walk::each(service.dests().iter(), place, name, |member| {
                 let view = DestView::new(member);
                 out.message(cmd::DEST_GET, |w| encode::dest(w, generation, &view))
             })

@@ -2,13 +2,13 @@
 
 //! laddr-get. Changes of local addresses are in [`change`](super::change).
 
-use core::iter;
+use core::{iter, net::IpAddr};
 
 use kernel::error::Result;
 
 use super::generated::cmd;
 use super::view::LocalView;
-use super::walk::{self, Walk};
+use super::walk::{self, Place, Walk};
 use super::{encode, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, DumpWriter, Dumpit, Progress, Request};
@@ -20,15 +20,15 @@ pub(super) struct Get;
 impl Dumpit for Get {
     const CMD: u8 = cmd::LADDR_GET;
     const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::LADDR_GET);
-    type State = Walk<usize>;
+    type State = Walk<Place>;
 
-    fn start(request: &Request<'_>) -> Result<Walk<usize>> {
+    fn start(request: &Request<'_>) -> Result<Walk<Place>> {
         Walk::new(request)
     }
 
     fn dump(
         request: &Request<'_>,
-        walk: &mut Walk<usize>,
+        walk: &mut Walk<Place>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let config = namespace(request)?.config();
@@ -38,8 +38,10 @@ impl Dumpit for Get {
         // The namespace's first.
         let services = config.services().map(own);
         let pools = iter::once((None, config.locals())).chain(services);
-        Ok(walk.on(find, pools, |(service, pool), sent| {
-            walk::each(pool.addresses().iter(), sent, |address| {
+        let name = |(service, _): &(Option<ServiceId>, &Pool)| walk::name(service);
+        Ok(walk.on(find, pools, name, |(service, pool), place| {
+            let name = |address: &&IpAddr| walk::name(*address);
+            walk::each(pool.addresses().iter(), place, name, |address| {
                 let view = LocalView {
                     service,
                     address: *address,

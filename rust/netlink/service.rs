@@ -7,8 +7,10 @@ use kernel::error::Result;
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
 use super::view::ServiceView;
+use super::walk::{self, Place};
 use super::{encode, event, lookup, namespace, policy, refusal};
-use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Place, Progress, Request};
+use crate::kapi::genl::{self, AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use crate::table::Service;
 
 /// service-get of one service, and of all.
 pub(super) struct Get;
@@ -36,26 +38,25 @@ impl Doit for Get {
 impl Dumpit for Get {
     const CMD: u8 = cmd::SERVICE_GET;
     const POLICY: &'static [AttrPolicy] = &policy::of_dump(cmd::SERVICE_GET);
-    /// How many services were sent.
-    type State = usize;
+    type State = Place;
 
-    fn start(_request: &Request<'_>) -> Result<usize> {
-        Ok(0)
+    fn start(_request: &Request<'_>) -> Result<Place> {
+        Ok(Place::default())
     }
 
-    fn dump(request: &Request<'_>, sent: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
+    fn dump(
+        request: &Request<'_>,
+        place: &mut Place,
+        out: &mut DumpWriter<'_>,
+    ) -> Result<Progress> {
         let config = namespace(request)?.config();
         let generation = config.generation();
         out.set_generation(generation);
-        for service in config.services().skip(*sent) {
+        let name = |service: &&Service| walk::name(&service.id());
+        Ok(walk::each(config.services(), place, name, |service| {
             let view = ServiceView::new(service);
-            let full = out.message(cmd::SERVICE_GET, |w| encode::service(w, generation, &view));
-            if full.is_err() {
-                return Ok(Progress::More);
-            }
-            *sent = sent.saturating_add(1);
-        }
-        Ok(Progress::Done)
+            out.message(cmd::SERVICE_GET, |w| encode::service(w, generation, &view))
+        }))
     }
 }
 
@@ -73,7 +74,7 @@ impl Doit for Flush {
             let decoder = Decoder::new(request);
             decoder.refuse(
                 refusal::errno(&error),
-                Place::Message,
+                genl::Place::Message,
                 format_args!("{error}"),
             )
         })?;

@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 use kernel::error::Result;
 
 use super::generated::cmd;
-use super::walk::Walk;
+use super::walk::{self, Walk};
 use super::{encode, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, DumpWriter, Dumpit, Progress, Request};
@@ -34,7 +34,8 @@ impl Dumpit for Get {
         let generation = config.generation();
         out.set_generation(generation);
         let find = |id: &ServiceId| config.service(id);
-        Ok(walk.on(find, config.services(), |service, cursor| {
+        let name = |service: &&Service| walk::name(&service.id());
+        Ok(walk.on(find, config.services(), name, |service, cursor| {
             one(generation, service, cursor, out)
         }))
     }

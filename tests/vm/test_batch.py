@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from lab.genl import Refused
-from lab.lone import DEST, SERVICE, batch, changes, dest, host_fixture, nl_fixture, services, state, step
+from lab.lone import DEST, ID, SERVICE, batch, changes, dest, host_fixture, nl_fixture, services, state, step
 
 __all__ = ["host_fixture", "nl_fixture"]
 
@@ -180,6 +180,40 @@ def test_rvsadm_lists_one_moment_while_everything_changes(nl, host):
         changer.done.set()
         changer.join()
     assert changer.rounds > 2
+
+
+class Mover(Changer):
+    """Takes the first dest away and adds another at the end, until it is told to stop."""
+
+    def run(self):
+        number = len(self.dests)
+        with self.client:
+            while not self.done.wait(0.1):
+                gone, self.dests = self.dests[0], [*self.dests[1:], dest(number)]
+                batch(self.client, [step("dest-del", to=gone),
+                                    step("dest-add", to=self.dests[-1], mode=1, weight=1)])
+                number += 1
+                self.rounds += 1
+
+
+def test_lists_under_steady_change_are_of_one_moment(nl, host):
+    """Each change moves all places by one; a list takes longer than there is between two."""
+    count = 3000
+    batch(nl, full(SERVICE, count))
+    mover = Mover(host.client(), [dest(i) for i in range(count)])
+    mover.start()
+    try:
+        before = mover.rounds
+        for _ in range(2):
+            found = [d["id"] for d in host.json("dest", "list", ID)["dests"]]
+            assert len(found) == len(set(found)) == count
+            saved = host.adm("save").stdout.splitlines()
+            assert len(saved) == len(set(saved)) == count + 1
+        assert host.json("service", "list")["services"][0]["dests"] == count
+        assert mover.rounds > before + 4
+    finally:
+        mover.done.set()
+        mover.join()
 
 
 def test_reader_that_never_reads_does_not_hold_up_changes(nl, host):

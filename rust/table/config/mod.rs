@@ -220,7 +220,7 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// The services, in the order they were added.
-    pub(crate) fn services(&self) -> impl ExactSizeIterator<Item = &Service> {
+    pub(crate) fn services(&self) -> impl ExactSizeIterator<Item = &Service> + Clone {
         self.config.services.iter().map(|service| &**service)
     }
 

@@ -14,13 +14,22 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 use crate::generated::MCGRP_EVENTS;
 use crate::message::Speaker;
 use crate::request::Rvs;
-use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies, Reply, Request};
+use crate::{steady, Datagrams, Error, Event, Exchange, NetlinkSocket, Replies, Reply, Request};
 
 /// Attempts at a list that changes interrupt.
 const ATTEMPTS: u32 = 8;
 
 /// Time before the second attempt; each further one waits twice as long.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Attempts at a list of the configuration before changes are taken into account.
+const PATIENCE: u32 = 2;
+
+/// Hears of changes.
+pub trait Watch {
+    /// What has happened since this was last asked.
+    fn pending(&mut self) -> Result<Vec<Event>, Error>;
+}
 
 /// Takes requests to the kernel, or to what stands in for it.
 pub trait Transport {
@@ -31,15 +40,35 @@ pub trait Transport {
         sink: &mut dyn FnMut(Reply) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
+    /// Hears of all changes from now on; nothing where nobody tells of them.
+    fn watch(&mut self) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(None)
+    }
+
+    /// Reads lists of the configuration as they are at one moment, whatever changes meanwhile; nothing
+    /// where nobody tells of changes.
+    fn at_one_moment(&mut self, requests: &[Request]) -> Result<Option<Vec<Vec<Reply>>>, Error> {
+        steady::read(self, requests)
+    }
+
     /// Makes a request that is only acknowledged.
     fn execute(&mut self, request: &Request) -> Result<(), Error> {
         self.call(request, &mut |_| Ok(()))
     }
 
-    /// Makes a request and returns all answers; a list that a change interrupted is read again.
+    /// Makes a request and returns all answers; a list that a change interrupted is read again, and
+    /// when that does not help one of the configuration is made of what was read and what changed.
     fn collect(&mut self, request: &Request) -> Result<Vec<Reply>, Error> {
         let mut pause = PAUSE;
         for attempt in 0..ATTEMPTS {
+            if attempt == PATIENCE && request.is_of_configuration() {
+                // With the services it is known how many dests there have to be.
+                let requests = [Request::ServiceList, request.clone()];
+                let lists = self.at_one_moment(&requests)?;
+                if let Some(list) = lists.and_then(|mut lists| lists.pop()) {
+                    return Ok(list);
+                }
+            }
             if attempt > 0 {
                 sleep(pause);
                 pause *= 2;

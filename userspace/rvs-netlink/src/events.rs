@@ -9,7 +9,7 @@ use netlink_packet_generic::GenlMessage;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
-use crate::client::Family;
+use crate::client::{Family, Watch};
 use crate::exchange::Messages;
 use crate::generated::{cmd, FAMILY_NAME};
 use crate::{Datagrams, Error, Exchange, NetlinkSocket, Reply};
@@ -76,6 +76,15 @@ impl Events {
         })
     }
 
+    /// Those that have come and were not read yet.
+    pub fn pending(&mut self) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next(Some(Instant::now()))? {
+            events.push(event);
+        }
+        Ok(events)
+    }
+
     /// Waits for the next event, until `deadline` if there is one; `None` when that has passed.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Event>, Error> {
         while self.queue.is_empty() {
@@ -111,6 +120,12 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+impl Watch for Events {
+    fn pending(&mut self) -> Result<Vec<Event>, Error> {
+        Self::pending(self)
     }
 }
 

@@ -28,6 +28,7 @@ mod request;
 mod service;
 mod socket;
 mod stats;
+mod steady;
 mod template;
 pub mod toa;
 
@@ -35,7 +36,7 @@ pub mod toa;
 #[path = "../../../rust/netlink/generated.rs"]
 pub mod generated;
 
-pub use client::{Client, Transport};
+pub use client::{Client, Transport, Watch};
 pub use config::{Config, TcpTimeouts};
 pub use conn::Connection;
 pub use dest::DestInfo;

@@ -83,6 +83,14 @@ impl Request {
         )
     }
 
+    /// Whether it asks for a list of the configuration, of which events tell.
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::ServiceList | Self::DestList(_) | Self::LocalList(_)
+        )
+    }
+
     /// Its attributes.
     pub fn attributes(&self) -> Vec<Attr> {
         match self {

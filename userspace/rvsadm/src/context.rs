@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use rvs_netlink::{Client, Error, Reply, Request, Transport};
+use rvs_netlink::{Client, Error, Events, Reply, Request, Transport, Watch};
 
 use crate::failure::Failure;
 use crate::output::Table;
@@ -71,5 +71,9 @@ impl Transport for Kernel {
             None => Client::connect()?,
         };
         self.client.insert(client).call(request, sink)
+    }
+
+    fn watch(&mut self) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(Some(Box::new(Events::subscribe()?)))
     }
 }

@@ -13,6 +13,9 @@ use rvs_netlink::{DestInfo, Error, Reply, Request, ServiceInfo, Transport};
 /// Attempts to read services and dests without a change in between.
 const ATTEMPTS: u32 = 8;
 
+/// Attempts before changes in between are taken into account.
+const PATIENCE: u32 = 2;
+
 /// A service with its dests.
 #[derive(Debug)]
 pub struct Running {
@@ -38,7 +41,23 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads everything: three lists of one generation.
     pub fn read(kernel: &mut dyn Transport) -> Result<Self, Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            if attempt == PATIENCE {
+                let lists = [
+                    Request::ServiceList,
+                    Request::DestList(None),
+                    Request::LocalList(None),
+                ];
+                let lists = kernel.at_one_moment(&lists)?;
+                let lists = lists.and_then(|lists| <[_; 3]>::try_from(lists).ok());
+                if let Some([services, dests, locals]) = lists {
+                    let generation = services.first().and_then(|reply| reply.generation);
+                    return Ok(Self {
+                        generation,
+                        ..Self::assemble(services, dests, locals)?
+                    });
+                }
+            }
             let services = kernel.collect(&Request::ServiceList)?;
             let dests = kernel.collect(&Request::DestList(None))?;
             let locals = kernel.collect(&Request::LocalList(None))?;

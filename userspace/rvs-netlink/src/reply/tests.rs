@@ -258,7 +258,8 @@ fn settings_that_are_not_known_are_noticed() {
     let mut dest = crate::dest::id_attributes(&DestId {
         address: [192, 0, 2, 1].into(),
         port: 80,
-    });
+    })
+    .to_vec();
     dest.push(Attr::u32(dest::MAX + 1, 1));
     let attributes = [
         Attr::nest(main::SERVICE, service),
