@@ -13,13 +13,13 @@ pub(crate) fn here() {
     wait();
 }
 
-/// Every fourth time for up to 64 microseconds.
+/// Every fourth time for up to half a millisecond: an emulated packet takes a tenth of that.
 #[cfg(rvs_delays)]
 #[cold]
 fn wait() {
     let random = super::random::u64();
     if random & 3 == 0 {
         // SAFETY: No requirements; it spins for less than a tick.
-        unsafe { crate::bindings::rvs_udelay((random >> 2) as u32 & 63) };
+        unsafe { crate::bindings::rvs_udelay((random >> 2) as u32 & 511) };
     }
 }

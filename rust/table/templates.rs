@@ -34,7 +34,7 @@ const TREES: usize = 64;
 const SWEPT: usize = 8;
 
 /// Templates that one look at a tree shows at most, under its lock.
-const SHOWN: usize = 16;
+const SHOWN: usize = 4;
 
 /// Templates that one look at a tree passes at most, under its lock, which new flows wait for.
 const BATCH: usize = 32;
