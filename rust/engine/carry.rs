@@ -3,37 +3,22 @@
 //! Carrying the client's address to the real server in a TCP option (TOA).
 //!
 //! The option is kind, length, and the client's port and address as they stand in its packets.
-//! It goes right behind the fixed header, so that no end of options comes before it. Every segment
-//! of the client has it until the client acknowledges the first payload of the real server: the
-//! handshake's last segment alone may get lost, or be ignored (`TCP_DEFER_ACCEPT`).
+//! It goes right behind the fixed header, so that no end of options comes before it. Which segments
+//! have it: see [`telling`](super::telling).
+//!
+//! Nobody but a director may tell an address. Receivers believe a director's address, and in an
+//! option of whatever kind, so of a client's options only those go on that TCP itself uses.
 
 use core::net::{IpAddr, SocketAddr};
 
 use super::csum::{self, Delta};
 use super::family::{IpHeader, Tuple};
-use super::toa::{V4_LEN, V6_LEN};
-use super::wire::options::{TcpOptions, MSS, TIMESTAMPS, TIMESTAMPS_LEN};
+use super::toa::{is_of_tcp, V4_LEN, V6_LEN};
+use super::wire::options::{TcpOptions, MPTCP, MSS, TIMESTAMPS};
 use super::wire::transport::TCP_MIN_LEN;
-use super::wire::{TcpFlags, TCP};
 
 /// Longest TCP header, in bytes.
 const TCP_MAX_LEN: usize = 60;
-
-/// Longest IP header without options, in bytes.
-const IP_MAX_LEN: usize = 40;
-
-/// Bytes that timestamps take with padding.
-const STAMPS_LEN: usize = TIMESTAMPS_LEN + 2;
-
-/// Longest [`bare_ack`], in bytes.
-const ACK_MAX_LEN: usize = IP_MAX_LEN + TCP_MIN_LEN + V6_LEN + STAMPS_LEN;
-
-/// Kinds that receivers are known to take for an address: of Alibaba's LVS (200; 253 for IPv6),
-/// UCloud (252), DPVS and Huawei (254).
-const KNOWN_KINDS: [u8; 4] = [200, 252, 253, 254];
-
-/// Kind of Fast Open (RFC 7413).
-const FAST_OPEN: u8 = 34;
 
 /// Least MSS that an IPv4 client's answer is lowered to, as the kernel's `TCP_MIN_SND_MSS` with
 /// room for options.
@@ -43,10 +28,7 @@ const MSS_MIN_V4: u16 = 88;
 const MSS_MIN_V6: u16 = 1220;
 
 /// Where things are in the TCP header.
-const SEQUENCE: usize = 4;
-const ACKNOWLEDGMENT: usize = 8;
 const DATA_OFFSET: usize = 12;
-const FLAGS: usize = 13;
 const CHECKSUM: usize = 16;
 
 /// The option that tells where a client's packets come from.
@@ -97,42 +79,45 @@ impl Told {
     }
 }
 
-/// Whether a segment, given by its whole header, opens a connection with data that a Fast Open
-/// cookie vouches for: the real server makes a socket of it at once.
-pub fn opens_at_once(header: &[u8]) -> bool {
-    TcpOptions::of(header).any(|option| option.kind == FAST_OPEN && option.len > 2)
+/// Makes every option of a client's `header` into padding that a receiver could take for a
+/// director's, and what is behind the last one that can be read. Returns what that adds to the
+/// checksum.
+pub fn blank(header: &mut [u8]) -> Option<Delta> {
+    blank_but(header, is_of_tcp)
 }
 
-/// What a client expects next from the real server that has sent `header`.
-pub fn expected_next(header: &[u8]) -> Option<u32> {
-    Some(word(header, SEQUENCE)?.wrapping_add(1))
+/// As [`blank`] for the SYN of a client whose IP version is `version` and that is going to tell:
+/// also takes Multipath TCP out where its options would leave no room for the address in every
+/// segment, which is wherever there are timestamps. Then both sides do without it from the start.
+pub fn blank_syn(header: &mut [u8], version: u8) -> Option<Delta> {
+    let has_stamps = TcpOptions::of(header).any(|option| option.kind == TIMESTAMPS);
+    let has_room = version == 4 && !has_stamps;
+    blank_but(header, |kind| {
+        is_of_tcp(kind) && (has_room || kind != MPTCP)
+    })
 }
 
-/// Whether a client's segment acknowledges more than `expected`.
-pub fn acknowledges_more(header: &[u8], expected: u32) -> bool {
-    let more = word(header, ACKNOWLEDGMENT).map(|number| number.wrapping_sub(expected));
-    more.is_some_and(|more| more as i32 > 0)
-}
-
-/// Whether a receiver could take an option for a director's, whose kind is `kind`.
-pub fn claims(option_kind: u8, kind: u8) -> bool {
-    option_kind == kind || KNOWN_KINDS.contains(&option_kind)
-}
-
-/// Makes every option of a client's `header` that a receiver could take for a director's into
-/// padding. Returns what that adds to the checksum.
-pub fn blank(header: &mut [u8], kind: u8) -> Option<Delta> {
-    let mut delta = Delta::NONE;
-    loop {
-        let foreign = TcpOptions::of(header).find(|option| claims(option.kind, kind));
-        let Some(foreign) = foreign else {
-            return Some(delta);
-        };
-        let end = foreign.offset.checked_add(foreign.len)?;
-        let before = csum::sum(header);
-        header.get_mut(foreign.offset..end)?.fill(1);
-        delta = delta.and(Delta::of_u16(before, csum::sum(header)));
+fn blank_but(header: &mut [u8], keeps: impl Fn(u8) -> bool) -> Option<Delta> {
+    let mut options = TcpOptions::of(header);
+    let all = options.all(|option| keeps(option.kind));
+    if all && header.get(options.end()..)?.iter().all(|byte| *byte == 0) {
+        return Some(Delta::NONE);
     }
+    let before = csum::sum(header);
+    let mut at = TCP_MIN_LEN;
+    loop {
+        let mut options = TcpOptions::behind(header, at);
+        let Some(option) = options.next() else {
+            at = options.end();
+            break;
+        };
+        at = option.offset.checked_add(option.len)?;
+        if !keeps(option.kind) {
+            header.get_mut(option.offset..at)?.fill(1);
+        }
+    }
+    header.get_mut(at..)?.fill(0);
+    Some(Delta::of_u16(before, csum::sum(header)))
 }
 
 /// Takes the option's length off the MSS of a real server's SYN, so that segments with the option
@@ -189,65 +174,10 @@ pub fn fill<I: IpHeader>(
     Some(())
 }
 
-/// A packet of its own for the option, to go ahead of one that has no room for it: an
-/// acknowledgment with that packet's numbers and timestamps, without its payload.
-///
-/// `head` is the linear part of that packet from its IP header on. Returns the bytes and how many
-/// of them count.
-pub fn bare_ack<I: IpHeader>(
-    head: &[u8],
-    ip_header_len: usize,
-    option: &Told,
-) -> Option<([u8; ACK_MAX_LEN], usize)> {
-    let mut packet = [0; ACK_MAX_LEN];
-    let (ip, tcp) = head.split_at_checked(ip_header_len)?;
-    let header_len = usize::from(tcp.get(DATA_OFFSET)? >> 4) << 2;
-    let tcp = tcp.get(..header_len)?;
-    let (new_ip, new_tcp) = packet.split_at_mut_checked(I::FIXED_LEN)?;
-    new_tcp
-        .get_mut(..TCP_MIN_LEN)?
-        .copy_from_slice(tcp.get(..TCP_MIN_LEN)?);
-    let mut len = TCP_MIN_LEN.checked_add(option.len)?;
-    new_tcp
-        .get_mut(TCP_MIN_LEN..len)?
-        .copy_from_slice(option.bytes());
-    if let Some(stamps) =
-        TcpOptions::of(tcp).find(|option| option.kind == TIMESTAMPS && option.len == TIMESTAMPS_LEN)
-    {
-        let from = tcp.get(stamps.offset..)?.first_chunk::<TIMESTAMPS_LEN>()?;
-        let to = new_tcp.get_mut(len..)?.first_chunk_mut::<STAMPS_LEN>()?;
-        let [n0, n1, stamps @ ..] = to;
-        (*n0, *n1, *stamps) = (1, 1, *from);
-        len = len.checked_add(STAMPS_LEN)?;
-    }
-    let segment_len = u16::try_from(len).ok()?;
-    *new_tcp.get_mut(DATA_OFFSET)? = ((len / 4) as u8) << 4;
-    *new_tcp.get_mut(FLAGS)? = TcpFlags::ACK.0;
-    // Checksum and urgent pointer.
-    *new_tcp.get_mut(CHECKSUM..)?.first_chunk_mut()? = [0; 4];
-    new_ip.copy_from_slice(ip.get(..I::FIXED_LEN)?);
-    I::strip(new_ip, TCP, segment_len)?;
-    let addresses = csum::sum(new_ip.get(I::ADDRESSES..)?);
-    let [l0, l1] = segment_len.to_be_bytes();
-    let pseudo =
-        Delta::of_u16(0, addresses).and(Delta::of_u32(0, u32::from_le_bytes([0, TCP, l0, l1])));
-    let sum = csum::sum(new_tcp.get(..len)?);
-    let checksum = (!pseudo.apply_to_sum(sum)).to_le_bytes();
-    *new_tcp.get_mut(CHECKSUM..)?.first_chunk_mut()? = checksum;
-    Some((packet, I::FIXED_LEN.checked_add(len)?))
-}
-
-/// The number at `offset`, network order in memory.
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(
-        *bytes.get(offset..)?.first_chunk::<4>()?,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tuple::{TupleV4, TupleV6};
-    use super::super::wire::{Ipv4, Ipv6};
+    use super::super::wire::{Ipv4, Ipv6, TCP};
     use super::*;
 
     const OPTION: [u8; V4_LEN] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];
@@ -318,39 +248,69 @@ mod tests {
         assert_eq!(whole[36..38], after);
     }
 
-    #[test]
-    fn an_acknowledgment_goes_ahead() {
-        let stamps = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
-        let mut full = stamps.to_vec();
-        full.extend([1, 1, 5, 26]);
-        full.extend([7; 24]);
-        for (options, expected) in [
-            (&full[..], [&OPTION[..], &stamps].concat()),
-            (&[], OPTION.to_vec()),
-        ] {
-            let first = packet(options, b"payload");
-            let (bytes, len) = bare_ack::<Ipv4>(&first, 20, &told()).unwrap();
-            let ack = &bytes[..len];
-            assert_sound(ack);
-            assert_eq!(ack[40..], expected[..]);
-            assert_eq!(ack[20..32], first[20..32]);
-            assert_eq!((ack[33], &ack[34..36]), (0x10, &first[34..36]));
-        }
-        let has_room = |len| told().has_room(len);
-        assert!(has_room(52) && !has_room(53) && !has_room(60));
+    /// What becomes of options, checksums being right before and after.
+    fn blanked(options: &[u8], blank: impl Fn(&mut [u8]) -> Option<Delta>) -> Vec<u8> {
+        let mut whole = packet(options, b"");
+        let delta = blank(&mut whole[20..]).unwrap();
+        let sum = u16::from_le_bytes([whole[36], whole[37]]);
+        whole[36..38].copy_from_slice(&delta.apply(sum).to_le_bytes());
+        assert_sound(&whole);
+        whole.split_off(40)
     }
 
     #[test]
     fn what_a_client_claims_is_padding() {
-        for kind in [200, 252, 253, 254, 99] {
+        for kind in (2..=255).filter(|kind| !is_of_tcp(*kind)) {
             let claim = [1, kind, 8, 1, 2, 3, 4, 5, 6, 1, 4, 2];
-            let mut whole = packet(&claim, b"");
-            let delta = blank(&mut whole[20..], 99).unwrap();
-            let sum = u16::from_le_bytes([whole[36], whole[37]]);
-            whole[36..38].copy_from_slice(&delta.apply(sum).to_le_bytes());
-            assert_sound(&whole);
-            assert_eq!(whole[40..], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 2]);
+            let expected = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 2];
+            assert_eq!(blanked(&claim, blank), expected, "{kind}");
+            // Several, at odd places.
+            let claims = [kind, 3, 7, 4, 2, kind, 4, 1, 2, 1, kind, 5, 1, 2, 3, 0];
+            let expected = [1, 1, 1, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0];
+            assert_eq!(blanked(&claims, blank), expected, "{kind}");
         }
+    }
+
+    #[test]
+    fn what_tcp_uses_stays() {
+        for kind in (2..=255).filter(|kind| is_of_tcp(*kind)) {
+            let options = [1, kind, 8, 1, 2, 3, 4, 5, 6, 0, 0, 0];
+            assert_eq!(blanked(&options, blank), options, "{kind}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_behind_the_last_one_that_can_be_read() {
+        // Hosts do not read on there, but receivers take it for a reason to believe nothing.
+        for lies in [[30, 60, 254, 8], [8, 0, 1, 1], [8, 1, 1, 1], [0, 254, 8, 9]] {
+            let options = [&[4, 2, 1, 1][..], &lies, &[1, 2, 3, 4]].concat();
+            assert_eq!(
+                blanked(&options, blank),
+                [4, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+            );
+        }
+        assert_eq!(blanked(&[4, 2, 1, 254], blank), [4, 2, 1, 0]);
+    }
+
+    #[test]
+    fn several_paths_only_where_the_address_has_room_beside_them() {
+        let capable = [30, 4, 1, 1];
+        let stamps = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0];
+        let with_stamps = [&capable[..], &stamps].concat();
+        assert_eq!(blanked(&capable, |header| blank_syn(header, 4)), capable);
+        assert_eq!(blanked(&capable, |header| blank_syn(header, 6)), [1; 4]);
+        assert_eq!(blanked(&with_stamps, blank), with_stamps);
+        let expected = [&[1; 4][..], &stamps].concat();
+        assert_eq!(
+            blanked(&with_stamps, |header| blank_syn(header, 4)),
+            expected
+        );
+    }
+
+    #[test]
+    fn what_has_room() {
+        let has_room = |len| told().has_room(len);
+        assert!(has_room(52) && !has_room(53) && !has_room(60));
     }
 
     #[test]
@@ -364,17 +324,6 @@ mod tests {
             assert_sound(&whole);
             assert_eq!(whole[42..44], u16::to_be_bytes(lowered));
         }
-    }
-
-    #[test]
-    fn when_it_starts_and_ends() {
-        let whole = packet(&[34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1], b"");
-        assert!(opens_at_once(&whole[20..]));
-        assert!(!opens_at_once(&packet(&[34, 2, 1, 1], b"")[20..]));
-        assert_eq!(expected_next(&whole[20..]), Some(6));
-        assert!(acknowledges_more(&whole[20..], 8));
-        assert!(!acknowledges_more(&whole[20..], 9));
-        assert!(acknowledges_more(&whole[20..], u32::MAX - 5));
     }
 
     #[test]
@@ -424,14 +373,6 @@ mod tests {
         let options = [told.bytes(), &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]].concat();
         assert_eq!(whole, packet_v6(&options, b"odd"));
         assert_eq!(tcp_checksum_v6(&whole), 0);
-
-        let (bytes, len) = bare_ack::<Ipv6>(&first, 40, &told).unwrap();
-        let mut expected = packet_v6(&options, b"");
-        expected[53] = 0x10;
-        expected[56..58].fill(0);
-        let sum = tcp_checksum_v6(&expected).to_le_bytes();
-        expected[56..58].copy_from_slice(&sum);
-        assert_eq!(bytes[..len], expected);
 
         let mut whole = packet_v6(&[2, 4, 5, 0xa0], b"");
         lower_mss(&mut whole[40..], 6).unwrap();

@@ -28,6 +28,7 @@ pub mod shift;
 pub mod slow;
 pub mod spec;
 pub mod squeeze;
+pub mod telling;
 pub mod threshold;
 pub mod toa;
 pub mod tunnel;

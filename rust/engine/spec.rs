@@ -13,6 +13,7 @@ pub use super::id::{DestId, ServiceId};
 
 use super::portpool::PortRange;
 use super::threshold::Thresholds;
+use super::toa;
 use super::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use super::uoa;
 
@@ -327,18 +328,18 @@ pub fn validate_timeout(seconds: u32) -> Result<(), SpecError> {
 /// Kind of the TCP option that carries the client's address, unless told otherwise.
 pub const TOA_KIND: u8 = 254;
 
-/// Lowest kind that may carry the client's address: those below have meanings of their own (IANA).
-pub const TOA_KIND_MIN: u8 = 70;
-
 /// In a service's place of a kind: what the namespace says for TCP, none for UDP.
 pub const TOA_INHERITED: u8 = 255;
 
 /// Checks the kind of the TCP option that carries the client's address; 0 is none.
 pub fn validate_toa_kind(kind: u8) -> Result<(), SpecError> {
-    if kind != 0 && !(TOA_KIND_MIN..=TOA_KIND).contains(&kind) {
-        return Err(SpecError::ToaKind(kind));
+    // That of UDP says something else in a service's place of a kind.
+    match kind {
+        0 => Ok(()),
+        uoa::KIND | TOA_INHERITED => Err(SpecError::ToaKind(kind)),
+        kind if toa::is_of_tcp(kind) => Err(SpecError::ToaKind(kind)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks of how many new flows one is dropped.
@@ -534,10 +535,17 @@ impl fmt::Display for SpecError {
             ),
             Self::Weight(w) => write!(f, "weight {w} is out of range, 0 to {WEIGHT_MAX}"),
             Self::Timeout(t) => write!(f, "timeout {t} s is out of range, 1 to {TIMEOUT_MAX}"),
+            Self::ToaKind(kind) if toa::is_of_tcp(kind) => {
+                write!(
+                    f,
+                    "option kind {kind}: TCP itself uses 0-5, 8, 19, 29, 30, 34, 69, 172 and 174"
+                )
+            }
             Self::ToaKind(kind) => {
                 write!(
                     f,
-                    "option kind {kind}: 0 for none, or {TOA_KIND_MIN} to {TOA_KIND}"
+                    "option kind {kind}: 0 for none, or one up to 254, but not {} of UDP",
+                    uoa::KIND
                 )
             }
             Self::UoaKind(kind) => {

@@ -2,12 +2,14 @@
 
 //! Making room for an option in a TCP header that seems to have none.
 //!
-//! Padding goes, and what the caller has no use for. What stays keeps its order. The new header is
-//! as long as one can be, so that it only ever grows.
+//! Padding goes, and of the other options what has no room: what matters most is put first. The new
+//! header is as long as one can be, so that it only ever grows.
 
 use super::csum::{self, Delta};
 use super::family::IpHeader;
-use super::wire::options::TcpOptions;
+use super::wire::options::{
+    TcpOptions, MPTCP, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WINDOW_SCALE,
+};
 use super::wire::transport::TCP_MIN_LEN;
 
 /// Longest TCP header, in bytes.
@@ -21,31 +23,56 @@ const DATA_OFFSET: usize = 12;
 const CHECKSUM: usize = 16;
 
 /// The options of `header`, a whole TCP header, with `first` ahead of them, filled up with ends of
-/// options. Those stay of whose kind `keeps` is true.
+/// options. First come those that a connection cannot do without, which have room beside any
+/// `first`; then Multipath TCP, which was agreed on only where all of its options have room; then
+/// selective acknowledgments, as many as can be, and the rest. Kinds keep their order.
 ///
-/// None when they do not fit; or when options lie about their lengths, since what is behind is not
-/// known to be of no use.
-pub fn squeeze(
-    header: &[u8],
-    first: &[u8],
-    keeps: impl Fn(u8) -> bool,
-) -> Option<[u8; OPTIONS_MAX]> {
+/// None when `first` is too long for any header.
+pub fn squeeze(header: &[u8], first: &[u8]) -> Option<[u8; OPTIONS_MAX]> {
     let mut options = [0; OPTIONS_MAX];
     options.get_mut(..first.len())?.copy_from_slice(first);
-    let (mut at, mut read) = (first.len(), TCP_MIN_LEN);
-    for option in TcpOptions::of(header) {
-        read = option.offset.checked_add(option.len)?;
-        if !keeps(option.kind) {
-            continue;
+    let mut at = first.len();
+    for wanted in 0..RANKS {
+        for option in TcpOptions::of(header).filter(|option| rank(option.kind) == wanted) {
+            let len = fitting(option.kind, option.len, OPTIONS_MAX.checked_sub(at)?);
+            let (to, from) = (at.checked_add(len)?, option.offset.checked_add(len)?);
+            let field = options.get_mut(at..to)?;
+            field.copy_from_slice(header.get(option.offset..from)?);
+            if let Some(field) = field.get_mut(1) {
+                *field = len as u8;
+            }
+            at = to;
         }
-        let end = at.checked_add(option.len)?;
-        options
-            .get_mut(at..end)?
-            .copy_from_slice(header.get(option.offset..read)?);
-        at = end;
     }
-    let is_padding = header.get(read..)?.iter().all(|byte| *byte <= 1);
-    is_padding.then_some(options)
+    Some(options)
+}
+
+/// How many [`rank`]s there are.
+const RANKS: u8 = 4;
+
+/// The less, the more it matters that an option stays.
+fn rank(kind: u8) -> u8 {
+    match kind {
+        MSS | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS => 0,
+        MPTCP => 1,
+        SACK => 2,
+        _ => 3,
+    }
+}
+
+/// How much of an option of `len` bytes goes where there is room for `room`.
+fn fitting(kind: u8, len: usize, room: usize) -> usize {
+    /// Two sequence numbers.
+    const BLOCK: usize = 8;
+    const HEAD: usize = 2;
+    if len <= room {
+        return len;
+    }
+    match room.checked_sub(HEAD) {
+        // The latest block comes first (RFC 2018).
+        Some(room) if kind == SACK && room >= BLOCK => room / BLOCK * BLOCK + HEAD,
+        _ => 0,
+    }
 }
 
 /// Makes `options` those of the packet in `head`, its linear part from its IP header on, and mends
@@ -85,7 +112,6 @@ pub fn replace<I: IpHeader>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::options::SACK;
     use super::super::wire::Ipv4;
     use super::*;
 
@@ -100,28 +126,24 @@ mod tests {
         header
     }
 
-    fn no_sack(kind: u8) -> bool {
-        kind != SACK
-    }
-
-    fn all(_kind: u8) -> bool {
-        true
-    }
-
     fn sack(blocks: usize) -> Vec<u8> {
         let mut option = vec![5, 2 + 8 * blocks as u8];
-        option.resize(2 + 8 * blocks, 7);
+        option.extend((0..8 * blocks).map(|n| n as u8));
         option
     }
 
+    fn squeezed(options: &[u8], first: &[u8]) -> [u8; OPTIONS_MAX] {
+        squeeze(&header(options), first).unwrap()
+    }
+
     #[test]
-    fn blocks_about_nothing_make_room() {
+    fn the_first_blocks_stay() {
         let options = [&[1, 1], &STAMPS[..], &[1, 1], &sack(3)].concat();
         assert_eq!(options.len(), OPTIONS_MAX);
-        let squeezed = squeeze(&header(&options), &FIRST, no_sack).unwrap();
-        assert_eq!(squeezed[..18], [&FIRST[..], &STAMPS].concat());
-        assert_eq!(squeezed[18..], [0; 22]);
-        assert_eq!(squeeze(&header(&options), &FIRST, all), None);
+        let mut expected = [&FIRST[..], &STAMPS, &sack(2), &[0; 4]].concat();
+        assert_eq!(squeezed(&options, &FIRST), expected[..]);
+        expected = [&[9; 20][..], &STAMPS, &sack(1)].concat();
+        assert_eq!(squeezed(&options, &[9; 20]), expected[..]);
     }
 
     #[test]
@@ -134,18 +156,20 @@ mod tests {
             &[9; 18],
             &[1, 1, 0, 0],
         ];
-        let options = options.concat();
-        let squeezed = squeeze(&header(&options), &FIRST, all).unwrap();
-        let expected = [&FIRST[..], &STAMPS, &[30, 20], &[9; 18]].concat();
-        assert_eq!(squeezed[..38], expected);
+        let expected = [&FIRST[..], &STAMPS, &[30, 20], &[9; 18], &[0; 2]].concat();
+        assert_eq!(squeezed(&options.concat(), &FIRST), expected[..]);
     }
 
     #[test]
-    fn nothing_else_is_lost() {
-        let full = [&[1, 1], &STAMPS[..], &[30, 24], &[9; 22]].concat();
-        assert_eq!(squeeze(&header(&full), &FIRST, no_sack), None);
-        let lies = [&[1, 1], &STAMPS[..], &[30, 60], &[9; 26]].concat();
-        assert_eq!(squeeze(&header(&lies), &FIRST, no_sack), None);
+    fn what_a_connection_needs_stays_and_a_cookie_goes() {
+        let cookie = [34, 10, 1, 2, 3, 4, 5, 6, 7, 8];
+        let rest = [&[2, 4, 5, 180][..], &[4, 2], &STAMPS, &[1, 3, 3, 7]].concat();
+        let options = [&cookie[..], &rest].concat();
+        let expected = [&FIRST[..], &rest[..16], &[3, 3, 7], &cookie, &[0; 3]].concat();
+        assert_eq!(squeezed(&options, &FIRST), expected[..]);
+        let expected = [&[9; 20][..], &rest[..16], &[3, 3, 7, 0]].concat();
+        assert_eq!(squeezed(&options, &[9; 20]), expected[..]);
+        assert_eq!(squeeze(&header(&options), &[0; 41]), None);
     }
 
     #[test]
@@ -154,7 +178,7 @@ mod tests {
             for is_partial in [false, true] {
                 let header_len = TCP_MIN_LEN + old.len();
                 let gap = HEADER_MAX - header_len;
-                let options = squeeze(&header(&old), &FIRST, all).unwrap();
+                let options = squeeze(&header(&old), &FIRST).unwrap();
                 let mut packet = vec![0x45, 0, 0, (20 + header_len + 3) as u8];
                 packet.extend([0, 7, 0x40, 0, 60, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 9]);
                 let sum = csum::of(&packet).to_le_bytes();

@@ -684,8 +684,9 @@ pub mod service {
     ///
     /// Type: u32.
     pub const SLOW_START: u16 = 22;
-    /// Kind of the option that tells fullnat's real servers the client's address, 70 to 254 for TCP
-    /// and 31 for UDP; 0 for none; 255, unless given, for the namespace's kind, none for UDP.
+    /// Kind of the option that tells fullnat's real servers the client's address: for TCP up to
+    /// 254, but none that TCP itself uses, for UDP 31; 0 for none; 255, unless given, for the
+    /// namespace's kind, none for UDP.
     ///
     /// Type: u8.
     pub const TOA: u16 = 23;
@@ -1122,8 +1123,8 @@ pub mod config {
     ///
     /// Type: u16, big-endian.
     pub const LOCAL_PORT_MAX: u16 = 6;
-    /// Kind of the TCP option that tells a dest of mode fullnat the client's address, 70 to 254; 0
-    /// tells none. For connections that begin.
+    /// Kind of the TCP option that tells a dest of mode fullnat the client's address, up to 254 but
+    /// none that TCP itself uses; 0 tells none. For connections that begin.
     ///
     /// Type: u8.
     pub const TOA_KIND: u16 = 7;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     engine::{
         family::{Address, Tuple},
+        hash,
         proto::State,
         rewrite::Deltas,
         shift::{Opening, Shift},
@@ -155,14 +156,18 @@ impl Netns {
 
     /// How to move a connection whose dest's packets carry `key`: to an initial sequence number
     /// as of RFC 6528, whose clock ticks every 64 ns as the kernel's does, and to timestamps in
-    /// milliseconds. Both are ahead of what the last connection with the same key had.
+    /// milliseconds. Both are ahead of what the last connection with the same key had, by how much
+    /// nobody can tell to the last bits: SYN cookies of that one are of no use here.
     pub(super) fn shift(&self, key: &impl Tuple, opening: Option<&Opening>) -> Shift {
         let Some(opening) = opening else {
             return Shift::NONE;
         };
         let secret = key.hash(&self.sequence_key);
         let now = time::nanoseconds();
-        let sequence = (secret as u32).wrapping_add((now >> 6) as u32);
+        let noise = hash::word(&self.sequence_key, now) as u16;
+        let sequence = (secret as u32)
+            .wrapping_add((now >> 6) as u32)
+            .wrapping_add(noise.into());
         let timestamp = ((secret >> 32) as u32).wrapping_add((now / 1_000_000) as u32);
         Shift::new(opening, sequence, timestamp)
     }
@@ -174,7 +179,7 @@ impl Netns {
             return (Stage::Chunks, 0);
         }
         let kind = flow.schedule.toa();
-        if flow.opening.is_none() {
+        if flow.tuple.protocol() == UDP {
             // Headers have room for addresses of their family.
             let tells = kind == uoa::KIND && C::VERSION == D::VERSION;
             let stage = if tells {

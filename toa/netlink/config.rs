@@ -12,7 +12,7 @@ use super::{
 use crate::{
     engine::{
         prefix::Prefix,
-        toa::{KIND_MAX, KIND_MIN},
+        toa::{is_of_tcp, KIND_MAX, KIND_MIN},
     },
     kapi::genl::{attr_size, Attr, AttrPolicy, Doit, Request},
     state::{Settings, TRUSTED_MAX},
@@ -208,6 +208,12 @@ fn kind<'a>(request: &Request<'a>) -> Result<(Attr<'a>, u8)> {
     let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
     let attr = required(request, &attrs, None, main::KIND, "kind")?;
     match attr.u8() {
+        Some(kind) if is_of_tcp(kind) => refuse(
+            request,
+            EINVAL,
+            attr,
+            format_args!("kind {kind} is one that TCP itself uses"),
+        ),
         Some(kind) => Ok((attr, kind)),
         None => refuse(request, EINVAL, attr, format_args!("kind is malformed")),
     }

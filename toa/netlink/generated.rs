@@ -154,9 +154,9 @@ pub mod main {
     ///
     /// Type: nest of `trust`, may come many times.
     pub const TRUST: u16 = 1;
-    /// Kind of the TCP options that carry addresses; a request has one.
+    /// Kind of the TCP options that carry addresses, none that TCP itself uses; a request has one.
     ///
-    /// Type: u8, may come many times, min 70, max 254.
+    /// Type: u8, may come many times, min 2, max 254.
     pub const KIND: u16 = 2;
     /// `counters`.
     ///
@@ -189,7 +189,7 @@ pub mod main {
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
         Policy::Nested(Set::Trust),
-        Policy::U8(Range { min: 70, max: 254 }),
+        Policy::U8(Range { min: 2, max: 254 }),
         Policy::Nested(Set::Counters),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::Nested(Set::End),

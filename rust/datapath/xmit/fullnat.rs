@@ -14,7 +14,8 @@ use crate::{
         family::{IpHeader, Tuple},
         shift,
         squeeze::{replace, squeeze, HEADER_MAX},
-        wire::{options, transport::TCP_MIN_LEN, Packet, TcpFlags},
+        telling,
+        wire::{transport::TCP_MIN_LEN, Packet, TcpFlags},
     },
     kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
@@ -35,12 +36,8 @@ pub(super) fn segment<'a, F: Balanced>(
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
-    if nat.stage() != Stage::Told {
-        match side {
-            Side::Client if tells(nat, &skb, packet) => return tell(cx, conn, nat, skb, packet),
-            Side::Client => {}
-            Side::Dest => watch(nat, &skb, packet),
-        }
+    if side == Side::Client && !is_middle(nat, &skb, packet) && tells(nat, &skb, packet) {
+        return tell(cx, conn, nat, skb, packet);
     }
     let edit = Edit {
         writes,
@@ -50,42 +47,37 @@ pub(super) fn segment<'a, F: Balanced>(
     send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
-/// Whether a client's segment is one that tells the client's address.
+/// Whether a client's segment is in the middle of a connection whose dest has a socket.
+#[inline(always)]
+fn is_middle<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) -> bool {
+    let sequence = || {
+        let at = packet.ip.header_len().checked_add(SEQUENCE)?;
+        Some(u32::from_be_bytes(*skb.head().get(at..)?.first_chunk()?))
+    };
+    nat.stage() == Stage::Told
+        && !packet.segment.flags.has(telling::TURNS)
+        && sequence() != Some(nat.first())
+}
+
+/// Where the sequence number is in the TCP header.
+const SEQUENCE: usize = 4;
+
+/// Follows a client's segment, and says whether it tells the client's address.
 #[cold]
 pub(super) fn tells<F: Balanced, C: Tuple, D: Tuple>(
     nat: &NatConn<C, D>,
     skb: &Skb<'_>,
     packet: &Packet<F>,
 ) -> bool {
-    let Some(header) = header(skb, packet) else {
-        return false;
-    };
-    let flags = packet.segment.flags;
-    if flags.has(TcpFlags::SYN) {
-        return carry::opens_at_once(header);
-    }
-    if !matches!(nat.stage(), Stage::Telling | Stage::Shown) || flags.has(TcpFlags::RST) {
-        return false;
-    }
-    // Whoever has had payload of the dest, the dest has a socket for.
-    let knows = carry::acknowledges_more(header, nat.expected());
-    if knows {
-        nat.told();
-    }
-    !knows
-}
-
-/// Looks for payload of a dest: where that comes from there is a socket.
-#[cold]
-fn watch<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) {
     let has_payload = skb.len() as usize > packet.headers_len();
-    if has_payload && nat.stage() == Stage::Telling {
-        nat.shown();
-    }
+    header(skb, packet).is_some_and(|header| {
+        let tells = nat.follow(|telling| telling.client(header, has_payload));
+        tells.unwrap_or(false)
+    })
 }
 
-/// Sends a client's segment with the option: in it if that can be, since it may be the one that
-/// makes the dest's socket; else in one ahead of it that has no payload.
+/// Sends a client's segment with the option in it, since it may be the one that makes the dest's
+/// socket.
 #[cold]
 fn tell<'a, F: Balanced>(
     cx: Context<'a>,
@@ -94,66 +86,58 @@ fn tell<'a, F: Balanced>(
     mut skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
-    let kind = nat.toa_kind();
-    let option = Told::new(kind, &nat.client_tuple());
-    let ip_len = packet.ip.header_len();
-    let header_len = packet.segment.header_len;
-    let way = way_to(cx, conn.dest()).ok();
-    // A client that has had no payload acknowledges none selectively.
-    let keeps_sack = nat.stage() == Stage::Shown;
-    let keeps = |other| !carry::claims(other, kind) && (keeps_sack || other != options::SACK);
-    let squeezed = |header: &[u8]| squeeze(header, option.bytes(), keeps);
-    let has_room = option.has_room(header_len);
-    let gap = if has_room {
-        Some(option.size())
-    } else {
-        let fits = header(&skb, packet).and_then(squeezed);
-        fits.and(HEADER_MAX.checked_sub(header_len))
-    };
-    if let Some(gap) = gap.filter(|gap| fit(way, &mut skb, packet, *gap)) {
-        let edit = Edit {
-            writes: packet.headers_len(),
-            pushes: gap as u32,
-            edit: |skb: &mut Skb<'_>| {
-                rewrite(skb, nat, Side::Client, packet)?;
-                let options = header(skb, packet).and_then(squeezed);
-                skb.open_gap(ip_len.checked_add(TCP_MIN_LEN)?, gap, ip_len)?;
-                let is_partial = skb.is_checksum_partial();
-                let head = skb.head_mut();
-                if has_room {
-                    carry::fill::<F::Ip>(head, ip_len, &option, is_partial)
-                } else {
-                    replace::<F::Ip>(head, ip_len, header_len, &options?, is_partial)
-                }
-            },
-        };
-        return send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit);
+    let option = Told::new(nat.toa_kind(), &nat.client_tuple());
+    let gap = gap(&option, packet);
+    if !fit(way_to(cx, conn.dest()).ok(), &mut skb, packet, gap) {
+        // It comes again, and without the option it must not go.
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
     }
+    let ip_len = packet.ip.header_len();
     let edit = Edit {
         writes: packet.headers_len(),
-        pushes: 0,
+        pushes: gap as u32,
         edit: |skb: &mut Skb<'_>| {
             rewrite(skb, nat, Side::Client, packet)?;
-            let (bytes, len) = carry::bare_ack::<F::Ip>(skb.head(), ip_len, &option)?;
-            if let Some(way) = way.filter(|way| !way.is_local()) {
-                match Skb::with_packet(bytes.get(..len)?, F::Ip::FIXED_LEN, way.headroom()) {
-                    Some(ack) if way.straight() == 0 => {
-                        let refused = || cx.netns.counters.count(Counter::DropOutput);
-                        drop(way.send_slowly(ack, cx.rcu, refused));
-                    }
-                    Some(ack) => drop(way.send(ack, cx.rcu)),
-                    // The next segment tells it.
-                    None => cx.netns.counters.count(Counter::DropNoMemory),
-                }
-            }
-            Some(())
+            insert::<F::Ip>(skb, ip_len, packet.segment.header_len, &option)
         },
     };
     send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
 }
 
-/// Makes sure that a segment with `gap` more bytes of header fits the way, by having it cut if need
-/// be. False when it does not.
+/// By how much a segment grows that gets the option.
+fn gap<F: Balanced>(option: &Told, packet: &Packet<F>) -> usize {
+    let header_len = packet.segment.header_len;
+    if option.has_room(header_len) {
+        option.size()
+    } else {
+        HEADER_MAX.saturating_sub(header_len)
+    }
+}
+
+/// Puts the option in a packet whose IP header is `ip_len` bytes long and whose TCP header, with
+/// options that only TCP uses, `header_len`. As much room as [`gap`] says is in front.
+pub(super) fn insert<I: IpHeader>(
+    skb: &mut Skb<'_>,
+    ip_len: usize,
+    header_len: usize,
+    option: &Told,
+) -> Option<()> {
+    let at = ip_len.checked_add(TCP_MIN_LEN)?;
+    let is_partial = skb.is_checksum_partial();
+    if option.has_room(header_len) {
+        skb.open_gap(at, option.size(), ip_len)?;
+        return carry::fill::<I>(skb.head_mut(), ip_len, option, is_partial);
+    }
+    let end = ip_len.checked_add(header_len)?;
+    let options = squeeze(skb.head().get(ip_len..end)?, option.bytes())?;
+    skb.open_gap(at, HEADER_MAX.checked_sub(header_len)?, ip_len)?;
+    replace::<I>(skb.head_mut(), ip_len, header_len, &options, is_partial)
+}
+
+/// Has a segment that is too long for the way with `gap` more bytes of header cut. One that is too
+/// long without them stays: its sender is to learn of that, or it goes in fragments. So does a SYN,
+/// of which there is one. False when there is no memory.
 fn fit<F: Balanced>(
     way: Option<&NextHop>,
     skb: &mut Skb<'_>,
@@ -167,12 +151,8 @@ fn fit<F: Balanced>(
     let gap = gap as u32;
     let fits = |skb: &Skb<'_>, mtu| skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
     let mtu = way.mtu().saturating_sub(gap);
-    if fits(skb, mtu) {
+    if fits(skb, mtu) || !fits(skb, way.mtu()) || packet.segment.flags.has(TcpFlags::SYN) {
         return true;
-    }
-    if !fits(skb, way.mtu()) {
-        // Too big as it is: its sender is to learn of that.
-        return false;
     }
     let writes = packet.headers_len();
     let size = mtu.checked_sub(writes as u32).filter(|size| *size > 0);
@@ -204,6 +184,8 @@ pub(super) fn numbers<F: Balanced, C: Tuple, D: Tuple>(
     packet: &Packet<F>,
 ) -> Option<Delta> {
     let end = packet.headers_len();
+    let has_payload = skb.len() as usize > end;
+    let flags = packet.segment.flags;
     let header = skb.head_mut().get_mut(packet.ip.header_len()..end)?;
     match side {
         Side::Client => {
@@ -212,23 +194,43 @@ pub(super) fn numbers<F: Balanced, C: Tuple, D: Tuple>(
                 return Some(moved);
             }
             // Nobody but a director is to tell a client's address.
-            Some(moved.and(carry::blank(header, nat.toa_kind())?))
+            Some(moved.and(clean(nat, header, flags)?))
         }
         Side::Dest => {
             let moved = nat.shift().toward_client(header)?;
-            if packet.segment.flags.has(TcpFlags::SYN) && nat.stage() != Stage::Told {
-                return Some(moved.and(answer(nat, header)?));
+            if nat.stage() != Stage::Told || flags.has(telling::TURNS) {
+                return Some(moved.and(follow(nat, header, flags, has_payload)?));
             }
             Some(moved)
         }
     }
 }
 
-/// A dest's SYN: what acknowledges it is noted, and it leaves room for the option.
+/// Leaves only those of a client's options that TCP itself uses.
+fn clean<C: Tuple, D: Tuple>(
+    nat: &NatConn<C, D>,
+    header: &mut [u8],
+    flags: TcpFlags,
+) -> Option<Delta> {
+    if flags.has(TcpFlags::SYN) && nat.toa_kind() != 0 {
+        return carry::blank_syn(header, C::VERSION);
+    }
+    carry::blank(header)
+}
+
+/// Follows a dest's segment. Its SYN leaves room for the option.
 #[cold]
-fn answer<C: Tuple, D: Tuple>(nat: &NatConn<C, D>, header: &mut [u8]) -> Option<Delta> {
-    nat.answered(carry::expected_next(header)?);
-    carry::lower_mss(header, C::VERSION)
+fn follow<C: Tuple, D: Tuple>(
+    nat: &NatConn<C, D>,
+    header: &mut [u8],
+    flags: TcpFlags,
+    has_payload: bool,
+) -> Option<Delta> {
+    let tells = nat.follow(|telling| telling.server(header, has_payload));
+    if tells.is_some() && flags.has(TcpFlags::SYN) {
+        return carry::lower_mss(header, C::VERSION);
+    }
+    Some(Delta::NONE)
 }
 
 /// The TCP header of a packet, with its options.

@@ -10,11 +10,12 @@ use super::{datagram, fullnat, no_way, transmit, way_to, Edit};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
+        carry,
         csum::Delta,
         family::{IpHeader, Tuple},
         rewrite::{self, Checksum},
-        shift::Shift,
-        wire::{IcmpError, Packet},
+        shift::{self, Shift},
+        wire::{transport::TCP_MIN_LEN, IcmpError, Packet},
     },
     kapi::{
         netfilter::{Place, Verdict},
@@ -42,8 +43,12 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
         Stage::Chunks => return datagram::silent(cx, conn, nat, side, skb, packet),
         _ => return fullnat::segment(cx, conn, nat, side, skb, packet),
     }
+    // Nobody but a director is to tell a client's address.
+    let header_len = packet.segment.header_len;
+    if side == Side::Client && header_len > TCP_MIN_LEN && has_odd(&skb, packet) {
+        return blanked(cx, conn, nat, skb, packet);
+    }
     if packet.ip.header_len() != F::Ip::FIXED_LEN {
-        // Nobody but a director is to tell a client's address.
         return datagram::silent(cx, conn, nat, side, skb, packet);
     }
     let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
@@ -53,6 +58,46 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
         edit,
     };
     send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+}
+
+/// Whether a segment has other options than the usual timestamps.
+#[inline(always)]
+fn has_odd<F: Balanced>(skb: &Skb<'_>, packet: &Packet<F>) -> bool {
+    let header = skb.head().get(packet.ip.header_len()..packet.headers_len());
+    !header.is_some_and(shift::has_only_timestamps)
+}
+
+/// Sends a client's segment on with only those of its options that TCP itself uses: nobody but a
+/// director is to tell a client's address.
+#[cold]
+fn blanked<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    mut skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let writes = packet.headers_len();
+    if skb.head().len() < writes && !skb.pull(writes) {
+        cx.netns.counters.count(Counter::DropNoMemory);
+        return Verdict::Drop(skb);
+    }
+    let edit = Edit {
+        writes,
+        pushes: 0,
+        edit: |skb: &mut Skb<'_>| {
+            let (ip, header) = skb
+                .head_mut()
+                .get_mut(..writes)?
+                .split_at_mut_checked(packet.ip.header_len())?;
+            let changed = carry::blank(header)?;
+            if ip.len() != F::Ip::FIXED_LEN {
+                F::blank(ip)?;
+            }
+            translate(skb, nat, Side::Client, packet, changed)
+        },
+    };
+    send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
 }
 
 /// Gives a packet of TCP or UDP of `side` the tuple that the other knows. `more` is what else was changed behind

@@ -14,14 +14,14 @@ use super::{fullnat, nat::way_back, no_way, transmit, way_to, Edit};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
-        carry::{self, Told},
+        carry::Told,
         csum::Delta,
         family::{IpHeader, Tuple, V4, V6},
         nat64::{self, ERROR_MAX, GROWTH},
         rewrite::{self, Checksum},
         shift::Shift,
         tuple::{TupleV4, TupleV6},
-        wire::{ipv4, ipv6, transport::TCP_MIN_LEN, IcmpError, Ipv4, Packet, TCP, UDP},
+        wire::{ipv4, ipv6, IcmpError, Ipv4, Packet, TCP, UDP},
     },
     kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
@@ -46,15 +46,10 @@ pub(in crate::datapath) fn toward_dest<'a>(
     }
     let way = way_to(cx, conn.dest());
     let may_fragment = skb.came_in_fragments_v6();
-    let option = (nat.stage() != Stage::Told && fullnat::tells(nat, &skb, packet))
+    let option = (packet.ip.protocol() == TCP && fullnat::tells(nat, &skb, packet))
         .then(|| Told::new(nat.toa_kind(), &nat.client_tuple()));
     // The header that becomes shorter makes room for the option.
     const { assert!(ipv6::LEN - ipv4::MIN_LEN >= crate::engine::toa::V6_LEN) };
-    let (within, ahead) = match option {
-        Some(told) if told.has_room(packet.segment.header_len) => (Some(told), None),
-        option => (None, option),
-    };
-    let known_way = way.as_ref().ok().copied();
     let edit = Edit {
         writes,
         pushes: 0,
@@ -65,15 +60,9 @@ pub(in crate::datapath) fn toward_dest<'a>(
             let payload = packet.ip.total_len.checked_sub(packet.ip.header_len)?;
             let header = nat64::header_v4(&packet.ip, &to, payload, ttl, may_fragment);
             skb.swap_ip_header(packet.ip.header_len, &header)?;
-            if let Some(told) = &within {
-                let gap = ipv4::MIN_LEN.checked_add(TCP_MIN_LEN)?;
-                skb.open_gap(gap, told.size(), ipv4::MIN_LEN)?;
-                let is_partial = skb.is_checksum_partial();
-                carry::fill::<Ipv4>(skb.head_mut(), ipv4::MIN_LEN, told, is_partial)?;
-            }
-            if let (Some(told), Some(way)) = (&ahead, known_way) {
-                let (bytes, len) = carry::bare_ack::<Ipv4>(skb.head(), ipv4::MIN_LEN, told)?;
-                send_own(cx, way, bytes.get(..len)?, ipv4::MIN_LEN);
+            if let Some(told) = &option {
+                let header_len = packet.segment.header_len;
+                fullnat::insert::<Ipv4>(skb, ipv4::MIN_LEN, header_len, told)?;
             }
             Some(())
         },
@@ -150,9 +139,8 @@ fn translate<F: Balanced>(
         Side::Client => nat.deltas(),
         Side::Dest => nat.deltas().reversed(),
     };
-    let deltas = match (protocol, nat.stage()) {
-        (TCP, Stage::Untouched) => deltas,
-        (TCP, _) => deltas.and(fullnat::numbers(skb, nat, side, packet)?),
+    let deltas = match protocol {
+        TCP => deltas.and(fullnat::numbers(skb, nat, side, packet)?),
         _ => deltas,
     };
     let checksum = if skb.is_checksum_partial() {
@@ -235,7 +223,7 @@ fn send_own<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) 
     }
     match Skb::with_packet(bytes, ip_len, way.headroom()) {
         Some(packet) => drop(way.send(packet, cx.rcu)),
-        // An error may get lost, and of an option the next segment tells it.
+        // An error may get lost.
         None => cx.netns.counters.count(Counter::DropNoMemory),
     }
 }

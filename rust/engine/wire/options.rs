@@ -8,12 +8,20 @@ const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 /// Kind of the largest segment that the sender takes (RFC 9293).
 pub const MSS: u8 = 2;
+/// Kind of the factor of windows (RFC 7323).
+pub const WINDOW_SCALE: u8 = 3;
+/// Kind that permits selective acknowledgments (RFC 2018).
+pub const SACK_PERMITTED: u8 = 4;
 /// Kind of selective acknowledgments (RFC 2018).
 pub const SACK: u8 = 5;
 /// Kind of timestamps (RFC 7323).
 pub const TIMESTAMPS: u8 = 8;
 /// Length of timestamps with kind and length, in bytes.
 pub const TIMESTAMPS_LEN: usize = 10;
+/// Kind of Multipath TCP (RFC 8684).
+pub const MPTCP: u8 = 30;
+/// Kind of Fast Open (RFC 7413).
+pub const FAST_OPEN: u8 = 34;
 
 /// One option of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +44,19 @@ impl<'a> TcpOptions<'a> {
     /// Those of `header`, a whole TCP header with its options.
     #[inline]
     pub fn of(header: &'a [u8]) -> Self {
-        Self {
-            header,
-            at: super::transport::TCP_MIN_LEN,
-        }
+        Self::behind(header, super::transport::TCP_MIN_LEN)
+    }
+
+    /// Those from `at` on, where one ends.
+    #[inline]
+    pub fn behind(header: &'a [u8], at: usize) -> Self {
+        Self { header, at }
+    }
+
+    /// What nobody reads once there is no next one: the end of the list, or the first that lies.
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.at
     }
 }
 

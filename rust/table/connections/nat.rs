@@ -16,6 +16,7 @@ use crate::{
         family::Tuple,
         rewrite::Deltas,
         shift::Shift,
+        telling::{Phase, Telling},
         tuple::{TupleV4, TupleV6},
     },
     kapi::broken::broken,
@@ -35,9 +36,10 @@ pub(crate) struct NatConn<C, D = C> {
     shift: Shift,
     /// A number of [`Stage`].
     stage: AtomicU8,
-    /// Kind of the option that carries the client's address.
+    /// Kind of the option that carries the client's address; 0 for none.
     toa_kind: u8,
-    /// What a client acknowledges that has had nothing but the dest's SYN.
+    /// See [`Telling`].
+    first: AtomicU32,
     expected: AtomicU32,
 }
 
@@ -49,12 +51,12 @@ pub(crate) enum Stage {
     Untouched = 0,
     /// There is nothing to tell, or the dest knows.
     Told = 1,
-    /// The dest has not answered.
+    /// See [`Phase`].
     Opening = 2,
-    /// The client has had nothing but the dest's SYN, and perhaps the dest has no socket yet.
+    /// See [`Phase`].
     Telling = 3,
-    /// The dest has sent payload, so it has a socket, but the client has not acknowledged any.
-    Shown = 4,
+    /// See [`Phase`].
+    Always = 4,
     /// Datagrams to a dest that has not answered.
     Datagrams = 5,
     /// An association of SCTP, whose checksum is another.
@@ -62,6 +64,9 @@ pub(crate) enum Stage {
     /// Datagrams of a client that stays with its dest, which has not answered.
     Unheard = 7,
 }
+
+const OPENING: u8 = Stage::Opening as u8;
+const ALWAYS: u8 = Stage::Always as u8;
 
 /// What a new connection with two keys has besides the client's.
 pub(crate) struct NatKeys<D> {
@@ -107,6 +112,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             shift: keys.shift,
             stage: AtomicU8::new(keys.stage as u8),
             toa_kind: keys.toa_kind,
+            first: AtomicU32::new(0),
             expected: AtomicU32::new(0),
         }
     }
@@ -143,7 +149,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             1 => Stage::Told,
             2 => Stage::Opening,
             3 => Stage::Telling,
-            4 => Stage::Shown,
+            4 => Stage::Always,
             5 => Stage::Datagrams,
             6 => Stage::Chunks,
             7 => Stage::Unheard,
@@ -154,38 +160,65 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
         }
     }
 
-    /// Kind of the option that carries the client's address.
+    /// Kind of the option that carries the client's address; 0 for none.
     pub(crate) fn toa_kind(&self) -> u8 {
         self.toa_kind
     }
 
-    /// What a client acknowledges that has had nothing but the dest's SYN.
-    pub(crate) fn expected(&self) -> u32 {
-        self.expected.load(Ordering::Relaxed)
+    /// The client's number that the dest's SYN expects next.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> u32 {
+        self.first.load(Ordering::Relaxed)
     }
 
-    /// The dest has answered: `expected` is what acknowledges its SYN.
-    pub(crate) fn answered(&self, expected: u32) {
-        self.expected.store(expected, Ordering::Relaxed);
-        // It may say so twice, the second time late.
-        if self.stage() == Stage::Opening {
-            self.stage.store(Stage::Telling as u8, Ordering::Relaxed);
+    /// Follows what a segment says about telling the dest of the client's address, where there is
+    /// something to tell.
+    pub(crate) fn follow<R>(&self, step: impl FnOnce(&mut Telling) -> R) -> Option<R> {
+        let stage = self.stage();
+        let phase = match stage {
+            _ if self.toa_kind == 0 => return None,
+            Stage::Opening => Phase::Opening,
+            Stage::Telling => Phase::Telling,
+            Stage::Told => Phase::Told,
+            Stage::Always => Phase::Always,
+            Stage::Untouched | Stage::Datagrams | Stage::Chunks | Stage::Unheard => return None,
+        };
+        let mut telling = Telling {
+            phase,
+            first: self.first(),
+            expected: self.expected.load(Ordering::Relaxed),
+        };
+        let before = telling;
+        let result = step(&mut telling);
+        if telling != before {
+            self.first.store(telling.first, Ordering::Relaxed);
+            self.expected.store(telling.expected, Ordering::Relaxed);
+            self.turn(stage, telling.phase);
         }
+        Some(result)
+    }
+
+    /// Where the other side's segment has begun anew meanwhile, that stands.
+    fn turn(&self, from: Stage, to: Phase) {
+        let to = match to {
+            Phase::Opening => Stage::Opening,
+            Phase::Telling => Stage::Telling,
+            Phase::Told => Stage::Told,
+            Phase::Always => Stage::Always,
+        };
+        let (from, to) = (from as u8, to as u8);
+        if matches!(to, OPENING | ALWAYS) {
+            self.stage.store(to, Ordering::Relaxed);
+            return;
+        }
+        let order = Ordering::Relaxed;
+        // Whoever was first has the newer news; the next segment says the same again.
+        let _ = self.stage.compare_exchange(from, to, order, order);
     }
 
     /// The dest has answered a datagram.
     pub(crate) fn heard(&self) {
         self.stage.store(Stage::Untouched as u8, Ordering::Relaxed);
-    }
-
-    /// The dest has sent payload.
-    pub(crate) fn shown(&self) {
-        self.stage.store(Stage::Shown as u8, Ordering::Relaxed);
-    }
-
-    /// The dest knows the client's address.
-    pub(crate) fn told(&self) {
-        self.stage.store(Stage::Told as u8, Ordering::Relaxed);
     }
 
     /// Where packets to the client go.

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Thousands of TCP clients made by hand, no two segments with the same options, over bad wires.
 
+Some are hostile: they acknowledge what nobody has sent, with wrong checksums too, and write an
+address of their own into options of every kind. Some open fast, with a cookie or without.
+
 Each client has an address and a port of its own. It says a number and its length in the first bytes,
 fills them up, and waits for an answer; whatever gets lost it sends again. No kernel has sockets
 there, so any option can be on any segment.
@@ -27,6 +30,9 @@ NETWORK = ipaddress.ip_network("100.64.0.0/10")
 SYN_OPTIONS_MSS = b"\2\4\5\264"  # 1460
 DESCRIPTORS = 100_000
 AGAIN = 0.3  # seconds until it is sent again
+FAST_OPEN = 34
+# Those that TCP itself uses are no claims.
+CLAIMED = sorted(set(range(2, 255)) - {2, 3, 4, 5, 8, 19, 29, 30, FAST_OPEN, 69, 172, 174})
 
 
 def _sum(data):
@@ -34,14 +40,15 @@ def _sum(data):
     return int.from_bytes(data, "big") % 0xFFFF
 
 
-def _stamp(segment):
-    """The value of a segment's timestamps."""
+def _option(segment, kind):
+    """The value of a segment's option of KIND; none is empty."""
     at, end = 20, (segment[12] >> 4) * 4
     while at < end and segment[at]:
-        if segment[at] == 8:
-            return struct.unpack_from("!I", segment, at + 2)[0]
-        at += 1 if segment[at] == 1 else segment[at + 1]
-    return 0
+        size = 1 if segment[at] == 1 else segment[at + 1]
+        if segment[at] == kind:
+            return segment[at + 2 : at + size]
+        at += size
+    return b""
 
 
 class Acceptor:
@@ -132,6 +139,8 @@ class Client:
     sack: bool
     first: int  # bytes in its first segment
     acknowledges: bool  # its handshake ends with a segment of its own
+    hostile: bool
+    fast: bool
     seq: int
     ack: int = 0
     echo: int = 0
@@ -154,8 +163,8 @@ class Crowd:
         self._head = mac_bytes(router_mac) + mac_bytes(host.mac("eth0")) + b"\x08\x00"
         self._random = random.Random(seed)
         self._clients, self.sources, self._ident = {}, {}, 0
-        self._used = set()
-        self.full = self.segments = self.resets = self.denials = 0
+        self._used, self._tickets = set(), {}
+        self.full = self.segments = self.resets = self.denials = self.wrong = self.fast = 0
 
     def close(self):
         """Ends it."""
@@ -193,7 +202,7 @@ class Crowd:
         data = HEADER.pack(number, size).ljust(size, b"q")
         client = Client(number, source, to, data, rand.random() < 0.6, rand.random() < 0.7,
                         rand.choice((HEADER.size, MTU)), rand.random() < 0.7,
-                        rand.getrandbits(32))
+                        rand.random() < 0.3, rand.random() < 0.2, rand.getrandbits(32))
         self._clients[source] = client
         self.sources[number] = source
         self._again(client, time.monotonic())
@@ -203,17 +212,46 @@ class Crowd:
         client.due = now + AGAIN * min(1 << client.tries, 16)
         client.tries += 1
         if not client.ack:
-            options = SYN_OPTIONS_MSS + (b"\4\2" if client.sack else b"")
-            options += self._stamps(client, now) + b"\3\3\7"
-            if self._random.random() < 0.3:
-                options += b"\x1e\x0c\x01\x01" + b"k" * 8
-            self._send(client, SYN, client.seq, b"", options)
-            if self._random.random() < 0.1:  # with a copy from before, which is overtaken
-                options = SYN_OPTIONS_MSS + self._stamps(client, now - AGAIN) + b"\3\3\7"
-                self._send(client, SYN, client.seq, b"", options)
+            self._open(client, now)
             return
         if client.got == 0:
             self._ask(client, now)
+
+    def _open(self, client, now):
+        """A SYN."""
+        rand = self._random
+        options = SYN_OPTIONS_MSS + (b"\4\2" if client.sack else b"")
+        options += self._stamps(client, now) + b"\3\3\7"
+        data = b""
+        if client.fast:
+            ticket = self._tickets.get(client.to, b"")
+            options += bytes([FAST_OPEN, 2 + len(ticket)]) + ticket
+            data = client.data[:400] if ticket else b""
+        elif rand.random() < 0.3:
+            options += rand.choice((b"\x1e\x0c\x01\x01" + b"k" * 8, b"\x1e\x04\x01\x01"))
+        elif client.hostile:
+            options += self._claim(8)
+        self._send(client, SYN, client.seq, data, options)
+        if rand.random() < 0.1:  # with a copy from before, which is overtaken
+            options = SYN_OPTIONS_MSS + self._stamps(client, now - AGAIN) + b"\3\3\7"
+            self._send(client, SYN, client.seq, b"", options)
+
+    def _claim(self, room):
+        """An address that is not the client's, of a kind that a receiver may be set to."""
+        kind = self._random.choice((254, 254, 99, self._random.choice(CLAIMED)))
+        v6 = room >= 20 and self._random.random() < 0.3
+        return toa("2001:db8::66" if v6 else "192.0.2.66", 6666, kind)
+
+    def _bother(self, client, now):
+        """Acknowledges what the server has not sent, so far from it that it never will have, unless
+        the checksum is wrong, too."""
+        rand = self._random
+        for _ in range(rand.randrange(1, 4)):
+            is_broken = rand.random() < 0.5
+            near = (1, 2, 1448, -1) if is_broken else (1 << 20, 1 << 30, 0x7FFFFFFF)
+            self._send(client, ACK, client.seq + 1, b"", self._options(client, now),
+                       ack=client.ack + rand.choice(near), is_broken=is_broken)
+            self.wrong += 1
 
     def _ask(self, client, now):
         """The question in segments as long as they can be."""
@@ -233,11 +271,14 @@ class Crowd:
         """Timestamps where they were agreed on, and whatever else the header has room for."""
         rand = self._random
         parts = [self._stamps(client, now)]
-        kind = rand.choice(("plain", "sack", "full", "mptcp", "both", "claim"))
+        kind = rand.choice(("plain", "sack", "full", "mptcp", "both", "claim", "unknown"))
         if kind in ("mptcp", "both"):
             parts.append(b"\x1e\x14\x00\x01" + b"k" * 16)
         if kind == "claim":
-            parts.append(toa("192.0.2.66", 6666, rand.choice((254, 200))))
+            parts.append(self._claim(40 - len(parts[0]) - 2))
+        if kind == "unknown":
+            size = 40 - len(parts[0])
+            parts.append(bytes([rand.choice(CLAIMED), size]) + b"u" * (size - 2))
         if kind in ("sack", "full", "both") and client.sack:
             room = (40 - len(b"".join(parts)) - 2) // 8
             blocks = room if kind == "full" else rand.randrange(min(room, 1), room + 1)
@@ -257,15 +298,16 @@ class Crowd:
         self.full += len(options) > 32
         return options
 
-    def _send(self, client, flags, seq, data, options):
+    def _send(self, client, flags, seq, data, options, ack=None, is_broken=False):
+        ack = client.ack if ack is None else ack & 0xFFFFFFFF
         options += b"\1" * (-len(options) % 4)
         source, to = client.source, client.to
-        head = struct.pack("!HHIIBBHHH", source[1], to[1], seq & 0xFFFFFFFF, client.ack,
+        head = struct.pack("!HHIIBBHHH", source[1], to[1], seq & 0xFFFFFFFF, ack,
                            5 + len(options) // 4 << 4, flags, 65535, 0, 0)
         segment = head + options + data
         ends = socket.inet_aton(source[0]) + socket.inet_aton(to[0])
         pseudo = _sum(ends) + 6 + len(segment)
-        total = -(pseudo + _sum(segment + b"\0" * (len(segment) % 2))) % 0xFFFF
+        total = -(pseudo + _sum(segment + b"\0" * (len(segment) % 2))) % 0xFFFF ^ is_broken
         segment = segment[:16] + struct.pack("!H", total) + segment[18:]
         self._ident = self._ident + 1 & 0xFFFF
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), self._ident, 0x4000, 64, 6, 0)
@@ -299,6 +341,8 @@ class Crowd:
         seq, ack = struct.unpack_from("!II", segment, 4)
         flags, data = segment[13], segment[(segment[12] >> 4) * 4 :]
         if flags & RST:
+            if client.ack and seq != client.ack:
+                return  # what a wrong acknowledgment gets
             # A server with SYN cookies resets whose first segment is overtaken by the second: it
             # has no other way to know the first one's number. Another client takes its place.
             assert client.to in self._cookies, (
@@ -308,11 +352,19 @@ class Crowd:
             del self._clients[client.source], self.sources[client.number]
             return
         if client.stamps:
-            client.echo = _stamp(segment) or client.echo
+            stamps = _option(segment, 8)
+            client.echo = struct.unpack("!I", stamps[:4])[0] if stamps else client.echo
         if flags & SYN:
-            if ack == client.seq + 1 & 0xFFFFFFFF and not client.ack:
+            taken = ack - client.seq - 1 & 0xFFFFFFFF
+            if taken <= (400 if client.fast else 0) and not client.ack:
                 client.ack, client.tries = seq + 1 & 0xFFFFFFFF, 0
                 client.due = now + AGAIN
+                self.fast += taken > 0
+                ticket = _option(segment, FAST_OPEN)
+                if ticket:
+                    self._tickets[client.to] = ticket
+                if client.hostile:
+                    self._bother(client, now)
                 if client.acknowledges:
                     self._send(client, ACK, client.seq + 1, b"", self._options(client, now))
                 self._ask(client, now)

@@ -95,8 +95,9 @@ class Connection:
         if acknowledge:
             self.send(ACK, options=options)
 
-    def send(self, flags, data=b"", options=b""):
-        """One segment with OPTIONS as they are; a length that is no word's is filled up."""
+    def send(self, flags, data=b"", options=b"", is_broken=False):
+        """One segment with OPTIONS as they are; a length that is no word's is filled up. A broken
+        one has a wrong checksum."""
         options = padded(options)
         source, destination = self.source, self.destination
         head = struct.pack("!HHIIBBHHH", source[1], destination[1], self.seq, self.ack,
@@ -104,7 +105,7 @@ class Connection:
         segment = head + options + data
         a, b = (ipaddress.ip_address(end[0]).packed for end in (source, destination))
         pseudo = a + b + struct.pack("!II", len(segment), TCP)
-        total = struct.pack("!H", checksum(pseudo + segment))
+        total = struct.pack("!H", checksum(pseudo + segment) ^ is_broken)
         segment = segment[:16] + total + segment[18:]
         self.hand.send(self.version, self._ip(a, b, len(segment)) + segment)
 

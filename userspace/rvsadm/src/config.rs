@@ -63,7 +63,7 @@ pub struct Settings {
     /// Ports that local addresses are used with, for fullnat
     #[arg(long, value_name = "MIN-MAX", value_parser = local_ports)]
     local_ports: Option<PortRange>,
-    /// Kind of the TCP option that tells a fullnat dest the client's address: off, or 70 to 254
+    /// Kind of the TCP option that tells a fullnat dest the client's address: off, or up to 254
     #[arg(long, value_name = "off|KIND", value_parser = toa_kind)]
     toa: Option<u8>,
     /// Whether any TCP packet but a reset begins a connection: on or off

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use clap::{ArgAction, Subcommand};
 use rvs_engine::prefix::Prefix;
-use rvs_engine::toa::{KIND_MAX, KIND_MIN};
+use rvs_engine::toa::{is_of_tcp, KIND_MAX, KIND_MIN};
 use rvs_netlink::toa::{Client, Reply, Request, Transport};
 use rvs_netlink::Error;
 use serde::Serialize;
@@ -97,16 +97,16 @@ Example:
 pub enum Kind {
     /// Take addresses from options of this kind, besides others
     #[command(after_help = "\
-254 is the usual kind, and there from the start; some directors use 200, 252 or 253.")]
+254 is the usual kind, and there from the start; some directors use 28, 200, 252 or 253.")]
     Add {
         /// The kind's number
-        #[arg(value_name = "N", value_parser = kind())]
+        #[arg(value_name = "N", value_parser = kind)]
         kind: u8,
     },
     /// Take no more addresses from options of this kind
     Del {
         /// The kind's number
-        #[arg(value_name = "N", value_parser = kind())]
+        #[arg(value_name = "N", value_parser = kind)]
         kind: u8,
     },
     /// List the kinds
@@ -114,8 +114,12 @@ pub enum Kind {
     List,
 }
 
-fn kind() -> clap::builder::RangedI64ValueParser<u8> {
-    clap::value_parser!(u8).range(i64::from(KIND_MIN)..=i64::from(KIND_MAX))
+fn kind(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(kind) if is_of_tcp(kind) => Err(format!("kind {kind} is one that TCP itself uses")),
+        Ok(kind) if (KIND_MIN..=KIND_MAX).contains(&kind) => Ok(kind),
+        _ => Err(format!("{KIND_MIN} to {KIND_MAX} are kinds of options")),
+    }
 }
 
 /// The receiver of this kernel, connected to at the request.
