@@ -7,6 +7,10 @@
 //! fragments copy. In IPv6 it is a destination option of that kind, in a header of its own, whose
 //! length counts two bytes of padding behind the address. Hosts that do not know the kind pass over
 //! it in both.
+//!
+//! A datagram without room for it has one ahead that carries nothing but the option, as DPVS does
+//! it too. Receivers keep such a one to themselves, so an empty datagram of a client's is told of
+//! ahead as well.
 
 use core::net::SocketAddr;
 
@@ -14,6 +18,8 @@ use super::carry::Told;
 use super::csum::{self, Delta};
 use super::family::{Family, IpHeader, V4, V6};
 use super::toa::{self, Kinds, Malformed};
+use super::wire::transport::UDP_LEN;
+use super::wire::UDP;
 
 /// Kind of the option.
 pub const KIND: u8 = 31;
@@ -22,7 +28,10 @@ pub const KIND: u8 = 31;
 const V4_MAX: usize = 60;
 
 /// Where things are in the IP headers.
+const V4_LEN: usize = 2;
+const V4_PROTOCOL: usize = 9;
 const V4_CHECKSUM: usize = 10;
+const V6_LEN: usize = 4;
 const V6_NEXT: usize = 6;
 
 /// End of IPv4's options, and one byte of padding (RFC 791).
@@ -43,6 +52,41 @@ const EXPERIMENT: u8 = 0x1e;
 /// Bytes of port and address in IPv6's option.
 const V6_VALUE: usize = 18;
 
+/// Longest packet of [`alone`], in bytes: IPv6's.
+const ALONE_MAX: usize = 40 + <V6 as Carrier>::ROOM + UDP_LEN;
+
+/// A datagram of its own for the option, without payload, to go ahead of one that has no room for
+/// it. `head` is the linear part of that one from its IP header on. Returns the bytes and how many
+/// of them count.
+pub fn alone<F: Carrier>(
+    head: &[u8],
+    header_len: usize,
+    client: &Told,
+) -> Option<([u8; ALONE_MAX], usize)> {
+    let fixed = <F::Ip as IpHeader>::FIXED_LEN;
+    let mut packet = [0; ALONE_MAX];
+    let header = packet.get_mut(..fixed)?;
+    header.copy_from_slice(head.get(..fixed)?);
+    F::Ip::strip(header, UDP, UDP_LEN as u16)?;
+    let addresses = csum::sum(header.get(F::Ip::ADDRESSES..)?);
+    let at = fixed.checked_add(F::ROOM)?;
+    let end = at.checked_add(UDP_LEN)?;
+    let ports = *head.get(header_len..)?.first_chunk::<4>()?;
+    let udp: &mut [u8; UDP_LEN] = packet.get_mut(at..end)?.first_chunk_mut()?;
+    let [p0, p1, p2, p3] = ports;
+    *udp = [p0, p1, p2, p3, 0, UDP_LEN as u8, 0, 0];
+    let pseudo = u32::from_le_bytes([0, UDP, 0, UDP_LEN as u8]);
+    let pseudo = Delta::of_u16(0, addresses).and(Delta::of_u32(0, pseudo));
+    let checksum = match !pseudo.apply_to_sum(csum::sum(udp)) {
+        // No checksum is what 0 says.
+        0 => u16::MAX,
+        checksum => checksum,
+    };
+    *udp.last_chunk_mut()? = checksum.to_le_bytes();
+    F::fill(packet.get_mut(..end)?, client)?;
+    Some((packet, end))
+}
+
 /// An IP version whose headers carry addresses.
 pub trait Carrier: Family {
     /// Bytes that an address of the family takes.
@@ -58,6 +102,10 @@ pub trait Carrier: Family {
     /// Makes every option of this kind in `header`, which is whole, into one that says nothing.
     /// Options behind one whose length lies stay.
     fn blank(header: &mut [u8]) -> Option<()>;
+
+    /// Makes `header`, which is whole, say that the packet is shorter by `less` bytes, and `protocol`
+    /// its payload's.
+    fn shorten(header: &mut [u8], less: u16, protocol: u8) -> Option<()>;
 
     /// The address that `header`, which is whole, carries.
     ///
@@ -115,12 +163,27 @@ impl Carrier for V4 {
         mend(header, changed)
     }
 
+    fn shorten(header: &mut [u8], less: u16, protocol: u8) -> Option<()> {
+        let before = csum::sum(header);
+        shorten(header, V4_LEN, less)?;
+        *header.get_mut(V4_PROTOCOL)? = protocol;
+        let changed = Delta::of_u16(before, csum::sum(header));
+        mend(header, changed)
+    }
+
     fn find(header: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
         let mut kinds = Kinds::NONE;
         kinds.insert(KIND);
         let options = header.get(<V4 as Family>::Ip::FIXED_LEN..);
         toa::find(options.unwrap_or_default(), &kinds)
     }
+}
+
+/// Takes `less` off the length at `at`.
+fn shorten(header: &mut [u8], at: usize, less: u16) -> Option<()> {
+    let len = header.get_mut(at..)?.first_chunk_mut::<2>()?;
+    *len = u16::from_be_bytes(*len).checked_sub(less)?.to_be_bytes();
+    Some(())
 }
 
 /// Applies what changed to the checksum of an IPv4 header.
@@ -159,6 +222,12 @@ impl Carrier for V6 {
             }
             at = next_option(header, Some(start));
         }
+        Some(())
+    }
+
+    fn shorten(header: &mut [u8], less: u16, protocol: u8) -> Option<()> {
+        shorten(header, V6_LEN, less)?;
+        *header.get_mut(V6_NEXT)? = protocol;
         Some(())
     }
 
@@ -221,8 +290,8 @@ fn next_option(
 
 #[cfg(test)]
 mod tests {
+    use super::super::family::Tuple as _;
     use super::super::tuple::{TupleV4, TupleV6};
-    use super::super::wire::UDP;
     use super::*;
 
     const OPTION: [u8; 8] = [31, 8, 0x9c, 0x40, 198, 51, 100, 7];
@@ -292,6 +361,44 @@ mod tests {
         assert_eq!(whole, header_v6(&padding));
         assert_eq!(V6::find(&whole), Ok(None));
         assert!(V6::has_room(40) && !V6::has_room(48));
+    }
+
+    #[test]
+    fn alone_it_is_a_datagram_without_payload() {
+        let tuple = TupleV4::new(
+            "198.51.100.7:40000".parse().unwrap(),
+            "203.0.113.10:53".parse().unwrap(),
+            UDP,
+        );
+        // The one that it goes ahead of has an option of its own and four bytes of payload.
+        let mut head = header(&[7, 7, 4, 0, 0, 0, 0, 0]);
+        head.extend([0x1f, 0x90, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4]);
+        let (packet, len) = alone::<V4>(&head, 28, &Told::new(KIND, &tuple)).unwrap();
+        let packet = &packet[..len];
+        assert_eq!(
+            (packet.len(), packet[0], packet[3], packet[9]),
+            (36, 0x47, 36, UDP)
+        );
+        assert_eq!(csum::of(&packet[..28]), 0);
+        assert_eq!(V4::find(&packet[..28]), Ok(Some(tuple.source())));
+        assert_eq!(packet[28..34], [0x1f, 0x90, 0, 53, 0, 8]);
+        let pseudo = [&packet[12..20], &[0, UDP, 0, 8], &packet[28..]].concat();
+        assert_eq!(csum::of(&pseudo), 0);
+
+        let (from, to) = ("[2001:db8::]:40000", "[2001:db8::1]:53");
+        let tuple = TupleV6::new(from.parse().unwrap(), to.parse().unwrap(), UDP);
+        let mut head = vec![0x60, 0, 0, 0, 0, 12, UDP, 64];
+        head.extend([7; 32]);
+        head.extend([0x1f, 0x90, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4]);
+        let (packet, len) = alone::<V6>(&head, 40, &Told::new(KIND, &tuple)).unwrap();
+        let packet = &packet[..len];
+        assert_eq!((packet.len(), packet[5], packet[6]), (72, 32, DESTINATION));
+        assert_eq!(V6::find(&packet[..64]), Ok(Some(tuple.source())));
+        let pseudo = [&packet[8..40], &[0, 0, 0, 8, 0, 0, 0, UDP], &packet[64..]].concat();
+        assert_eq!(csum::of(&pseudo), 0);
+        for len in 0..head.len() {
+            let _ = alone::<V6>(&head[..len], 40, &Told::new(KIND, &tuple));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::{
     nat::{send, translate, translate_chunks},
-    Edit,
+    way_to, Edit,
 };
 use crate::{
     datapath::{context::Context, family::Balanced},
@@ -16,12 +16,23 @@ use crate::{
         rewrite, uoa,
         wire::{Packet, SCTP},
     },
-    kapi::{netfilter::Verdict, skb::Skb},
-    table::{Conn, NatConn, Side, Stage},
+    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    table::{Conn, Counter, NatConn, Side, Stage},
 };
 
-/// Sends a datagram of a flow whose dest has not answered: until then each of the client's tells
-/// its address, where they are to.
+/// How a datagram's dest is told the client's address.
+#[derive(Clone, Copy)]
+enum Tells<'a> {
+    /// Not at all.
+    Not,
+    /// In the datagram.
+    Within(Told),
+    /// In one ahead of it, on this way.
+    Ahead(Told, &'a NextHop),
+}
+
+/// Sends a datagram of a flow whose dest has not answered for a while: until then each of the
+/// client's tells its address, where they are to.
 #[cold]
 pub(super) fn datagram<'a, F: Balanced>(
     cx: Context<'a>,
@@ -36,9 +47,38 @@ pub(super) fn datagram<'a, F: Balanced>(
         nat.heard();
         conn.assure();
     }
-    let tells = is_to_know && side == Side::Client && F::has_room(packet.ip.header_len());
-    let told = Told::new(uoa::KIND, &nat.client_tuple());
-    forward(cx, conn, nat, side, skb, packet, tells.then_some(told))
+    let tells = if is_to_know && side == Side::Client {
+        let told = Told::new(uoa::KIND, &nat.client_tuple());
+        how::<F>(told, way_to(cx, conn.dest()).ok(), &skb, packet)
+    } else {
+        Tells::Not
+    };
+    forward(cx, conn, nat, side, skb, packet, tells)
+}
+
+/// How a datagram tells an address: within it if the headers and the way have room for that. An
+/// empty one with the option in it is one that went ahead, for whoever receives it.
+fn how<'a, F: Balanced>(
+    told: Told,
+    way: Option<&'a NextHop>,
+    skb: &Skb<'_>,
+    packet: &Packet<F>,
+) -> Tells<'a> {
+    let is_empty = packet.ip.total_len() <= packet.headers_len();
+    let has_room = F::has_room(packet.ip.header_len());
+    let Some(way) = way.filter(|way| !way.is_local()) else {
+        // A dest on this host has no path to be too long for, and none that one could go ahead on.
+        return match has_room && !is_empty {
+            true => Tells::Within(told),
+            false => Tells::Not,
+        };
+    };
+    let mtu = way.mtu().saturating_sub(F::ROOM as u32);
+    let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
+    match has_room && fits && !is_empty {
+        true => Tells::Within(told),
+        false => Tells::Ahead(told, way),
+    }
 }
 
 /// Sends a packet that does not tell any client's address: one with options in its IP header, or of
@@ -52,7 +92,7 @@ pub(super) fn silent<'a, F: Balanced>(
     skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
-    forward(cx, conn, nat, side, skb, packet, None)
+    forward(cx, conn, nat, side, skb, packet, Tells::Not)
 }
 
 fn forward<'a, F: Balanced>(
@@ -62,11 +102,14 @@ fn forward<'a, F: Balanced>(
     side: Side,
     skb: Skb<'a>,
     packet: &Packet<F>,
-    told: Option<Told>,
+    tells: Tells<'a>,
 ) -> Verdict<'a> {
     let edit = Edit {
         writes: rewrite::writes(&packet.ip),
-        pushes: told.map_or(0, |_| F::ROOM as u32),
+        pushes: match tells {
+            Tells::Within(_) => F::ROOM as u32,
+            _ => 0,
+        },
         edit: |skb: &mut Skb<'_>| {
             match packet.ip.protocol() {
                 SCTP => translate_chunks(skb, nat, side, packet)?,
@@ -76,13 +119,30 @@ fn forward<'a, F: Balanced>(
             if side == Side::Client && header_len != F::Ip::FIXED_LEN {
                 F::blank(skb.head_mut().get_mut(..header_len)?)?;
             }
-            if let Some(told) = told {
-                let transport = header_len.checked_add(F::ROOM)?;
-                skb.open_gap(F::Ip::FIXED_LEN, F::ROOM, transport)?;
-                F::fill(skb.head_mut(), &told)?;
+            match tells {
+                Tells::Not => {}
+                Tells::Within(told) => {
+                    let transport = header_len.checked_add(F::ROOM)?;
+                    skb.open_gap(F::Ip::FIXED_LEN, F::ROOM, transport)?;
+                    F::fill(skb.head_mut(), &told)?;
+                }
+                Tells::Ahead(told, way) => {
+                    let (bytes, len) = uoa::alone::<F>(skb.head(), header_len, &told)?;
+                    send_ahead(cx, way, bytes.get(..len)?, F::Ip::FIXED_LEN);
+                }
             }
             Some(())
         },
     };
     send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+}
+
+/// Sends a packet of our own to a dest.
+fn send_ahead<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
+    match Skb::with_packet(bytes, ip_len, way.headroom()) {
+        Some(packet) if way.straight() == 0 => drop(way.send_slowly(packet, cx.rcu)),
+        Some(packet) => drop(way.send(packet, cx.rcu)),
+        // The next datagram tells it.
+        None => cx.netns.counters.count(Counter::DropNoMemory),
+    }
 }

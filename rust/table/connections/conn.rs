@@ -180,6 +180,18 @@ impl Conn {
         self.nat64().map(|nat| AnyKey::V4(&nat.dest_side))
     }
 
+    /// See [`NatConn::tell_again`]. Reads more of it than its first part only where it has UDP.
+    pub(super) fn tell_again(&self, now: u32) {
+        if self.state() != State::Udp {
+            return;
+        }
+        if let Some(nat) = self.nat::<TupleV4>() {
+            nat.tell_again(now);
+        } else if let Some(nat) = self.nat::<TupleV6>() {
+            nat.tell_again(now);
+        }
+    }
+
     /// Its client and virtual address.
     pub(crate) fn client_ends(&self) -> ClientEnds {
         match self.client_key() {

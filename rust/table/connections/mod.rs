@@ -390,6 +390,8 @@ impl Connections {
                         }
                     } else if pressed && conn.is_expendable(now) {
                         dropped = dropped.wrapping_add(self.remove(conn, rcu).into());
+                    } else {
+                        conn.tell_again(now);
                     }
                 }
                 bucket = bucket.wrapping_add(1) & (len - 1);

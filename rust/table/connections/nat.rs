@@ -18,8 +18,9 @@ use crate::{
         shift::Shift,
         telling::{Phase, Telling},
         tuple::{TupleV4, TupleV6},
+        uoa,
     },
-    kapi::broken::broken,
+    kapi::{broken::broken, time},
 };
 
 /// A connection whose packets get other addresses, and come back from the dest: two keys.
@@ -40,8 +41,13 @@ pub(crate) struct NatConn<C, D = C> {
     toa_kind: u8,
     /// See [`Telling`].
     first: AtomicU32,
+    /// See [`Telling`]. Of datagrams that tell: the tick at which the dest last answered one.
     expected: AtomicU32,
 }
+
+/// Ticks after which a dest is told again whose datagrams it gets: its receiver may have been loaded
+/// anew, or have forgotten the flow.
+const TELL_AGAIN: u32 = time::seconds(10);
 
 /// How far a connection is with telling its dest of the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +224,19 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
 
     /// The dest has answered a datagram.
     pub(crate) fn heard(&self) {
+        self.expected.store(time::now(), Ordering::Relaxed);
         self.stage.store(Stage::Untouched as u8, Ordering::Relaxed);
+    }
+
+    /// Has datagrams tell the client's address again, when they have not for a while.
+    pub(super) fn tell_again(&self, now: u32) {
+        let heard = || self.expected.load(Ordering::Relaxed);
+        if self.toa_kind == uoa::KIND
+            && self.stage() == Stage::Untouched
+            && now.wrapping_sub(heard()) > TELL_AGAIN
+        {
+            self.stage.store(Stage::Datagrams as u8, Ordering::Relaxed);
+        }
     }
 
     /// Where packets to the client go.
