@@ -44,12 +44,25 @@ unsigned long toa_return_value(void *regs);
 void *toa_find_connection(struct net *net, const struct toa_end *peer,
 			  const struct toa_end *local);
 void toa_put_connection(void *sk);
-/* linux/net.h; a reference to a struct socket of TCP, or null and why */
+/* net/sock.h */
+bool toa_is_mptcp(const void *sk);
+bool toa_is_tcp(const void *sk);
+
+/* linux/net.h; a reference to a struct socket of TCP or MPTCP, or null and why */
 void *toa_find_descriptor(int fd, int *error);
 void toa_put_descriptor(void *socket);
 
 /* linux/skbuff.h */
 void toa_forget_socket(void *skb);
+void toa_close_gap(void *skb, u32 len, u32 transport);
+/* net/inet_hashtables.h; a TCP packet at LOCAL_IN */
+bool toa_has_connection(const void *skb, u32 transport);
+/* net/ip.h; a packet of its own that answers one at LOCAL_IN */
+bool toa_answer(const void *skb, const void *packet, u32 len, u32 transport);
+/* linux/netfilter.h; READ gets a socket, an option and LEN bytes that are read and written */
+typedef int (*toa_sockopt_read)(void *sk, int option, u8 *buffer, u32 len);
+int toa_sockopt_register(toa_sockopt_read read);
+void toa_sockopt_unregister(void);
 /* linux/netfilter_ipv4.h; a packet at LOCAL_OUT */
 bool toa_route_again(void *skb);
 

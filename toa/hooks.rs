@@ -85,13 +85,23 @@ impl Receiver for Toa {
             client: client.into(),
         };
         let (inserted, had) = sockets.insert(sock, tag, rcu);
-        netns.count(match inserted {
-            Ok(()) => Counter::Learned,
-            Err(_) => Counter::NoMemory,
-        });
-        if had {
+        // One of MPTCP is counted by its first path.
+        let counts = !sock.is_of_many_paths();
+        match inserted {
+            Ok(()) if counts => netns.count(Counter::Learned),
+            Ok(()) => {}
+            Err(_) => netns.count(Counter::NoMemory),
+        }
+        if had && counts {
             netns.count(Counter::Forgotten);
         }
+    }
+
+    fn raising(sock: Sock<'_>, rcu: Rcu<'_>) -> Option<Self::Offer> {
+        let sockets = SOCKETS.get(rcu)?;
+        let tag = sockets.find(sock, rcu);
+        let client = tag.map(|tag| tag.client.into());
+        (client.is_some() || !sockets.is_empty()).then_some(client)
     }
 
     #[inline(always)]
@@ -110,7 +120,7 @@ impl Receiver for Toa {
         let Some(sockets) = SOCKETS.get(rcu) else {
             return;
         };
-        if sockets.remove(sock, rcu) {
+        if sockets.remove(sock, rcu) && !sock.is_of_many_paths() {
             if let Some(netns) = Netns::under(sock.net(), rcu) {
                 netns.count(Counter::Forgotten);
             }

@@ -4,7 +4,7 @@
 
 use core::{
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use kernel::{
@@ -20,13 +20,13 @@ use crate::{
         toa::{self, Kinds, Malformed},
         tuple::{TupleV4, TupleV6},
     },
-    flows::Flows,
+    flows::{Flows, FLOWS_MAX},
     kapi::{
         end::{End, Ends},
-        netfilter::{Description, Hooks},
-        netns::{Net, PerNet, Registered, Registration},
+        netfilter::Hooks,
+        netns::{Net, Registration},
         percpu::PerCpuCounters,
-        rcu::{self, Rcu, RcuBox, RcuSlot},
+        rcu::{Rcu, RcuBox, RcuSlot},
         sock::Segment,
         sock_map::SockMap,
         time,
@@ -64,10 +64,14 @@ pub(crate) enum Counter {
     Answered,
     /// A UDP flow's client became known.
     FlowLearned,
+    /// A UDP flow was forgotten, as there was no room for a new one.
+    FlowEvicted,
+    /// A trusted peer's connection or datagram told no address where that is asked for.
+    WithoutOption,
 }
 
 /// How many [`Counter`]s there are.
-pub(crate) const COUNTERS: usize = Counter::FlowLearned as usize + 1;
+pub(crate) const COUNTERS: usize = Counter::WithoutOption as usize + 1;
 
 /// What an administrator sets.
 pub(crate) struct Settings {
@@ -75,79 +79,75 @@ pub(crate) struct Settings {
     pub(crate) kinds: Kinds,
     /// Networks whose addresses are believed.
     pub(crate) trusted: KVec<Prefix>,
+    /// Whether clients' addresses are restored in UDP.
+    pub(crate) udp: bool,
+    /// Whether trusted peers have to tell of a client.
+    pub(crate) demands: bool,
 }
 
 impl Settings {
+    /// Those that the first namespace starts with.
+    fn initial() -> Self {
+        Self {
+            kinds: Kinds::usual(),
+            trusted: KVec::new(),
+            udp: false,
+            demands: false,
+        }
+    }
+
     fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(peer))
     }
 }
 
+/// Most UDP flows of a namespace and IP version. Set before there are any.
+pub(crate) static MAX_FLOWS: AtomicU32 = AtomicU32::new(FLOWS_MAX);
+
+/// Most UDP flows of a namespace and IP version: less in one that users have made for themselves, who
+/// may tell it of as many as they like.
+fn max_flows(net: &Net) -> usize {
+    let max = MAX_FLOWS.load(Ordering::Relaxed) as usize;
+    match net.is_of_other_users() {
+        true => (max / 16).max(1),
+        false => max,
+    }
+}
+
+/// The hooks of a namespace, while they are wanted.
+#[derive(Default)]
+pub(crate) struct HookSet {
+    /// Those that restore clients' addresses in UDP.
+    pub(crate) udp: Option<Hooks>,
+    /// Those that look for the option in TCP.
+    pub(crate) demand: Option<Hooks>,
+}
+
 /// State of one network namespace.
 #[pin_data]
 pub(crate) struct Netns {
-    net: &'static Net,
-    settings: RcuSlot<Settings>,
+    pub(crate) net: &'static Net,
+    /// What was set here. Empty in a namespace that goes by the settings of the first one, which
+    /// always has its own.
+    pub(crate) own: RcuSlot<Settings>,
     counters: PerCpuCounters<COUNTERS>,
-    /// Held by who changes the settings.
-    #[pin]
-    changing: Mutex<()>,
     flows_v4: Flows<TupleV4>,
     flows_v6: Flows<TupleV6>,
-    /// The hooks that restore clients' addresses, while that is wanted.
+    /// In the first namespace: all others. Held by whoever changes settings, in any of them.
     #[pin]
-    udp: Mutex<Option<Hooks>>,
+    pub(crate) others: Mutex<KVec<&'static Netns>>,
+    #[pin]
+    pub(crate) hooks: Mutex<HookSet>,
     /// Whether there are such hooks, for the worker.
-    is_udp_on: AtomicBool,
+    pub(crate) is_udp_on: AtomicBool,
     /// Whether the worker is to be woken.
     is_idle: AtomicBool,
     #[pin]
-    worker: Worker<Self>,
+    pub(crate) worker: Worker<Self>,
 }
 
-static REGISTRATION: Registration<Netns> = Registration::new();
-
-impl PerNet for Netns {
-    fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
-        let settings = Settings {
-            kinds: Kinds::usual(),
-            trusted: KVec::new(),
-        };
-        let live = RcuSlot::empty();
-        live.replace(Some(RcuBox::new(settings, GFP_KERNEL)?));
-        let counters = PerCpuCounters::new()?;
-        let (flows_v4, flows_v6) = (Flows::new()?, Flows::new()?);
-        let this = KBox::pin_init(
-            pin_init!(Self {
-                net,
-                settings: live,
-                counters,
-                changing <- new_mutex!((), "toa settings"),
-                flows_v4,
-                flows_v6,
-                udp <- new_mutex!(None, "toa hooks"),
-                is_udp_on: AtomicBool::new(false),
-                is_idle: AtomicBool::new(true),
-                worker: Worker::new(),
-            }),
-            GFP_KERNEL,
-        )?;
-        // SAFETY: Just made, nobody kicks it before; `pre_exit` stops it.
-        unsafe { Worker::start(this.as_ref()) };
-        Ok(this)
-    }
-
-    fn pre_exit(&self) {
-        if self.udp.lock().take().is_some() {
-            rcu::synchronize();
-        }
-        self.worker.stop();
-    }
-
-    fn registration() -> &'static Registration<Self> {
-        &REGISTRATION
-    }
-}
+/// Where namespaces have their states.
+pub(crate) static REGISTRATION: Registration<Netns> = Registration::new();
 
 /// An IP version whose UDP flows a namespace keeps.
 pub(crate) trait Kept: Tuple {
@@ -188,9 +188,30 @@ impl Work for Netns {
 }
 
 impl Netns {
-    /// Makes the state of every namespace.
-    pub(crate) fn register() -> Result<Registered<Self>> {
-        REGISTRATION.register()
+    /// The state of a namespace that goes by the first one's settings, or of the first one.
+    pub(crate) fn new(net: &'static Net) -> Result<Pin<KBox<Self>>> {
+        let own = RcuSlot::empty();
+        if net.is_first() {
+            own.replace(Some(RcuBox::new(Settings::initial(), GFP_KERNEL)?));
+        }
+        let counters = PerCpuCounters::new()?;
+        let max = max_flows(net);
+        let (flows_v4, flows_v6) = (Flows::new(max)?, Flows::new(max)?);
+        KBox::pin_init(
+            pin_init!(Self {
+                net,
+                own,
+                counters,
+                flows_v4,
+                flows_v6,
+                others <- new_mutex!(KVec::new(), "toa settings"),
+                hooks <- new_mutex!(HookSet::default(), "toa hooks"),
+                is_udp_on: AtomicBool::new(false),
+                is_idle: AtomicBool::new(true),
+                worker: Worker::new(),
+            }),
+            GFP_KERNEL,
+        )
     }
 
     /// The state of `net`; `None` when it is going away.
@@ -204,6 +225,36 @@ impl Netns {
         REGISTRATION.under(net, rcu)
     }
 
+    /// The state of the namespace that others inherit from.
+    pub(crate) fn first() -> Option<&'static Self> {
+        REGISTRATION.get(Net::first())
+    }
+
+    /// Whether it goes by the settings of the first namespace.
+    pub(crate) fn inherits(&self) -> bool {
+        let guard = kernel::sync::rcu::read_lock();
+        self.own.get(Rcu::of(&guard)).is_none()
+    }
+
+    /// Whether its settings ask for clients' addresses in UDP, and for an option of trusted peers.
+    pub(crate) fn wants(&self) -> (bool, bool) {
+        let guard = kernel::sync::rcu::read_lock();
+        let settings = self.settings(Rcu::of(&guard));
+        settings.map_or((false, false), |settings| (settings.udp, settings.demands))
+    }
+
+    /// Whether `peer` is believed.
+    pub(crate) fn trusts(&self, peer: IpAddr, rcu: Rcu<'_>) -> bool {
+        let settings = self.settings(rcu);
+        settings.is_some_and(|settings| settings.trusts(peer))
+    }
+
+    /// Whether `peer` is one who has to tell of a client.
+    pub(crate) fn demands_of(&self, peer: IpAddr, rcu: Rcu<'_>) -> bool {
+        let settings = self.settings(rcu);
+        settings.is_some_and(|settings| settings.demands && settings.trusts(peer))
+    }
+
     /// Counts one.
     #[inline]
     pub(crate) fn count(&self, counter: Counter) {
@@ -215,80 +266,32 @@ impl Netns {
         self.counters.sums()
     }
 
-    /// The settings.
+    /// The settings that it goes by.
     pub(crate) fn settings<'a>(&self, rcu: Rcu<'a>) -> Option<&'a Settings> {
-        self.settings.get(rcu)
+        let inherited = || Self::under(Net::first(), rcu)?.own.get(rcu);
+        self.own.get(rcu).or_else(inherited)
     }
 
-    /// Changes the settings; `change` gets a copy of them. May sleep.
+    /// A copy of the settings that it goes by, to be looked at for longer than under RCU. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or what `change` gives; then nothing changes.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings) -> Result) -> Result {
-        let _changing = self.changing.lock();
-        let mut settings = self.copy_of_settings()?;
-        change(&mut settings)?;
-        let settings = RcuBox::new(settings, GFP_KERNEL)?;
-        self.settings.replace(Some(settings));
-        Ok(())
-    }
-
-    /// A copy of the settings, to be looked at for longer than under RCU; the mutex is held.
-    fn copy_of_settings(&self) -> Result<Settings> {
+    /// `ENOMEM`.
+    pub(crate) fn copy_of_settings(&self) -> Result<Settings> {
         // Room first, as nothing may sleep under RCU.
         let mut copy = Settings {
-            kinds: Kinds::NONE,
             trusted: KVec::with_capacity(TRUSTED_MAX, GFP_KERNEL)?,
+            ..Settings::initial()
         };
         let guard = kernel::sync::rcu::read_lock();
         let settings = self.settings(Rcu::of(&guard)).ok_or(ENODEV)?;
         copy.kinds = settings.kinds;
+        (copy.udp, copy.demands) = (settings.udp, settings.demands);
         for network in &settings.trusted {
-            copy.trusted
-                .push_within_capacity(*network)
-                .map_err(|_| ENOMEM)?;
+            let pushed = copy.trusted.push_within_capacity(*network);
+            pushed.map_err(|_| ENOMEM)?;
         }
         Ok(copy)
-    }
-
-    /// The settings as they are, to be told of. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn present(&self) -> Result<Settings> {
-        let _changing = self.changing.lock();
-        self.copy_of_settings()
-    }
-
-    /// Registers the hooks of UDP that `hooks` describes, or takes them away. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn hook_udp<const N: usize>(
-        &self,
-        on: bool,
-        hooks: impl FnOnce() -> [Description<Self>; N],
-    ) -> Result {
-        let mut udp = self.udp.lock();
-        if !on && udp.take().is_some() {
-            // Nobody learns any more; the worker forgets.
-            rcu::synchronize();
-            self.is_udp_on.store(false, Ordering::Release);
-            self.worker.kick(0);
-        } else if on && udp.is_none() {
-            self.is_udp_on.store(true, Ordering::Release);
-            // SAFETY: `pre_exit` drops them and waits.
-            *udp = Some(unsafe { Hooks::register(self.net, self, hooks()) }?);
-        }
-        Ok(())
-    }
-
-    /// Whether clients' addresses are restored in UDP. May sleep.
-    pub(crate) fn has_udp(&self) -> bool {
-        self.udp.lock().is_some()
     }
 
     /// How many UDP flows there are whose client is known.

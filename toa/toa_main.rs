@@ -3,12 +3,15 @@
 //! `toa.ko`, for real servers: programs see the address of the client that a director forwards
 //! for, not the director's.
 
+use core::sync::atomic::Ordering;
+
 use kernel::prelude::*;
 
 use crate::kapi::probe::Mechanism;
 
 #[path = "../rust/bindings/mod.rs"]
 mod bindings;
+mod demand;
 // Its part of the engine.
 #[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "../rust/engine/mod.rs"]
@@ -17,6 +20,8 @@ mod flows;
 mod hooks;
 mod kapi;
 mod netlink;
+mod netns;
+mod options;
 mod state;
 mod udp;
 
@@ -31,6 +36,10 @@ module! {
             default: 0,
             description: "1: kretprobes also where the kernel has fprobes",
         },
+        max_flows: u32 {
+            default: 1 << 20,
+            description: "Most UDP flows of a namespace and IP version whose clients are kept",
+        },
     },
 }
 
@@ -43,8 +52,11 @@ static VERSION: [u8; engine::version::MODINFO_LEN] = engine::version::modinfo();
 /// looked at, then the namespaces lose their state, last what waits for a grace period goes.
 struct Toa {
     _family: netlink::Registration,
+    // None where another receiver has them: programs ask that one.
+    _options: Option<options::Options>,
     _hooks: hooks::Hooks,
     _namespaces: kapi::netns::Registered<state::Netns>,
+    _defrag6: kapi::defrag6::Defrag6,
     _memory: Memory,
 }
 
@@ -61,16 +73,25 @@ impl kernel::Module for Toa {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory;
-        let namespaces = state::Netns::register()?;
+        let max_flows = module_parameters::max_flows.value();
+        state::MAX_FLOWS.store(max_flows.max(1), Ordering::Relaxed);
+        let defrag6 = kapi::defrag6::Defrag6::new();
+        let namespaces = netns::register()?;
         let hooks = hooks::Hooks::start(match module_parameters::kretprobes.value() {
             0 => Mechanism::Best,
             _ => Mechanism::Kretprobes,
         })?;
+        let options = options::register().ok();
+        if options.is_none() {
+            pr_warn!("another module answers the socket options of DPVS's receivers\n");
+        }
         let family = netlink::register()?;
         Ok(Self {
             _family: family,
+            _options: options,
             _hooks: hooks,
             _namespaces: namespaces,
+            _defrag6: defrag6,
             _memory: memory,
         })
     }

@@ -6,21 +6,21 @@
 //! Between the hooks and the wire everything is as the director has it: connection tracking and
 //! filter rules see its address.
 
-use core::marker::PhantomData;
-
-use kernel::prelude::*;
+use core::{marker::PhantomData, net::SocketAddr};
 
 use crate::{
     engine::{
         csum::Delta,
         family::{Address, IpHeader, Tuple, V4, V6},
+        opp,
         rewrite::{self, Checksum, Deltas},
+        toa::Malformed,
         uoa::Carrier,
         wire::{Error, IcmpError, IcmpFamily, Packet, UDP},
     },
-    flows::{destination, source, Flows},
+    flows::{destination, source, Learned},
     kapi::{
-        netfilter::{self, Hook, Place, Verdict},
+        netfilter::{self, Description, Hook, Place, Verdict},
         packet,
         rcu::Rcu,
         skb::Skb,
@@ -29,29 +29,23 @@ use crate::{
 };
 
 /// What comes is changed behind everything that looks at it, and what goes before.
-const LAST: i32 = 500;
+pub(crate) const LAST: i32 = 500;
 const FIRST: i32 = -500;
 
 /// An IP version whose datagrams are restored.
-trait Restored: IcmpFamily<Tuple: Kept> + Carrier {}
+pub(crate) trait Restored: IcmpFamily<Tuple: Kept> + Carrier {}
 
 impl Restored for V4 {}
 impl Restored for V6 {}
 
-/// Restores clients' addresses in a namespace from now on, or no longer. May sleep.
-///
-/// # Errors
-///
-/// `ENOMEM`.
-pub(crate) fn turn(netns: &Netns, on: bool) -> Result {
-    netns.hook_udp(on, || {
-        [
-            netfilter::describe::<_, Coming<V4>>(),
-            netfilter::describe::<_, Going<V4>>(),
-            netfilter::describe::<_, Coming<V6>>(),
-            netfilter::describe::<_, Going<V6>>(),
-        ]
-    })
+/// The hooks that restore clients' addresses in a namespace.
+pub(crate) fn describe() -> [Description<Netns>; 4] {
+    [
+        netfilter::describe::<_, Coming<V4>>(),
+        netfilter::describe::<_, Going<V4>>(),
+        netfilter::describe::<_, Coming<V6>>(),
+        netfilter::describe::<_, Going<V6>>(),
+    ]
 }
 
 /// Packets for sockets of this host.
@@ -63,13 +57,27 @@ impl<F: Restored> Hook<Netns> for Coming<F> {
     const VERSION: u8 = F::VERSION;
 
     fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        let Some(ip) = read::<F>(&mut skb) else {
+        let Some(mut ip) = read::<F>(&mut skb) else {
             return Verdict::Accept(skb);
         };
+        // IPv4's came together ahead of us, IPv6's would behind.
+        if ip.is_fragment() && netns.trusts(ip.tuple(0).src().into(), rcu) {
+            skb = match skb.defragment(netns.net, F::VERSION) {
+                Ok(whole) => whole,
+                Err(queued) => return Verdict::Stolen(queued),
+            };
+            match read::<F>(&mut skb) {
+                Some(whole) => ip = whole,
+                None => return Verdict::Accept(skb),
+            }
+        }
         let has_flows = F::Tuple::flows(netns).len() != 0;
         let has_options = ip.header_len() != F::Ip::FIXED_LEN;
         match ip.protocol() {
-            UDP if has_flows || has_options => datagram::<F>(netns, skb, rcu),
+            UDP if has_flows || has_options || netns.demands_of(ip.tuple(0).src().into(), rcu) => {
+                datagram::<F>(netns, skb, None, rcu)
+            }
+            opp::PROTOCOL => wrapped::<F>(netns, skb, ip, rcu),
             protocol if has_flows && protocol == F::ICMP => error::<F>(netns, skb, rcu, Way::In),
             _ => Verdict::Accept(skb),
         }
@@ -100,12 +108,12 @@ impl<F: Restored> Hook<Netns> for Going<F> {
 }
 
 /// The IP header of a packet; more of it is made linear if that takes it.
-fn read<F: Restored>(skb: &mut Skb<'_>) -> Option<F::Ip> {
+pub(crate) fn read<F: Restored>(skb: &mut Skb<'_>) -> Option<F::Ip> {
     retry(skb, F::Ip::parse)
 }
 
 /// What `parse` reads, once as much of the packet is linear as that takes.
-fn retry<R>(
+pub(crate) fn retry<R>(
     skb: &mut Skb<'_>,
     parse: impl Fn(&[u8], usize) -> core::result::Result<R, Error>,
 ) -> Option<R> {
@@ -121,18 +129,34 @@ fn retry<R>(
 }
 
 /// A datagram that has come, perhaps from a director.
-fn datagram<'a, F: Restored>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+/// `told`: whom it is from, by what was in front of it.
+fn datagram<'a, F: Restored>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    told: Option<SocketAddr>,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
     let Some(packet) = retry(&mut skb, Packet::<F>::parse) else {
         return Verdict::Accept(skb);
     };
     let (flows, tuple) = (F::Tuple::flows(netns), packet.tuple);
     let header_len = packet.ip.header_len();
     let has_options = header_len != F::Ip::FIXED_LEN;
-    if has_options {
-        let header = skb.head().get(..header_len);
-        learn::<F>(netns, flows, &tuple, header.unwrap_or_default(), rcu);
+    if has_options || told.is_some() {
+        let header = skb.head().get(..header_len).unwrap_or_default();
+        let told = told.map_or_else(|| F::find(header), |client| Ok(Some(client)));
+        let is_believed = learn::<F>(netns, &tuple, told, rcu);
+        if is_believed && packet.ip.total_len() == packet.headers_len() {
+            // It came ahead of one that has no room for the option.
+            return Verdict::Drop(skb);
+        }
     }
     let Some(client) = flows.client(&tuple, rcu) else {
+        if netns.demands_of(tuple.src().into(), rcu) {
+            netns.count(Counter::WithoutOption);
+            return Verdict::Drop(skb);
+        }
+        flows.came_straight(&tuple, rcu);
         return Verdict::Accept(skb);
     };
     let to = F::Tuple::between(client, destination(&tuple), UDP);
@@ -149,29 +173,65 @@ fn datagram<'a, F: Restored>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -
     Verdict::Accept(skb)
 }
 
-/// Learns a client from what a datagram's header carries, if its sender is to be believed.
+/// A datagram that has come behind a header of DPVS's, which nobody but us understands.
+#[cold]
+fn wrapped<'a, F: Restored>(
+    netns: &'a Netns,
+    mut skb: Skb<'a>,
+    ip: F::Ip,
+    rcu: Rcu<'a>,
+) -> Verdict<'a> {
+    let at = ip.header_len();
+    let Some(len) = retry(&mut skb, |head, len| opp::parse(head, at, len)) else {
+        return Verdict::Accept(skb);
+    };
+    let header = skb.head().get(at..).and_then(|header| header.get(..len));
+    let told = opp::find(header.unwrap_or_default());
+    let Some(client) = netns.believed(told, ip.tuple(0).src().into(), rcu) else {
+        return Verdict::Accept(skb);
+    };
+    // The header goes, so that what is left is a datagram as any other.
+    let end = at.saturating_add(len);
+    if !skb.make_writable(end, 0) {
+        netns.count(Counter::NoMemory);
+        return Verdict::Drop(skb);
+    }
+    skb.forget_checksum();
+    if opp::unwrap::<F>(skb.head_mut(), at, len).is_none() || !packet::close_gap(&mut skb, len, at)
+    {
+        netns.count(Counter::Malformed);
+        return Verdict::Drop(skb);
+    }
+    datagram::<F>(netns, skb, Some(client), rcu)
+}
+
+/// Learns a client that a datagram tells of, if its sender is to be believed. True when it is.
 #[cold]
 fn learn<F: Restored>(
     netns: &Netns,
-    flows: &Flows<F::Tuple>,
     tuple: &F::Tuple,
-    header: &[u8],
+    told: core::result::Result<Option<SocketAddr>, Malformed>,
     rcu: Rcu<'_>,
-) {
-    let peer = tuple.src().into();
-    let Some(client) = netns.believed(F::find(header), peer, rcu) else {
-        return;
+) -> bool {
+    let Some(client) = netns.believed(told, tuple.src().into(), rcu) else {
+        return false;
     };
     let Some(address) = Address::of(client.ip()) else {
         // It does not fit a packet of this version.
         netns.count(Counter::BadAddress);
-        return;
+        return true;
     };
+    let flows = F::Tuple::flows(netns);
     match flows.learn(tuple, (address, client.port()), rcu) {
-        Ok(true) => netns.flow_learned(),
-        Ok(false) => {}
-        Err(_) => netns.count(Counter::NoMemory),
+        Learned::Known => {}
+        Learned::New => netns.flow_learned(),
+        Learned::Instead => {
+            netns.count(Counter::FlowEvicted);
+            netns.flow_learned();
+        }
+        Learned::No => netns.count(Counter::NoMemory),
     }
+    true
 }
 
 /// A datagram that goes, perhaps an answer to a client.

@@ -2,9 +2,9 @@
 
 //! Putting IPv6 fragments together.
 //!
-//! The kernel does that for connection tracking, in `nf_defrag_ipv6`. RVS loads that
-//! module when it is loaded itself, so that `insmod rvs.ko` needs nothing else. Without it fragments
-//! pass us by as packets of nobody.
+//! The kernel does that for connection tracking, in `nf_defrag_ipv6`. Our modules load that one when
+//! they are loaded themselves, so that `insmod rvs.ko` needs nothing else. Without it fragments pass
+//! us by as packets of nobody.
 //!
 //! C header: [`include/net/netfilter/ipv6/nf_defrag_ipv6.h`](srctree/include/net/netfilter/ipv6/nf_defrag_ipv6.h)
 
@@ -27,8 +27,6 @@ impl Defrag6 {
 }
 
 impl Drop for Defrag6 {
-    // Inline, so that toa.ko, which has no use for it, needs no helper of it.
-    #[inline]
     fn drop(&mut self) {
         // SAFETY: Pairs with `new`.
         unsafe { bindings::rvs_defrag6_put() };

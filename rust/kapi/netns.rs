@@ -59,6 +59,14 @@ impl Net {
         ptr::eq(self.as_raw(), ptr::addr_of!(bindings::init_net))
     }
 
+    /// The one that the host started with.
+    #[allow(dead_code)] // of toa.ko
+    #[inline(always)]
+    pub(crate) fn first() -> &'static Self {
+        // SAFETY: It lives for ever.
+        unsafe { Self::from_raw(ptr::addr_of!(bindings::init_net)) }
+    }
+
     /// Changes whenever a cached IPv4 route of this namespace may be wrong.
     #[inline]
     pub(crate) fn ipv4_route_generation(&self) -> i32 {

@@ -156,7 +156,9 @@ def test_namespaces_are_apart(server):
         name = other.seen(other.listen(), WHOLE)
         assert name[:2] == (DIRECTOR, name[2])
         assert (other.count("untrusted"), other.count("learned")) == (1, 0)
-        assert other.json("show") == {"trusted": [], "kinds": [254], "udp": False}
+        assert other.json("show") == {
+            "trusted": [], "kinds": [254], "udp": False, "require": False, "inherited": True
+        }
         assert server.json("show")["trusted"] == [f"{DIRECTOR}/32", "2001:db8::/64"]
 
 
@@ -254,10 +256,17 @@ def test_refusals_say_why(distrustful):
         return done.stderr
 
     server.adm("trust", "add", "192.0.2.0/24")
-    assert "192.0.2.0/24 is trusted already" in refused("trust", "add", "192.0.2.0/24")
+    for args, text in (
+        (("trust", "add", "192.0.2.0/24"), "192.0.2.0/24 is trusted already"),
+        (("kind", "add", "254"), "kind 254 is there already"),
+    ):
+        again = server.adm(*args)
+        assert text in again.stderr and "service" not in again.stderr
+    assert "--all" in refused("trust", "add", "0.0.0.0/0")
+    server.adm("trust", "add", "::/0", "--all")
+    server.adm("trust", "del", "::/0")
     assert "198.51.100.0/24 is not trusted" in refused("trust", "del", "198.51.100.0/24")
     assert "the network is 192.0.2.0/24" in refused("trust", "add", "192.0.2.1/24")
-    assert "kind 254 is there already" in refused("kind", "add", "254")
     assert "kind 253 is not there" in refused("kind", "del", "253")
     assert "8" in refused("kind", "add", "8")
     shell.rmmod("toa")

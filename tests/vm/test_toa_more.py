@@ -88,6 +88,28 @@ def test_an_operator_looks_up(server):
         each.close()
 
 
+@pytest.mark.parametrize("device", ["eth0", "red"])
+def test_an_operator_looks_up_what_is_bound_to_a_device(server, device):
+    """To one that the segments come by, or to a VRF."""
+    if device == "red":
+        shell.modprobe("vrf")
+        mac = server.wire.mac("eth0")
+        server.host.ip(
+            "link add red type vrf table 10", "link set red up", "link set eth0 master red",
+            f"neigh replace {DIRECTOR} lladdr {mac} dev eth0 nud permanent",
+        )
+    listener = server.listen()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    connection = server.connect(WHOLE)
+    accepted, name = listener.accept()
+    with accepted:
+        assert name == CLIENT
+        found = server.json("lookup", f"{SERVER}:{PORT}", "%s:%d" % connection.source)
+        assert found == {"client": "%s:%d" % CLIENT}
+        done = server.adm("lookup", f"{SERVER}:{PORT}", f"{DIRECTOR}:1", check=False)
+        assert done.returncode == 1 and "ss -tn" in done.stderr
+
+
 def test_many_namespaces(module):
     """Each has its own word on the same addresses."""
     del module

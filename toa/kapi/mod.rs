@@ -5,7 +5,6 @@
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../../rust/kapi/broken.rs"]
 pub(crate) mod broken;
-#[allow(dead_code)]
 #[path = "../../rust/kapi/defrag6.rs"]
 pub(crate) mod defrag6;
 pub(crate) mod end;
@@ -40,6 +39,7 @@ mod registers;
 pub(crate) mod skb;
 pub(crate) mod sock;
 pub(crate) mod sock_map;
+pub(crate) mod sockopt;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/time.rs"]
 pub(crate) mod time;

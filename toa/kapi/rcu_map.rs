@@ -184,6 +184,53 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
         None
     }
 
+    /// Whether there is a key with that hash that `is_meant`.
+    pub(crate) fn has(&self, hash: u32, is_meant: impl Fn(&K) -> bool, _rcu: Rcu<'_>) -> bool {
+        let Some(array) = self.current() else {
+            return false;
+        };
+        let bucket = array.bucket(hash);
+        let mut next = bucket.map_or(ptr::null_mut(), |bucket| bucket.load(Ordering::Acquire));
+        // SAFETY: As in `find`.
+        while let Some(node) = unsafe { next.as_ref() } {
+            if node.hash == hash && is_meant(&node.key) {
+                return true;
+            }
+            next = array.link(node).load(Ordering::Acquire);
+        }
+        false
+    }
+
+    /// The key, of those near the bucket of `hash`, whose `worth` is least. Looks at `most` entries
+    /// at most, and at four times as many buckets.
+    pub(crate) fn least(
+        &self,
+        hash: u32,
+        most: usize,
+        worth: impl Fn(&K, &V) -> u64,
+        _rcu: Rcu<'_>,
+    ) -> Option<(K, u64)> {
+        let array = self.current()?;
+        let (mut found, mut seen) = (None, 0usize);
+        for offset in 0..most.saturating_mul(4) as u32 {
+            let bucket = array.bucket(hash.wrapping_add(offset))?;
+            let mut next = bucket.load(Ordering::Acquire);
+            // SAFETY: As in `find`.
+            while let Some(node) = unsafe { next.as_ref() } {
+                let worth = worth(&node.key, &node.value);
+                if found.is_none_or(|(_, least)| worth < least) {
+                    found = Some((node.key, worth));
+                }
+                seen = seen.saturating_add(1);
+                if seen >= most {
+                    return found;
+                }
+                next = array.link(node).load(Ordering::Acquire);
+            }
+        }
+        found
+    }
+
     /// Makes `value` that of `key`. True when it had one.
     ///
     /// # Errors

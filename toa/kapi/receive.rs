@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The four things that happen to a connection's socket: it is made, asked for its peer by
-//! `accept` or `getpeername`, and it goes.
+//! The five things that happen to a connection's socket: it is made, MPTCP makes one of its own
+//! above it, it is asked for its peer by `accept` or `getpeername`, and it goes.
 //!
-//! C sources: `tcp_v4_syn_recv_sock`, `tcp_v6_syn_recv_sock`, `inet_getname`, `inet6_getname`,
-//! `inet_sock_destruct`. Every way to a new connection leads through one of the first two: the
-//! handshake's last segment, with SYN cookies or without, and Fast Open's first.
+//! C sources: `tcp_v4_syn_recv_sock`, `tcp_v6_syn_recv_sock`, `mptcp_sk_clone_init`,
+//! `inet_getname`, `inet6_getname`, `inet_sock_destruct`. Every way to a new connection leads
+//! through one of the first two: the handshake's last segment, with SYN cookies or without, and
+//! Fast Open's first.
 
 use core::marker::PhantomData;
 
@@ -31,6 +32,10 @@ pub(crate) trait Receiver: 'static {
     /// `sock` is a new connection, not known to anyone yet. `is_ipv4`: its packets are IPv4.
     fn opened(sock: Sock<'_>, is_ipv4: bool, offer: Self::Offer, rcu: Rcu<'_>);
 
+    /// A connection of MPTCP is about to be made above `sock`, its first path. `Some`: tell
+    /// [`Receiver::opened`] when it has.
+    fn raising(sock: Sock<'_>, rcu: Rcu<'_>) -> Option<Self::Offer>;
+
     /// Somebody asks for the peer of `sock`. `Some`: what to say if the kernel is about to say the
     /// first of the two is the second.
     fn asked<'a>(sock: Sock<'_>, rcu: Rcu<'a>) -> Option<(&'a End, &'a End)>;
@@ -46,6 +51,7 @@ pub(crate) trait Receiver: 'static {
 pub(crate) struct Registrations {
     open_v4: Registration,
     open_v6: Registration,
+    raise: Registration,
     ask_v4: Registration,
     ask_v6: Registration,
     close: Registration,
@@ -57,6 +63,7 @@ impl Registrations {
         Self {
             open_v4: Registration::new(),
             open_v6: Registration::new(),
+            raise: Registration::new(),
             ask_v4: Registration::new(),
             ask_v6: Registration::new(),
             close: Registration::new(),
@@ -69,6 +76,7 @@ impl Registrations {
 pub(crate) struct Receiving {
     _ask_v4: Probing,
     _ask_v6: Option<Probing>,
+    _raise: Option<Probing>,
     _open_v4: Probing,
     _open_v6: Option<Probing>,
     _close: Probing,
@@ -80,15 +88,17 @@ pub(crate) struct Receiving {
 ///
 /// `EOPNOTSUPP` when the kernel has no probes; `ENOENT` when it has no such function.
 pub(crate) fn receive<R: Receiver>(how: Mechanism) -> Result<Receiving> {
-    // In the opposite order. A kernel without IPv6 has none of its functions.
+    // In the opposite order. A kernel without IPv6 or MPTCP has none of their functions.
     let close = probe::<Close<R>>(how)?;
     let open_v6 = optional(probe::<OpenV6<R>>(how))?;
     let open_v4 = probe::<OpenV4<R>>(how)?;
+    let raise = optional(probe::<Raise<R>>(how))?;
     let ask_v6 = optional(probe::<AskV6<R>>(how))?;
     let ask_v4 = probe::<AskV4<R>>(how)?;
     Ok(Receiving {
         _ask_v4: ask_v4,
         _ask_v6: ask_v6,
+        _raise: raise,
         _open_v4: open_v4,
         _open_v6: open_v6,
         _close: close,
@@ -169,6 +179,31 @@ impl<R: Receiver> Probe for OpenV6<R> {
 
     fn registration() -> &'static Registration {
         &R::registrations().open_v6
+    }
+}
+
+struct Raise<R>(PhantomData<R>);
+
+impl<R: Receiver> Probe for Raise<R> {
+    const FUNCTION: &'static CStr = c"mptcp_sk_clone_init";
+    const HAS_EXIT: bool = true;
+    type Data = Opening<R::Offer>;
+
+    fn entry(call: &Call<'_>, rcu: Rcu<'_>) -> Option<Self::Data> {
+        // SAFETY: The third argument is the first path's socket, which its maker holds.
+        let sock = unsafe { Sock::from_address(call.argument::<2>()) }?;
+        let offer = R::raising(sock, rcu)?;
+        // The new socket has the path's addresses when it is returned.
+        let is_ipv4 = false;
+        Some(Opening { offer, is_ipv4 })
+    }
+
+    fn exit(value: usize, data: Self::Data, rcu: Rcu<'_>) {
+        opened::<R>(value, data, rcu);
+    }
+
+    fn registration() -> &'static Registration {
+        &R::registrations().raise
     }
 }
 

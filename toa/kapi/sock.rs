@@ -74,6 +74,26 @@ impl<'a> Sock<'a> {
         unsafe { Net::from_raw((*common).skc_net.net) }
     }
 
+    /// Whether it is one of MPTCP, above those of its paths.
+    pub(crate) fn is_of_many_paths(&self) -> bool {
+        // SAFETY: By the invariants.
+        unsafe { bindings::toa_is_mptcp(self.raw.as_ptr()) }
+    }
+
+    /// Whether it is one of TCP.
+    pub(crate) fn is_tcp(&self) -> bool {
+        // SAFETY: By the invariants.
+        unsafe { bindings::toa_is_tcp(self.raw.as_ptr()) }
+    }
+
+    /// Whether it is of the family IPv6.
+    pub(crate) fn is_v6(&self) -> bool {
+        let common = self.raw.as_ptr().cast::<bindings::sock_common>();
+        // SAFETY: By the invariants, as any socket begins with what all have in common.
+        let family = unsafe { ptr::read_volatile(&raw const (*common).skc_family) };
+        u32::from(family) == bindings::AF_INET6
+    }
+
     /// Its ends. `is_ipv4`: the connection is IPv4, even when the socket is of the family IPv6 and
     /// does not know it yet.
     #[inline(always)]
@@ -161,7 +181,7 @@ pub(crate) fn with_connection<R>(
 ///
 /// # Errors
 ///
-/// `EBADF` and `ENOTSOCK`; `EPROTOTYPE` when it is not TCP.
+/// `EBADF` and `ENOTSOCK`; `EPROTOTYPE` when it is neither TCP nor MPTCP.
 pub(crate) fn with_descriptor<R>(fd: u32, look: impl FnOnce(Sock<'_>) -> R) -> Result<R> {
     let mut error = 0;
     // SAFETY: The helper writes the error where it gives no socket, else a reference to one.
@@ -169,7 +189,7 @@ pub(crate) fn with_descriptor<R>(fd: u32, look: impl FnOnce(Sock<'_>) -> R) -> R
     if socket.is_null() {
         to_result(error)?;
     }
-    // SAFETY: A socket of TCP, which the reference keeps.
+    // SAFETY: A socket of TCP or MPTCP, which the reference keeps.
     let sock = unsafe { Sock::of_socket(socket as usize) };
     let found = sock.map(look);
     // SAFETY: The reference from above.

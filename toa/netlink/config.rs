@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! config-get, trust-add, trust-del, kind-add, kind-del, udp-set.
+//! config-get, trust-add, trust-del, kind-add, kind-del, udp-set, require-set, inherit.
 
 use kernel::prelude::*;
 
@@ -14,15 +14,16 @@ use crate::{
         prefix::Prefix,
         toa::{is_of_tcp, KIND_MAX, KIND_MIN},
     },
-    kapi::genl::{attr_size, Attr, AttrPolicy, Doit, Request},
+    kapi::genl::{attr_size, Attr, AttrPolicy, Doit, Place, Request},
+    netns::{change, inherit},
     state::{Settings, TRUSTED_MAX},
-    udp,
 };
 
 /// Bytes of a trusted network in a message, and of all settings at most.
 const NETWORK_SIZE: usize = attr_size(attr_size(16) + attr_size(1));
-const SETTINGS_SIZE: usize =
-    NETWORK_SIZE * TRUSTED_MAX + attr_size(1) * (KIND_MAX as usize - KIND_MIN as usize + 2);
+const SWITCHES: usize = 3;
+const SETTINGS_SIZE: usize = NETWORK_SIZE * TRUSTED_MAX
+    + attr_size(1) * (KIND_MAX as usize - KIND_MIN as usize + 1 + SWITCHES);
 
 /// config-get.
 pub(super) struct Get;
@@ -33,7 +34,7 @@ impl Doit for Get {
 
     fn doit(request: &Request<'_>) -> Result {
         let netns = namespace(request)?;
-        let (settings, has_udp) = (netns.present()?, netns.has_udp());
+        let (settings, inherits) = (netns.copy_of_settings()?, netns.inherits());
         request.reply(cmd::CONFIG_GET, SETTINGS_SIZE, |w| {
             for network in &settings.trusted {
                 w.nest(main::TRUST, |w| {
@@ -47,7 +48,9 @@ impl Doit for Get {
             for kind in settings.kinds.iter() {
                 w.u8(main::KIND, kind)?;
             }
-            w.u8(main::UDP, has_udp.into())
+            w.u8(main::UDP, settings.udp.into())?;
+            w.u8(main::INHERITED, inherits.into())?;
+            w.u8(main::REQUIRE, settings.demands.into())
         })
     }
 }
@@ -61,7 +64,7 @@ impl Doit for TrustAdd {
 
     fn doit(request: &Request<'_>) -> Result {
         let (nest, network) = network(request)?;
-        namespace(request)?.change(|settings: &mut Settings| {
+        change(namespace(request)?, |settings: &mut Settings| {
             if settings.trusted.contains(&network) {
                 return refuse(
                     request,
@@ -92,7 +95,7 @@ impl Doit for TrustDel {
 
     fn doit(request: &Request<'_>) -> Result {
         let (nest, network) = network(request)?;
-        namespace(request)?.change(|settings: &mut Settings| {
+        change(namespace(request)?, |settings: &mut Settings| {
             let before = settings.trusted.len();
             settings.trusted.retain(|other| *other != network);
             if settings.trusted.len() < before {
@@ -117,7 +120,7 @@ impl Doit for KindAdd {
 
     fn doit(request: &Request<'_>) -> Result {
         let (attr, kind) = kind(request)?;
-        namespace(request)?.change(|settings: &mut Settings| {
+        change(namespace(request)?, |settings: &mut Settings| {
             if settings.kinds.insert(kind) {
                 return Ok(());
             }
@@ -140,7 +143,7 @@ impl Doit for KindDel {
 
     fn doit(request: &Request<'_>) -> Result {
         let (attr, kind) = kind(request)?;
-        namespace(request)?.change(|settings: &mut Settings| {
+        change(namespace(request)?, |settings: &mut Settings| {
             if settings.kinds.remove(kind) {
                 return Ok(());
             }
@@ -164,7 +167,44 @@ impl Doit for UdpSet {
     fn doit(request: &Request<'_>) -> Result {
         let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
         let attr = required(request, &attrs, None, main::UDP, "udp")?;
-        udp::turn(namespace(request)?, attr.u8() == Some(1))
+        change(namespace(request)?, |settings: &mut Settings| {
+            settings.udp = attr.u8() == Some(1);
+            Ok(())
+        })
+    }
+}
+
+/// require-set.
+pub(super) struct RequireSet;
+
+impl Doit for RequireSet {
+    const CMD: u8 = cmd::REQUIRE_SET;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::REQUIRE_SET);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let attrs = table::<{ main::POLICY.len() }>(request, request.attrs())?;
+        let attr = required(request, &attrs, None, main::REQUIRE, "require")?;
+        change(namespace(request)?, |settings: &mut Settings| {
+            settings.demands = attr.u8() == Some(1);
+            Ok(())
+        })
+    }
+}
+
+/// inherit.
+pub(super) struct Inherit;
+
+impl Doit for Inherit {
+    const CMD: u8 = cmd::INHERIT;
+    const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::INHERIT);
+
+    fn doit(request: &Request<'_>) -> Result {
+        let netns = namespace(request)?;
+        if netns.net.is_first() {
+            let text = format_args!("this is the namespace that others inherit from");
+            return Err(request.extack().refuse(EINVAL, Place::Message, text));
+        }
+        inherit(netns)
     }
 }
 

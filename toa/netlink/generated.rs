@@ -142,8 +142,13 @@ pub mod cmd {
     /// the socket is of the family IPv4 and the client's address is not. ENODATA when it is not
     /// known.
     pub const CLIENT_GET: u8 = 9;
+    /// Go by the settings of the first namespace again, as every other does until something is set
+    /// in it. EINVAL in the first one.
+    pub const INHERIT: u8 = 10;
+    /// Refuse connections and datagrams of trusted peers that tell no address, or no longer.
+    pub const REQUIRE_SET: u8 = 11;
     /// Highest number in use.
-    pub const MAX: u8 = 9;
+    pub const MAX: u8 = 11;
 }
 
 /// Top level of every message.
@@ -182,8 +187,16 @@ pub mod main {
     ///
     /// Type: u32.
     pub const SOCKET: u16 = 8;
+    /// Whether the settings are those of the first namespace, as nothing was set in this one.
+    ///
+    /// Type: u8, max 1.
+    pub const INHERITED: u16 = 9;
+    /// Whether connections and datagrams of trusted peers that tell no address are refused.
+    ///
+    /// Type: u8, max 1.
+    pub const REQUIRE: u16 = 10;
     /// Highest number in use.
-    pub const MAX: u16 = 8;
+    pub const MAX: u16 = 10;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -196,6 +209,8 @@ pub mod main {
         Policy::Nested(Set::End),
         Policy::Nested(Set::End),
         Policy::U32(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 
@@ -281,7 +296,7 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const BAD_ADDRESS: u16 = 8;
-    /// Addresses that there was no memory to keep, and datagrams lost for want of it.
+    /// Addresses that there was no memory or room to keep, and datagrams lost for want of memory.
     ///
     /// Type: uint.
     pub const NO_MEMORY: u16 = 9;
@@ -293,8 +308,18 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const FLOWS_LEARNED: u16 = 11;
+    /// UDP flows that were forgotten, as there was no room for new ones; those without an answer
+    /// first.
+    ///
+    /// Type: uint.
+    pub const FLOWS_EVICTED: u16 = 12;
+    /// Connections and datagrams of trusted peers that told no address, refused where that is asked
+    /// for.
+    ///
+    /// Type: uint.
+    pub const WITHOUT_OPTION: u16 = 13;
     /// Highest number in use.
-    pub const MAX: u16 = 11;
+    pub const MAX: u16 = 13;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -310,11 +335,13 @@ pub mod counters {
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
     ];
 }
 
 /// Requests, by rising command number.
-pub const OPS: [Op; 9] = [
+pub const OPS: [Op; 11] = [
     Op {
         cmd: cmd::CONFIG_GET,
         name: "config-get",
@@ -376,6 +403,20 @@ pub const OPS: [Op; 9] = [
         name: "client-get",
         uns_admin: false,
         do_request: Some(&[main::SOCKET]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::INHERIT,
+        name: "inherit",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::REQUIRE_SET,
+        name: "require-set",
+        uns_admin: true,
+        do_request: Some(&[main::REQUIRE]),
         dump_request: None,
     },
 ];

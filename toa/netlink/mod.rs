@@ -25,7 +25,7 @@ use generated::{FAMILY_NAME, FAMILY_VERSION, OPS};
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &[]);
 
-static HANDLERS: [Op; 9] = as_in_spec([
+static HANDLERS: [Op; 11] = as_in_spec([
     Op::doit::<config::Get>(),
     Op::doit::<config::TrustAdd>(),
     Op::doit::<config::TrustDel>(),
@@ -35,11 +35,13 @@ static HANDLERS: [Op; 9] = as_in_spec([
     Op::doit::<config::UdpSet>(),
     Op::doit::<lookup::Lookup>(),
     Op::doit::<lookup::ClientGet>().for_all(),
+    Op::doit::<config::Inherit>(),
+    Op::doit::<config::RequireSet>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 9]) -> [Op; 9] {
+const fn as_in_spec(handlers: [Op; 11]) -> [Op; 11] {
     assert!(OPS.len() == handlers.len());
     let mut i = 0;
     while i < OPS.len() {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Counters that are told as they are.
-const PLAIN: [(u16, Counter); 9] = [
+const PLAIN: [(u16, Counter); 11] = [
     (counters::LEARNED, Counter::Learned),
     (counters::ANSWERED, Counter::Answered),
     (counters::UNTRUSTED, Counter::Untrusted),
@@ -24,6 +24,8 @@ const PLAIN: [(u16, Counter); 9] = [
     (counters::BAD_ADDRESS, Counter::BadAddress),
     (counters::NO_MEMORY, Counter::NoMemory),
     (counters::FLOWS_LEARNED, Counter::FlowLearned),
+    (counters::FLOWS_EVICTED, Counter::FlowEvicted),
+    (counters::WITHOUT_OPTION, Counter::WithoutOption),
 ];
 
 /// stats-get.

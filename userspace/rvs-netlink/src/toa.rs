@@ -32,6 +32,8 @@ const COUNTERS: [&str; counters::MAX as usize] = [
     "no-memory",
     "flows-now",
     "flows-learned",
+    "flows-evicted",
+    "without-option",
 ];
 
 /// What a program asks of the receiver.
@@ -51,6 +53,8 @@ pub enum Request {
     StatsGet,
     /// Restore clients' addresses in UDP, or no longer.
     UdpSet(bool),
+    /// Refuse trusted peers' connections and datagrams that tell no address, or no longer.
+    RequireSet(bool),
     /// The client of a TCP connection of this host.
     Lookup {
         /// This host's end, as it is on the wire.
@@ -60,6 +64,8 @@ pub enum Request {
     },
     /// The client of a TCP socket of this process, by its file descriptor; needs no privilege.
     ClientGet(u32),
+    /// Go by the settings of the first network namespace again.
+    Inherit,
 }
 
 impl Request {
@@ -75,16 +81,19 @@ impl Request {
             Self::UdpSet(_) => cmd::UDP_SET,
             Self::Lookup { .. } => cmd::LOOKUP,
             Self::ClientGet(_) => cmd::CLIENT_GET,
+            Self::Inherit => cmd::INHERIT,
+            Self::RequireSet(_) => cmd::REQUIRE_SET,
         }
     }
 
     /// Its attributes.
     pub fn attributes(&self) -> Vec<Attr> {
         match self {
-            Self::ConfigGet | Self::StatsGet => Vec::new(),
+            Self::ConfigGet | Self::StatsGet | Self::Inherit => Vec::new(),
             Self::TrustAdd(network) | Self::TrustDel(network) => vec![network_attribute(network)],
             Self::KindAdd(kind) | Self::KindDel(kind) => vec![Attr::u8(main::KIND, *kind)],
             Self::UdpSet(on) => vec![Attr::u8(main::UDP, (*on).into())],
+            Self::RequireSet(on) => vec![Attr::u8(main::REQUIRE, (*on).into())],
             Self::Lookup { local, peer } => vec![
                 end_attribute(main::LOCAL, local),
                 end_attribute(main::PEER, peer),
@@ -131,6 +140,10 @@ pub struct Reply {
     pub kinds: Vec<u8>,
     /// Whether clients' addresses are restored in UDP.
     pub udp: bool,
+    /// Whether these are the settings of the first network namespace.
+    pub inherited: bool,
+    /// Whether trusted peers have to tell an address.
+    pub require: bool,
     /// Counters with their names in the spec.
     pub counters: Vec<(&'static str, u64)>,
     /// Whom a connection is forwarded for.
@@ -143,6 +156,8 @@ impl Reply {
         let mut all: Vec<_> = self.trusted.iter().map(network_attribute).collect();
         all.extend(self.kinds.iter().map(|kind| Attr::u8(main::KIND, *kind)));
         all.push(Attr::u8(main::UDP, self.udp.into()));
+        all.push(Attr::u8(main::INHERITED, self.inherited.into()));
+        all.push(Attr::u8(main::REQUIRE, self.require.into()));
         if !self.counters.is_empty() {
             let numbered = (1..).zip(&self.counters);
             let nest = numbered.map(|(kind, (_, value))| Attr::uint(kind, *value));
@@ -164,6 +179,8 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::KIND => reply.kinds.push(attribute.u8("kind")?),
                 main::CLIENT => reply.client = Some(endpoint(attribute.bytes())?),
                 main::UDP => reply.udp = attribute.u8("udp")? != 0,
+                main::REQUIRE => reply.require = attribute.u8("require")? != 0,
+                main::INHERITED => reply.inherited = attribute.u8("inherited")? != 0,
                 main::COUNTERS => reply.counters = counts(attribute.bytes())?,
                 _ => {}
             }
@@ -294,6 +311,8 @@ mod tests {
             trusted: vec![prefix("192.0.2.0", 24), prefix("2001:db8::", 32)],
             kinds: vec![200, 254],
             udp: true,
+            inherited: true,
+            require: true,
             counters,
             client: Some("[2001:db8::7]:40000".parse().unwrap()),
         };

@@ -20,13 +20,17 @@ use crate::views::Numbers;
 /// Said where no network is trusted.
 const NOBODY: &str = "nobody is trusted: no address is believed; see: rvsadm toa trust add --help";
 
+/// Why a network of length 0 is not trusted by mistake.
+const EVERYBODY: &str = "that is everybody: whoever connects could claim to be anyone";
+
 /// What to do with the receiver.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show whom the receiver believes, and in which options
-    #[command(
-        after_help = "JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…],\"kinds\":[N,…],\"udp\":BOOL}"
-    )]
+    #[command(after_help = "\
+A network namespace goes by the settings of the first one (the host's) until something is set in it.
+JSON: {\"trusted\":[\"ADDRESS/LENGTH\",…],\"kinds\":[N,…],\"udp\":BOOL,\"require\":BOOL,
+\"inherited\":BOOL}")]
     Show,
     /// Networks of the directors, whose word on a client's address is believed
     #[command(subcommand)]
@@ -46,6 +50,27 @@ Example:
         #[arg(value_name = "on|off", value_parser = values::switch, action = ArgAction::Set)]
         on: bool,
     },
+    /// Refuse what trusted peers send without a client's address: on or off
+    #[command(after_help = "\
+Off from the start. Where it is on, a connection of a trusted peer without the option is reset before
+a program sees it, and where UDP is on, so is a datagram of a flow whose client is not known. So no
+program takes a director for a client. Health checks have to come from an address that is not trusted.
+
+Example:
+  rvsadm toa require on")]
+    Require {
+        /// From now on, or no longer
+        #[arg(value_name = "on|off", value_parser = values::switch, action = ArgAction::Set)]
+        on: bool,
+    },
+    /// Go by the settings of the first network namespace again
+    #[command(after_help = "\
+That is what a namespace does until something is set in it, so that containers believe whom the
+host believes. What was set in this one is forgotten.
+
+Example:
+  ip netns exec blue rvsadm toa inherit")]
+    Inherit,
     /// Show whom a TCP connection of this host is forwarded for
     #[command(after_help = "\
 Takes the two ends as ss shows them; the first is this host's. IPv6 is [ADDRESS]:PORT.
@@ -80,6 +105,9 @@ Example:
         /// ADDRESS/LENGTH; without a length that address alone
         #[arg(value_name = "PREFIX", value_parser = values::network)]
         network: Prefix,
+        /// Yes, also 0.0.0.0/0 or ::/0: everybody
+        #[arg(long)]
+        all: bool,
     },
     /// Believe them no more; connections that there are keep their address
     Del {
@@ -140,6 +168,10 @@ struct Document {
     kinds: Option<Vec<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     udp: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inherited: Option<bool>,
 }
 
 /// The counters as JSON.
@@ -168,8 +200,21 @@ fn run_with(
             let what = if on { "on" } else { "off" };
             (format!("turn UDP {what}"), Request::UdpSet(on))
         }
-        Command::Trust(Trust::Add { network }) => {
-            (format!("trust {network}"), Request::TrustAdd(network))
+        Command::Require { on } => {
+            let what = if on { "on" } else { "off" };
+            (format!("turn require {what}"), Request::RequireSet(on))
+        }
+        Command::Inherit => (
+            "inherit the first namespace's settings".to_owned(),
+            Request::Inherit,
+        ),
+        Command::Trust(Trust::Add { network, all }) => {
+            let what = format!("trust {network}");
+            if network.bits() == 0 && !all {
+                let hint = "name the directors' addresses; if everybody is meant, add --all";
+                return Err(Failure::new(what, EVERYBODY, Some(hint)));
+            }
+            (what, Request::TrustAdd(network))
         }
         Command::Trust(Trust::Del { network }) => (
             format!("trust {network} no more"),
@@ -180,10 +225,51 @@ fn run_with(
             (format!("remove kind {kind}"), Request::KindDel(kind))
         }
     };
-    receiver
-        .call(&request)
-        .map_err(|error| Failure::kernel(what, error))?;
+    match receiver.call(&request) {
+        // What is wanted is so.
+        Err(Error::Refused(refusal)) if refusal.errno == EEXIST => {
+            eprintln!("rvsadm: note: {}", Error::Refused(refusal));
+        }
+        answer => drop(answer.map_err(|error| failed(what, error))?),
+    }
     context.done()
+}
+
+// Error numbers of include/uapi/asm-generic.
+const ENOENT: i32 = 2;
+const EEXIST: i32 = 17;
+const ENOSPC: i32 = 28;
+const ENODATA: i32 = 61;
+
+/// A request to the receiver that failed, with a hint of the receiver's.
+fn failed(what: impl Into<String>, error: Error) -> Failure {
+    let hint = match &error {
+        Error::Refused(refusal) => match refusal.errno {
+            ENOENT if refusal.text.as_deref().is_some_and(is_of_connection) => {
+                Some("see what there is: ss -tn; the first end is this host's")
+            }
+            ENOENT => Some("see what there is: rvsadm toa show"),
+            ENOSPC => Some("one larger network may take the place of several"),
+            ENODATA => Some(
+                "it came without the option, or from who was not trusted; see: rvsadm toa stats, \
+                 rvsadm toa show",
+            ),
+            _ => None,
+        },
+        _ => None,
+    };
+    let failure = Failure::kernel(what, error);
+    match (failure, hint) {
+        (Failure::Refused(mut refused), Some(hint)) => {
+            refused.hint = Some(hint.to_owned());
+            Failure::Refused(refused)
+        }
+        (failure, _) => failure,
+    }
+}
+
+fn is_of_connection(text: &str) -> bool {
+    text.starts_with("no connection")
 }
 
 fn list(
@@ -194,12 +280,14 @@ fn list(
 ) -> Result<(), Failure> {
     let reply = receiver
         .call(&Request::ConfigGet)
-        .map_err(|error| Failure::kernel("show the receiver's settings", error))?;
+        .map_err(|error| failed("show the receiver's settings", error))?;
     let named = reply.trusted.iter().map(ToString::to_string).collect();
     let document = Document {
         trusted: networks.then_some(named),
         kinds: kinds.then_some(reply.kinds),
         udp: (networks && kinds).then_some(reply.udp),
+        require: (networks && kinds).then_some(reply.require),
+        inherited: (networks && kinds).then_some(reply.inherited),
     };
     if networks && reply.trusted.is_empty() && !context.json {
         say(format_args!("rvsadm: warning: {NOBODY}"));
@@ -212,9 +300,15 @@ fn list(
         for kind in document.kinds.iter().flatten() {
             table.row(["kind".to_owned(), kind.to_string()]);
         }
-        if let Some(udp) = document.udp {
-            let said = if udp { "on" } else { "off" };
-            table.row(["udp".to_owned(), said.to_owned()]);
+        for (name, on) in [("udp", document.udp), ("require", document.require)] {
+            if let Some(on) = on {
+                let said = if on { "on" } else { "off" };
+                table.row([name.to_owned(), said.to_owned()]);
+            }
+        }
+        if document.inherited == Some(true) {
+            let said = "those of the first network namespace";
+            table.row(["settings".to_owned(), said.to_owned()]);
         }
         table
     })
@@ -232,7 +326,7 @@ fn lookup(
     local: SocketAddr,
     peer: SocketAddr,
 ) -> Result<(), Failure> {
-    let failed = |error| Failure::kernel(format!("look up {peer} to {local}"), error);
+    let failed = |error| failed(format!("look up {peer} to {local}"), error);
     let reply = receiver.call(&Request::Lookup { local, peer });
     let client = reply.map_err(failed)?.client;
     let client = client.ok_or_else(|| failed(Error::Missing("client")))?;
@@ -249,7 +343,7 @@ fn lookup(
 fn stats(receiver: &mut dyn Transport, context: &mut Context<'_>) -> Result<(), Failure> {
     let reply = receiver
         .call(&Request::StatsGet)
-        .map_err(|error| Failure::kernel("show the receiver's counters", error))?;
+        .map_err(|error| failed("show the receiver's counters", error))?;
     let document = Stats {
         counters: Numbers(reply.counters),
     };
@@ -263,102 +357,4 @@ fn stats(receiver: &mut dyn Transport, context: &mut Context<'_>) -> Result<(), 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake::FakeKernel;
-    use crate::values::network;
-
-    /// Keeps what it was asked, and has one answer.
-    struct Fake(Vec<Request>, Reply);
-
-    impl Transport for Fake {
-        fn call(&mut self, request: &Request) -> Result<Reply, Error> {
-            self.0.push(*request);
-            Ok(self.1.clone())
-        }
-    }
-
-    fn answer() -> Reply {
-        Reply {
-            trusted: vec![network("192.0.2.0/24").unwrap(), network("::1").unwrap()],
-            kinds: vec![200, 254],
-            udp: true,
-            counters: vec![("sockets-now", 3)],
-            client: Some("198.51.100.7:40000".parse().unwrap()),
-        }
-    }
-
-    fn printed(command: Command, json: bool) -> (Vec<Request>, String) {
-        let mut fake = Fake(Vec::new(), answer());
-        let mut out = Vec::new();
-        let mut context = Context {
-            kernel: &mut FakeKernel::default(),
-            out: &mut out,
-            json,
-        };
-        run_with(command, &mut fake, &mut context).unwrap();
-        (fake.0, String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn networks_with_and_without_a_length() {
-        let said = |text| network(text).unwrap().to_string();
-        assert_eq!(said("192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(said("2001:db8::/32"), "2001:db8::/32");
-        for text in [
-            "",
-            "x",
-            "192.0.2.1/24",
-            "192.0.2.0/",
-            "::/129",
-            "192.0.2.0/-1",
-        ] {
-            assert!(network(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn lists() {
-        let (asked, table) = printed(Command::Show, false);
-        assert_eq!(asked, [Request::ConfigGet]);
-        assert_eq!(
-            table,
-            "SETTING  VALUE\ntrust    192.0.2.0/24\ntrust    ::1/128\nkind     200\nkind     254\n\
-             udp      on\n"
-        );
-        let (_, json) = printed(Command::Trust(Trust::List), true);
-        assert_eq!(json, "{\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n");
-        let (_, json) = printed(Command::Kind(Kind::List), true);
-        assert_eq!(json, "{\"kinds\":[200,254]}\n");
-        let (_, json) = printed(Command::Stats, true);
-        assert_eq!(json, "{\"counters\":{\"sockets_now\":3}}\n");
-    }
-
-    #[test]
-    fn whom_a_connection_is_for() {
-        let (local, peer) = (
-            "192.0.2.80:443".parse().unwrap(),
-            "192.0.2.3:31337".parse().unwrap(),
-        );
-        let (asked, table) = printed(Command::Lookup { local, peer }, false);
-        assert_eq!(asked, [Request::Lookup { local, peer }]);
-        assert_eq!(table, "CLIENT\n198.51.100.7:40000\n");
-        let (_, json) = printed(Command::Lookup { local, peer }, true);
-        assert_eq!(json, "{\"client\":\"198.51.100.7:40000\"}\n");
-    }
-
-    #[test]
-    fn changes() {
-        let network = network("192.0.2.0/24").unwrap();
-        let (asked, said) = printed(Command::Trust(Trust::Add { network }), false);
-        assert_eq!(
-            (asked, said.as_str()),
-            (vec![Request::TrustAdd(network)], "")
-        );
-        let (asked, _) = printed(Command::Udp { on: false }, false);
-        assert_eq!(asked, [Request::UdpSet(false)]);
-        let (asked, said) = printed(Command::Kind(Kind::Del { kind: 254 }), true);
-        let ok = "{\"ok\":true}\n";
-        assert_eq!((asked, said.as_str()), (vec![Request::KindDel(254)], ok));
-    }
-}
+mod tests;
