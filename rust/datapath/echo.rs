@@ -4,7 +4,7 @@
 
 use core::sync::atomic::AtomicU32;
 
-use super::{context::Context, family::Balanced, xmit};
+use super::{context::Context, family::Balanced, source, xmit};
 use crate::{
     engine::{
         echo::{self, Echo},
@@ -31,6 +31,10 @@ pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip
     let flow = ip.tuple(0);
     let Some(schedule) = cx.netns.schedule_of_address(&flow, cx.rcu) else {
         return Verdict::Accept(skb);
+    };
+    let skb = match source::check::<F>(cx, skb, ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
     };
     if wanted == Echo::Answer {
         return answer::<F>(cx, skb, ip);

@@ -102,7 +102,7 @@ impl<F: Balanced> Hook<Netns> for ThroughHost<F> {
 
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
         match admit::<F>(netns, &skb) {
-            Some(Ours::BySource) => {
+            Some(Ours::BySource) if skb.is_for_this_host() => {
                 let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
                 balance::<F, FIRST>(cx, skb, Ours::BySource)
             }
@@ -203,6 +203,8 @@ fn hooks<F: Balanced>(netns: &Netns, turn: Turn) -> Result<Hooks> {
             netfilter::describe::<_, MarkedFromHost<F>>(),
         ]);
     }
+    F::gate(netns).set_ahead_of_input();
+    netfilter::tell_of_input_rules(netns.net(), F::VERSION);
     netns.hook([
         netfilter::describe::<_, FromNetwork<F>>(),
         netfilter::describe::<_, FromHost<F>>(),

@@ -7,7 +7,7 @@ use super::{
     echo,
     family::Balanced,
     hook::{self, Ours},
-    xmit,
+    source, xmit,
 };
 use crate::{
     engine::{
@@ -47,6 +47,10 @@ pub(super) fn receive<'a, F: Balanced>(
     let hash = cx.netns.connections.hash(&tuple);
     let Some((conn, side)) = cx.netns.connections.lookup(&tuple, hash, cx.rcu) else {
         return Verdict::Accept(skb);
+    };
+    let mut skb = match source::check::<F>(cx, skb, &ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
     };
     let dest = conn.dest();
     match side {

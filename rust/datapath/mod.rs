@@ -8,6 +8,7 @@ mod family;
 mod hook;
 mod icmp;
 mod new_flow;
+mod source;
 mod tunnel_error;
 mod xmit;
 

@@ -2,9 +2,9 @@
 
 //! The first packet of a flow, and flows whose connection is of no more use.
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
-use super::{context::Context, family::Balanced, hook, xmit};
+use super::{context::Context, family::Balanced, hook, source, xmit};
 use crate::{
     engine::{
         family::{IpHeader, Tuple},
@@ -19,111 +19,190 @@ use crate::{
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, route, skb::Skb},
-    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Side, Turn},
+    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Schedule, Side, Turn},
 };
 
-/// A packet that no connection is known for.
+/// A packet that no connection is known for: whether it may begin a flow is asked first, so that
+/// nothing is made for one that may not, and no dest's turn is taken.
 #[cold]
 pub(super) fn begin<'a, F: Balanced>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+    hash: u32,
+) -> Verdict<'a> {
+    match start(cx, skb, packet, hash) {
+        Ok(verdict) | Err(verdict) => verdict,
+    }
+}
+
+/// An error is what becomes of a packet that begins no flow.
+fn start<'a, F: Balanced>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+    hash: u32,
+) -> Result<Verdict<'a>, Verdict<'a>> {
+    let (skb, flow) = admit(cx, skb, packet)?;
+    let (skb, dest) = pick(cx, skb, packet, &flow)?;
+    if flow.one_packet && matches!(dest.mode(), Mode::Dr | Mode::Tun) {
+        dest.connection();
+        dest.packet_in(skb.len());
+        // There is no connection to keep the worker awake, which looks for rules of what leaves.
+        cx.netns.expect_work();
+        return Ok(xmit::whole::<F>(cx, dest, skb, &packet.ip, hash));
+    }
+    let (skb, conn) = open(cx, skb, packet, hash, (&flow, dest))?;
+    let verdict = hook::send(cx, conn, Side::Client, skb, packet);
+    if flow.one_packet {
+        // It was there for the translation only.
+        cx.netns.disconnect(conn, cx.rcu);
+    }
+    Ok(verdict)
+}
+
+/// A flow that may begin.
+struct Admitted<'a> {
+    /// The schedule of its service.
+    schedule: &'a Schedule,
+    /// Whether that was found by its mark.
+    by_mark: bool,
+    /// The state that its first packet puts a connection in.
+    state: State,
+    /// Whether no connection is kept.
+    one_packet: bool,
+}
+
+/// What comes of a step: the packet with what was found for it, or its end.
+type Step<'a, T> = Result<(Skb<'a>, T), Verdict<'a>>;
+
+/// Whether a packet may begin a flow.
+fn admit<'a, F: Balanced>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Step<'a, Admitted<'a>> {
+    let netns = cx.netns;
+    if cx.turn == Turn::Early && F::gate(netns).has_marks() {
+        // It comes again when it has its mark.
+        return Err(Verdict::Accept(skb));
+    }
+    let marked = match cx.turn {
+        Turn::Early => None,
+        Turn::Late => netns.marked_schedule(skb.mark(), F::VERSION, cx.rcu),
+    };
+    let Some(schedule) = marked.or_else(|| netns.schedule(&packet.tuple, cx.rcu)) else {
+        return Err(Verdict::Accept(skb));
+    };
+    let Some(state) = first_state(netns, packet) else {
+        netns.counters.count(Counter::NotSyn);
+        return Err(Verdict::Accept(skb));
+    };
+    let skb = source::check::<F>(cx, skb, &packet.ip)?;
+    if netns.defence.drops() {
+        netns.counters.count(Counter::DropOverload);
+        return Err(Verdict::Drop(skb));
+    }
+    let flow = Admitted {
+        schedule,
+        by_mark: marked.is_some(),
+        state,
+        one_packet: schedule.is_one_packet() && packet.ip.protocol() == UDP,
+    };
+    let leaves_something = !flow.one_packet || schedule.is_persistent();
+    if leaves_something && !netns.has_room(schedule, cx.rcu) {
+        netns.counters.count(Counter::DropConnMax);
+        return Err(Verdict::Drop(skb));
+    }
+    Ok((skb, flow))
+}
+
+/// The state that a packet puts its connection in, if it begins one.
+fn first_state<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> Option<State> {
+    let segment = &packet.segment;
+    // The tables for connections with and without replies agree on the first packet.
+    match packet.ip.protocol() {
+        TCP => may_begin(netns, segment.flags)
+            .then(|| tcp::next(Table::InOnly, segment.flags, State::None)),
+        SCTP => segment
+            .flags
+            .opens()
+            .then(|| sctp::next(sctp::Table::InOnly, segment.event, State::SctpNone)),
+        _ => Some(State::Udp),
+    }
+}
+
+/// The dest of a flow.
+fn pick<'a, F: Balanced>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+    flow: &Admitted<'a>,
+) -> Step<'a, &'a Arc<Dest>> {
+    let netns = cx.netns;
+    let client = packet.tuple.src().into();
+    match flow.schedule.pick(&Flow::of(&packet.tuple), client) {
+        Ok(dest) => Ok((skb, dest)),
+        Err(NoDest::Usable) if flow.by_mark && may_pass_by(netns, packet) => {
+            Err(Verdict::Accept(skb))
+        }
+        Err(NoDest::Usable) => {
+            netns.counters.count(Counter::DropNoDest);
+            Err(hook::refuse(skb, F::VERSION, Answer::PortUnreachable))
+        }
+        Err(NoDest::Memory) => {
+            netns.counters.count(Counter::DropNoMemory);
+            Err(Verdict::Drop(skb))
+        }
+    }
+}
+
+/// Makes the connection of a flow that goes to a dest.
+fn open<'a, F: Balanced>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
     packet: &Packet<F>,
     hash: u32,
-) -> Verdict<'a> {
+    (flow, dest): (&Admitted<'a>, &Arc<Dest>),
+) -> Step<'a, &'a Conn> {
     let netns = cx.netns;
-    let gate = F::gate(netns);
-    if cx.turn == Turn::Early && gate.has_marks() {
-        // It comes again when it has its mark.
-        return Verdict::Accept(skb);
-    }
-    let by_mark = match cx.turn {
-        Turn::Early => None,
-        Turn::Late => netns.marked_schedule(skb.mark(), F::VERSION, cx.rcu),
-    };
-    let Some(schedule) = by_mark.or_else(|| netns.schedule(&packet.tuple, cx.rcu)) else {
-        return Verdict::Accept(skb);
-    };
-    let state = match packet.ip.protocol() {
-        TCP if !may_begin(netns, packet.segment.flags) => {
-            netns.counters.count(Counter::NotSyn);
-            return Verdict::Accept(skb);
-        }
-        SCTP if !packet.segment.flags.opens() => {
-            netns.counters.count(Counter::NotSyn);
-            return Verdict::Accept(skb);
-        }
-        // The tables for connections with and without replies agree on the first packet.
-        TCP => tcp::next(Table::InOnly, packet.segment.flags, State::None),
-        SCTP => sctp::next(sctp::Table::InOnly, packet.segment.event, State::SctpNone),
-        _ => State::Udp,
-    };
-    if netns.defence.drops() {
-        netns.counters.count(Counter::DropOverload);
-        return Verdict::Drop(skb);
-    }
-    let client = packet.tuple.src().into();
-    let dest = match schedule.pick(&Flow::of(&packet.tuple), client) {
-        Ok(dest) => dest,
-        Err(NoDest::Usable) if by_mark.is_some() && may_pass_by(netns, packet) => {
-            return Verdict::Accept(skb);
-        }
-        Err(NoDest::Usable) => {
-            netns.counters.count(Counter::DropNoDest);
-            return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
-        }
-        Err(NoDest::Memory) => {
-            netns.counters.count(Counter::DropNoMemory);
-            return Verdict::Drop(skb);
-        }
-    };
-    let one_packet = schedule.is_one_packet() && packet.ip.protocol() == UDP;
-    if one_packet && matches!(dest.mode(), Mode::Dr | Mode::Tun) {
-        dest.connection();
-        dest.packet_in(skb.len());
-        // There is no connection to keep the worker awake, which looks for rules of what leaves.
-        netns.expect_work();
-        return xmit::whole::<F>(cx, dest, skb, &packet.ip, hash);
-    }
-    if netns.is_full() {
+    if flow.one_packet && netns.is_full() {
+        // Nobody knew that its dest wants a connection.
         netns.counters.count(Counter::DropConnMax);
-        return Verdict::Drop(skb);
+        return Err(Verdict::Drop(skb));
     }
-    if by_mark.is_some() {
+    if flow.by_mark {
         // Packets of the connection are for the early hook.
+        let gate = F::gate(netns);
         gate.virtual_addresses.add(F::destination(&skb));
     }
     let Ok(opening) = opening(&mut skb, packet, dest) else {
         netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return Err(Verdict::Drop(skb));
     };
-    let flow = NewFlow {
+    let new = NewFlow {
         tuple: packet.tuple,
         hash,
-        state,
+        state: flow.state,
         dest,
-        schedule,
+        schedule: flow.schedule,
         opening,
     };
-    let conn = match netns.connect(&flow, cx.rcu) {
+    let conn = match netns.connect(&new, cx.rcu) {
         Ok(conn) => conn,
         Err(NoConnection::Memory) => {
             netns.counters.count(Counter::DropNoMemory);
-            return Verdict::Drop(skb);
+            return Err(Verdict::Drop(skb));
         }
         Err(NoConnection::Port) => {
             netns.counters.count(Counter::DropNoPort);
-            return hook::refuse(skb, F::VERSION, Answer::PortUnreachable);
+            return Err(hook::refuse(skb, F::VERSION, Answer::PortUnreachable));
         }
     };
-    if state.assures() {
+    if flow.state.assures() {
         conn.assure();
     }
-    let verdict = hook::send(cx, conn, Side::Client, skb, packet);
-    if one_packet {
-        // It was there for the translation only.
-        netns.disconnect(conn, cx.rcu);
-    }
-    verdict
+    Ok((skb, conn))
 }
 
 /// What a connection opens with, where its dest is to see other sequence numbers. An error when

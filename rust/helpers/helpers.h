@@ -88,6 +88,19 @@ void rvs_defrag6_get(void);
 void rvs_defrag6_put(void);
 bool rvs_defrag6(struct net *net, struct sk_buff *skb);
 
+/* linux/netfilter_bridge.h */
+bool rvs_is_bridged(const struct sk_buff *skb);
+
+/* net/ip_fib.h, net/addrconf.h */
+bool rvs_was_sent_here(const struct sk_buff *skb);
+bool rvs_is_source_good(struct sk_buff *skb, bool is_virtual);
+bool rvs_is_source6_good(const struct sk_buff *skb, bool is_virtual);
+bool rvs_takes_source_route(const struct sk_buff *skb);
+
+/* linux/netfilter.h */
+unsigned int rvs_input_rules(struct net *net, u8 version);
+void rvs_tell_of_input_rules(struct net *net, u8 version);
+
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,

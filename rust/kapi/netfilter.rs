@@ -114,6 +114,18 @@ extern "C" fn trampoline<S: Sync + 'static, H: Hook<S>>(
     }
 }
 
+/// How many chains or tables of rules packets of an IP version meet in INPUT.
+pub(crate) fn input_rules(net: &Net, version: u8) -> u32 {
+    // SAFETY: The namespace is alive.
+    unsafe { bindings::rvs_input_rules(net.as_raw(), version) }
+}
+
+/// Tells the log that there are such and that some packets do not meet them.
+pub(crate) fn tell_of_input_rules(net: &Net, version: u8) {
+    // SAFETY: The namespace is alive.
+    unsafe { bindings::rvs_tell_of_input_rules(net.as_raw(), version) };
+}
+
 /// Hooks registered in a namespace.
 pub(crate) struct Hooks {
     net: &'static Net,

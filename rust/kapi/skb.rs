@@ -17,6 +17,9 @@ const CHECKSUM_COMPLETE: u8 = bindings::CHECKSUM_COMPLETE as u8;
 const CHECKSUM_PARTIAL: u8 = bindings::CHECKSUM_PARTIAL as u8;
 /// `skb->ip_summed` of a packet that nobody has summed.
 const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
+/// The bit in `skb->active_extensions` of what a bridge knows of a packet.
+#[cfg(CONFIG_BRIDGE_NETFILTER)]
+const BRIDGED: u8 = 1 << bindings::skb_ext_id_SKB_EXT_BRIDGE_NF;
 /// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
 const DST_NOREF: usize = bindings::SKB_DST_NOREF;
 
@@ -175,10 +178,26 @@ impl<'a> Skb<'a> {
         unsafe { bindings::pskb_may_pull(self.as_raw(), len) }
     }
 
-    /// Whether the frame was addressed to this host.
+    /// Whether the frame was addressed to this host. What a bridge shows of frames to others is not.
     #[inline]
     pub(crate) fn is_for_this_host(&self) -> bool {
-        self.headers().pkt_type() == PACKET_HOST
+        self.headers().pkt_type() == PACKET_HOST && !self.is_bridged()
+    }
+
+    #[cfg(CONFIG_BRIDGE_NETFILTER)]
+    #[inline(always)]
+    fn is_bridged(&self) -> bool {
+        if self.get().active_extensions & BRIDGED == 0 {
+            return false;
+        }
+        // SAFETY: By the invariant.
+        unsafe { bindings::rvs_is_bridged(self.as_raw()) }
+    }
+
+    #[cfg(not(CONFIG_BRIDGE_NETFILTER))]
+    #[inline(always)]
+    fn is_bridged(&self) -> bool {
+        false
     }
 
     /// The mark that rules have given it; 0 for none.
@@ -280,6 +299,32 @@ impl<'a> Skb<'a> {
         if headers.ip_summed() == CHECKSUM_COMPLETE {
             headers.set_ip_summed(CHECKSUM_NONE);
         }
+    }
+
+    /// Whether this host has sent the packet to itself.
+    pub(crate) fn was_sent_here(&self) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::rvs_was_sent_here(self.as_raw()) }
+    }
+
+    /// Whether the input path would take a received packet of that IP version from its source, if
+    /// it looks at nothing else; `is_virtual` if that is a virtual address. The packet has no route
+    /// after this.
+    pub(crate) fn is_source_good(&mut self, version: u8, is_virtual: bool) -> bool {
+        // SAFETY: The packet is live and ours; hooks run under RCU.
+        unsafe {
+            if version == 4 {
+                bindings::rvs_is_source_good(self.as_raw(), is_virtual)
+            } else {
+                bindings::rvs_is_source6_good(self.as_raw(), is_virtual)
+            }
+        }
+    }
+
+    /// Whether the device that an IPv4 packet came by takes packets which say their way.
+    pub(crate) fn takes_source_route(&self) -> bool {
+        // SAFETY: The packet is live; hooks run under RCU.
+        unsafe { bindings::rvs_takes_source_route(self.as_raw()) }
     }
 
     /// Routes a received packet of that IP version by its present addresses. False when that fails.

@@ -283,5 +283,9 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::DROP_OVERLOAD, counters.drop_overload)?;
     w.uint(counters::CONNS_DROPPED, counters.conns_dropped)?;
     w.uint(counters::DROP_OUTPUT, counters.drop_output)?;
-    w.uint(counters::NO_REPLY, counters.no_reply)
+    w.uint(counters::NO_REPLY, counters.no_reply)?;
+    w.uint(counters::TEMPLATES_NOW, counters.templates_now)?;
+    w.uint(counters::TEMPLATES_DROPPED, counters.templates_dropped)?;
+    w.uint(counters::DROP_MARTIAN, counters.drop_martian)?;
+    w.uint(counters::INPUT_RULES, counters.input_rules)
 }

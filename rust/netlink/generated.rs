@@ -1067,12 +1067,33 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const NO_REPLY: u16 = 19;
+    /// Templates of persistence there are now; they count toward conn-max.
+    ///
+    /// Type: uint.
+    pub const TEMPLATES_NOW: u16 = 20;
+    /// Templates of clients that no dest had answered, ended because of conn-max or by drop-entry.
+    ///
+    /// Type: uint.
+    pub const TEMPLATES_DROPPED: u16 = 21;
+    /// First packets of flows, ICMP errors and pings whose source the host would not have taken
+    /// from where they came.
+    ///
+    /// Type: uint.
+    pub const DROP_MARTIAN: u16 = 22;
+    /// Chains and tables of rules in INPUT now that packets to services do not meet.
+    ///
+    /// Type: uint.
+    pub const INPUT_RULES: u16 = 23;
     /// Highest number in use.
-    pub const MAX: u16 = 19;
+    pub const MAX: u16 = 23;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -1107,7 +1128,7 @@ pub mod config {
     ///
     /// Type: u32.
     pub const UDP_TIMEOUT: u16 = 2;
-    /// Connections the namespace may hold; 0 is no limit but memory.
+    /// Connections and templates the namespace may hold; 0 is no limit but memory.
     ///
     /// Type: uint.
     pub const CONN_MAX: u16 = 3;

@@ -128,7 +128,7 @@ impl Estimator {
 }
 
 /// Something that happens in a namespace and is counted.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Counter {
     /// A connection expired.
@@ -147,6 +147,10 @@ pub(crate) enum Counter {
     DropOverload,
     /// A connection ended early because memory is short, or it was asked for.
     ConnsDropped,
+    /// A template that was not assured ended early: room or memory is short, or it was asked for.
+    TemplatesDropped,
+    /// Its source could not be, or was not where it came from: the host would not have taken it.
+    DropMartian,
     /// The dest had no route or no device.
     DropNoRoute,
     /// The dest was removed and `expire_nodest` is set.
@@ -214,6 +218,7 @@ impl EventSums {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counters {
     pub(crate) conns_now: u64,
+    pub(crate) templates_now: u64,
     pub(crate) conns_expired: u64,
     pub(crate) table_buckets: u64,
     pub(crate) table_resizes: u64,
@@ -224,6 +229,9 @@ pub(crate) struct Counters {
     pub(crate) drop_conn_max: u64,
     pub(crate) drop_overload: u64,
     pub(crate) conns_dropped: u64,
+    pub(crate) templates_dropped: u64,
+    pub(crate) drop_martian: u64,
+    pub(crate) input_rules: u64,
     pub(crate) drop_no_route: u64,
     pub(crate) drop_dest_gone: u64,
     pub(crate) drop_too_big: u64,

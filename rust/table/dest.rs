@@ -111,6 +111,8 @@ pub(crate) struct Dest {
     no_reply: AtomicU64,
     /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`].
     care: AtomicU8,
+    /// Whether its service keeps clients with their dest.
+    persistent: AtomicBool,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
     id: DestId,
@@ -155,6 +157,7 @@ impl Dest {
                 no_address: AtomicBool::new(false),
                 no_reply: AtomicU64::new(0),
                 care: AtomicU8::new(0),
+                persistent: AtomicBool::new(false),
                 translated: AtomicBool::new(spec.mode.toward(id.address) == Mode::Nat),
                 id,
                 service,
@@ -233,6 +236,8 @@ impl Dest {
         self.mark(QUIESCED, leaves && self.weight.load(Ordering::Relaxed) == 0);
         let removed = u32::from(spec.removed.number());
         self.removed.store(removed, Ordering::Relaxed);
+        let persistent = spec.persistence.seconds != 0;
+        self.persistent.store(persistent, Ordering::Relaxed);
         let own: &OwnTimeouts = &spec.timeouts;
         for (state, ticks) in State::all().zip(&self.timeouts) {
             ticks.store(time::seconds(own.get(state)), Ordering::Relaxed);
@@ -246,6 +251,11 @@ impl Dest {
             0 => settings.timeout(state),
             own => own,
         }
+    }
+
+    /// Whether its service keeps clients with their dest.
+    pub(crate) fn has_persistence(&self) -> bool {
+        self.persistent.load(Ordering::Relaxed)
     }
 
     /// Whether its connections end when it was removed.

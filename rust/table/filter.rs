@@ -20,6 +20,8 @@ pub(crate) struct Gate {
     pub(crate) translated_dests: AddressFilter,
     /// Whether new flows wait for their marks.
     marks: AtomicBool,
+    /// Whether packets are taken ahead of the rules of INPUT.
+    ahead: AtomicBool,
 }
 
 impl Gate {
@@ -29,7 +31,18 @@ impl Gate {
             virtual_addresses: AddressFilter::new(),
             translated_dests: AddressFilter::new(),
             marks: AtomicBool::new(false),
+            ahead: AtomicBool::new(false),
         }
+    }
+
+    /// Whether packets are taken ahead of the rules of INPUT.
+    pub(super) fn is_ahead_of_input(&self) -> bool {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    /// Packets are from now on.
+    pub(crate) fn set_ahead_of_input(&self) {
+        self.ahead.store(true, Ordering::Relaxed);
     }
 
     /// Whether there are services by mark, so that new flows wait until they have theirs.

@@ -28,15 +28,14 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// An index of `services`, `count` of them; of their addresses too if that is wanted.
+    /// An index of `services`, `count` of them, and of their addresses.
     pub(super) fn new<'a>(
         services: impl Iterator<Item = (ServiceKey, &'a Published)>,
         count: usize,
         key: Key,
-        with_addresses: bool,
     ) -> Result<Self> {
         let len = count
-            .checked_mul(if with_addresses { 4 } else { 2 })
+            .checked_mul(4)
             .and_then(usize::checked_next_power_of_two)
             .ok_or(ENOMEM)?
             .max(2);
@@ -55,7 +54,7 @@ impl Index {
             index.all_ports |= service.is_of_all_ports();
             index.ftp |= service.is_of_ftp();
             index.insert(service, published.clone());
-            if with_addresses && !service.is_of_mark() {
+            if !service.is_of_mark() {
                 index.insert(service.of_address(), published.clone());
             }
         }
@@ -106,6 +105,17 @@ impl Index {
         rcu: Rcu<'a>,
     ) -> Option<&'a Schedule> {
         self.find_exactly(ServiceKey::marked(mark, version), rcu)
+    }
+
+    /// Present schedules of services, in the order of the table from a place on.
+    pub(super) fn schedules_from<'a>(
+        &'a self,
+        start: usize,
+        rcu: Rcu<'a>,
+    ) -> impl Iterator<Item = &'a Schedule> {
+        let places = (0..self.slots.len()).map(move |step| start.wrapping_add(step) & self.mask);
+        let slots = places.filter_map(|at| self.slots.get(at)?.as_ref());
+        slots.filter_map(move |(_, published)| published.get(rcu))
     }
 
     /// The present schedule of that very key.

@@ -19,8 +19,10 @@ mod local;
 mod local_port;
 mod netns;
 mod ports;
+mod room;
 mod schedule;
 mod settings;
+mod shelf;
 mod templates;
 mod ways;
 
@@ -36,6 +38,6 @@ pub(crate) use drain::on_drained;
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
 pub(crate) use netns::{Devices, Netns};
-pub(crate) use schedule::NoDest;
+pub(crate) use schedule::{NoDest, Schedule};
 pub(crate) use settings::Settings;
 pub(crate) use templates::{TemplateCursor, TemplateView};

@@ -25,13 +25,14 @@ use super::{
     index::Index,
     schedule::Schedule,
     settings::{LiveSettings, Settings},
+    templates::Total,
     ways::Ways,
 };
 use crate::{
     engine::{family::Tuple, hash::Key, spec::ServiceId},
     kapi::{
         netdev::{Device, DeviceWatcher},
-        netfilter::{Description, Hooks},
+        netfilter::{self, Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
         notifier, random,
         rcu::{self, Rcu, RcuSlot},
@@ -63,6 +64,8 @@ pub(crate) struct Netns {
     pub(crate) ways: Ways,
     /// The connections.
     pub(crate) connections: Connections,
+    /// How many templates of persistence there are.
+    pub(super) templates: Total,
     /// Settings as packets need them.
     pub(crate) settings: LiveSettings,
     /// What is given up when memory runs short.
@@ -104,6 +107,7 @@ impl PerNet for Netns {
         let connections = Connections::new(random_key())?;
         let counters = EventCounters::new()?;
         let ways = Ways::new()?;
+        let templates = Total::new()?;
         let config = Config::init()?;
         let netns = KBox::pin_init(
             pin_init!(Self {
@@ -111,6 +115,7 @@ impl PerNet for Netns {
                 gate_v6: Gate::new(),
                 ways,
                 connections,
+                templates,
                 settings: LiveSettings::new(&Settings::DEFAULT),
                 defence: Defence::new(),
                 counters,
@@ -223,6 +228,19 @@ impl Netns {
         self.index.get(rcu)?.find_exactly(address, rcu)
     }
 
+    /// How many chains or tables of rules there are in INPUT that packets to services do not meet.
+    pub(super) fn input_rules(&self) -> u32 {
+        let gates = [(&self.gate_v4, 4), (&self.gate_v6, 6)];
+        let ahead = gates.iter().filter(|(gate, _)| gate.is_ahead_of_input());
+        let rules = ahead.map(|(_, version)| netfilter::input_rules(self.net, *version));
+        rules.fold(0, u32::saturating_add)
+    }
+
+    /// Whether packets with that destination are for an address of a service.
+    pub(crate) fn is_virtual(&self, tuple: &impl Tuple, rcu: Rcu<'_>) -> bool {
+        self.schedule_of_address(tuple, rcu).is_some()
+    }
+
     /// The schedule of the service of new flows with that mark, of that IP version.
     pub(crate) fn marked_schedule<'a>(
         &self,
@@ -234,12 +252,6 @@ impl Netns {
             return None;
         }
         self.index.get(rcu)?.find_marked(mark, version, rcu)
-    }
-
-    /// Whether the namespace holds as many connections as it may.
-    pub(crate) fn is_full(&self) -> bool {
-        let max = self.settings.conn_max();
-        max != 0 && u64::from(self.connections.count()) >= max
     }
 
     /// Ends a connection.
@@ -381,7 +393,7 @@ impl Work for Netns {
         let turn = time::now() / TICK;
         let mut config = self.config();
         self.defence.look(&config.settings());
-        let templates = config.sweep_templates(turn);
+        let templates = config.sweep_templates(turn, pressed);
         let draining = config.end_drains() | config.warm_up();
         let lingering = config.bury_removed() || templates || draining;
         drop(config);

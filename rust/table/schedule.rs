@@ -180,7 +180,7 @@ impl Schedule {
     }
 
     /// Whether clients stay with their dest.
-    pub(super) fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(&self) -> bool {
         self.templates.is_some()
     }
 
@@ -274,10 +274,22 @@ impl Schedule {
         found.map(|(index, _)| index)
     }
 
+    /// Where a dest is, and the dest; none when it is not among these.
+    pub(super) fn place_of(&self, dest: &Dest) -> Option<(u32, &Arc<Dest>)> {
+        let mut dests = (0u32..).zip(self.dests.iter());
+        dests.find(|(_, other)| ptr::eq(&***other, dest))
+    }
+
+    /// Makes room by ending a template that is not assured. False when none was found.
+    pub(super) fn give_up_template(&self) -> bool {
+        let templates = self.templates.as_ref();
+        templates.is_some_and(|templates| templates.give_up_one())
+    }
+
     /// A flow of `client` to `dest` was answered.
     pub(super) fn assure(&self, client: IpAddr, dest: &Dest) {
         if let Some(templates) = &self.templates {
-            templates.assure(self.persistence.network(client), dest);
+            templates.assure(self.persistence.network(client), dest, self);
         }
     }
 

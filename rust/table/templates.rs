@@ -2,9 +2,13 @@
 
 //! Which dest a network of clients stays with (templates, as `ip_vs` calls them).
 //!
-//! Only new flows ask, so this may be slower than the table of connections: a few trees, each under
-//! a lock. A template lives for the time of the service after its last flow began, whatever
-//! connections are still there.
+//! Only new flows ask, so this may be slower than the table of connections: a few shelves of trees,
+//! each under a lock. A template lives for the time of the service after its last flow began,
+//! whatever connections are still there.
+//!
+//! Anyone who can send a packet makes a template, whatever source it claims. So they count toward
+//! the limit of connections, and those that no dest has answered yet stand in trees of their own,
+//! where they are found and ended when room is short.
 
 use core::{
     ops::{ControlFlow, Deref},
@@ -12,67 +16,36 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use kernel::{
-    prelude::*,
-    rbtree::{RBTree, RBTreeNode},
-    sync::Arc,
-};
+use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
-use super::{dest::Dest, schedule::Schedule};
+use super::{
+    dest::Dest,
+    schedule::Schedule,
+    shelf::{Chosen, Node, Shelf, Template},
+};
 use crate::{
     engine::{
         persistence::Persistence,
         spec::{DestId, Mode},
     },
-    kapi::{locked::LockedArray, time, work},
+    kapi::{locked::LockedArray, random, time, work},
 };
 
-/// Trees that a service has; a power of two.
-const TREES: usize = 64;
+/// Shelves that a service has; a power of two.
+const SHELVES: usize = 64;
 
-/// Trees that one sweep looks at.
+/// Shelves that one sweep looks at.
 const SWEPT: usize = 8;
+
+/// While memory is short, templates that are not assured end on one shelf of so many a second: as
+/// half-open connections do.
+const PRESSED: usize = 32;
 
 /// Templates that one look at a tree shows at most, under its lock.
 const SHOWN: usize = 4;
 
 /// Templates that one look at a tree passes at most, under its lock, which new flows wait for.
 const BATCH: usize = 32;
-
-/// A dest that counts the templates which chose it.
-struct Chosen(Arc<Dest>);
-
-impl Chosen {
-    fn new(dest: &Arc<Dest>) -> Self {
-        dest.template_begins();
-        Self(dest.clone())
-    }
-}
-
-impl Deref for Chosen {
-    type Target = Arc<Dest>;
-
-    fn deref(&self) -> &Arc<Dest> {
-        &self.0
-    }
-}
-
-impl Drop for Chosen {
-    fn drop(&mut self) {
-        self.0.template_ends();
-    }
-}
-
-/// Where a network's flows go.
-struct Template {
-    dest: Chosen,
-    /// Where the last schedule that asked has the dest.
-    index: u32,
-    /// Tick at which the last flow began.
-    seen: u32,
-    /// Whether the dest has answered a flow of it.
-    assured: bool,
-}
 
 /// A template as an operator sees it.
 #[derive(Clone, Copy)]
@@ -92,17 +65,36 @@ pub(crate) struct TemplateView {
 /// Where a listing goes on. Bytes, so that a dump has room for it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct TemplateCursor {
+    /// Two trees a shelf.
     tree: u8,
     /// The lowest network there that was not shown yet.
     from: [u8; 16],
 }
 
-type Node = RBTreeNode<u128, Template>;
+/// How many templates there are in a namespace. Those of its services hold it, which may go later
+/// than the namespace.
+#[derive(Clone)]
+pub(super) struct Total(Arc<AtomicU32>);
+
+impl Total {
+    /// None yet.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(Arc::new(AtomicU32::new(0), GFP_KERNEL)?))
+    }
+
+    /// How many there are, with those that have expired and were not swept yet.
+    pub(super) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A service's templates.
 pub(super) struct Templates {
-    trees: LockedArray<RBTree<u128, Template>>,
+    shelves: LockedArray<Shelf>,
     count: AtomicU32,
+    /// As many of them as are not assured.
+    fresh: AtomicU32,
+    total: Total,
 }
 
 /// A service's hold on its templates. Schedules have them too, until packets are done with them;
@@ -110,11 +102,13 @@ pub(super) struct Templates {
 pub(super) struct Holder(Arc<Templates>);
 
 impl Holder {
-    /// No templates yet.
-    pub(super) fn new() -> Result<Self> {
+    /// No templates yet; they count into `total` as well.
+    pub(super) fn new(total: &Total) -> Result<Self> {
         let templates = Templates {
-            trees: LockedArray::new(TREES, RBTree::new)?,
+            shelves: LockedArray::new(SHELVES, Shelf::new)?,
             count: AtomicU32::new(0),
+            fresh: AtomicU32::new(0),
+            total: total.clone(),
         };
         Ok(Self(Arc::new(templates, GFP_KERNEL)?))
     }
@@ -135,9 +129,17 @@ impl Deref for Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        for index in 0..self.trees.len() {
-            self.end(index, |_| true);
+        for tree in 0..self.trees() {
+            self.end(tree, |_| true);
         }
+    }
+}
+
+impl Drop for Templates {
+    /// A packet may have made some after the last hold was gone.
+    fn drop(&mut self) {
+        let rest = self.count.load(Ordering::Relaxed);
+        self.total.0.fetch_sub(rest, Ordering::Relaxed);
     }
 }
 
@@ -147,10 +149,41 @@ impl Templates {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// One more, assured or not. Under the lock of its shelf, as all changes of these counts.
+    fn count_in(&self, assured: bool) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.total.0.fetch_add(1, Ordering::Relaxed);
+        self.fresh.fetch_add((!assured).into(), Ordering::Relaxed);
+    }
+
+    fn count_out(&self, number: u32, assured: bool) {
+        self.count.fetch_sub(number, Ordering::Relaxed);
+        self.total.0.fetch_sub(number, Ordering::Relaxed);
+        if !assured {
+            self.fresh.fetch_sub(number, Ordering::Relaxed);
+        }
+    }
+
+    fn trees(&self) -> usize {
+        self.shelves.len().saturating_mul(2)
+    }
+
+    /// Calls `f` with a tree: each shelf has one of templates that are not assured, and then one of
+    /// those that are, so that a listing shows one twice rather than never.
+    fn with_tree<R>(
+        &self,
+        tree: usize,
+        f: impl FnOnce(&mut RBTree<u128, Template>, bool) -> R,
+    ) -> Option<R> {
+        let assured = tree % 2 == 1;
+        let f = |shelf: &mut Shelf| f(shelf.tree(assured), assured);
+        self.shelves.with(tree / 2, f)
+    }
+
     /// Where `schedule` has the dest that flows of `network` go to; a flow begins now.
     pub(super) fn find(&self, network: u128, schedule: &Schedule) -> Option<u32> {
-        let found = self.trees.with(tree_of(network), |tree| {
-            let template = tree.get_mut(&network)?;
+        let found = self.shelves.with(shelf_of(network), |shelf| {
+            let template = shelf.get_mut(network)?;
             template.follow(schedule)
         });
         found.flatten()
@@ -161,39 +194,79 @@ impl Templates {
     pub(super) fn keep(
         &self,
         network: u128,
+        chosen: (u32, &Arc<Dest>),
+        schedule: &Schedule,
+    ) -> Result<u32> {
+        self.put(network, chosen, schedule, false)
+    }
+
+    fn put(
+        &self,
+        network: u128,
         (index, dest): (u32, &Arc<Dest>),
         schedule: &Schedule,
+        assured: bool,
     ) -> Result<u32> {
         let template = Template {
             dest: Chosen::new(dest),
             index,
             seen: time::now(),
-            assured: false,
         };
         let mut node = Some(Node::new(network, template, GFP_ATOMIC | __GFP_NOWARN)?);
         // What is replaced or not used is dropped when the lock is not held any more.
-        let kept = self.trees.with(tree_of(network), |tree| {
-            let there = tree.get_mut(&network);
+        let kept = self.shelves.with(shelf_of(network), |shelf| {
+            let there = shelf.get_mut(network);
             if let Some(index) = there.and_then(|there| there.follow(schedule)) {
                 return (Some(index), None);
             }
-            let old = node.take().and_then(|node| tree.insert(node));
-            if old.is_none() {
-                self.count.fetch_add(1, Ordering::Relaxed);
+            let old = shelf.remove(network);
+            if let Some((_, assured)) = old {
+                self.count_out(1, assured);
+            }
+            self.count_in(assured);
+            if let Some(node) = node.take() {
+                shelf.tree(assured).insert(node);
             }
             (None, old)
         });
         Ok(kept.and_then(|(kept, _old)| kept).unwrap_or(index))
     }
 
-    /// Notes that `dest` has answered a flow of `network`, if that stays with it.
-    pub(super) fn assure(&self, network: u128, dest: &Dest) {
-        self.trees.with(tree_of(network), |tree| {
-            let template = tree.get_mut(&network);
-            if let Some(template) = template.filter(|there| ptr::eq(&**there.dest, dest)) {
-                template.assured = true;
+    /// Notes that `dest` has answered a flow of `network`, if that stays with it. Where the
+    /// network's template had to go meanwhile, there is one again.
+    pub(super) fn assure(&self, network: u128, dest: &Dest, schedule: &Schedule) {
+        let there = self.shelves.with(shelf_of(network), |shelf| {
+            let is_of_dest = ptr::eq(&**shelf.get_mut(network)?.dest, dest);
+            if is_of_dest && shelf.assure(network) {
+                self.fresh.fetch_sub(1, Ordering::Relaxed);
             }
+            Some(())
         });
+        if there.flatten().is_some() {
+            return;
+        }
+        if let Some(chosen) = schedule.place_of(dest) {
+            // Without memory the network's next flow is scheduled anew.
+            let _ = self.put(network, chosen, schedule, true);
+        }
+    }
+
+    /// Ends one that is not assured. False when there is none.
+    pub(super) fn give_up_one(&self) -> bool {
+        if self.fresh.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let start = random::u64() as usize;
+        (0..SHELVES).any(|step| {
+            let index = start.wrapping_add(step) % SHELVES;
+            // Dropped when the lock is not held any more.
+            let node = self.shelves.with(index, |shelf| {
+                let node = shelf.give_up_one()?;
+                self.count_out(1, false);
+                Some(node)
+            });
+            node.flatten().is_some()
+        })
     }
 
     /// Shows templates to `visit` until it breaks, from the cursor on; one at which it breaks comes
@@ -206,7 +279,7 @@ impl Templates {
     ) -> Option<TemplateCursor> {
         let mut from = u128::from_ne_bytes(cursor.from);
         let mut tree = cursor.tree;
-        while usize::from(tree) < self.trees.len() {
+        while usize::from(tree) < self.trees() {
             // Shown when the lock is not held any more.
             let found = self.some(tree, from, rule);
             for view in found.iter().flatten() {
@@ -229,87 +302,83 @@ impl Templates {
     /// The first templates of a tree, of networks from `from` on.
     fn some(&self, tree: u8, from: u128, rule: &Persistence) -> [Option<TemplateView>; SHOWN] {
         let mut found = [const { None }; SHOWN];
-        self.trees.with(tree.into(), |tree| {
+        self.with_tree(tree.into(), |tree, assured| {
             let mut next = tree.cursor_lower_bound_mut(&from);
             let mut places = found.iter_mut();
             while let (Some(cursor), Some(place)) = (next.take(), places.next()) {
                 let (network, template) = cursor.current();
-                *place = Some(template.view(*network, rule));
+                *place = Some(template.view(*network, assured, rule));
                 next = cursor.move_next();
             }
         });
         found
     }
 
-    /// Ends some of those that have expired; `turn` says where to look. May sleep.
-    pub(super) fn sweep(&self, turn: u32, rule: &Persistence) {
+    /// Ends some of those that have expired; `turn` says where to look. With `pressed`, the present
+    /// second, also some that are not assured; returns how many of these. May sleep.
+    pub(super) fn sweep(&self, turn: u32, rule: &Persistence, pressed: Option<u32>) -> u32 {
         let first = (turn as usize).wrapping_mul(SWEPT);
         for index in first..first.wrapping_add(SWEPT) {
-            self.end(index % self.trees.len(), |template| !template.lives(rule));
+            let tree = (index % self.shelves.len()).saturating_mul(2);
+            self.end(tree, |template| !template.lives(rule));
+            self.end(tree.saturating_add(1), |template| !template.lives(rule));
         }
+        let Some(second) = pressed else {
+            return 0;
+        };
+        let pressed =
+            (0..self.shelves.len()).filter(|index| index % PRESSED == second as usize % PRESSED);
+        pressed.fold(0, |sum: u32, index| {
+            sum.saturating_add(self.end(index.saturating_mul(2), |_| true))
+        })
     }
 
-    /// Ends the templates of a tree that `which` names. May sleep.
-    fn end(&self, index: usize, which: impl Fn(&Template) -> bool) {
+    /// Ends the templates of a tree that `which` names; returns how many. May sleep.
+    fn end(&self, tree: usize, which: impl Fn(&Template) -> bool) -> u32 {
         let mut from = Some(0);
+        let mut sum: u32 = 0;
         while let Some(start) = from {
             // Dropped when the lock is not held any more.
             let mut ended: [Option<Node>; BATCH] = [const { None }; BATCH];
-            let next = self.trees.with(index, |tree| {
-                let mut next = tree.cursor_lower_bound_mut(&start);
-                for place in &mut ended {
-                    let cursor = next?;
-                    next = if which(cursor.current().1) {
-                        let (rest, node) = cursor.remove_current();
-                        *place = Some(node);
-                        rest
-                    } else {
-                        cursor.move_next()
-                    };
-                }
-                next.map(|cursor| *cursor.current().0)
+            let next = self.with_tree(tree, |tree, assured| {
+                let next = cut(tree, start, &which, &mut ended);
+                self.count_out(ended.iter().flatten().count() as u32, assured);
+                next
             });
             from = next.flatten();
-            let number = ended.iter().flatten().count();
-            self.count.fetch_sub(number as u32, Ordering::Relaxed);
+            let number = ended.iter().flatten().count() as u32;
+            sum = sum.saturating_add(number);
             drop(ended);
             work::give_way();
         }
+        sum
     }
 }
 
-impl Template {
-    /// Where `schedule` has its dest, if a flow that begins now goes there and so makes it live
-    /// longer.
-    fn follow(&mut self, schedule: &Schedule) -> Option<u32> {
-        let rule = schedule.persistence();
-        if !self.lives(rule) || (!rule.quiesced && self.dest.spec().weight == 0) {
-            return None;
-        }
-        self.index = schedule.index_of(&self.dest, self.index)?;
-        self.seen = time::now();
-        Some(self.index)
+/// Takes those out of a tree that `which` names, from `start` on, as many as there are places for
+/// those that were looked at. Where to go on, none at the end.
+fn cut(
+    tree: &mut RBTree<u128, Template>,
+    start: u128,
+    which: impl Fn(&Template) -> bool,
+    ended: &mut [Option<Node>],
+) -> Option<u128> {
+    let mut next = tree.cursor_lower_bound_mut(&start);
+    for place in ended {
+        let cursor = next?;
+        next = if which(cursor.current().1) {
+            let (rest, node) = cursor.remove_current();
+            *place = Some(node);
+            rest
+        } else {
+            cursor.move_next()
+        };
     }
-
-    fn view(&self, network: u128, rule: &Persistence) -> TemplateView {
-        let silent = time::now().wrapping_sub(self.seen);
-        let left = time::seconds(rule.seconds).saturating_sub(silent);
-        TemplateView {
-            network,
-            dest: self.dest.id(),
-            mode: self.dest.spec().mode,
-            expires_ms: time::to_millis(left),
-            assured: self.assured,
-        }
-    }
-
-    fn lives(&self, rule: &Persistence) -> bool {
-        time::now().wrapping_sub(self.seen) <= time::seconds(rule.seconds)
-    }
+    next.map(|cursor| *cursor.current().0)
 }
 
-/// The tree that a network is in.
-fn tree_of(network: u128) -> usize {
+/// The shelf that a network is on.
+fn shelf_of(network: u128) -> usize {
     let folded = (network >> 64) as u64 ^ network as u64;
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % TREES
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % SHELVES
 }

@@ -12,6 +12,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod options;
 pub mod packet;
+pub mod source_route;
 pub mod transport;
 pub mod tunnel;
 

@@ -104,7 +104,10 @@ impl<'a> ConfigGuard<'a> {
                 let (position, service) = self.config.service_mut(&id)?;
                 let new = update.of(&service.spec);
                 new.validate(&id)?;
-                Ok(Undo::ServiceSet(position, service.set(new)?))
+                Ok(Undo::ServiceSet(
+                    position,
+                    service.set(new, &self.netns.templates)?,
+                ))
             }
             Change::ServiceDel { id } => {
                 let (position, _) = self.config.service_mut(&id)?;
@@ -187,7 +190,7 @@ impl<'a> ConfigGuard<'a> {
                 dests: KVVec::new(),
                 locals: Pool::new(),
                 published: published.map_err(|_| ChangeError::NoMemory)?,
-                templates: templates(&spec)?,
+                templates: templates(&spec, &self.netns.templates)?,
                 retired: Traffic::default(),
                 zero: Traffic::default(),
                 estimator: Estimator::new(Traffic::default()),
@@ -321,7 +324,7 @@ impl<'a> ConfigGuard<'a> {
             let schedule = RcuBox::new(service.schedule(&self.config.locals)?, GFP_KERNEL)?;
             schedules.push((service.published.clone(), schedule), GFP_KERNEL)?;
         }
-        let index = self.index(self.config.settings.echo)?;
+        let index = self.index()?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
         self.config.removed.reserve(leaving)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();

@@ -36,7 +36,6 @@ use super::{
 use crate::{
     engine::{
         change::{Change, ChangeError},
-        echo::Echo,
         spec::{DestId, ServiceId},
     },
     kapi::{modules::Hold, netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
@@ -258,11 +257,6 @@ impl<'a> ConfigGuard<'a> {
     /// What is wrong with them, or `NoMemory`.
     pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
-        if settings.echo != self.config.settings.echo {
-            let index = self.index(settings.echo);
-            let index = index.map_err(|_| ChangeError::NoMemory)?;
-            self.netns.index.replace(Some(index));
-        }
         let config = &mut *self.config;
         config.settings = settings;
         for service in &config.services {
@@ -275,14 +269,13 @@ impl<'a> ConfigGuard<'a> {
         Ok(())
     }
 
-    /// The index of the services as they are, with what `echo` needs.
-    fn index(&self, echo: Echo) -> Result<KBox<RcuBox<Index>>> {
+    /// The index of the services as they are.
+    fn index(&self) -> Result<KBox<RcuBox<Index>>> {
         let services = self.config.services.iter();
         let index = Index::new(
             services.map(|s| (s.id.key(), &*s.published)),
             self.config.services.len(),
             self.netns.service_key,
-            echo != Echo::Host,
         )?;
         RcuBox::new(index, GFP_KERNEL)
     }
@@ -320,6 +313,7 @@ impl<'a> ConfigGuard<'a> {
         let sums = netns.counters.sums().since(&self.config.zero_events);
         Counters {
             conns_now: u64::from(netns.connections.count()),
+            templates_now: u64::from(netns.templates.get()),
             conns_expired: sums.get(Counter::ConnsExpired),
             table_buckets: u64::from(netns.connections.buckets()),
             table_resizes: u64::from(netns.connections.resizes()),
@@ -330,6 +324,9 @@ impl<'a> ConfigGuard<'a> {
             drop_conn_max: sums.get(Counter::DropConnMax),
             drop_overload: sums.get(Counter::DropOverload),
             conns_dropped: sums.get(Counter::ConnsDropped),
+            templates_dropped: sums.get(Counter::TemplatesDropped),
+            drop_martian: sums.get(Counter::DropMartian),
+            input_rules: u64::from(netns.input_rules()),
             drop_no_route: sums.get(Counter::DropNoRoute),
             drop_dest_gone: sums.get(Counter::DropDestGone),
             drop_too_big: sums.get(Counter::DropTooBig),
@@ -397,12 +394,15 @@ impl<'a> ConfigGuard<'a> {
         self.config.services.iter().any(|service| service.warming)
     }
 
-    /// Ends templates that have expired; `turn` says which to look at. True when there are others.
-    pub(super) fn sweep_templates(&self, turn: u32) -> bool {
+    /// Ends templates that have expired; `turn` says which to look at. With `pressed` also some that
+    /// are not assured. True when there are others.
+    pub(super) fn sweep_templates(&self, turn: u32, pressed: Option<u32>) -> bool {
         let mut some = false;
         for service in &self.config.services {
             if let Some(templates) = &service.templates {
-                templates.sweep(turn, &service.spec.persistence);
+                let dropped = templates.sweep(turn, &service.spec.persistence, pressed);
+                let counters = &self.netns.counters;
+                counters.count_many(Counter::TemplatesDropped, dropped);
                 some |= templates.count() > 0;
             }
         }

@@ -11,7 +11,7 @@ use super::super::{
     dest::Dest,
     local::Pool,
     schedule::{Publication, Schedule},
-    templates::{Holder, TemplateCursor, TemplateView},
+    templates::{Holder, TemplateCursor, TemplateView, Total},
 };
 use crate::{
     engine::{
@@ -109,13 +109,17 @@ impl Service {
     }
 
     /// Changes its settings, which are valid. What it was before.
-    pub(super) fn set(&mut self, spec: ServiceSpec) -> Result<Past, ChangeError> {
+    pub(super) fn set(&mut self, spec: ServiceSpec, total: &Total) -> Result<Past, ChangeError> {
         let scheduler = scheduler_by_name(&spec.scheduler)?;
         // Networks of another size are others.
         let same = spec.persistence.prefix == self.spec.persistence.prefix;
         let has = spec.persistence.seconds != 0;
         let stay = has == self.templates.is_some() && (same || !has);
-        let templates = if stay { None } else { Some(templates(&spec)?) };
+        let templates = if stay {
+            None
+        } else {
+            Some(templates(&spec, total)?)
+        };
         self.changed = true;
         Ok(Past {
             spec: replace(&mut self.spec, spec),
@@ -205,10 +209,10 @@ pub(super) fn scheduler_by_name(
     sched::by_name(name.as_str()).ok_or(ChangeError::NoScheduler(*name))
 }
 
-/// Templates for a service of `spec`, none yet; or none at all.
-pub(super) fn templates(spec: &ServiceSpec) -> Result<Option<Holder>, ChangeError> {
+/// Templates for a service of `spec`, none yet, which count into `total`; or none at all.
+pub(super) fn templates(spec: &ServiceSpec, total: &Total) -> Result<Option<Holder>, ChangeError> {
     if spec.persistence.seconds == 0 {
         return Ok(None);
     }
-    Ok(Some(Holder::new().map_err(|_| ChangeError::NoMemory)?))
+    Ok(Some(Holder::new(total).map_err(|_| ChangeError::NoMemory)?))
 }

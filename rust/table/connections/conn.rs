@@ -245,7 +245,7 @@ impl Conn {
     /// was answered.
     #[cold]
     pub(crate) fn assure(&self) {
-        if self.dest.templates() > 0 {
+        if self.dest.has_persistence() {
             self.dest.assure(self.client_ends().client.ip());
         }
     }

@@ -107,6 +107,10 @@ const fn names(set: Set) -> &'static [&'static str] {
             "conns-dropped",
             "drop-output",
             "no-reply",
+            "templates-now",
+            "templates-dropped",
+            "drop-martian",
+            "input-rules",
         ],
         Set::Config => &[
             "tcp-timeouts",

@@ -107,6 +107,14 @@ uint_set! {
         drop_output = DROP_OUTPUT,
         /// Connections that expired and that nothing had come of.
         no_reply = NO_REPLY,
+        /// Templates there are now.
+        templates_now = TEMPLATES_NOW,
+        /// Templates that were not assured and had to go.
+        templates_dropped = TEMPLATES_DROPPED,
+        /// Packets whose source the host would not have taken.
+        drop_martian = DROP_MARTIAN,
+        /// Chains of rules in INPUT now that packets to services do not meet.
+        input_rules = INPUT_RULES,
     }
 }
 

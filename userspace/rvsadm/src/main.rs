@@ -18,6 +18,7 @@ mod document;
 mod endpoint;
 mod failure;
 mod hints;
+mod input_rules;
 mod laddr;
 mod lines;
 mod monitor;

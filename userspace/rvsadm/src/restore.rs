@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::diff::{describe, Plan, Tally};
 use crate::document::Document;
 use crate::failure::{BrokenLine, Failure};
+use crate::input_rules;
 use crate::laddr;
 use crate::lines::END;
 use crate::output::say;
@@ -209,6 +210,9 @@ fn restore(
     });
     if !dry_run {
         apply(what, &plan, settings, kernel)?;
+        if running.services.is_empty() && !document.services.is_empty() {
+            input_rules::warn(kernel);
+        }
     }
     Ok(Summary {
         applied: !dry_run,

@@ -15,6 +15,7 @@ use crate::config::first_line;
 use crate::context::Context;
 use crate::dest::{self, DestList};
 use crate::failure::Failure;
+use crate::input_rules;
 use crate::laddr;
 use crate::output::{cell, Table};
 use crate::snapshot::{dests_of, services_of};
@@ -275,7 +276,9 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             spec.validate(&id)
                 .map_err(|error| Failure::spec(what.as_str(), error))?;
             let change = Change::ServiceAdd { id, spec };
-            context.change(&what, &Request::Change(change))
+            context.change(&what, &Request::Change(change))?;
+            input_rules::warn_once(context.kernel);
+            Ok(())
         }
         Command::Set {
             id,
