@@ -140,7 +140,10 @@ fn forward<'a, F: Balanced>(
 /// Sends a packet of our own to a dest.
 fn send_ahead<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
     match Skb::with_packet(bytes, ip_len, way.headroom()) {
-        Some(packet) if way.straight() == 0 => drop(way.send_slowly(packet, cx.rcu)),
+        Some(packet) if way.straight() == 0 => {
+            let refused = || cx.netns.counters.count(Counter::DropOutput);
+            drop(way.send_slowly(packet, cx.rcu, refused));
+        }
         Some(packet) => drop(way.send(packet, cx.rcu)),
         // The next datagram tells it.
         None => cx.netns.counters.count(Counter::DropNoMemory),

@@ -228,7 +228,7 @@ fn run_with(
     match receiver.call(&request) {
         // What is wanted is so.
         Err(Error::Refused(refusal)) if refusal.errno == EEXIST => {
-            eprintln!("rvsadm: note: {}", Error::Refused(refusal));
+            say(format_args!("rvsadm: note: {}", Error::Refused(refusal)));
         }
         answer => drop(answer.map_err(|error| failed(what, error))?),
     }
