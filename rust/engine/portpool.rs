@@ -28,7 +28,7 @@ impl PortRange {
     };
 
     /// How many ports.
-    pub fn len(self) -> u32 {
+    pub fn count(self) -> u32 {
         u32::from(self.last.saturating_sub(self.first)).saturating_add(1)
     }
 }
@@ -78,7 +78,7 @@ pub struct Candidates {
 impl Candidates {
     /// At most `tries` for a connection with that hash, of a pool of `addresses` addresses.
     pub fn new(hash: u64, addresses: u32, ports: PortRange, tries: u32) -> Self {
-        let len = ports.len();
+        let len = ports.count();
         Self {
             hash,
             addresses,
@@ -92,7 +92,7 @@ impl Candidates {
     }
 
     fn next_port(&mut self) {
-        let len = self.ports.len();
+        let len = self.ports.count();
         if self.step == 0 {
             let (low, high) = (self.hash as u32, (self.hash >> 32) as u32);
             self.step = step(low.rotate_left(16) ^ high, len);

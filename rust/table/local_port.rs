@@ -89,7 +89,7 @@ where
         let addresses = u32::try_from(locals.len()).unwrap_or(u32::MAX);
         let pool = self.pool(addresses, ranges);
         if !known.is_full(pool) {
-            let pairs = addresses.saturating_mul(ranges.len());
+            let pairs = addresses.saturating_mul(ranges.count());
             if let Some(conn) = self.find(locals, pairs, ranges)? {
                 known.found();
                 return Ok(conn);
