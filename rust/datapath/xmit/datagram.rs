@@ -142,7 +142,7 @@ fn send_ahead<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize
     match Skb::with_packet(bytes, ip_len, way.headroom()) {
         Some(packet) if way.straight() == 0 => {
             let refused = || cx.netns.counters.count(Counter::DropOutput);
-            drop(way.send_slowly(packet, cx.rcu, refused));
+            let _ = way.send_slowly(packet, cx.rcu, refused);
         }
         Some(packet) => drop(way.send(packet, cx.rcu)),
         // The next datagram tells it.

@@ -160,8 +160,9 @@ fn to_v4(case: &Case<'_>) -> Vec<u8> {
         let protocol = error.inner.protocol;
         let about = case.to::<<V4 as Family>::Tuple>(protocol).reversed();
         let quoted = |quote: &mut [u8]| case.quoted(quote, protocol);
-        let made = nat64::error_v4(&packet, &error, &about, quoted);
-        return made.unwrap().bytes().to_vec();
+        let mut made = [0; nat64::ERROR_MAX];
+        let len = nat64::error_v4(&mut made, &packet, &error, &about, quoted).unwrap();
+        return made[..len].to_vec();
     };
     let (ip, protocol) = (parsed.ip, parsed.tuple.protocol());
     let to = case.to::<<V4 as Family>::Tuple>(protocol);
@@ -183,8 +184,9 @@ fn to_v6(case: &Case<'_>) -> Vec<u8> {
         let protocol = error.inner.protocol;
         let about = case.to::<<V6 as Family>::Tuple>(protocol).reversed();
         let quoted = |quote: &mut [u8]| case.quoted(quote, protocol);
-        let made = nat64::error_v6(&packet, &error, &about, quoted);
-        return made.unwrap().bytes().to_vec();
+        let mut made = [0; nat64::ERROR_MAX];
+        let len = nat64::error_v6(&mut made, &packet, &error, &about, quoted).unwrap();
+        return made[..len].to_vec();
     };
     let (ip, protocol) = (parsed.ip, parsed.tuple.protocol());
     let to = case.to::<<V6 as Family>::Tuple>(protocol);

@@ -18,9 +18,12 @@ enum Move {
     Local(u16, u8),
 }
 
+/// A service's port, its dests with their weights, and its local addresses.
+type Kept = (u16, Vec<(u8, u32)>, Vec<u8>);
+
 /// A kernel that changes while it is read: after every few messages comes the next change.
 struct Restless {
-    services: Vec<(u16, Vec<(u8, u32)>, Vec<u8>)>,
+    services: Vec<Kept>,
     generation: u32,
     moves: Vec<Move>,
     told: Rc<RefCell<Vec<Event>>>,
