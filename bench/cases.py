@@ -190,6 +190,10 @@ def _real():
     for who in MODES:
         for command in ("restore", "list", "flush"):
             yield Case(f"{who}/{command}/1000x10", control(who, command), "instructions", "")
+            # What a service and a dest cost must not grow with how many there are.
+            for shape in ((10_000, 1), (1, 20_000)):
+                name = f"{who}/{command}/{shape[0]}x{shape[1]}"
+                yield Case(name, control(who, command, shape), "instructions", "", slow=True)
 
 
 def _receiver():

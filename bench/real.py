@@ -16,7 +16,8 @@ from setups import DIRECTORS
 REPEATS = 3
 ASKS = 500
 
-SERVICES, DESTS = 1_000, 10
+# Services and dests of each.
+MANY = (1_000, 10)
 
 
 def _tool(name):
@@ -59,13 +60,14 @@ def _cpu(host, *args, stdin=None):
     return (usage.ru_utime + usage.ru_stime) * 1e9
 
 
-def many_services():
-    """The lines of 1,000 services of 10 dests."""
-    for number in range(SERVICES):
+def many_services(services, dests):
+    """The lines of so many services with so many dests each."""
+    for number in range(services):
         which = f"-t 203.0.{113 + number // 250}.{1 + number % 250}:{PORT}"
         yield f"-A {which} -s wlc"
-        for dest in range(DESTS):
-            yield f"-a {which} -r 10.2.{4 + number // 250}.{1 + dest}:{PORT} -g -w 1"
+        for dest in range(dests):
+            third = 4 + number // 250 + dest // 250
+            yield f"-a {which} -r 10.2.{third}.{1 + dest % 250}:{PORT} -g -w 1"
 
 
 COMMANDS = {
@@ -82,8 +84,9 @@ COMMANDS = {
 }
 
 
-def control(who, command):
-    """Instructions of one command of the control plane with 1,000 services of 10 dests."""
+def control(who, command, shape=MANY):
+    """Instructions of one command of the control plane with services and dests of that SHAPE."""
+    services, dests = shape
 
     def run():
         with Path(drops=False) as path:
@@ -91,10 +94,10 @@ def control(who, command):
                              f"lladdr {path.sink.mac('eth0')}", "route add 10.2.0.0/16 dev out0")
             DIRECTORS[who](path.director)
             shell.modprobe(*(["ip_vs_wlc"] if who == "ip_vs" else []))
-            lines = "\n".join(many_services()) + "\n"
+            lines = "\n".join(many_services(services, dests)) + "\n"
             for name, argv in COMMANDS[who].items():
                 is_meant = name == command
-                with marked(SERVICES * (1 + DESTS)) if is_meant else contextlib.nullcontext():
+                with marked(services * (1 + dests)) if is_meant else contextlib.nullcontext():
                     cost = _cpu(path.director, *argv, stdin=lines if name == "restore" else None)
                 if is_meant:
                     break
