@@ -57,6 +57,8 @@ fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Ver
     let (netns, to) = (cx.netns, ip.tuple(0).reversed());
     let (source, client) = (to.src().into(), to.dst().into());
     let number = AtomicU32::new(0);
+    // The worker lets go of the way.
+    netns.expect_work();
     let way = netns
         .ways
         .find(netns.net(), client, source, &number, cx.rcu);

@@ -141,6 +141,8 @@ fn pick<'a, F: Balanced>(
 ) -> Step<'a, &'a Arc<Dest>> {
     let netns = cx.netns;
     let client = packet.tuple.src().into();
+    // For what it leaves of the client.
+    let _charge = netns.charge();
     match flow.schedule.pick(&Flow::of(&packet.tuple), client) {
         Ok(dest) => Ok((skb, dest)),
         Err(NoDest::Usable) if flow.by_mark && may_pass_by(netns, packet) => {
@@ -188,7 +190,10 @@ fn open<'a, F: Balanced>(
         schedule: flow.schedule,
         opening,
     };
-    let conn = match netns.connect(&new, cx.rcu) {
+    let charge = netns.charge();
+    let conn = netns.connect(&new, cx.rcu);
+    drop(charge);
+    let conn = match conn {
         Ok(conn) => conn,
         Err(NoConnection::Memory) => {
             netns.counters.count(Counter::DropNoMemory);

@@ -18,6 +18,7 @@ pub mod id;
 pub mod nat64;
 pub mod opp;
 pub mod persistence;
+pub mod places;
 pub mod portpool;
 pub mod prefix;
 pub mod proto;

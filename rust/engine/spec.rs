@@ -436,6 +436,10 @@ pub enum SpecError {
     DropRate,
     /// Slow start over [`TIMEOUT_MAX`].
     SlowStart(u32),
+    /// More connections than the first namespace lets others have.
+    ConnMax(u64),
+    /// That limit is set in another namespace than the first.
+    ConnMaxOthers,
 }
 
 /// The part of a description that an error is about; netlink maps it to the attribute.
@@ -481,6 +485,8 @@ pub enum Field {
     SlowStart,
     /// Mark of a service.
     Mark,
+    /// Connections of a namespace.
+    ConnMax,
 }
 
 impl SpecError {
@@ -510,6 +516,7 @@ impl SpecError {
             Self::Drain(_) => Field::Drain,
             Self::DropRate => Field::DropRate,
             Self::SlowStart(_) => Field::SlowStart,
+            Self::ConnMax(_) | Self::ConnMaxOthers => Field::ConnMax,
         }
     }
 }
@@ -597,6 +604,8 @@ impl fmt::Display for SpecError {
             }
             Self::Drain(t) => write!(f, "drain time {t} s is out of range, 0 to {TIMEOUT_MAX}"),
             Self::SlowStart(t) => write!(f, "slow start {t} s is out of range, 0 to {TIMEOUT_MAX}"),
+            Self::ConnMax(n) => write!(f, "conn-max is 1 to {n} here: conn-max-others of the host"),
+            Self::ConnMaxOthers => f.write_str("conn-max-others is the host's, not a namespace's"),
             Self::Prefix(n) => write!(f, "prefix length {n} is longer than the address"),
             Self::OnePacket(p) => write!(f, "one-packet scheduling is for udp, not {}", p.name()),
         }

@@ -3,12 +3,14 @@
 #include <linux/delay.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/isolation.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file_net.h>
 #include <net/flow.h>
 #include <net/gre.h>
@@ -56,6 +58,45 @@ void rvs_default_cpus(char *out, size_t size)
 	rcu_read_unlock();
 }
 
+/* With a reference; NULL for the root, which is not charged. */
+struct mem_cgroup *rvs_memcg_of_caller(void)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+
+#ifdef CONFIG_MEMCG
+	if (memcg == root_mem_cgroup) {
+		mem_cgroup_put(memcg);
+		return NULL;
+	}
+#endif
+	return memcg;
+}
+
+void rvs_memcg_put(struct mem_cgroup *memcg)
+{
+	mem_cgroup_put(memcg);
+}
+
+struct mem_cgroup *rvs_memcg_enter(struct mem_cgroup *memcg)
+{
+	return set_active_memcg(memcg);
+}
+
+void rvs_memcg_leave(struct mem_cgroup *before)
+{
+	set_active_memcg(before);
+}
+
+/* Whether someone else than the present task is charged. */
+bool rvs_memcg_is_entered(void)
+{
+#ifdef CONFIG_MEMCG
+	return in_task() ? current->active_memcg : this_cpu_read(int_active_memcg);
+#else
+	return false;
+#endif
+}
+
 int rvs_notifier_refuse(int error)
 {
 	return notifier_from_errno(error);
@@ -85,20 +126,68 @@ int rvs_device_mtu(struct net *net, const char *name)
 	return mtu;
 }
 
-/* A file below /proc/net that anyone may read. */
-bool rvs_proc_create(struct net *net, const char *name, int (*show)(struct seq_file *, void *))
+/* Where a reader of a file is: at `now`, and behind what was shown from there on at `next`. */
+struct rvs_reader {
+	struct seq_net_private p;
+	struct rvs_cursor now, next;
+	bool ends, next_ends;
+};
+
+static void *rvs_reader_start(struct seq_file *seq, loff_t *pos)
 {
-	return proc_create_net_single(name, 0444, net->proc_net, show, NULL);
+	struct rvs_reader *reader = seq->private;
+
+	if (!*pos) {
+		memset(&reader->now, 0, sizeof(reader->now));
+		reader->ends = false;
+	}
+	return reader->ends ? NULL : reader;
+}
+
+static void *rvs_reader_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	struct rvs_reader *reader = v;
+
+	++*pos;
+	reader->now = reader->next;
+	reader->ends = reader->next_ends;
+	return reader->ends ? NULL : reader;
+}
+
+static void rvs_reader_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int rvs_reader_show(struct seq_file *seq, void *v)
+{
+	rvs_show_t *show = pde_data(file_inode(seq->file));
+	struct rvs_reader *reader = v;
+
+	reader->next = reader->now;
+	reader->next_ends = !show(seq_file_net(seq), &reader->next, seq);
+	return 0;
+}
+
+/*
+ * A file below /proc/net that anyone may read, as ip_vs's. `show` shows a part of it, from its
+ * cursor on, which it moves; all 0 is the start. False is the end.
+ */
+bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show)
+{
+	static const struct seq_operations operations = {
+		.start = rvs_reader_start,
+		.next = rvs_reader_next,
+		.stop = rvs_reader_stop,
+		.show = rvs_reader_show,
+	};
+
+	return proc_create_net_data(name, 0444, net->proc_net, &operations,
+				    sizeof(struct rvs_reader), show);
 }
 
 void rvs_proc_remove(struct net *net, const char *name)
 {
 	remove_proc_entry(name, net->proc_net);
-}
-
-struct net *rvs_seq_file_net(struct seq_file *seq)
-{
-	return seq_file_single_net(seq);
 }
 
 /*
@@ -413,6 +502,48 @@ bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 bool rvs_route_is_plain(const struct dst_entry *dst)
 {
 	return !dst->lwtstate;
+}
+
+/*
+ * Whether two routes, which lead to the same neighbour, do the same to packets. Metrics are those of
+ * the route in the table, which a route's look-ups share, or of an exception for one host.
+ */
+bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b)
+{
+	const u32 *metrics[] = { DST_METRICS_PTR(a), DST_METRICS_PTR(b) };
+
+	if (a == b)
+		return true;
+	if (a->dev != b->dev || a->ops != b->ops || a->output != b->output ||
+	    a->lwtstate != b->lwtstate || a->tclassid != b->tclassid || a->flags != b->flags)
+		return false;
+#ifdef CONFIG_XFRM
+	if (a->xfrm != b->xfrm)
+		return false;
+#endif
+	if (metrics[0] != metrics[1] &&
+	    memcmp(metrics[0], metrics[1], RTAX_MAX * sizeof(*metrics[0])))
+		return false;
+	if (a->ops->family == AF_INET) {
+		const struct rtable *first = dst_rtable(a), *second = dst_rtable(b);
+
+		return first->rt_pmtu == second->rt_pmtu &&
+		       first->rt_mtu_locked == second->rt_mtu_locked;
+	}
+	return true;
+}
+
+/*
+ * Whether a neighbour is not found, or nobody has sent it anything for `ticks`: the first packet to
+ * one that was not confirmed for long takes it out of this state.
+ */
+bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks)
+{
+	const u8 state = READ_ONCE(neighbour->nud_state);
+
+	if (!(state & NUD_VALID))
+		return true;
+	return state & NUD_STALE && time_after(jiffies, READ_ONCE(neighbour->updated) + ticks);
 }
 
 /*

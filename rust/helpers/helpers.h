@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <net/neighbour.h>
 #include <net/route.h>
 
 /* linux/cpumask.h */
@@ -25,6 +26,13 @@ void rvs_warn(const char *what);
 
 /* linux/delay.h */
 void rvs_udelay(unsigned int microseconds);
+
+/* linux/memcontrol.h, linux/sched/mm.h */
+struct mem_cgroup *rvs_memcg_of_caller(void);
+void rvs_memcg_put(struct mem_cgroup *memcg);
+struct mem_cgroup *rvs_memcg_enter(struct mem_cgroup *memcg);
+void rvs_memcg_leave(struct mem_cgroup *before);
+bool rvs_memcg_is_entered(void);
 
 /* linux/netdevice.h */
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
@@ -40,9 +48,17 @@ void rvs_this_cpu_add(u64 __percpu *ptr, u64 value);
 unsigned int rvs_next_possible_cpu(int cpu);
 
 /* linux/proc_fs.h, linux/seq_file_net.h */
-bool rvs_proc_create(struct net *net, const char *name, int (*show)(struct seq_file *, void *));
+struct rvs_cursor {
+	u32 part;
+	u32 within;
+	u64 item;
+	u8 key[16];
+};
+
+typedef bool rvs_show_t(struct net *net, struct rvs_cursor *cursor, struct seq_file *seq);
+
+bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show);
 void rvs_proc_remove(struct net *net, const char *name);
-struct net *rvs_seq_file_net(struct seq_file *seq);
 
 /* linux/sched.h */
 void rvs_cond_resched(void);
@@ -110,6 +126,8 @@ bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8
 struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);
 bool rvs_route_input(struct sk_buff *skb);
 bool rvs_route_is_plain(const struct dst_entry *dst);
+bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b);
+bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks);
 bool rvs_has_output_rules(struct net *net, u8 version);
 void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
 		 u32 path, u8 type, u8 code, u32 info);

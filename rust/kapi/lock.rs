@@ -31,9 +31,9 @@ unsafe impl Sync for StripedLock {}
 impl StripedLock {
     /// Allocates and initialises the locks.
     pub(crate) fn new() -> Result<Self> {
-        let mut locks = KVec::with_capacity(STRIPES as usize, GFP_KERNEL)?;
+        let mut locks = KVec::with_capacity(STRIPES as usize, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..STRIPES {
-            locks.push(Opaque::uninit(), GFP_KERNEL)?;
+            locks.push(Opaque::uninit(), GFP_KERNEL_ACCOUNT)?;
         }
         for lock in &locks {
             // SAFETY: The lock is at its final address: the vector is full and never grows.

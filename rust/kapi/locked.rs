@@ -32,11 +32,11 @@ unsafe impl<T: Send> Sync for LockedArray<T> {}
 impl<T> LockedArray<T> {
     /// `len` values that `make` makes.
     pub(crate) fn new(len: usize, make: impl Fn() -> T) -> Result<Self> {
-        let mut cells = KVec::with_capacity(len, GFP_KERNEL)?;
+        let mut cells = KVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
             let value = UnsafeCell::new(make());
             let lock = Opaque::uninit();
-            cells.push(Locked { lock, value }, GFP_KERNEL)?;
+            cells.push(Locked { lock, value }, GFP_KERNEL_ACCOUNT)?;
         }
         for cell in &cells {
             // SAFETY: The lock is at its final address: the vector is full and never grows.

@@ -13,6 +13,7 @@ pub(crate) mod genl;
 pub(crate) mod icmp;
 pub(crate) mod lock;
 pub(crate) mod locked;
+pub(crate) mod memcg;
 pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod netdev;

@@ -48,7 +48,12 @@ impl<const N: usize> PerCpuCounters<N> {
         let size = mem::size_of::<u64>() * N;
         // SAFETY: Any size and a power-of-two alignment are valid arguments.
         let base = unsafe {
-            bindings::pcpu_alloc_noprof(size, mem::align_of::<u64>(), false, bindings::GFP_KERNEL)
+            bindings::pcpu_alloc_noprof(
+                size,
+                mem::align_of::<u64>(),
+                false,
+                bindings::GFP_KERNEL_ACCOUNT,
+            )
         };
         if base.is_null() {
             return Err(ENOMEM);

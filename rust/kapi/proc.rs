@@ -6,7 +6,7 @@
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 
 use core::{
-    ffi::{c_int, c_void, CStr},
+    ffi::CStr,
     fmt::{self, Write},
     marker::PhantomData,
     ptr::NonNull,
@@ -25,10 +25,16 @@ pub(crate) trait Show {
     /// The file's name.
     const NAME: &'static CStr;
 
-    /// Writes all of it. May sleep. An error of `out` is passed on: the core comes again with more
-    /// room.
-    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result;
+    /// Writes a part of it, from the cursor on, which is then where to go on, and says whether there
+    /// is more. May sleep.
+    ///
+    /// A part is at most some dozen lines. An error of `out` is passed on: the core comes again for
+    /// the same part with more room.
+    fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error>;
 }
+
+/// Where a reader is in a file: what that means is the file's, but for the start, which is all 0.
+pub(crate) type Cursor = bindings::rvs_cursor;
 
 /// What a reader gets.
 ///
@@ -101,18 +107,23 @@ impl Drop for File {
 ///
 /// # Safety
 ///
-/// Only for the core, as `show` of a file that [`File::new`] made.
-unsafe extern "C" fn show<T: Show>(seq: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    if let Some(seq) = NonNull::new(seq) {
-        // SAFETY: A reader holds the namespace of the file.
-        let net = unsafe { Net::from_raw(bindings::rvs_seq_file_net(seq.as_ptr())) };
-        // INVARIANT: The core passes it for this call.
-        let mut text = Text {
-            seq,
-            _seq: PhantomData,
-        };
-        // An error says that there was no room, which the core sees by itself.
-        let _ = T::show(net, &mut text);
-    }
-    0
+/// Only for files that [`File::new`] made, with the namespace of the file, which its reader holds, and
+/// a cursor of that reader.
+unsafe extern "C" fn show<T: Show>(
+    net: *mut bindings::net,
+    cursor: *mut Cursor,
+    seq: *mut bindings::seq_file,
+) -> bool {
+    // SAFETY: The caller's, for this call.
+    let (net, cursor) = unsafe { (Net::from_raw(net), cursor.as_mut()) };
+    let (Some(seq), Some(cursor)) = (NonNull::new(seq), cursor) else {
+        return false;
+    };
+    // INVARIANT: The core passes it for this call.
+    let mut text = Text {
+        seq,
+        _seq: PhantomData,
+    };
+    // An error says that there was no room, which the core sees by itself.
+    T::show(net, cursor, &mut text).unwrap_or(true)
 }

@@ -58,6 +58,14 @@ impl<T: Send + Sync + 'static> RcuBox<T> {
         Ok(KBox::new(Self { head, value }, flags)?)
     }
 
+    /// Shows `this` to the present readers, and to nobody else: it is dropped when they are gone.
+    pub(crate) fn lend<'a>(this: KBox<Self>, _rcu: Rcu<'a>) -> &'a T {
+        let this = KBox::into_raw(this);
+        Self::free_later(this);
+        // SAFETY: It is freed a grace period later, and the read lock is held for `'a`.
+        unsafe { &(*this).value }
+    }
+
     /// Drops `this` after all present readers are gone. May be called in any context.
     fn free_later(this: *mut Self) {
         extern "C" fn free<T>(head: *mut bindings::callback_head) {

@@ -24,12 +24,16 @@ use super::{
     netns::Net,
     rcu::Rcu,
     skb::{Consumed, Skb},
+    time,
 };
 use crate::bindings;
 
 /// States of a neighbour whose stored header is good.
 const CONNECTED: u8 =
     (bindings::NUD_PERMANENT | bindings::NUD_NOARP | bindings::NUD_REACHABLE) as u8;
+
+/// Ticks after which a neighbour that was sent nothing is held no longer.
+const IDLE_TICKS: u32 = time::seconds(60);
 
 /// Bytes that a stored frame header of the usual kind takes, aligned to its end (`HH_DATA_MOD`).
 const STORED: u32 = 16;
@@ -206,16 +210,31 @@ impl NextHop {
         }
     }
 
-    /// A hash of the neighbour.
-    pub(crate) fn neighbour_hash(&self) -> u32 {
+    /// A hash of where it leads, and of what routes to there most often differ in; its upper half is
+    /// the better one.
+    pub(crate) fn hash(&self) -> u32 {
         let address = self.neighbour.map_or(0, |n| n.as_ptr() as usize);
         // Neighbours are some hundred bytes apart.
-        ((address >> 8) as u32).wrapping_mul(0x9e37_79b1) >> 16
+        let neighbour = ((address >> 8) as u32).wrapping_mul(0x9e37_79b1);
+        neighbour ^ self.mtu.wrapping_mul(0x85eb_ca6b)
     }
 
-    /// Whether this way is good and leads where `other` does.
+    /// Whether this way is good and does to packets what `other` does, neighbour and route.
     pub(crate) fn is_as_good_as(&self, other: &Self) -> bool {
-        self.is_good() && self.neighbour == other.neighbour && self.device() == other.device()
+        self.is_good()
+            && self.neighbour == other.neighbour
+            && (self.mtu, self.straight, self.own) == (other.mtu, other.straight, other.own)
+            // SAFETY: We hold both routes.
+            && unsafe { bindings::rvs_routes_are_alike(self.dst(), other.dst()) }
+    }
+
+    /// Whether its neighbour is not found, or was sent nothing for a while, by anyone. Who keeps such
+    /// a way keeps the neighbour from going.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.neighbour.is_some_and(|neighbour| {
+            // SAFETY: By the invariant.
+            unsafe { bindings::rvs_neighbour_is_idle(neighbour.as_ptr(), IDLE_TICKS as usize) }
+        })
     }
 
     /// The device it leaves by.

@@ -17,6 +17,7 @@ use kernel::{
     str::{CStr, CStrExt},
 };
 
+use super::memcg;
 use crate::bindings;
 
 /// A module's cache of `T`s, there while a [`CacheHandle`] is.
@@ -60,7 +61,7 @@ impl<T: Send> StaticCache<T> {
         if cache.is_null() {
             return Err(value);
         }
-        let flags = bindings::GFP_ATOMIC | bindings::__GFP_NOWARN;
+        let flags = memcg::atomic_flags_raw();
         // SAFETY: By the invariant the cache is live.
         let object = unsafe { bindings::kmem_cache_alloc_noprof(cache, flags) };
         let Some(object) = NonNull::new(object.cast::<T>()) else {

@@ -2,16 +2,23 @@
 
 //! batch: many changes and settings, all or nothing.
 
-use kernel::alloc::{flags::GFP_KERNEL, KVVec};
-use kernel::error::{code::EINVAL, code::ENOMEM, Error, Result};
+use kernel::alloc::{flags::GFP_KERNEL_ACCOUNT, KVVec};
+use kernel::error::{
+    code::{E2BIG, EINVAL, ENOMEM},
+    Error, Result,
+};
 
 use super::change::{self, Step};
 use super::decode::Decoder;
 use super::generated::{cmd, main};
-use super::{config, namespace, policy};
+use super::{config, event, namespace, policy};
 use crate::engine::change::Change;
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::Refused;
+
+/// Changes that a batch has at most, so that no list of what belongs to each is too long to be
+/// allocated.
+const STEPS_MAX: usize = 1 << 20;
 
 /// batch.
 pub(super) struct Batch;
@@ -21,16 +28,27 @@ impl Doit for Batch {
     const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::BATCH);
 
     fn doit(request: &Request<'_>) -> Result {
-        // As many as the message holds: it bounds the memory this takes.
-        let mut changes: KVVec<Change> = KVVec::with_capacity(steps(request).count(), GFP_KERNEL)
-            .map_err(|_| {
-            let text = format_args!("no memory for so many changes");
-            request.extack().refuse(ENOMEM, Place::Message, text)
-        })?;
+        const {
+            assert!(STEPS_MAX * event::PART_MAX < i32::MAX as usize);
+            assert!(STEPS_MAX * size_of::<Change>() < i32::MAX as usize);
+        }
+        let count = steps(request).count();
+        if count > STEPS_MAX {
+            return Err(request.extack().refuse(
+                E2BIG,
+                Place::Message,
+                format_args!("{count} changes in one batch, which has at most {STEPS_MAX}"),
+            ));
+        }
+        let mut changes: KVVec<Change> =
+            KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT).map_err(|_| {
+                let text = format_args!("no memory for so many changes");
+                request.extack().refuse(ENOMEM, Place::Message, text)
+            })?;
         for (index, nest) in steps(request).enumerate() {
             let decoder = Decoder::of_change(request, index);
             let change = Step::of_batch(&decoder, nest)?.decode(&decoder)?;
-            changes.push(change, GFP_KERNEL)?;
+            changes.push(change, GFP_KERNEL_ACCOUNT)?;
         }
         let decoder = Decoder::new(request);
         let nest = settings(request, &decoder)?;
@@ -40,7 +58,7 @@ impl Doit for Batch {
         let mut config = namespace(request)?.config();
         // Whatever may be refused comes before the first change.
         let settings = match nest {
-            Some(nest) => Some((nest, config::decode(&decoder, nest, config.settings())?)),
+            Some(nest) => Some((nest, config::decode(&decoder, nest, &config)?)),
             None => None,
         };
         if !changes.is_empty() {

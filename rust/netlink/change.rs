@@ -265,6 +265,7 @@ fn service_kind(field: Field) -> Option<u16> {
         | Field::Lower
         | Field::Drain
         | Field::DropRate
+        | Field::ConnMax
         | Field::TunnelKind
         | Field::TunnelPort
         | Field::TunnelSum
@@ -290,6 +291,7 @@ fn dest_kind(field: Field) -> Option<u16> {
         | Field::Persistence
         | Field::Prefix
         | Field::DropRate
+        | Field::ConnMax
         | Field::SlowStart
         | Field::LocalPorts
         | Field::Mark

@@ -5,7 +5,7 @@
 use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
-use super::generated::{cmd, config, main, tcp_timeouts};
+use super::generated::{cmd, config as names, main, tcp_timeouts};
 use super::{encode, event, namespace, policy, refusal};
 use crate::engine::defence::When;
 use crate::engine::echo::Echo;
@@ -41,7 +41,7 @@ impl Doit for Set {
         let attrs: MainAttrs<'_> = decoder.table(request.attrs())?;
         let nest = decoder.require(&attrs, None, main::CONFIG, "config")?;
         let mut config = namespace(request)?.config();
-        let settings = decode(&decoder, nest, config.settings())?;
+        let settings = decode(&decoder, nest, &config)?;
         set(request, &mut config, nest, settings)
     }
 }
@@ -61,14 +61,15 @@ pub(super) fn set<'a>(
     Ok(())
 }
 
-/// `settings` with what is in the nest in place of what was.
+/// The settings with what is in the nest in place of what was.
 pub(super) fn decode<'a>(
     decoder: &Decoder<'a>,
     nest: Attr<'a>,
-    mut settings: Settings,
+    config: &ConfigGuard<'_>,
 ) -> Result<Settings> {
-    let attrs = decoder.table::<{ config::POLICY.len() }>(nest.nested())?;
-    if let Some(nest) = attrs.get(config::TCP_TIMEOUTS) {
+    let mut settings = config.settings();
+    let attrs = decoder.table::<{ names::POLICY.len() }>(nest.nested())?;
+    if let Some(nest) = attrs.get(names::TCP_TIMEOUTS) {
         let timeouts = decoder.table::<{ tcp_timeouts::POLICY.len() }>(nest.nested())?;
         for (kind, state) in encode::TCP_TIMEOUTS {
             if let Some(attr) = timeouts.get(kind) {
@@ -76,33 +77,41 @@ pub(super) fn decode<'a>(
             }
         }
     }
-    if let Some(attr) = attrs.get(config::UDP_TIMEOUT) {
+    if let Some(attr) = attrs.get(names::UDP_TIMEOUT) {
         let seconds = timeout(decoder, attr)?;
         settings.timeouts.set(State::Udp, seconds);
     }
-    if let Some(attr) = attrs.get(config::CONN_MAX) {
-        let max = attr.uint();
-        settings.conn_max = max.ok_or_else(|| decoder.malformed(attr, "conn-max"))?;
+    for (kind, max, name) in [
+        (names::CONN_MAX, &mut settings.conn_max, "conn-max"),
+        (
+            names::CONN_MAX_OTHERS,
+            &mut settings.conn_max_others,
+            "conn-max-others",
+        ),
+    ] {
+        if let Some(attr) = attrs.get(kind) {
+            *max = attr.uint().ok_or_else(|| decoder.malformed(attr, name))?;
+        }
     }
     for (kind, is_on, name) in [
         (
-            config::EXPIRE_NODEST,
+            names::EXPIRE_NODEST,
             &mut settings.expire_nodest,
             "expire-nodest",
         ),
         (
-            config::EXPIRE_QUIESCED,
+            names::EXPIRE_QUIESCED,
             &mut settings.expire_quiesced,
             "expire-quiesced",
         ),
-        (config::SLOPPY_TCP, &mut settings.sloppy_tcp, "sloppy-tcp"),
+        (names::SLOPPY_TCP, &mut settings.sloppy_tcp, "sloppy-tcp"),
         (
-            config::NAT_AS_FULLNAT,
+            names::NAT_AS_FULLNAT,
             &mut settings.nat_as_fullnat,
             "nat-as-fullnat",
         ),
         (
-            config::CACHE_BYPASS,
+            names::CACHE_BYPASS,
             &mut settings.cache_bypass,
             "cache-bypass",
         ),
@@ -111,22 +120,22 @@ pub(super) fn decode<'a>(
             *is_on = attr.u8().ok_or_else(|| decoder.malformed(attr, name))? != 0;
         }
     }
-    if let Some(attr) = attrs.get(config::CONN_REUSE) {
+    if let Some(attr) = attrs.get(names::CONN_REUSE) {
         let reuse = attr.u8().and_then(ConnReuse::from_number);
         settings.conn_reuse = reuse.ok_or_else(|| decoder.malformed(attr, "conn-reuse"))?;
     }
-    if let Some(attr) = attrs.get(config::ECHO) {
+    if let Some(attr) = attrs.get(names::ECHO) {
         let echo = attr.u8().and_then(Echo::from_number);
         settings.echo = echo.ok_or_else(|| decoder.malformed(attr, "echo"))?;
     }
     for (kind, port, name) in [
         (
-            config::LOCAL_PORT_MIN,
+            names::LOCAL_PORT_MIN,
             &mut settings.local_ports.first,
             "local-port-min",
         ),
         (
-            config::LOCAL_PORT_MAX,
+            names::LOCAL_PORT_MAX,
             &mut settings.local_ports.last,
             "local-port-max",
         ),
@@ -135,17 +144,13 @@ pub(super) fn decode<'a>(
             *port = attr.u16_be().ok_or_else(|| decoder.malformed(attr, name))?;
         }
     }
-    if let Some(attr) = attrs.get(config::TOA_KIND) {
+    if let Some(attr) = attrs.get(names::TOA_KIND) {
         let kind = attr.u8();
         settings.toa_kind = kind.ok_or_else(|| decoder.malformed(attr, "toa-kind"))?;
     }
     for (kind, when, name) in [
-        (config::DROP_ENTRY, &mut settings.drop_entry, "drop-entry"),
-        (
-            config::DROP_PACKET,
-            &mut settings.drop_packet,
-            "drop-packet",
-        ),
+        (names::DROP_ENTRY, &mut settings.drop_entry, "drop-entry"),
+        (names::DROP_PACKET, &mut settings.drop_packet, "drop-packet"),
     ] {
         if let Some(attr) = attrs.get(kind) {
             let known = When::from_number(decoder.u32(attr, name)?);
@@ -153,13 +158,17 @@ pub(super) fn decode<'a>(
         }
     }
     for (kind, number, name) in [
-        (config::DROP_RATE, &mut settings.drop_rate, "drop-rate"),
-        (config::MEMORY_MIN, &mut settings.memory_min, "memory-min"),
+        (names::DROP_RATE, &mut settings.drop_rate, "drop-rate"),
+        (names::MEMORY_MIN, &mut settings.memory_min, "memory-min"),
     ] {
         if let Some(attr) = attrs.get(kind) {
             *number = decoder.u32(attr, name)?;
         }
     }
+    config.check_settings(&settings).map_err(|error| {
+        let place = Place::Attr(nest);
+        decoder.refuse(refusal::errno(&error), place, format_args!("{error}"))
+    })?;
     Ok(settings)
 }
 

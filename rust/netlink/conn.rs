@@ -2,6 +2,7 @@
 
 //! conn-get and conn-flush.
 
+use core::mem::replace;
 use core::ops::ControlFlow;
 
 use kernel::error::Result;
@@ -10,6 +11,7 @@ use super::generated::cmd;
 use super::{encode, event, lookup, namespace, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use crate::kapi::work;
 use crate::table::ConnCursor;
 
 /// conn-get.
@@ -40,26 +42,41 @@ impl Dumpit for Get {
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let netns = namespace(request)?;
-        let only = state.only;
-        let (next, resizes) = netns.connections(state.cursor, |view| {
-            if only.is_some_and(|id| id != view.service) {
-                return ControlFlow::Continue(());
+        let (only, start) = (state.only, state.cursor);
+        let (mut wrote, mut full) = (false, false);
+        let mut before = None;
+        loop {
+            let (next, resizes) = netns.connections(state.cursor, |view| {
+                if only.is_some_and(|id| id != view.service) {
+                    return ControlFlow::Continue(());
+                }
+                full = out
+                    .message(cmd::CONN_GET, |w| encode::connection(w, view))
+                    .is_err();
+                wrote |= !full;
+                match full {
+                    false => ControlFlow::Continue(()),
+                    true => ControlFlow::Break(()),
+                }
+            });
+            // A resize moves connections between chains: when one came since the last buffer, the
+            // next message, or the end, says that the dump is not consistent.
+            let before = before.get_or_insert(resizes);
+            let resized = replace(before, resizes) != resizes;
+            if resized && !wrote {
+                state.cursor = start;
+                continue;
             }
-            match out.message(cmd::CONN_GET, |w| encode::connection(w, view)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            out.set_generation(if resized { !resizes } else { resizes });
+            match next {
+                None if !resized => return Ok(Progress::Done),
+                next => state.cursor = next.unwrap_or(ConnCursor::END),
             }
-        });
-        // A resize moves connections between chains: when one came since the last buffer, the next
-        // message, or the end, says that the dump is not consistent.
-        out.set_generation(resizes);
-        Ok(match next {
-            Some(cursor) => {
-                state.cursor = cursor;
-                Progress::More
+            if full || resized {
+                return Ok(Progress::More);
             }
-            None => Progress::Done,
-        })
+            work::give_way();
+        }
     }
 }
 

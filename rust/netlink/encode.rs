@@ -52,7 +52,9 @@ pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MA
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
-    + attr_size(attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + UINT + 8 * U8 + 2 * U16);
+    + attr_size(
+        attr_size(tcp_timeouts::MAX as usize * U32) + 5 * U32 + 2 * UINT + 8 * U8 + 2 * U16,
+    );
 
 /// The attributes of `tcp-timeouts` and their states.
 pub(super) const TCP_TIMEOUTS: [(u16, State); tcp_timeouts::MAX as usize] = [
@@ -204,6 +206,7 @@ pub(super) fn statistics(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result
 /// The reply of config-get.
 pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
     let settings: Settings = config.settings();
+    let is_of_first = config.is_of_first();
     w.u32(main::GENERATION, config.generation())?;
     w.nest(main::CONFIG, |w| {
         w.nest(config::TCP_TIMEOUTS, |w| {
@@ -226,7 +229,11 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u32(config::MEMORY_MIN, settings.memory_min)?;
         w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))?;
         w.u8(config::ECHO, settings.echo.number())?;
-        w.u8(config::EXPIRE_QUIESCED, u8::from(settings.expire_quiesced))
+        w.u8(config::EXPIRE_QUIESCED, u8::from(settings.expire_quiesced))?;
+        if is_of_first {
+            w.uint(config::CONN_MAX_OTHERS, settings.conn_max_others)?;
+        }
+        Ok(())
     })
 }
 

@@ -12,7 +12,7 @@
 
 use core::net::IpAddr;
 
-use kernel::alloc::{flags::GFP_KERNEL, KVVec};
+use kernel::alloc::{flags::GFP_KERNEL_ACCOUNT, KVVec};
 
 use super::encode;
 use super::generated::cmd;
@@ -26,6 +26,9 @@ use crate::table::{ConfigGuard, Member};
 
 /// Index of the group `events` in the family's groups.
 const EVENTS: u32 = 0;
+
+/// Bytes that are kept for each change.
+pub(super) const PART_MAX: usize = core::mem::size_of::<Option<Gone>>();
 
 /// Something that a change removes.
 enum Gone {
@@ -209,7 +212,7 @@ fn find_local(
 }
 
 fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gone>>> {
-    let mut kept = KVVec::with_capacity(changes.len(), GFP_KERNEL).ok()?;
+    let mut kept = KVVec::with_capacity(changes.len(), GFP_KERNEL_ACCOUNT).ok()?;
     for change in changes {
         let gone = match change {
             Change::ServiceDel { id } => config
@@ -224,16 +227,16 @@ fn keep(config: &ConfigGuard<'_>, changes: &[Change]) -> Option<KVVec<Option<Gon
             }
             _ => None,
         };
-        kept.push(gone, GFP_KERNEL).ok()?;
+        kept.push(gone, GFP_KERNEL_ACCOUNT).ok()?;
     }
     Some(kept)
 }
 
 fn keep_services(config: &ConfigGuard<'_>) -> Option<KVVec<ServiceView>> {
-    let services = config.services();
-    let mut kept = KVVec::with_capacity(services.len(), GFP_KERNEL).ok()?;
-    for service in services {
-        kept.push(ServiceView::new(service), GFP_KERNEL).ok()?;
+    let mut kept = KVVec::with_capacity(config.service_count(), GFP_KERNEL_ACCOUNT).ok()?;
+    for service in config.services() {
+        kept.push(ServiceView::new(service), GFP_KERNEL_ACCOUNT)
+            .ok()?;
     }
     Some(kept)
 }

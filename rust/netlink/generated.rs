@@ -1192,8 +1192,12 @@ pub mod config {
     ///
     /// Type: u8, max 1.
     pub const EXPIRE_QUIESCED: u16 = 17;
+    /// Connections each namespace but the first may hold, 0 for no limit; the first alone has it.
+    ///
+    /// Type: uint.
+    pub const CONN_MAX_OTHERS: u16 = 18;
     /// Highest number in use.
-    pub const MAX: u16 = 17;
+    pub const MAX: u16 = 18;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1215,6 +1219,7 @@ pub mod config {
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 2 }),
         Policy::U8(Range { min: 0, max: 1 }),
+        Policy::Uint(Range::ANY),
     ];
 }
 

@@ -32,8 +32,7 @@ pub(super) fn dest<'a>(
     nest: Attr<'a>,
     id: &DestId,
 ) -> Result<DestView> {
-    let mut members = service.dests().iter();
-    match members.find(|member| member.dest().id() == *id) {
+    match service.dests().find(id) {
         Some(member) => Ok(DestView::new(member)),
         None => Err(refuse(decoder, nest, ChangeError::NoDest(*id))),
     }

@@ -93,6 +93,7 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::CACHE_BYPASS,
         config::ECHO,
         config::EXPIRE_QUIESCED,
+        config::CONN_MAX_OTHERS,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

@@ -2,11 +2,9 @@
 
 //! Which of the datapath's hooks a namespace has: none that nothing is there for.
 
-use core::net::IpAddr;
-
 use kernel::prelude::*;
 
-use super::{config::Service, filter::Gate, netns::Netns};
+use super::{filter::Gate, netns::Netns};
 use crate::{engine::spec::ServiceId, kapi::netfilter::Hooks};
 
 /// When a packet meets a hook.
@@ -35,18 +33,32 @@ struct Version {
 }
 
 impl Activity {
-    /// Puts in the hooks that `services` need. Packets do not know yet that they may wait for their
-    /// marks.
-    pub(super) fn prepare(&mut self, netns: &Netns, services: &[KBox<Service>]) -> Result {
-        self.v4.prepare(netns, 4, services)?;
-        self.v6.prepare(netns, 6, services)
+    /// Puts in the hooks that are needed where services go by marks or not, by IP version, and
+    /// addresses of services and dests are added. Packets do not know yet that they may wait for
+    /// their marks.
+    pub(super) fn prepare(
+        &mut self,
+        netns: &Netns,
+        marks: &Marks,
+        mut added: impl Iterator<Item = bool>,
+    ) -> Result {
+        // An address of IPv6 is true.
+        while self.v4.early.is_none() || self.v6.early.is_none() {
+            match added.next() {
+                None => break,
+                Some(false) => self.v4.begin(netns, 4)?,
+                Some(true) => self.v6.begin(netns, 6)?,
+            }
+        }
+        self.v4.prepare(netns, 4, marks.of(4))?;
+        self.v6.prepare(netns, 6, marks.of(6))
     }
 
     /// Lets new flows wait for their marks where services go by them, and takes those hooks out
-    /// that nothing is there for any more. `services` are published.
-    pub(super) fn settle(&mut self, netns: &Netns, services: &[KBox<Service>]) {
-        self.v4.settle(&netns.gate_v4, 4, services);
-        self.v6.settle(&netns.gate_v6, 6, services);
+    /// that nothing is there for any more. The services are published.
+    pub(super) fn settle(&mut self, netns: &Netns, marks: &Marks) {
+        self.v4.settle(&netns.gate_v4, marks.of(4));
+        self.v6.settle(&netns.gate_v6, marks.of(6));
     }
 
     /// Takes all hooks out. Packets may be in them for a grace period.
@@ -56,24 +68,21 @@ impl Activity {
 }
 
 impl Version {
-    fn prepare(&mut self, netns: &Netns, version: u8, services: &[KBox<Service>]) -> Result {
-        let is_of = |address: IpAddr| address.is_ipv6() == (version == 6);
-        let wanted = services.iter().any(|service| {
-            let mut dests = service.dests().iter();
-            service.id().is_ipv6() == (version == 6)
-                || dests.any(|member| is_of(member.dest().id().address))
-        });
-        if wanted && self.early.is_none() {
+    fn begin(&mut self, netns: &Netns, version: u8) -> Result {
+        if self.early.is_none() {
             self.early = Some(netns.activate(version, Turn::Early)?);
         }
-        if has_marks(version, services) && self.late.is_none() {
+        Ok(())
+    }
+
+    fn prepare(&mut self, netns: &Netns, version: u8, has_marks: bool) -> Result {
+        if has_marks && self.late.is_none() {
             self.late = Some(netns.activate(version, Turn::Late)?);
         }
         Ok(())
     }
 
-    fn settle(&mut self, gate: &Gate, version: u8, services: &[KBox<Service>]) {
-        let has_marks = has_marks(version, services);
+    fn settle(&mut self, gate: &Gate, has_marks: bool) {
         gate.set_marks(has_marks);
         if !has_marks {
             self.late = None;
@@ -81,10 +90,34 @@ impl Version {
     }
 }
 
-fn has_marks(version: u8, services: &[KBox<Service>]) -> bool {
-    services
-        .iter()
-        .any(|service| goes_by_mark(&service.id(), version))
+/// How many services go by marks, of IPv4 and of IPv6.
+#[derive(Default)]
+pub(super) struct Marks([u32; 2]);
+
+impl Marks {
+    /// Counts a service that is added.
+    pub(super) fn add(&mut self, id: &ServiceId) {
+        self.change(id, 1);
+    }
+
+    /// Counts a service out.
+    pub(super) fn remove(&mut self, id: &ServiceId) {
+        self.change(id, u32::MAX);
+    }
+
+    fn change(&mut self, id: &ServiceId, by: u32) {
+        if let ServiceId::Marked { ipv6, .. } = *id {
+            let [v4, v6] = &mut self.0;
+            let count = if ipv6 { v6 } else { v4 };
+            *count = count.wrapping_add(by);
+        }
+    }
+
+    /// Whether there are any of that IP version.
+    fn of(&self, version: u8) -> bool {
+        let [v4, v6] = self.0;
+        (if version == 6 { v6 } else { v4 }) > 0
+    }
 }
 
 /// Whether a service is of flows with a mark, of that IP version.

@@ -14,7 +14,11 @@ impl ByCpu {
     /// None so far.
     pub(super) fn new() -> Result<Self> {
         let len = cpus().last().map_or(0, |cpu| cpu.number() as usize + 1);
-        Ok(Self(KVVec::from_elem(Traffic::default(), len, GFP_KERNEL)?))
+        Ok(Self(KVVec::from_elem(
+            Traffic::default(),
+            len,
+            GFP_KERNEL_ACCOUNT,
+        )?))
     }
 
     /// Takes in what a dest has carried.

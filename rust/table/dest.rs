@@ -15,6 +15,7 @@ use super::{
     line::Line,
     ports::Ports,
     settings::{LiveSettings, Settings},
+    ways::Which,
 };
 use crate::{
     engine::{
@@ -28,7 +29,6 @@ use crate::{
     },
     kapi::{
         broken::broken,
-        netdev::Device,
         netns::Net,
         percpu::Cpu,
         rcu::{Rcu, RcuBox, RcuSlot},
@@ -113,6 +113,8 @@ pub(crate) struct Dest {
     care: AtomicU8,
     /// Whether its service keeps clients with their dest.
     persistent: AtomicBool,
+    /// Greater than those of dests that were added before it.
+    order: AtomicU64,
     /// It has or had connections whose packets get other addresses.
     translated: AtomicBool,
     id: DestId,
@@ -158,11 +160,12 @@ impl Dest {
                 no_reply: AtomicU64::new(0),
                 care: AtomicU8::new(0),
                 persistent: AtomicBool::new(false),
+                order: AtomicU64::new(0),
                 translated: AtomicBool::new(spec.mode.toward(id.address) == Mode::Nat),
                 id,
                 service,
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?)
     }
 
@@ -368,6 +371,15 @@ impl Dest {
         }
     }
 
+    /// Greater for dests that were added to their service later.
+    pub(super) fn order(&self) -> u64 {
+        self.order.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_order(&self, order: u64) {
+        self.order.store(order, Ordering::Relaxed);
+    }
+
     /// Takes it back into its service, which is told of its counts again.
     pub(super) fn set_back(&self) {
         self.set_deadline(None);
@@ -415,7 +427,8 @@ impl Dest {
         let thresholds = self.thresholds.load(Ordering::Relaxed);
         // Before the look at the counts: whoever changes them and does not see the thresholds yet
         // has changed them before that.
-        if self.limits.swap(thresholds, Ordering::SeqCst) != thresholds {
+        if self.limits.load(Ordering::Relaxed) != thresholds {
+            self.limits.swap(thresholds, Ordering::SeqCst);
             self.weigh(thresholds);
         }
     }
@@ -454,8 +467,11 @@ impl Dest {
     /// Sets where its service's published schedule has it, if that is to be told of its counts.
     pub(super) fn set_place(&self, place: Option<u32>) {
         // Before the schedule looks at the counts: whoever changes one and does not see the new
-        // place yet has changed it before that.
-        self.place.swap(place.unwrap_or(NOWHERE), Ordering::SeqCst);
+        // place yet has changed it before that. Most schedules do not look.
+        let place = place.unwrap_or(NOWHERE);
+        if place != NOWHERE || self.place.load(Ordering::Relaxed) != NOWHERE {
+            self.place.swap(place, Ordering::SeqCst);
+        }
     }
 
     /// Tells the schedule that the counts have changed.
@@ -582,11 +598,17 @@ impl Dest {
     /// Those of [`NextHop::lookup`], and `ENOMEM`.
     #[cold]
     pub(crate) fn find_way<'a>(&'a self, net: &'static Net, rcu: Rcu<'a>) -> Result<&'a NextHop> {
-        let found = self
-            .look_up(net)
-            .and_then(|way| RcuBox::new(way, GFP_ATOMIC | __GFP_NOWARN));
+        let found = self.look_up(net).and_then(|way| {
+            let is_idle = way.is_idle();
+            Ok((RcuBox::new(way, GFP_ATOMIC | __GFP_NOWARN)?, is_idle))
+        });
         match found {
-            Ok(way) => Ok(self.way.publish(way, rcu)),
+            // The way is not kept until its neighbour is found: that may never be.
+            Ok((way, true)) => {
+                self.way.replace(None);
+                Ok(RcuBox::lend(way, rcu))
+            }
+            Ok((way, false)) => Ok(self.way.publish(way, rcu)),
             Err(error) => {
                 // A way that is no longer good would hold on to its device.
                 self.way.replace(None);
@@ -599,15 +621,11 @@ impl Dest {
         NextHop::lookup(net, self.id.address, None)
     }
 
-    /// Forgets the way to it where it leads through `device`, or at all. A way that is no longer
-    /// good is forgotten too: its route may name another device by now, but its neighbour holds on
-    /// to the old one.
-    pub(super) fn forget_way(&self, device: Option<Device>) {
+    /// Forgets the way to it where it is one of `which`.
+    pub(super) fn forget_way(&self, which: Which) {
         let guard = kernel::sync::rcu::read_lock();
-        let Some(way) = self.way.get(Rcu::of(&guard)) else {
-            return;
-        };
-        if device.is_none_or(|device| way.device() == device) || !way.is_good() {
+        let way = self.way.get(Rcu::of(&guard));
+        if way.is_some_and(|way| which.has(way)) {
             self.way.replace(None);
         }
     }

@@ -15,7 +15,7 @@ use super::{
     dest::Dest,
     netns::Netns,
 };
-use crate::kapi::netns::Net;
+use crate::kapi::{netns::Net, sort};
 
 /// Told of a dest whose last connection has ended, with the configuration locked.
 pub(crate) type OnDrained = fn(&Net, &ConfigGuard<'_>, &Member);
@@ -41,6 +41,8 @@ impl Netns {
                 break;
             }
         }
+        // Each connection is looked for among them.
+        sort::by_key(&mut overdue, address);
         overdue
     }
 
@@ -49,12 +51,20 @@ impl Netns {
         if dests.is_empty() {
             return;
         }
-        let of = |dest: &Dest| dests.iter().find(|other| ptr::eq(&***other, dest));
         self.connections.remove_all(|conn| {
-            let dest = of(conn.dest());
-            dest.inspect(|dest| dest.count_drain_ended()).is_some()
+            let at = ptr::from_ref(conn.dest()) as usize;
+            let is_one = dests.binary_search_by_key(&at, address).is_ok();
+            if is_one {
+                conn.dest().count_drain_ended();
+            }
+            is_one
         });
     }
+}
+
+/// Where a dest is in memory.
+fn address(dest: &Arc<Dest>) -> usize {
+    ptr::from_ref::<Dest>(dest) as usize
 }
 
 impl ConfigGuard<'_> {

@@ -112,6 +112,17 @@ impl AddressFilter {
         }
     }
 
+    /// Puts an address in that stays there until the next [`AddressFilter::set`] without it. Not at
+    /// the same time as that.
+    pub(super) fn include(&self, address: u32) {
+        if let Some(place) = self.places.get(place(address)) {
+            if place.load(Ordering::Relaxed) & SET == 0 {
+                place.fetch_or(SET, Ordering::Relaxed);
+            }
+        }
+        self.is_empty.store(false, Ordering::Relaxed);
+    }
+
     /// Takes the addresses out that were added and not set.
     pub(super) fn forget_added(&self) {
         for place in &self.places {

@@ -2,7 +2,12 @@
 
 //! Finding a service by a packet's destination or mark.
 
-use kernel::{prelude::*, sync::Arc};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kernel::{
+    prelude::*,
+    sync::{Arc, SetOnce},
+};
 
 use super::schedule::Schedule;
 use crate::{
@@ -16,15 +21,19 @@ use crate::{
 /// A service's present schedule, shared by the configuration and the index.
 pub(super) type Published = Arc<RcuSlot<Schedule>>;
 
-/// An immutable hash table of services, open addressing, at most half full.
+/// A hash table of services, open addressing, at most half full.
+///
+/// Entries never change and never go: one of a service that is removed finds nothing from then on,
+/// as nothing is published there any more. A table with many such is replaced by another.
 pub(super) struct Index {
-    slots: KVVec<Option<(ServiceKey, Published)>>,
+    slots: KVVec<SetOnce<(ServiceKey, Published)>>,
     mask: usize,
+    used: AtomicUsize,
     key: Key,
     /// Whether any service has all ports.
-    all_ports: bool,
+    all_ports: AtomicBool,
     /// Whether any service is of FTP.
-    ftp: bool,
+    ftp: AtomicBool,
 }
 
 impl Index {
@@ -34,45 +43,73 @@ impl Index {
         count: usize,
         key: Key,
     ) -> Result<Self> {
+        // As many again may come before there is another.
         let len = count
-            .checked_mul(4)
+            .checked_mul(8)
             .and_then(usize::checked_next_power_of_two)
             .ok_or(ENOMEM)?
-            .max(2);
-        let mut slots = KVVec::with_capacity(len, GFP_KERNEL)?;
+            .max(4);
+        let mut slots = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
-            slots.push(None, GFP_KERNEL)?;
+            slots.push(SetOnce::new(), GFP_KERNEL_ACCOUNT)?;
         }
-        let mut index = Self {
+        let index = Self {
             slots,
             mask: len - 1,
+            used: AtomicUsize::new(0),
             key,
-            all_ports: false,
-            ftp: false,
+            all_ports: AtomicBool::new(false),
+            ftp: AtomicBool::new(false),
         };
         for (service, published) in services {
-            index.all_ports |= service.is_of_all_ports();
-            index.ftp |= service.is_of_ftp();
-            index.insert(service, published.clone());
-            if !service.is_of_mark() {
-                index.insert(service.of_address(), published.clone());
-            }
+            index.add(service, published);
         }
         Ok(index)
     }
 
-    fn insert(&mut self, service: ServiceKey, published: Published) {
+    /// Whether there is room for one more service.
+    pub(super) fn has_room(&self) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        used.saturating_add(2) <= self.slots.len() / 2
+    }
+
+    /// Adds a service, for which there is room. One call at a time.
+    pub(super) fn add(&self, service: ServiceKey, published: &Published) {
+        if service.is_of_all_ports() {
+            self.all_ports.store(true, Ordering::Relaxed);
+        }
+        if service.is_of_ftp() {
+            self.ftp.store(true, Ordering::Relaxed);
+        }
+        self.insert(service, published, false);
+        if !service.is_of_mark() {
+            self.insert(service.of_address(), published, true);
+        }
+    }
+
+    /// Puts an entry in; where `only_first`, unless its key has one.
+    fn insert(&self, service: ServiceKey, published: &Published, only_first: bool) {
         let mut at = self.start(service);
         for _ in 0..self.slots.len() {
-            match self.slots.get_mut(at) {
-                Some(slot @ None) => {
-                    *slot = Some((service, published));
+            let Some(slot) = self.slots.get(at) else {
+                return;
+            };
+            match slot.as_ref() {
+                None => {
+                    slot.populate((service, published.clone()));
+                    self.used.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
-                // The first service of an address stands for it.
-                Some(Some((key, _))) if *key == service => return,
-                _ => at = at.wrapping_add(1) & self.mask,
+                // The first service of an address stands for it. One that is back publishes where
+                // it did before.
+                Some((key, there)) if *key == service => {
+                    if only_first || Arc::ptr_eq(there, published) {
+                        return;
+                    }
+                }
+                Some(_) => {}
             }
+            at = at.wrapping_add(1) & self.mask;
         }
         broken!(c"no room in the index of services");
     }
@@ -86,10 +123,12 @@ impl Index {
     /// one of all ports.
     pub(super) fn find<'a>(&self, service: ServiceKey, rcu: Rcu<'a>) -> Option<&'a Schedule> {
         let found = self.find_exactly(service, rcu);
-        if found.is_some() || !(self.all_ports || self.ftp) {
+        let all_ports = self.all_ports.load(Ordering::Relaxed);
+        let has_ftp = self.ftp.load(Ordering::Relaxed);
+        if found.is_some() || !(all_ports || has_ftp) {
             return found;
         }
-        let ftp = service.of_ftp_data().filter(|_| self.ftp);
+        let ftp = service.of_ftp_data().filter(|_| has_ftp);
         let found = ftp.and_then(|service| self.find_exactly(service, rcu));
         if let Some(schedule) = found.filter(|schedule| schedule.is_persistent()) {
             return Some(schedule);
@@ -126,9 +165,12 @@ impl Index {
     ) -> Option<&'a Schedule> {
         let mut at = self.start(service);
         // At least half of the slots are empty, so this ends.
-        while let Some(Some((key, published))) = self.slots.get(at) {
+        while let Some((key, published)) = self.slots.get(at).and_then(SetOnce::as_ref) {
             if *key == service {
-                return published.get(rcu);
+                let schedule = published.get(rcu);
+                if schedule.is_some() {
+                    return schedule;
+                }
             }
             at = at.wrapping_add(1) & self.mask;
         }

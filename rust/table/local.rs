@@ -56,7 +56,7 @@ impl Pool {
         if !route::is_of_this_host(net, address) {
             return Err(ChangeError::NotOnThisHost(address));
         }
-        let pushed = self.0.push(address, GFP_KERNEL);
+        let pushed = self.0.push(address, GFP_KERNEL_ACCOUNT);
         pushed.map_err(|_| ChangeError::NoMemory)
     }
 
@@ -94,7 +94,7 @@ impl Pool {
         let mut addresses = KVVec::new();
         for pool in [self, default] {
             for address in pool.0.iter().copied().filter_map(A::of) {
-                addresses.push(address, GFP_KERNEL)?;
+                addresses.push(address, GFP_KERNEL_ACCOUNT)?;
             }
             if !addresses.is_empty() {
                 break;
@@ -156,7 +156,7 @@ impl Left {
 
     /// Makes room for `more` addresses.
     pub(super) fn reserve(&mut self, more: usize) -> Result {
-        Ok(self.addresses.reserve(more, GFP_KERNEL)?)
+        Ok(self.addresses.reserve(more, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Keeps addresses that packets no longer see, but for those that are on their way; there is

@@ -18,6 +18,7 @@ mod line;
 mod local;
 mod local_port;
 mod netns;
+mod ordered;
 mod ports;
 mod room;
 mod schedule;

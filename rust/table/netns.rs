@@ -26,11 +26,12 @@ use super::{
     schedule::Schedule,
     settings::{LiveSettings, Settings},
     templates::Total,
-    ways::Ways,
+    ways::{Ways, Which},
 };
 use crate::{
     engine::{family::Tuple, hash::Key, spec::ServiceId},
     kapi::{
+        memcg::{Charge, Owner},
         netdev::{Device, DeviceWatcher},
         netfilter::{self, Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
@@ -46,6 +47,9 @@ const COMPLAINT_TICKS: u32 = 10 * time::HZ;
 
 /// Ticks between two runs of the worker.
 pub(super) const TICK: u32 = time::HZ / 4;
+
+/// Ticks of the worker between two looks for ways that nobody needs.
+const TIDY_TURNS: u32 = 16;
 
 /// Puts the datapath's hooks of a turn for that IP version into a namespace.
 pub(crate) type Activation = fn(&Netns, u8, Turn) -> Result<Hooks>;
@@ -77,6 +81,8 @@ pub(crate) struct Netns {
     /// For the sequence numbers of FullNAT connections, which other hosts see.
     pub(super) sequence_key: Key,
     net: &'static Net,
+    /// Who pays for the memory of connections, where that is not the host.
+    owner: Owner,
     idle: AtomicBool,
     /// The worker was told to run at once, and has not begun yet.
     hurried: AtomicBool,
@@ -108,7 +114,7 @@ impl PerNet for Netns {
         let counters = EventCounters::new()?;
         let ways = Ways::new()?;
         let templates = Total::new()?;
-        let config = Config::init()?;
+        let config = Config::init(random_key())?;
         let netns = KBox::pin_init(
             pin_init!(Self {
                 gate_v4: Gate::new(),
@@ -116,13 +122,14 @@ impl PerNet for Netns {
                 ways,
                 connections,
                 templates,
-                settings: LiveSettings::new(&Settings::DEFAULT),
+                settings: LiveSettings::new(&Settings::DEFAULT, net.is_first()),
                 defence: Defence::new(),
                 counters,
                 index: RcuSlot::empty(),
                 service_key: random_key(),
                 sequence_key: random_key(),
                 net,
+                owner: Owner::new(),
                 idle: AtomicBool::new(true),
                 hurried: AtomicBool::new(false),
                 exhausted: AtomicBool::new(false),
@@ -134,8 +141,9 @@ impl PerNet for Netns {
                 worker: Worker::new(),
                 estimation: Estimation::new(net),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
+        netns.inherit();
         // SAFETY: Just made; `pre_exit` stops it.
         unsafe { Worker::start(netns.as_ref()) };
         // SAFETY: A field of what is pinned stays where it is. The rest is as above.
@@ -150,7 +158,7 @@ impl PerNet for Netns {
         self.worker.stop();
         self.estimation.stop();
         // Devices may not go while a way leads through them.
-        self.forget_ways(None);
+        self.forget_ways(Which::All);
         self.connections.remove_all(|_| true);
         self.connections.reap();
     }
@@ -254,6 +262,27 @@ impl Netns {
         self.index.get(rcu)?.find_marked(mark, version, rcu)
     }
 
+    /// Starts with the limit that the first namespace sets.
+    #[inline(never)]
+    fn inherit(&self) {
+        let mut config = self.config.lock();
+        config.inherit(self.net.is_first(), &self.settings);
+    }
+
+    /// Charges whoever set the namespace up for connections and what else flows that begin leave,
+    /// until the result is dropped.
+    #[inline]
+    pub(crate) fn charge(&self) -> Option<Charge<'_>> {
+        self.owner.charge()
+    }
+
+    /// The present task sets the namespace up. The first one is the host's.
+    pub(super) fn is_set_up(&self) {
+        if !self.net.is_first() {
+            self.owner.set_to_caller();
+        }
+    }
+
     /// Ends a connection.
     pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
         self.connections.remove(conn, rcu);
@@ -279,7 +308,8 @@ impl Netns {
         self.wake(TICK);
     }
 
-    /// Shows connections to `visit`; see [`Connections::list`]. May sleep.
+    /// Shows connections to `visit`; see [`Connections::list`]. May sleep, and keeps the worker
+    /// waiting for a slice only.
     ///
     /// The second part counts the table's resizes: when it differs between two calls, connections
     /// may have been left out or shown twice.
@@ -303,12 +333,20 @@ impl Netns {
         self.wake(0);
     }
 
-    /// Lets go of ways to dests through `device`, or of all.
-    fn forget_ways(&self, device: Option<Device>) {
+    /// Counts that a way is looked up. One that is kept is let go of by the worker, which goes to
+    /// sleep where there are no connections.
+    #[cold]
+    pub(crate) fn looks_for_way(&self) {
+        self.counters.count(Counter::RouteRefreshes);
+        self.expect_work();
+    }
+
+    /// Lets go of ways, to dests and back to clients.
+    fn forget_ways(&self, which: Which) {
         self.config
             .lock()
-            .for_each_dest(|dest| dest.forget_way(device));
-        self.ways.forget(device);
+            .for_each_dest(|dest| dest.forget_way(which));
+        self.ways.forget(which);
     }
 }
 
@@ -322,7 +360,7 @@ impl Netns {
             changed |= known.swap(rules, Ordering::Relaxed) != rules;
         }
         if changed {
-            self.forget_ways(None);
+            self.forget_ways(Which::All);
         }
     }
 }
@@ -391,6 +429,9 @@ impl Work for Netns {
         self.watch_output();
         self.complain();
         let turn = time::now() / TICK;
+        if turn % TIDY_TURNS == 0 {
+            self.forget_ways(Which::Idle);
+        }
         let mut config = self.config();
         self.defence.look(&config.settings());
         let templates = config.sweep_templates(turn, pressed);
@@ -400,6 +441,8 @@ impl Work for Netns {
         if self.is_busy() || lingering {
             return Some(TICK);
         }
+        // They would hold neighbours and devices for nothing.
+        self.forget_ways(Which::All);
         self.idle.store(true, Ordering::SeqCst);
         // Whoever added a connection or removed a dest before seeing us idle relies on this look.
         let config = self.config();
@@ -431,7 +474,7 @@ static DEVICES: notifier::Registration = notifier::Registration::new();
 impl DeviceWatcher for Devices {
     fn gone(net: &Net, device: Device) {
         if let Some(netns) = Netns::of(net) {
-            netns.forget_ways(Some(device));
+            netns.forget_ways(Which::Through(device));
         }
     }
 

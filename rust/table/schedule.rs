@@ -46,7 +46,7 @@ impl Publication {
 
     /// Nothing is published yet.
     pub(super) fn new() -> Result<Self> {
-        let slot = Arc::new(RcuSlot::empty(), GFP_KERNEL)?;
+        let slot = Arc::new(RcuSlot::empty(), GFP_KERNEL_ACCOUNT)?;
         let is_last = true;
         Ok(Self { slot, is_last })
     }
@@ -104,17 +104,16 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// A snapshot of `dests`, which come in the order they were added, for a service of `spec`,
+    /// A snapshot of `dests`, that many, which come in the order they were added, for a service of `spec`,
     /// whose scheduler is `scheduler`, set up with `options`, with the local addresses that FullNAT
     /// uses, and the templates of persistence.
     pub(super) fn new<'a>(
         spec: &ServiceSpec,
         (scheduler, options): (&'static dyn Scheduler, Options),
-        dests: impl DoubleEndedIterator<Item = &'a Arc<Dest>> + ExactSizeIterator,
+        (len, dests): (usize, impl DoubleEndedIterator<Item = &'a Arc<Dest>>),
         locals: Locals,
         templates: Option<Arc<Templates>>,
     ) -> Result<Self> {
-        let len = dests.len();
         let needs = scheduler.needs(len, &options);
         let mut new = Self {
             scheduler,
@@ -125,25 +124,25 @@ impl Schedule {
             templates,
             persistence: spec.persistence,
             toa: spec.toa,
-            dests: KVVec::with_capacity(len, GFP_KERNEL)?,
-            weights: KVVec::with_capacity(len, GFP_KERNEL)?,
-            table: KVVec::from_elem(0, needs.table, GFP_KERNEL)?,
-            state: KVVec::with_capacity(needs.state, GFP_KERNEL)?,
+            dests: KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?,
+            weights: KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?,
+            table: KVVec::from_elem(0, needs.table, GFP_KERNEL_ACCOUNT)?,
+            state: KVVec::with_capacity(needs.state, GFP_KERNEL_ACCOUNT)?,
             locals,
         };
         for _ in 0..needs.state {
-            new.state.push(AtomicU64::new(0), GFP_KERNEL)?;
+            new.state.push(AtomicU64::new(0), GFP_KERNEL_ACCOUNT)?;
         }
-        let mut identities = KVVec::with_capacity(len, GFP_KERNEL)?;
+        let mut identities = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for dest in dests.rev() {
-            new.dests.push(dest.clone(), GFP_KERNEL)?;
+            new.dests.push(dest.clone(), GFP_KERNEL_ACCOUNT)?;
             let spec = dest.spec();
-            new.weights.push(spec.weight, GFP_KERNEL)?;
+            new.weights.push(spec.weight, GFP_KERNEL_ACCOUNT)?;
             new.thresholds |= spec.thresholds.upper != 0;
-            identities.push(dest.identity(), GFP_KERNEL)?;
+            identities.push(dest.identity(), GFP_KERNEL_ACCOUNT)?;
         }
         new.warm_up(spec.slow_start);
-        let mut scratch = KVVec::from_elem(0, needs.scratch, GFP_KERNEL)?;
+        let mut scratch = KVVec::from_elem(0, needs.scratch, GFP_KERNEL_ACCOUNT)?;
         let plan = Plan {
             weights: &new.weights,
             identities: &identities,
@@ -197,14 +196,15 @@ impl Schedule {
         if old.scheduler.name() != self.scheduler.name() {
             return;
         }
-        let mut rest = (0u32..).zip(self.dests.iter());
+        let mut rest = (0u32..).zip(self.dests.iter()).peekable();
         for dest in &old.dests {
-            let mut ahead = rest.clone();
-            let index = match ahead.find(|(_, other)| Arc::ptr_eq(dest, other)) {
-                Some((index, _)) => {
-                    rest = ahead;
-                    index
-                }
+            // Those that are newer were added since.
+            while rest
+                .next_if(|(_, other)| other.order() > dest.order())
+                .is_some()
+            {}
+            let index = match rest.next_if(|(_, other)| Arc::ptr_eq(dest, other)) {
+                Some((index, _)) => index,
                 None => GONE,
             };
             if map.push_within_capacity(index).is_err() {

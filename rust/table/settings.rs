@@ -25,6 +25,9 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     /// Connections the namespace may hold; 0 is no limit.
     pub(crate) conn_max: u64,
+    /// Most connections that each of the other namespaces may hold, 0 for no limit. Only the first
+    /// namespace has a say.
+    pub(crate) conn_max_others: u64,
     /// Whether connections of a removed dest end at their next packet.
     pub(crate) expire_nodest: bool,
     /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet.
@@ -58,6 +61,7 @@ impl Settings {
     pub(crate) const DEFAULT: Self = Self {
         timeouts: Timeouts::DEFAULT,
         conn_max: 0,
+        conn_max_others: 0,
         expire_nodest: false,
         expire_quiesced: false,
         local_ports: PortRange::DEFAULT,
@@ -73,6 +77,29 @@ impl Settings {
         echo: Echo::Host,
     };
 
+    /// Starts with the limit that the first namespace sets for others.
+    pub(super) fn inherit(&mut self, is_first: bool) {
+        if !is_first {
+            self.conn_max = CONN_MAX_OTHERS.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Checks what only the first namespace may say in place of `old`, and what it lets another say.
+    pub(super) fn check(&self, old: &Self, is_first: bool) -> Result<(), SpecError> {
+        if is_first {
+            return Ok(());
+        }
+        if self.conn_max_others != old.conn_max_others {
+            return Err(SpecError::ConnMaxOthers);
+        }
+        let limit = CONN_MAX_OTHERS.load(Ordering::Relaxed);
+        let exceeds = self.conn_max == 0 || self.conn_max > limit;
+        if limit != 0 && exceeds && self.conn_max != old.conn_max {
+            return Err(SpecError::ConnMax(limit));
+        }
+        Ok(())
+    }
+
     /// Checks them.
     pub(crate) fn validate(&self) -> Result<(), SpecError> {
         validate_local_ports(self.local_ports)?;
@@ -82,8 +109,12 @@ impl Settings {
     }
 }
 
+/// Most connections that each namespace but the first may hold; 0 is no limit.
+static CONN_MAX_OTHERS: AtomicU64 = AtomicU64::new(0);
+
 /// Settings as packets need them.
 pub(crate) struct LiveSettings {
+    is_first: bool,
     /// Ticks by state, filled up so that no look-up is out of bounds.
     timeouts: [AtomicU32; 32],
     conn_max: AtomicU64,
@@ -98,8 +129,10 @@ pub(crate) struct LiveSettings {
 }
 
 impl LiveSettings {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// Of the first namespace or of another.
+    pub(super) fn new(settings: &Settings, is_first: bool) -> Self {
         let live = Self {
+            is_first,
             timeouts: [const { AtomicU32::new(0) }; 32],
             conn_max: AtomicU64::new(0),
             expire_nodest: AtomicBool::new(false),
@@ -122,6 +155,9 @@ impl LiveSettings {
             );
         }
         self.conn_max.store(settings.conn_max, Ordering::Relaxed);
+        if self.is_first {
+            CONN_MAX_OTHERS.store(settings.conn_max_others, Ordering::Relaxed);
+        }
         let PortRange { first, last } = settings.local_ports;
         let ports = (u32::from(first) << 16) | u32::from(last);
         self.local_ports.store(ports, Ordering::Relaxed);
@@ -145,7 +181,16 @@ impl LiveSettings {
 
     /// Most connections, 0 for no limit.
     pub(super) fn conn_max(&self) -> u64 {
-        self.conn_max.load(Ordering::Relaxed)
+        let own = self.conn_max.load(Ordering::Relaxed);
+        let limit = CONN_MAX_OTHERS.load(Ordering::Relaxed);
+        // Also where the limit came later.
+        if self.is_first || limit == 0 {
+            own
+        } else if own == 0 {
+            limit
+        } else {
+            own.min(limit)
+        }
     }
 
     /// Ports that local addresses are used with.

@@ -28,7 +28,7 @@ use crate::{
         persistence::Persistence,
         spec::{DestId, Mode},
     },
-    kapi::{locked::LockedArray, random, time, work},
+    kapi::{locked::LockedArray, memcg, random, time, work},
 };
 
 /// Shelves that a service has; a power of two.
@@ -88,6 +88,18 @@ impl Total {
     }
 }
 
+impl TemplateCursor {
+    /// One of those parts.
+    pub(crate) fn at(tree: u8, from: [u8; 16]) -> Self {
+        Self { tree, from }
+    }
+
+    /// What it is made of.
+    pub(crate) fn parts(self) -> (u8, [u8; 16]) {
+        (self.tree, self.from)
+    }
+}
+
 /// A service's templates.
 pub(super) struct Templates {
     shelves: LockedArray<Shelf>,
@@ -110,7 +122,7 @@ impl Holder {
             fresh: AtomicU32::new(0),
             total: total.clone(),
         };
-        Ok(Self(Arc::new(templates, GFP_KERNEL)?))
+        Ok(Self(Arc::new(templates, GFP_KERNEL_ACCOUNT)?))
     }
 
     /// The templates, for a schedule.
@@ -212,7 +224,7 @@ impl Templates {
             index,
             seen: time::now(),
         };
-        let mut node = Some(Node::new(network, template, GFP_ATOMIC | __GFP_NOWARN)?);
+        let mut node = Some(Node::new(network, template, memcg::atomic_flags())?);
         // What is replaced or not used is dropped when the lock is not held any more.
         let kept = self.shelves.with(shelf_of(network), |shelf| {
             let there = shelf.get_mut(network);
@@ -319,7 +331,7 @@ impl Templates {
     pub(super) fn sweep(&self, turn: u32, rule: &Persistence, pressed: Option<u32>) -> u32 {
         let first = (turn as usize).wrapping_mul(SWEPT);
         for index in first..first.wrapping_add(SWEPT) {
-            let tree = (index % self.shelves.len()).saturating_mul(2);
+            let tree = (index % SHELVES).saturating_mul(2);
             self.end(tree, |template| !template.lives(rule));
             self.end(tree.saturating_add(1), |template| !template.lives(rule));
         }

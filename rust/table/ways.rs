@@ -7,6 +7,8 @@
 //! gateways anyway. So a namespace has a small array of ways by the neighbour they lead to, and a
 //! connection keeps the number of its way. A way that is replaced or dropped has its number no
 //! more, and the connection looks again.
+//!
+//! Only clients share a way whose routes do the same to packets: one may have an MTU of its own.
 
 use core::{
     net::IpAddr,
@@ -25,6 +27,34 @@ use crate::kapi::{
 /// Ways at once: more neighbours than a director has on its networks, as a rule.
 const SLOTS: usize = 1024;
 
+/// Places side by side. A way may have those of two such groups, so that hardly ever some that are
+/// used at the same time drive each other out.
+const GROUP: usize = 4;
+
+/// Which ways are to be let go of.
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    /// All.
+    All,
+    /// Those through a device.
+    Through(Device),
+    /// Those whose neighbour is not found, or was not sent anything for long.
+    Idle,
+}
+
+impl Which {
+    /// Whether a way is one of them. One that is no longer good always is: its route may name
+    /// another device by now, but its neighbour holds on to the old one.
+    pub(super) fn has(self, way: &NextHop) -> bool {
+        let is = match self {
+            Self::All => true,
+            Self::Through(device) => way.device() == device,
+            Self::Idle => way.is_idle(),
+        };
+        is || !way.is_good()
+    }
+}
+
 /// A way with the number that connections know it by: its slot in the low bits, never 0.
 struct Numbered {
     number: u32,
@@ -39,9 +69,9 @@ pub(crate) struct Ways {
 
 impl Ways {
     pub(super) fn new() -> Result<Self> {
-        let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
+        let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..SLOTS {
-            slots.push(RcuSlot::empty(), GFP_KERNEL)?;
+            slots.push(RcuSlot::empty(), GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Self {
             slots,
@@ -56,7 +86,8 @@ impl Ways {
         (slot.number == number && slot.way.is_good()).then_some(&slot.way)
     }
 
-    /// Looks up the way to `client` from `source`, and stores its number in `number`.
+    /// Looks up the way to `client` from `source`, and stores its number in `number` if it is kept:
+    /// not until its neighbour is found, which may never be.
     ///
     /// # Errors
     ///
@@ -71,17 +102,39 @@ impl Ways {
         rcu: Rcu<'a>,
     ) -> Result<&'a NextHop> {
         let way = NextHop::lookup(net, client, Some(source))?;
-        let index = way.neighbour_hash() as usize % SLOTS;
-        let slot = self.slots.get(index).ok_or(EINVAL)?;
-        if let Some(known) = slot.get(rcu).filter(|k| k.way.is_as_good_as(&way)) {
+        // A byte tells one.
+        const { assert!(SLOTS / GROUP == 1 << 8) };
+        let groups = way.hash().to_be_bytes().into_iter().take(2);
+        let places = groups.flat_map(|group| {
+            let first = usize::from(group).wrapping_mul(GROUP);
+            self.slots.iter().enumerate().skip(first).take(GROUP)
+        });
+        let mut known = places.clone().filter_map(|(_, slot)| slot.get(rcu));
+        if let Some(known) = known.find(|known| known.way.is_as_good_as(&way)) {
             number.store(known.number, Ordering::Relaxed);
             return Ok(&known.way);
         }
+        let is_idle = way.is_idle();
+        let (index, slot) = places
+            .max_by_key(|(_, slot)| self.age(slot.get(rcu)))
+            .ok_or(EINVAL)?;
         let new = self.number(index);
         let way = RcuBox::new(Numbered { number: new, way }, GFP_ATOMIC | __GFP_NOWARN)?;
+        if is_idle {
+            return Ok(&RcuBox::lend(way, rcu).way);
+        }
         let way = slot.publish(way, rcu);
         number.store(new, Ordering::Relaxed);
         Ok(&way.way)
+    }
+
+    /// How many ways are younger than `known`; more than any other has where it is none.
+    fn age(&self, known: Option<&Numbered>) -> u32 {
+        let Some(known) = known.filter(|known| known.way.is_good()) else {
+            return u32::MAX;
+        };
+        let last = self.last.load(Ordering::Relaxed);
+        last.wrapping_sub(known.number / SLOTS as u32) % (u32::MAX / SLOTS as u32 + 1)
     }
 
     /// A number that no way of this slot has had for a long time.
@@ -95,18 +148,12 @@ impl Ways {
         high | index as u32
     }
 
-    /// Drops ways through `device`, or all.
-    pub(super) fn forget(&self, device: Option<Device>) {
+    /// Drops the ways that `which` says.
+    pub(super) fn forget(&self, which: Which) {
         for slot in &self.slots {
             let guard = kernel::sync::rcu::read_lock();
-            // One that is no longer good may name another device by now; see `Dest::forget_way`.
-            let leads_there = |way: &NextHop| {
-                device.is_none_or(|device| way.device() == device) || !way.is_good()
-            };
-            if slot
-                .get(Rcu::of(&guard))
-                .is_some_and(|known| leads_there(&known.way))
-            {
+            let known = slot.get(Rcu::of(&guard));
+            if known.is_some_and(|known| which.has(&known.way)) {
                 slot.replace(None);
             }
         }

@@ -4,7 +4,7 @@
 import threading
 
 import pytest
-from lab.genl import Refused
+from lab.genl import Refused, encode
 from lab.lone import DEST, ID, SERVICE, batch, changes, dest, host_fixture, nl_fixture, services, state, step
 
 __all__ = ["host_fixture", "nl_fixture"]
@@ -238,3 +238,14 @@ def test_set_without_anything_keeps_everything(nl):
     nl.do("dest-set", service=SERVICE, dest=DEST)
     assert nl.one("service-get", service=SERVICE)["service"]["scheduler"] == "wrr"
     assert nl.one("dest-get", service=SERVICE, dest=DEST)["dest"]["weight"] == 9
+
+
+def test_a_batch_of_too_many_changes_is_refused_by_its_bound(nl):
+    # More than the kernel gives in one piece, whatever a change takes; it warns when it is asked.
+    count = 10 << 20
+    nl.grow(count * 8)
+    nl.send("batch", encode("main", {"change": {}}) * count)
+    with pytest.raises(Refused) as refused:
+        nl.receive()
+    assert refused.value.errno == "E2BIG"
+    assert refused.value.text == f"{count} changes in one batch, which has at most 1048576"

@@ -46,7 +46,7 @@ fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
     match dest.way(cx.rcu) {
         Some(way) => Ok(way),
         None => {
-            cx.netns.counters.count(Counter::RouteRefreshes);
+            cx.netns.looks_for_way();
             dest.find_way(cx.netns.net(), cx.rcu)
         }
     }

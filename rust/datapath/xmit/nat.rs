@@ -226,7 +226,7 @@ pub(super) fn way_back<'a, C: Tuple, D: Tuple>(
         return Ok(way);
     }
     let netns = cx.netns;
-    netns.counters.count(Counter::RouteRefreshes);
+    netns.looks_for_way();
     let tuple = nat.client_tuple();
     let (client, virtual_address) = (tuple.src().into(), tuple.dst().into());
     netns

@@ -20,11 +20,19 @@ use crate::{
     kapi::{
         netns::Net,
         percpu::cpus,
-        proc::{Show, Text},
+        proc::{Cursor, Show, Text},
         time,
     },
-    table::{ConnCursor, ConnView, Netns, Service, TemplateCursor, Traffic},
+    table::{ConnCursor, ConnView, Dest, Netns, Service, TemplateCursor, TemplateView, Traffic},
 };
+
+/// Parts of a file that has several: what comes first, and then what there is any number of.
+const HEADER: u32 = 0;
+const BODY: u32 = 1;
+const TEMPLATES: u32 = 2;
+
+/// Lines that are shown at a time, and while a lock is held.
+const LINES: u32 = 32;
 
 /// `ip_vs`.
 pub(super) struct Services;
@@ -32,58 +40,81 @@ pub(super) struct Services;
 impl Show for Services {
     const NAME: &'static CStr = c"ip_vs";
 
-    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+    fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
         let Some(netns) = Netns::of(net) else {
-            return Ok(());
+            return Ok(false);
         };
         let config = netns.config();
-        let [_, major, minor, patch] = IP_VS_VERSION.to_be_bytes();
-        let size = config.counters().table_buckets;
-        writeln!(
-            out,
-            "IP Virtual Server version {major}.{minor}.{patch} (size={size})\n\
-             Prot LocalAddress:Port Scheduler Flags\n  \
-             -> RemoteAddress:Port Forward Weight ActiveConn InActConn"
-        )?;
-        for service in config.services() {
-            let id = service.id();
-            let spec = service.spec();
-            let name = spec.scheduler.as_str();
-            let persistent = Persistent(&spec, id.is_ipv6());
-            let one_packet = if spec.one_packet { "ops " } else { "" };
-            match id {
-                ServiceId::Marked { mark, .. } => {
-                    write!(out, "FWM  {mark:08X} {name} {one_packet}")?
-                }
-                ServiceId::Virtual {
-                    protocol: of,
-                    address,
-                    port,
-                } => {
-                    let (protocol, end) = (protocol(of), Endpoint(address, port));
-                    write!(out, "{protocol}  {end} {name} ")?;
-                    // What a service is not leaves a space.
-                    if address.is_ipv4() {
-                        write!(out, "{one_packet} ")?;
-                    }
-                }
+        if cursor.part == HEADER {
+            let [_, major, minor, patch] = IP_VS_VERSION.to_be_bytes();
+            let size = config.counters().table_buckets;
+            writeln!(
+                out,
+                "IP Virtual Server version {major}.{minor}.{patch} (size={size})\n\
+                 Prot LocalAddress:Port Scheduler Flags\n  \
+                 -> RemoteAddress:Port Forward Weight ActiveConn InActConn"
+            )?;
+            cursor.part = BODY;
+        }
+        let mut left = LINES;
+        for service in config.services().skip(cursor.item as usize) {
+            if cursor.within == 0 {
+                head(out, service)?;
+                cursor.within = 1;
             }
-            writeln!(out, "{persistent}")?;
-            for member in service.dests().iter().rev() {
-                let dest = member.dest();
-                let address = Endpoint(dest.id().address, dest.id().port);
-                writeln!(
-                    out,
-                    "  -> {address}      {:<7} {:<6} {:<10} {:<10}",
-                    forward(dest.spec().mode),
-                    dest.spec().weight,
-                    dest.active(),
-                    dest.inactive()
-                )?;
+            let shown = cursor.within.wrapping_sub(1) as usize;
+            for member in service.dests().iter().rev().skip(shown) {
+                if left == 0 {
+                    return Ok(true);
+                }
+                left = left.wrapping_sub(1);
+                dest(out, member.dest())?;
+                cursor.within = cursor.within.saturating_add(1);
+            }
+            (cursor.item, cursor.within) = (cursor.item.saturating_add(1), 0);
+            if left == 0 {
+                return Ok(true);
+            }
+            left = left.wrapping_sub(1);
+        }
+        Ok(false)
+    }
+}
+
+fn head(out: &mut Text<'_>, service: &Service) -> fmt::Result {
+    let id = service.id();
+    let spec = service.spec();
+    let name = spec.scheduler.as_str();
+    let persistent = Persistent(&spec, id.is_ipv6());
+    let one_packet = if spec.one_packet { "ops " } else { "" };
+    match id {
+        ServiceId::Marked { mark, .. } => write!(out, "FWM  {mark:08X} {name} {one_packet}")?,
+        ServiceId::Virtual {
+            protocol: of,
+            address,
+            port,
+        } => {
+            let (protocol, end) = (protocol(of), Endpoint(address, port));
+            write!(out, "{protocol}  {end} {name} ")?;
+            // What a service is not leaves a space.
+            if address.is_ipv4() {
+                write!(out, "{one_packet} ")?;
             }
         }
-        Ok(())
     }
+    writeln!(out, "{persistent}")
+}
+
+fn dest(out: &mut Text<'_>, dest: &Dest) -> fmt::Result {
+    let address = Endpoint(dest.id().address, dest.id().port);
+    writeln!(
+        out,
+        "  -> {address}      {:<7} {:<6} {:<10} {:<10}",
+        forward(dest.spec().mode),
+        dest.spec().weight,
+        dest.active(),
+        dest.inactive()
+    )
 }
 
 /// What a service with persistence has behind its scheduler: ticks and netmask.
@@ -106,25 +137,69 @@ pub(super) struct Connections;
 impl Show for Connections {
     const NAME: &'static CStr = c"ip_vs_conn";
 
-    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
-        out.write_str(
-            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n",
-        )?;
+    fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
         let Some(netns) = Netns::of(net) else {
-            return Ok(());
+            return Ok(false);
         };
-        let (rest, _) =
-            netns.connections(ConnCursor::default(), |view| match connection(out, view) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(fmt::Error) => ControlFlow::Break(()),
-            });
-        if rest.is_some() {
-            return Err(fmt::Error);
+        match cursor.part {
+            HEADER => {
+                out.write_str(
+                    "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n",
+                )?;
+                cursor.part = BODY;
+            }
+            BODY => {
+                let from = ConnCursor {
+                    bucket: cursor.item as u32,
+                    skip: cursor.within,
+                };
+                let rest = some_connections(netns, from, out)?;
+                match rest {
+                    Some(rest) => (cursor.item, cursor.within) = (rest.bucket.into(), rest.skip),
+                    None => (cursor.part, cursor.item, cursor.within) = (TEMPLATES, 0, 0),
+                }
+            }
+            _ => {
+                let config = netns.config();
+                let Some(service) = config.services().nth(cursor.item as usize) else {
+                    return Ok(false);
+                };
+                let from = TemplateCursor::at(cursor.within as u8, cursor.key);
+                match some_templates(service, from, out)? {
+                    Some(rest) => {
+                        let (tree, key) = rest.parts();
+                        (cursor.within, cursor.key) = (tree.into(), key);
+                    }
+                    None => {
+                        (cursor.within, cursor.key) = (0, [0; 16]);
+                        cursor.item = cursor.item.saturating_add(1);
+                    }
+                }
+            }
         }
-        let config = netns.config();
-        let mut services = config.services();
-        services.try_for_each(|service| templates(out, service))
+        Ok(true)
     }
+}
+
+/// Shows some connections from the cursor on; where to go on, none at the end.
+fn some_connections(
+    netns: &Netns,
+    from: ConnCursor,
+    out: &mut Text<'_>,
+) -> Result<Option<ConnCursor>, fmt::Error> {
+    let (mut left, mut done) = (LINES, Ok(()));
+    let (rest, _) = netns.connections(from, |view| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left = left.wrapping_sub(1);
+        done = connection(out, view);
+        if done.is_err() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    done.map(|()| rest)
 }
 
 /// `ip_vs_stats`.
@@ -133,9 +208,9 @@ pub(super) struct Statistics;
 impl Show for Statistics {
     const NAME: &'static CStr = c"ip_vs_stats";
 
-    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+    fn show(net: &Net, _cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
         let Some(netns) = Netns::of(net) else {
-            return Ok(());
+            return Ok(false);
         };
         let config = netns.config();
         writeln!(
@@ -145,7 +220,8 @@ impl Show for Statistics {
              Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n{}",
             Columns(config.traffic()),
             Columns(config.rates()),
-        )
+        )?;
+        Ok(false)
     }
 }
 
@@ -155,9 +231,9 @@ pub(super) struct StatisticsByCpu;
 impl Show for StatisticsByCpu {
     const NAME: &'static CStr = c"ip_vs_stats_percpu";
 
-    fn show(net: &Net, out: &mut Text<'_>) -> fmt::Result {
+    fn show(net: &Net, _cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
         let Some(netns) = Netns::of(net) else {
-            return Ok(());
+            return Ok(false);
         };
         let config = netns.config();
         out.write_str(
@@ -178,7 +254,8 @@ impl Show for StatisticsByCpu {
              Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n    {}",
             Columns(config.traffic()),
             Columns(config.rates()),
-        )
+        )?;
+        Ok(false)
     }
 }
 
@@ -211,9 +288,32 @@ fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
     writeln!(out, " {:<11} {seconds:>7}", state(view.state))
 }
 
-/// Networks of clients that stay with a dest: connections without ports of the client.
 #[inline(never)] // As above.
-fn templates(out: &mut Text<'_>, service: &Service) -> fmt::Result {
+fn template(
+    out: &mut Text<'_>,
+    protocol: &str,
+    [network, vip, dest]: [SocketAddr; 3],
+    view: &TemplateView,
+) -> fmt::Result {
+    writeln!(
+        out,
+        "{protocol:<3} {} {} {} {:<11} {:>7}",
+        Spaced(network),
+        Spaced(vip),
+        Spaced(dest),
+        if view.assured { "ASSURED" } else { "NONE" },
+        view.expires_ms / 1000
+    )
+}
+
+/// Shows some networks of clients that stay with a dest: connections without ports of the client.
+/// Where to go on, none at the end.
+#[inline(never)] // As above.
+fn some_templates(
+    service: &Service,
+    from: TemplateCursor,
+    out: &mut Text<'_>,
+) -> Result<Option<TemplateCursor>, fmt::Error> {
     let id = service.id();
     let (protocol, vip, port) = match id {
         ServiceId::Virtual {
@@ -228,25 +328,27 @@ fn templates(out: &mut Text<'_>, service: &Service) -> fmt::Result {
             ("IP", address.into(), 0)
         }
     };
-    let rest = service.list_templates(TemplateCursor::default(), |view| {
+    let (mut left, mut done) = (LINES, Ok(()));
+    let rest = service.list_templates(from, |view| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left = left.wrapping_sub(1);
         let network = persistence::address(view.network, id.is_ipv6());
         // Where all ports are one service's, each flow has its own.
         let to = if port == 0 { 0 } else { view.dest.port };
-        let done = writeln!(
-            out,
-            "{protocol:<3} {} {} {} {:<11} {:>7}",
-            Spaced(SocketAddr::new(network, 0)),
-            Spaced(SocketAddr::new(vip, port)),
-            Spaced(SocketAddr::new(view.dest.address, to)),
-            if view.assured { "ASSURED" } else { "NONE" },
-            view.expires_ms / 1000
-        );
-        match done {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(fmt::Error) => ControlFlow::Break(()),
+        let ends = [
+            SocketAddr::new(network, 0),
+            SocketAddr::new(vip, port),
+            SocketAddr::new(view.dest.address, to),
+        ];
+        done = template(out, protocol, ends, view);
+        if done.is_err() {
+            return ControlFlow::Break(());
         }
+        ControlFlow::Continue(())
     });
-    rest.map_or(Ok(()), |_| Err(fmt::Error))
+    done.map(|()| rest)
 }
 
 /// An address and a port with a space between.

@@ -11,7 +11,8 @@ use super::{
         counters::{Estimator, Traffic},
         dest::Dest,
         local::Pool,
-        schedule::{self, Publication},
+        ordered::Ordered,
+        schedule::Publication,
     },
     service::{scheduler_by_name, templates, Member, Past, Service},
     ConfigGuard,
@@ -24,12 +25,8 @@ use crate::{
     },
     kapi::{
         broken::broken,
-        delay,
-        modules::Hold,
         netns::Net,
-        rcu::RcuBox,
         route::{self, NextHop},
-        time,
     },
 };
 
@@ -39,21 +36,21 @@ pub(crate) struct Refused {
     pub(crate) error: ChangeError,
 }
 
-/// How to take back a change.
-enum Undo {
-    ServiceAdd,
+/// How to take back a change: places of service and dest, and what was there.
+pub(super) enum Undo {
+    ServiceAdd(usize),
     ServiceSet(usize, Past),
     ServiceDel(usize, KBox<Service>),
-    DestAdd(usize),
-    /// Position of the service, and what the dest had carried when it was removed.
-    DestBack(usize, Traffic),
+    DestAdd(usize, usize),
+    /// With what the dest had carried when it was removed.
+    DestBack(usize, usize, Traffic),
     /// What it was set to, and the deadline of its draining.
     DestSet(Arc<Dest>, DestSpec, Option<u32>),
-    /// Positions of service and dest, and what the dest had carried.
+    /// With what the dest had carried.
     DestDel(usize, usize, Member, Traffic),
-    /// Position of the service, none for the namespace's pool.
-    LocalAdd(Option<usize>),
-    /// As above, and the address and its place in the pool.
+    /// Place of the service, none for the namespace's pool.
+    LocalAdd(Option<usize>, IpAddr),
+    /// As above, and the address's place in the pool.
     LocalDel(Option<usize>, usize, IpAddr),
 }
 
@@ -68,12 +65,12 @@ impl<'a> ConfigGuard<'a> {
             index,
             error: ChangeError::NoMemory,
         };
-        let mut undo = KVVec::with_capacity(changes.len(), GFP_KERNEL).map_err(|_| no_memory(0))?;
-        self.config.removed.sort();
+        let mut undo =
+            KVVec::with_capacity(changes.len(), GFP_KERNEL_ACCOUNT).map_err(|_| no_memory(0))?;
         let mut outcome = Ok(());
         for (index, change) in changes.iter().enumerate() {
             let step = self.step(change).and_then(|step| {
-                undo.push(step, GFP_KERNEL)
+                undo.push(step, GFP_KERNEL_ACCOUNT)
                     .map_err(|_| ChangeError::NoMemory)
             });
             if let Err(error) = step {
@@ -89,9 +86,7 @@ impl<'a> ConfigGuard<'a> {
                 self.take_back(step);
             }
         }
-        for service in self.config.services.iter_mut() {
-            service.changed = false;
-        }
+        self.config.settle_changes();
         outcome
     }
 
@@ -101,19 +96,19 @@ impl<'a> ConfigGuard<'a> {
         match *change {
             Change::ServiceAdd { id, spec } => self.add_service(id, spec),
             Change::ServiceSet { id, update } => {
-                let (position, service) = self.config.service_mut(&id)?;
+                let (place, service) = self.config.service_mut(&id)?;
                 let new = update.of(&service.spec);
                 new.validate(&id)?;
-                Ok(Undo::ServiceSet(
-                    position,
-                    service.set(new, &self.netns.templates)?,
-                ))
+                self.config.mark_changed(place)?;
+                let (place, service) = self.config.service_mut(&id)?;
+                Ok(Undo::ServiceSet(place, service.set(new, &self.netns.templates)?))
             }
             Change::ServiceDel { id } => {
-                let (position, _) = self.config.service_mut(&id)?;
-                let service = self.config.services.remove(position);
-                let service = service.map_err(|_| ChangeError::NoService(id))?;
-                Ok(Undo::ServiceDel(position, service))
+                let missing = ChangeError::NoService(id);
+                let place = self.config.services.place(&id).ok_or(missing)?;
+                let service = self.config.services.take(place).ok_or(missing)?;
+                self.config.marks.remove(&id);
+                Ok(Undo::ServiceDel(place, service))
             }
             Change::DestAdd { service, id, spec } => self.add_dest(service, id, spec),
             Change::DestSet {
@@ -122,10 +117,10 @@ impl<'a> ConfigGuard<'a> {
                 update,
             } => {
                 let is_lenient = self.is_lenient;
-                let (_, place) = self.config.service_mut(&service)?;
-                let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
-                let member = place.dests.get(position).ok_or(ChangeError::NoDest(id))?;
-                let old = member.dest.spec();
+                let (at, place) = self.config.service_mut(&service)?;
+                let member = place.dests.find(&id).ok_or(ChangeError::NoDest(id))?;
+                let dest = member.dest.clone();
+                let old = dest.spec();
                 let new = update.of(&old);
                 let is_lenient = is_lenient || new.mode == old.mode;
                 new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
@@ -133,9 +128,8 @@ impl<'a> ConfigGuard<'a> {
                 if new.mode != old.mode && !is_lenient {
                     check_dest(self.netns.net(), id.address, new.mode)?;
                 }
-                member.dest.set_spec(new);
-                let dest = member.dest.clone();
-                place.changed = true;
+                self.config.mark_changed(at)?;
+                dest.set_spec(new);
                 let deadline = dest.deadline();
                 if let Some(seconds) = update.drain {
                     dest.drain(seconds);
@@ -147,19 +141,20 @@ impl<'a> ConfigGuard<'a> {
                 Ok(Undo::DestSet(dest, old, deadline))
             }
             Change::DestDel { service, id } => {
+                let missing = ChangeError::NoDest(id);
                 let (at, place) = self.config.service_mut(&service)?;
-                let position = place.position(&id).ok_or(ChangeError::NoDest(id))?;
-                let member = place.dests.remove(position);
-                let member = member.map_err(|_| ChangeError::NoDest(id))?;
+                let within = place.dests.place(&id).ok_or(missing)?;
+                self.config.mark_changed(at)?;
+                let (at, place) = self.config.service_mut(&service)?;
+                let member = place.dests.take(within).ok_or(missing)?;
                 let carried = member.dest.carried();
                 place.retired = place.retired.plus(carried);
-                place.changed = true;
-                Ok(Undo::DestDel(at, position, member, carried))
+                Ok(Undo::DestDel(at, within, member, carried))
             }
             Change::LocalAdd { service, address } => {
                 let (position, pool) = self.config.pool_mut(service.as_ref())?;
                 pool.add(self.netns.net(), address)?;
-                Ok(Undo::LocalAdd(position))
+                Ok(Undo::LocalAdd(position, address))
             }
             Change::LocalDel { service, address } => {
                 let (position, pool) = self.config.pool_mut(service.as_ref())?;
@@ -174,7 +169,7 @@ impl<'a> ConfigGuard<'a> {
         id.validate()?;
         spec.validate(&id)?;
         let scheduler = scheduler_by_name(&spec.scheduler)?;
-        if self.config.find(&id).is_some() {
+        if self.config.services.place(&id).is_some() {
             return Err(ChangeError::ServiceExists(id));
         }
         // Where a service of that id was removed, its dests may still have connections.
@@ -187,23 +182,28 @@ impl<'a> ConfigGuard<'a> {
                 id,
                 spec,
                 scheduler,
-                dests: KVVec::new(),
+                dests: Ordered::new(self.config.key),
                 locals: Pool::new(),
                 published: published.map_err(|_| ChangeError::NoMemory)?,
                 templates: templates(&spec, &self.netns.templates)?,
                 retired: Traffic::default(),
                 zero: Traffic::default(),
                 estimator: Estimator::new(Traffic::default()),
-                changed: true,
+                changed: false,
+                respecified: true,
                 warming: false,
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
         .map_err(|_| ChangeError::NoMemory)?;
-        push(&mut self.config.services, service)?;
-        // Its dests most likely come next.
-        self.config.last = self.config.services.len().saturating_sub(1);
-        Ok(Undo::ServiceAdd)
+        let place = self.config.services.push(service);
+        let place = place.map_err(|_| ChangeError::NoMemory)?;
+        self.config.marks.add(&id);
+        if let Err(error) = self.config.mark_changed(place) {
+            self.take_back(Undo::ServiceAdd(place));
+            return Err(error);
+        }
+        Ok(Undo::ServiceAdd(place))
     }
 
     #[inline(never)]
@@ -214,76 +214,87 @@ impl<'a> ConfigGuard<'a> {
         spec: DestSpec,
     ) -> Result<Undo, ChangeError> {
         let (net, is_lenient) = (self.netns.net(), self.is_lenient);
-        let (position, place) = self.config.service_mut(&service)?;
+        let (at, place) = self.config.service_mut(&service)?;
         spec.validate(&port_that_counts(id, &spec, &service, is_lenient), &service)?;
-        if place.position(&id).is_some() {
+        if place.dests.place(&id).is_some() {
             return Err(ChangeError::DestExists(id));
         }
         if !is_lenient {
             check_dest(net, id.address, spec.mode)?;
         }
-        place.changed = true;
         let slow_start = place.spec.slow_start;
         let published = place.published.clone();
+        self.config.mark_changed(at)?;
         if let Some((dest, carried)) = self.config.removed_dest(service, id, spec, &published) {
             // Its connections find it again.
-            let zero = dest.carried();
+            let within = self.add_member(&service, &dest, dest.carried())?;
             let (_, place) = self.config.service_mut(&service)?;
-            let member = Member {
-                dest: dest.clone(),
-                zero,
-                estimator: Estimator::new(zero),
-            };
-            push(&mut place.dests, member)?;
             // That was counted as what a removed one had carried.
             place.retired = place.retired.since(carried);
             dest.set_spec(spec);
             dest.set_back();
-            return Ok(Undo::DestBack(position, carried));
+            return Ok(Undo::DestBack(at, within, carried));
         }
         let dest = Dest::new(service, id, spec, published).map_err(|_| ChangeError::NoMemory)?;
         if slow_start > 0 {
             dest.start_slowly();
         }
+        let within = self.add_member(&service, &dest, Traffic::default())?;
+        Ok(Undo::DestAdd(at, within))
+    }
+
+    /// Adds a dest, which has carried `zero`, to its service; its place there.
+    #[inline(never)]
+    fn add_member(
+        &mut self,
+        service: &ServiceId,
+        dest: &Arc<Dest>,
+        zero: Traffic,
+    ) -> Result<usize, ChangeError> {
+        self.config.order = self.config.order.wrapping_add(1);
+        dest.set_order(self.config.order);
         let member = Member {
-            dest,
-            zero: Traffic::default(),
-            estimator: Estimator::new(Traffic::default()),
+            dest: dest.clone(),
+            zero,
+            estimator: Estimator::new(zero),
         };
-        let (_, place) = self.config.service_mut(&service)?;
-        push(&mut place.dests, member)?;
-        Ok(Undo::DestAdd(position))
+        let (_, place) = self.config.service_mut(service)?;
+        let pushed = place.dests.push(member);
+        pushed.map_err(|_| ChangeError::NoMemory)
     }
 
     /// Takes back the last change that has not been taken back yet.
     #[inline(never)]
     fn take_back(&mut self, step: Undo) {
-        let services = &mut self.config.services;
+        let config = &mut *self.config;
+        let services = &mut config.services;
         match step {
-            Undo::ServiceAdd => drop(services.pop()),
-            Undo::ServiceSet(position, past) => {
-                if let Some(service) = changed_at(services, position) {
+            Undo::ServiceAdd(place) => {
+                if let Some(service) = services.take(place) {
+                    config.marks.remove(&service.id);
+                }
+            }
+            Undo::ServiceSet(place, past) => {
+                if let Some(service) = changed_at(services, place) {
                     (service.spec, service.scheduler) = (past.spec, past.scheduler);
                     if let Some(templates) = past.templates {
                         service.templates = templates;
                     }
                 }
             }
-            // There is room where it was taken from.
-            Undo::ServiceDel(position, service) => {
-                if services.insert_within_capacity(position, service).is_err() {
-                    broken!(c"no room for a service where it was");
+            Undo::ServiceDel(place, service) => {
+                config.marks.add(&service.id);
+                services.put(place, service);
+            }
+            Undo::DestAdd(at, within) => {
+                if let Some(service) = changed_at(services, at) {
+                    drop(service.dests.take(within));
                 }
             }
-            Undo::DestAdd(position) => {
-                if let Some(service) = changed_at(services, position) {
-                    drop(service.dests.pop());
-                }
-            }
-            Undo::DestBack(position, carried) => {
-                if let Some(service) = changed_at(services, position) {
+            Undo::DestBack(at, within, carried) => {
+                if let Some(service) = changed_at(services, at) {
                     service.retired = service.retired.plus(carried);
-                    if let Some(member) = service.dests.pop() {
+                    if let Some(member) = service.dests.take(within) {
                         member.dest.set_gone();
                     }
                 }
@@ -292,115 +303,22 @@ impl<'a> ConfigGuard<'a> {
                 dest.set_spec(spec);
                 dest.set_deadline(deadline);
             }
-            Undo::DestDel(position, at, member, carried) => {
-                if let Some(service) = changed_at(services, position) {
+            Undo::DestDel(at, within, member, carried) => {
+                if let Some(service) = changed_at(services, at) {
                     service.retired = service.retired.since(carried);
-                    if service.dests.insert_within_capacity(at, member).is_err() {
-                        broken!(c"no room for a dest where it was");
-                    }
+                    service.dests.put(within, member);
                 }
             }
-            Undo::LocalAdd(position) => {
-                if let Some(pool) = self.config.pool_at(position) {
+            Undo::LocalAdd(place, _) => {
+                if let Some(pool) = config.pool_at(place) {
                     pool.take_back_add();
                 }
             }
-            Undo::LocalDel(position, at, address) => {
-                if let Some(pool) = self.config.pool_at(position) {
+            Undo::LocalDel(place, at, address) => {
+                if let Some(pool) = config.pool_at(place) {
                     pool.take_back_remove(at, address);
                 }
             }
-        }
-    }
-
-    /// Makes what packets see of the configuration as it is now, then shows it to them.
-    ///
-    /// Everything that can fail comes first. Takes the removed services and dests out of `undo`.
-    #[inline(never)]
-    fn publish(&mut self, undo: &mut KVVec<Undo>) -> Result {
-        let netns = self.netns;
-        let mut schedules = KVVec::new();
-        for service in self.config.services.iter().filter(|s| s.changed) {
-            let schedule = RcuBox::new(service.schedule(&self.config.locals)?, GFP_KERNEL)?;
-            schedules.push((service.published.clone(), schedule), GFP_KERNEL)?;
-        }
-        let index = self.index()?;
-        let leaving = undo.iter().map(Undo::dests_removed).sum();
-        self.config.removed.reserve(leaving)?;
-        let leaving = undo.iter().map(Undo::locals_removed).sum();
-        self.config.left_locals.reserve(leaving)?;
-        let config = &mut *self.config;
-        config.activity.prepare(netns, &config.services)?;
-        let wanted = !config.services.is_empty();
-        let hold = match &mut config.hold {
-            Some(_) => None,
-            None if wanted => Some(Hold::new()?),
-            None => None,
-        };
-        // Nothing fails from here on.
-        if hold.is_some() || !wanted {
-            config.hold = hold;
-        }
-        for (published, schedule) in schedules {
-            schedule::publish(&published, schedule);
-            delay::here();
-        }
-        netns.index.replace(Some(index));
-        let config = &mut *self.config;
-        config.activity.settle(netns, &config.services);
-        // Those that are back in their service.
-        self.config.removed.retain(|removed| removed.dest.is_gone());
-        let settings = self.config.settings;
-        for service in self.config.services.iter_mut().filter(|s| s.changed) {
-            service.published.set_last(true);
-            // The worker looks.
-            service.warming = service.spec.slow_start > 0;
-            for member in &service.dests {
-                member.dest.follow_service(&service.spec, &settings);
-            }
-        }
-        while let Some(step) = undo.pop() {
-            match step {
-                Undo::ServiceDel(_, mut service) => {
-                    let mut others = self.config.services.iter();
-                    let slot = &service.published;
-                    let again = others.any(|other| Arc::ptr_eq(&other.published, slot));
-                    service.published.set_last(!again);
-                    self.retire_service(&service);
-                }
-                Undo::DestDel(_, _, member, carried) => self.retire_dest(member.dest, carried),
-                Undo::LocalDel(_, _, address) => self.retire_locals(&[address]),
-                _ => {}
-            }
-        }
-        self.update_filters();
-        if !self.config.services.is_empty() && netns.estimation.wake() {
-            self.config.estimated_at = time::nanoseconds();
-        }
-        if self.has_warming() {
-            netns.expect_work();
-        }
-        netns.next_generation();
-        Ok(())
-    }
-}
-
-impl Undo {
-    /// How many dests leave for good when the change stands.
-    fn dests_removed(&self) -> usize {
-        match self {
-            Self::ServiceDel(_, service) => service.dests.len(),
-            Self::DestDel(..) => 1,
-            _ => 0,
-        }
-    }
-
-    /// How many local addresses leave their pools for good when the change stands.
-    fn locals_removed(&self) -> usize {
-        match self {
-            Self::ServiceDel(_, service) => service.locals.addresses().len(),
-            Self::LocalDel(..) => 1,
-            _ => 0,
         }
     }
 }
@@ -439,14 +357,9 @@ fn check_dest(net: &'static Net, address: IpAddr, mode: Mode) -> Result<(), Chan
     }
 }
 
-fn push<T>(list: &mut KVVec<T>, item: T) -> Result<(), ChangeError> {
-    list.push(item, GFP_KERNEL)
-        .map_err(|_| ChangeError::NoMemory)
-}
-
 /// The service at the place at which a change has been made.
-fn changed_at(services: &mut KVVec<KBox<Service>>, position: usize) -> Option<&mut KBox<Service>> {
-    let service = services.get_mut(position);
+fn changed_at(services: &mut Ordered<KBox<Service>>, place: usize) -> Option<&mut KBox<Service>> {
+    let service = services.get_mut(place);
     if service.is_none() {
         broken!(c"there is no service where one was changed");
     }

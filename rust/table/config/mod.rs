@@ -6,6 +6,7 @@
 //! publishes by RCU at its end: all of a batch or nothing.
 
 mod change;
+mod publish;
 mod removed;
 mod service;
 
@@ -22,7 +23,7 @@ pub(crate) use self::{
     service::{Member, Service},
 };
 use super::{
-    activity::{goes_by_mark, Activity},
+    activity::{goes_by_mark, Activity, Marks},
     counters::{Counter, Counters, Estimator, EventSums, Traffic},
     cpus::ByCpu,
     dest::Dest,
@@ -30,12 +31,14 @@ use super::{
     index::Index,
     local::{Left, Pool},
     netns::Netns,
+    ordered::Ordered,
     schedule,
-    settings::Settings,
+    settings::{LiveSettings, Settings},
 };
 use crate::{
     engine::{
         change::{Change, ChangeError},
+        hash::Key,
         spec::{DestId, ServiceId},
     },
     kapi::{modules::Hold, netns::Net, percpu::Cpu, rcu::RcuBox, time, work::give_way},
@@ -43,8 +46,14 @@ use crate::{
 
 /// The configuration.
 pub(crate) struct Config {
-    // In boxes, as they are large and taken out of the middle.
-    services: KVVec<KBox<Service>>,
+    // In boxes, as they are large.
+    services: Ordered<KBox<Service>>,
+    /// Places of those that have changed since they were published.
+    changed: KVVec<usize>,
+    /// How many of them go by marks.
+    marks: Marks,
+    /// Order of the next dest that is added.
+    order: u64,
     removed: RemovedDests,
     settings: Settings,
     /// Local addresses of services that have none of their own.
@@ -65,18 +74,23 @@ pub(crate) struct Config {
     draining: bool,
     /// Second of the uptime at which weights of dests that start slowly were last looked at.
     warmed: u32,
-    /// Where the last service was found: batches often stay with one.
-    last: usize,
     /// Keeps the module while there are services.
     hold: Option<Hold>,
+    /// Packets to some address are let in that nothing is there for any more.
+    filters_stale: bool,
+    /// For the tables of dests by their ids.
+    key: Key,
 }
 
 impl Config {
-    /// Nothing, where it is to be: it is large. May sleep.
-    pub(super) fn init() -> Result<impl Init<Self>> {
+    /// Nothing, where it is to be: it is large. `key` is for tables by ids. May sleep.
+    pub(super) fn init(key: Key) -> Result<impl Init<Self>> {
         let forgotten = ByCpu::new()?;
         Ok(init!(Self {
-            services: KVVec::new(),
+            services: Ordered::new(key),
+            changed: KVVec::new(),
+            marks: Marks::default(),
+            order: 0,
             removed: RemovedDests::new(),
             settings: Settings::DEFAULT,
             locals: Pool::new(),
@@ -90,9 +104,16 @@ impl Config {
             zero_events: EventSums::default(),
             draining: false,
             warmed: 0,
-            last: 0,
             hold: None,
+            filters_stale: false,
+            key,
         }))
+    }
+
+    /// Starts with the limit that the first namespace sets for others.
+    pub(super) fn inherit(&mut self, is_first: bool, live: &LiveSettings) {
+        self.settings.inherit(is_first);
+        live.set(&self.settings);
     }
 
     pub(super) fn drop_hooks(&mut self) {
@@ -107,19 +128,40 @@ impl Config {
         self.removed.iter().for_each(|removed| f(&removed.dest));
     }
 
-    fn find(&mut self, id: &ServiceId) -> Option<usize> {
-        if self.services.get(self.last).is_some_and(|s| s.id == *id) {
-            return Some(self.last);
-        }
-        self.last = self.services.iter().position(|s| s.id == *id)?;
-        Some(self.last)
-    }
-
     fn service_mut(&mut self, id: &ServiceId) -> Result<(usize, &mut Service), ChangeError> {
         let missing = ChangeError::NoService(*id);
-        let position = self.find(id).ok_or(missing)?;
-        let service = self.services.get_mut(position).ok_or(missing)?;
-        Ok((position, service))
+        let place = self.services.place(id).ok_or(missing)?;
+        let service = self.services.get_mut(place).ok_or(missing)?;
+        Ok((place, service))
+    }
+
+    /// Has the schedule of the service at `place` made anew.
+    fn mark_changed(&mut self, place: usize) -> Result<(), ChangeError> {
+        let Some(service) = self.services.get_mut(place).filter(|s| !s.changed) else {
+            return Ok(());
+        };
+        let pushed = self.changed.push(place, GFP_KERNEL_ACCOUNT);
+        service.changed = pushed.is_ok();
+        pushed.map_err(|_| ChangeError::NoMemory)
+    }
+
+    /// The services whose schedules have to be made anew.
+    fn changed(&self) -> impl Iterator<Item = &Service> {
+        let places = self.changed.iter();
+        places.filter_map(|place| self.services.get(*place).map(|service| &**service))
+    }
+
+    /// All that has changed is published, or taken back.
+    fn settle_changes(&mut self) {
+        for place in &self.changed {
+            if let Some(service) = self.services.get_mut(*place) {
+                service.changed = false;
+                service.respecified = false;
+                service.dests.close_gaps();
+            }
+        }
+        self.changed.clear();
+        self.services.close_gaps();
     }
 
     /// The local addresses of a service, or those of the namespace, to be changed.
@@ -128,20 +170,24 @@ impl Config {
         service: Option<&ServiceId>,
     ) -> Result<(Option<usize>, &mut Pool), ChangeError> {
         if let Some(id) = service {
-            let (position, service) = self.service_mut(id)?;
-            service.changed = true;
-            return Ok((Some(position), &mut service.locals));
+            let (place, _) = self.service_mut(id)?;
+            self.mark_changed(place)?;
+            let (place, service) = self.service_mut(id)?;
+            return Ok((Some(place), &mut service.locals));
         }
-        for service in self.services.iter_mut() {
-            service.changed |= service.locals.is_empty();
+        for place in self.services.places() {
+            let service = self.services.get(place);
+            if service.is_some_and(|service| service.locals.is_empty()) {
+                self.mark_changed(place)?;
+            }
         }
         Ok((None, &mut self.locals))
     }
 
-    /// The pool of the service at `position`, or the namespace's.
-    fn pool_at(&mut self, position: Option<usize>) -> Option<&mut Pool> {
-        match position {
-            Some(position) => Some(&mut self.services.get_mut(position)?.locals),
+    /// The pool of the service at `place`, or the namespace's.
+    fn pool_at(&mut self, place: Option<usize>) -> Option<&mut Pool> {
+        match place {
+            Some(place) => Some(&mut self.services.get_mut(place)?.locals),
             None => Some(&mut self.locals),
         }
     }
@@ -219,13 +265,18 @@ impl<'a> ConfigGuard<'a> {
     }
 
     /// The services, in the order they were added.
-    pub(crate) fn services(&self) -> impl ExactSizeIterator<Item = &Service> + Clone {
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> + Clone {
         self.config.services.iter().map(|service| &**service)
+    }
+
+    /// How many services there are.
+    pub(crate) fn service_count(&self) -> usize {
+        self.config.services.len()
     }
 
     /// The service of that id.
     pub(crate) fn service(&self, id: &ServiceId) -> Option<&Service> {
-        self.services().find(|s| s.id == *id)
+        self.config.services.find(id).map(|service| &**service)
     }
 
     /// The dest of that id in the service of that id.
@@ -233,11 +284,7 @@ impl<'a> ConfigGuard<'a> {
         let service = self
             .service(service)
             .ok_or(ChangeError::NoService(*service))?;
-        service
-            .dests
-            .iter()
-            .find(|member| member.dest.id() == *id)
-            .ok_or(ChangeError::NoDest(*id))
+        service.dests.find(id).ok_or(ChangeError::NoDest(*id))
     }
 
     /// The namespace's local addresses, for services that have none of their own.
@@ -250,6 +297,20 @@ impl<'a> ConfigGuard<'a> {
         self.config.settings
     }
 
+    /// Whether the settings are the host's.
+    pub(crate) fn is_of_first(&self) -> bool {
+        self.net().is_first()
+    }
+
+    /// Checks whether this namespace may have these settings in place of those it has.
+    ///
+    /// # Errors
+    ///
+    /// The limit that they exceed.
+    pub(crate) fn check_settings(&self, settings: &Settings) -> Result<(), ChangeError> {
+        Ok(settings.check(&self.config.settings, self.is_of_first())?)
+    }
+
     /// Checks and sets all settings.
     ///
     /// # Errors
@@ -257,6 +318,7 @@ impl<'a> ConfigGuard<'a> {
     /// What is wrong with them, or `NoMemory`.
     pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
+        self.check_settings(&settings)?;
         let config = &mut *self.config;
         config.settings = settings;
         for service in &config.services {
@@ -277,7 +339,7 @@ impl<'a> ConfigGuard<'a> {
             self.config.services.len(),
             self.netns.service_key,
         )?;
-        RcuBox::new(index, GFP_KERNEL)
+        RcuBox::new(index, GFP_KERNEL_ACCOUNT)
     }
 
     /// Traffic of the namespace since it was last set to zero.
@@ -354,10 +416,11 @@ impl<'a> ConfigGuard<'a> {
 
     /// Removes all services.
     pub(crate) fn flush(&mut self) -> Result<(), ChangeError> {
-        let mut changes = KVVec::new();
+        let mut changes = KVVec::with_capacity(self.service_count(), GFP_KERNEL_ACCOUNT)
+            .map_err(|_| ChangeError::NoMemory)?;
         for service in &self.config.services {
             changes
-                .push(Change::ServiceDel { id: service.id }, GFP_KERNEL)
+                .push(Change::ServiceDel { id: service.id }, GFP_KERNEL_ACCOUNT)
                 .map_err(|_| ChangeError::NoMemory)?;
         }
         self.apply(&changes).map_err(|refused| refused.error)
@@ -381,7 +444,7 @@ impl<'a> ConfigGuard<'a> {
                 continue;
             };
             let warming = schedule.is_warming();
-            let Ok(schedule) = RcuBox::new(schedule, GFP_KERNEL) else {
+            let Ok(schedule) = RcuBox::new(schedule, GFP_KERNEL_ACCOUNT) else {
                 continue;
             };
             service.warming = warming;
@@ -409,7 +472,8 @@ impl<'a> ConfigGuard<'a> {
         some
     }
 
-    /// Lets exactly those packets in that services and connections are there for.
+    /// Lets exactly those packets in that services and connections are there for. That takes a look at
+    /// all there is, so the worker does it; what is new is let in by [`Self::let_in`] at once.
     fn update_filters(&self) {
         let config = &*self.config;
         let services = config.services.iter().map(|s| s.id);
@@ -436,6 +500,19 @@ impl<'a> ConfigGuard<'a> {
 }
 
 impl ConfigGuard<'_> {
+    /// Lets packets to `address` in, or those from a dest that `is_translated`.
+    fn let_in(&self, address: IpAddr, is_translated: bool) {
+        let gate = match address.is_ipv6() {
+            true => &self.netns.gate_v6,
+            false => &self.netns.gate_v4,
+        };
+        let filter = match is_translated {
+            true => &gate.translated_dests,
+            false => &gate.virtual_addresses,
+        };
+        filter.include(header_word(address));
+    }
+
     /// Addresses that dests may answer to: those of all pools, and those that have left them.
     fn locals_in_use(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
         let config = &*self.config;

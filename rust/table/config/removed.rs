@@ -2,12 +2,12 @@
 
 //! Services, dests and local addresses that are removed and of which something is left.
 
-use core::net::IpAddr;
+use core::{mem::replace, net::IpAddr};
 
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
-    super::{counters::Traffic, dest::Dest, index::Published},
+    super::{counters::Traffic, dest::Dest, index::Published, ways::Which},
     service::Service,
     Config, ConfigGuard,
 };
@@ -15,6 +15,9 @@ use crate::{
     engine::spec::{DestId, DestSpec, ServiceId},
     kapi::{broken::broken, delay, rcu::Moment, sort},
 };
+
+/// Removed dests that are looked through one by one rather than sorted.
+const UNSORTED: usize = 64;
 
 /// A dest that was removed but still has connections.
 pub(super) struct Removed {
@@ -31,18 +34,18 @@ impl Removed {
     }
 }
 
-/// The removed dests.
+/// The removed dests: some in the order of their ids, and then some that came since.
 pub(super) struct RemovedDests {
     all: KVVec<Removed>,
-    /// They are in the order of their ids.
-    in_order: bool,
+    /// How many of them are in order.
+    in_order: usize,
 }
 
 impl RemovedDests {
     pub(super) fn new() -> Self {
         Self {
             all: KVVec::new(),
-            in_order: true,
+            in_order: 0,
         }
     }
 
@@ -60,7 +63,7 @@ impl RemovedDests {
 
     /// Makes room for more.
     pub(super) fn reserve(&mut self, more: usize) -> Result {
-        Ok(self.all.reserve(more, GFP_KERNEL)?)
+        Ok(self.all.reserve(more, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Adds one; there is room for it.
@@ -68,39 +71,53 @@ impl RemovedDests {
         if self.all.push_within_capacity(removed).is_err() {
             broken!(c"no room for a removed dest");
         }
-        self.in_order = false;
     }
 
-    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Removed) -> bool) {
-        self.all.retain(keep);
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Removed) -> bool) {
+        let (sorted, mut number, mut kept) = (self.in_order, 0usize, 0usize);
+        self.all.retain(|removed| {
+            let keeps = keep(removed);
+            kept = kept.wrapping_add((keeps && number < sorted).into());
+            number = number.wrapping_add(1);
+            keeps
+        });
+        self.in_order = kept;
     }
 
-    /// Puts them in order. Whoever looks for some does so first: thousands may be looked for among
-    /// thousands.
-    pub(super) fn sort(&mut self) {
-        if !self.in_order {
+    /// Puts them in order if many have come since they were. Whoever looks for some does so first:
+    /// thousands may be looked for among thousands, also one after the other.
+    fn sort(&mut self) {
+        let since = self.all.len().wrapping_sub(self.in_order);
+        if since > UNSORTED && since > self.all.len() / 16 {
             sort::by_key(&mut self.all, Removed::ids);
-            self.in_order = true;
+            self.in_order = self.all.len();
         }
     }
 
-    /// Those from the first on whose ids are not less.
-    fn from(&self, least: impl Fn(&Removed) -> bool) -> impl Iterator<Item = &Removed> {
-        let first = self.all.partition_point(|removed| !least(removed));
-        self.all.iter().skip(first)
+    /// Those whose `key`, by which they are in order, is this one.
+    fn with<K: Ord + Copy>(
+        &self,
+        this: K,
+        key: impl Fn(&Removed) -> K + Copy,
+    ) -> impl Iterator<Item = &Removed> {
+        let (sorted, rest) = self.all.split_at(self.in_order.min(self.all.len()));
+        let first = sorted.partition_point(|removed| key(removed) < this);
+        let sorted = sorted.iter().skip(first);
+        let sorted = sorted.take_while(move |removed| key(removed) == this);
+        let rest = rest.iter().filter(move |removed| key(removed) == this);
+        Iterator::chain(sorted, rest)
     }
 
-    /// One of that service; they are in order.
-    pub(super) fn of_service(&self, id: &ServiceId) -> Option<&Removed> {
-        let mut rest = self.from(|removed| removed.dest.service() >= *id);
-        rest.next().filter(|removed| removed.dest.service() == *id)
+    /// One of that service.
+    pub(super) fn of_service(&mut self, id: &ServiceId) -> Option<&Removed> {
+        self.sort();
+        self.with(*id, |removed| removed.dest.service()).next()
     }
 
-    /// Those of that id in that service; they are in order.
-    fn of(&self, service: ServiceId, id: DestId) -> impl Iterator<Item = &Removed> {
-        let ids = (service, id);
-        let rest = self.from(move |removed| removed.ids() >= ids);
-        rest.take_while(move |removed| removed.ids() == ids)
+    /// Those of that id in that service.
+    fn of(&mut self, service: ServiceId, id: DestId) -> impl Iterator<Item = &Removed> {
+        self.sort();
+        self.with((service, id), Removed::ids)
     }
 }
 
@@ -108,7 +125,7 @@ impl Config {
     /// A removed dest that may come back as one of those settings, and what it had carried when it
     /// was removed.
     pub(super) fn removed_dest(
-        &self,
+        &mut self,
         service: ServiceId,
         id: DestId,
         spec: DestSpec,
@@ -169,13 +186,14 @@ impl ConfigGuard<'_> {
             if !lives {
                 retired = retired.plus(dest.carried().since(removed.carried));
                 forgotten.add(dest);
-                dest.forget_way(None);
+                dest.forget_way(Which::All);
             }
             lives
         });
         config.retired = retired;
         let forgot_locals = config.left_locals.forget(|| connections.count());
-        if config.removed.len() != before || forgot_locals {
+        let stale = replace(&mut config.filters_stale, false);
+        if config.removed.len() != before || forgot_locals || stale {
             self.update_filters();
         }
         self.has_removed()
@@ -183,6 +201,7 @@ impl ConfigGuard<'_> {
 
     /// Whether there are removed dests or local addresses that are not forgotten yet.
     pub(in crate::table) fn has_removed(&self) -> bool {
-        !self.config.removed.is_empty() || !self.config.left_locals.is_empty()
+        let config = &self.config;
+        !config.removed.is_empty() || !config.left_locals.is_empty() || config.filters_stale
     }
 }

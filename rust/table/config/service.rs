@@ -2,7 +2,7 @@
 
 //! A service as it is configured, and its dests.
 
-use core::{mem::replace, ops::ControlFlow};
+use core::{mem::replace, net::IpAddr, ops::ControlFlow};
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -10,12 +10,14 @@ use super::super::{
     counters::{Estimator, Traffic},
     dest::Dest,
     local::Pool,
+    ordered::{Named, Ordered},
     schedule::{Publication, Schedule},
     templates::{Holder, TemplateCursor, TemplateView, Total},
 };
 use crate::{
     engine::{
         change::{ChangeError, SchedulerName},
+        hash::{self, Key},
         sched::{self, Scheduler},
         service::ServiceSpec,
         spec::{DestId, ServiceId},
@@ -29,7 +31,7 @@ pub(crate) struct Service {
     pub(super) spec: ServiceSpec,
     /// That of the settings.
     pub(super) scheduler: &'static dyn Scheduler,
-    pub(super) dests: KVVec<Member>,
+    pub(super) dests: Ordered<Member>,
     /// Its own local addresses.
     pub(super) locals: Pool,
     pub(super) published: Publication,
@@ -41,6 +43,8 @@ pub(crate) struct Service {
     pub(super) estimator: Estimator,
     /// Its schedule has to be made anew.
     pub(super) changed: bool,
+    /// Its dests do not follow its settings yet.
+    pub(super) respecified: bool,
     /// Its schedule has dests that start slowly.
     pub(super) warming: bool,
 }
@@ -72,7 +76,7 @@ impl Service {
     }
 
     /// Its dests, in the order they were added.
-    pub(crate) fn dests(&self) -> &[Member] {
+    pub(crate) fn dests(&self) -> &Ordered<Member> {
         &self.dests
     }
 
@@ -99,6 +103,7 @@ impl Service {
 
     /// Shows them to `visit` until it breaks, from the cursor on; one at which it breaks comes
     /// again. Returns where to go on, none at the end. May sleep.
+    #[inline(never)] // What it shows some of takes room.
     pub(crate) fn list_templates(
         &self,
         cursor: TemplateCursor,
@@ -120,7 +125,7 @@ impl Service {
         } else {
             Some(templates(&spec, total)?)
         };
-        self.changed = true;
+        self.respecified = true;
         Ok(Past {
             spec: replace(&mut self.spec, spec),
             scheduler: replace(&mut self.scheduler, scheduler),
@@ -134,14 +139,11 @@ impl Service {
             .fold(self.retired, |sum, member| sum.plus(member.dest.carried()))
     }
 
-    pub(super) fn position(&self, id: &DestId) -> Option<usize> {
-        self.dests.iter().position(|m| m.dest.id() == *id)
-    }
-
     /// A schedule of its dests as they are now, which goes on where the published one stands.
     /// `default` are the local addresses it has when it has none of its own.
     pub(super) fn schedule(&self, default: &Pool) -> Result<Schedule> {
         let dests = self.dests.iter().map(|member| &member.dest);
+        let dests = (self.dests.len(), dests);
         let locals = self.locals.or_default(default)?;
         let options = self.spec.options(self.id.address().is_none());
         let schedule = Schedule::new(
@@ -155,7 +157,7 @@ impl Service {
         let guard = kernel::sync::rcu::read_lock();
         let len = self.published.get(Rcu::of(&guard)).map_or(0, Schedule::len);
         drop(guard);
-        let mut map = KVVec::with_capacity(len, GFP_KERNEL)?;
+        let mut map = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         let guard = kernel::sync::rcu::read_lock();
         if let Some(old) = self.published.get(Rcu::of(&guard)) {
             schedule.carry_on(old, &mut map);
@@ -183,6 +185,35 @@ impl Service {
         }
         self.estimator.look(sum, elapsed_ms);
         sum
+    }
+}
+
+impl Named for KBox<Service> {
+    type Id = ServiceId;
+
+    fn name(&self) -> ServiceId {
+        self.id
+    }
+
+    fn hash(id: &ServiceId, key: &Key) -> u32 {
+        id.key().hash(key) as u32
+    }
+}
+
+impl Named for Member {
+    type Id = DestId;
+
+    fn name(&self) -> DestId {
+        self.dest.id()
+    }
+
+    fn hash(id: &DestId, key: &Key) -> u32 {
+        let bits = match id.address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let words = [(bits >> 64) as u64, bits as u64, u64::from(id.port)];
+        hash::words(key, words) as u32
     }
 }
 

@@ -60,9 +60,21 @@ impl ConnView {
     }
 }
 
+/// Buckets that are listed at a time.
+const SLICE: u32 = 4096;
+
+impl ConnCursor {
+    /// Behind all.
+    pub(crate) const END: Self = Self {
+        bucket: u32::MAX,
+        skip: 0,
+    };
+}
+
 impl Connections {
-    /// Shows connections to `visit` until it breaks, from the cursor on; a connection at which it
-    /// breaks comes again. Returns where to go on, none at the end. Not while the table is resized.
+    /// Shows connections to `visit` until it breaks or for a slice of the table, from the cursor on;
+    /// a connection at which it breaks comes again. Returns where to go on, none at the end. Not
+    /// while the table is resized.
     pub(in crate::table) fn list(
         &self,
         cursor: ConnCursor,
@@ -70,7 +82,9 @@ impl Connections {
         mut visit: impl FnMut(&ConnView) -> ControlFlow<()>,
     ) -> Option<ConnCursor> {
         let mut skip = cursor.skip;
-        for bucket in cursor.bucket..self.buckets() {
+        let end = self.buckets();
+        let pause = cursor.bucket.saturating_add(SLICE);
+        for bucket in cursor.bucket..end.min(pause) {
             let guard = kernel::sync::rcu::read_lock();
             let rcu = Rcu::of(&guard);
             let conns = self.current(rcu).bucket(bucket, rcu);
@@ -90,6 +104,9 @@ impl Connections {
             }
             skip = 0;
         }
-        None
+        (pause < end).then_some(ConnCursor {
+            bucket: pause,
+            skip: 0,
+        })
     }
 }

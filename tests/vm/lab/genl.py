@@ -322,6 +322,10 @@ class Client:
         """Lets at most about SIZE bytes wait to be read."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
+    def grow(self, size):
+        """Lets a request have SIZE bytes."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SNDBUFFORCE, size)
+
     def listen(self):
         """Joins the group of events."""
         self._socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, self._groups["events"])

@@ -319,6 +319,8 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::Drain(number),
         SpecError::DropRate,
         SpecError::SlowStart(number),
+        SpecError::ConnMax(u64::MAX),
+        SpecError::ConnMaxOthers,
         SpecError::DestAddress(address),
         SpecError::DestFamily(address),
         SpecError::DestIsVirtualAddress(address),
@@ -368,6 +370,8 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::Drain(_)
             | SpecError::DropRate
             | SpecError::SlowStart(_)
+            | SpecError::ConnMax(_)
+            | SpecError::ConnMaxOthers
             | SpecError::DestAddress(_)
             | SpecError::DestFamily(_)
             | SpecError::DestIsVirtualAddress(_)

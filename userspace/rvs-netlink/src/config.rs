@@ -23,6 +23,8 @@ pub struct Config {
     pub udp_timeout: Option<u32>,
     /// Connections the namespace may hold; 0 is no limit but memory.
     pub conn_max: Option<u64>,
+    /// The same of each other namespace, which the first one says; 0 is no limit.
+    pub conn_max_others: Option<u64>,
     /// Whether connections of a removed dest end at their next packet.
     pub expire_nodest: Option<bool>,
     /// Whether UDP flows of a dest of weight 0 go elsewhere at their next packet.
@@ -65,6 +67,8 @@ impl Config {
         }
         attributes.extend(self.udp_timeout.map(|s| Attr::u32(config::UDP_TIMEOUT, s)));
         attributes.extend(self.conn_max.map(|n| Attr::uint(config::CONN_MAX, n)));
+        let others = self.conn_max_others;
+        attributes.extend(others.map(|n| Attr::uint(config::CONN_MAX_OTHERS, n)));
         let switches = [
             (config::EXPIRE_NODEST, self.expire_nodest),
             (config::EXPIRE_QUIESCED, self.expire_quiesced),
@@ -120,6 +124,9 @@ impl Parseable<[u8]> for Config {
                 config::TCP_TIMEOUTS => parsed.tcp_timeouts = TcpTimeouts::parse(a.bytes())?,
                 config::UDP_TIMEOUT => parsed.udp_timeout = Some(a.u32("udp timeout")?),
                 config::CONN_MAX => parsed.conn_max = Some(a.uint("conn-max")?),
+                config::CONN_MAX_OTHERS => {
+                    parsed.conn_max_others = Some(a.uint("conn-max-others")?);
+                }
                 config::LOCAL_PORT_MIN => parsed.local_port_min = Some(a.u16_be("local port")?),
                 config::LOCAL_PORT_MAX => parsed.local_port_max = Some(a.u16_be("local port")?),
                 config::TOA_KIND => parsed.toa_kind = Some(a.u8("option kind")?),

@@ -32,7 +32,7 @@ TCP states:
 pub enum Command {
     /// Show the settings
     #[command(after_help = "\
-JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"expire_nodest\":B,\"expire_quiesced\":B,\
+JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"conn_max_others\":N,\"expire_nodest\":B,\"expire_quiesced\":B,\
 \"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
 \"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\"}")]
     Show,
@@ -54,6 +54,9 @@ pub struct Settings {
     /// Connections the namespace may hold; 0 is no limit but memory
     #[arg(long, value_name = "N")]
     conn_max: Option<u64>,
+    /// Connections each other namespace may hold, 0 for no limit; only on the host itself
+    #[arg(long, value_name = "N")]
+    conn_max_others: Option<u64>,
     /// Whether connections of a removed dest end at their next packet: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
     expire_nodest: Option<bool>,
@@ -156,6 +159,7 @@ impl Settings {
         let mut config = Config {
             udp_timeout: self.udp_timeout,
             conn_max: self.conn_max,
+            conn_max_others: self.conn_max_others,
             expire_nodest: self.expire_nodest,
             expire_quiesced: self.expire_quiesced,
             local_port_min: self.local_ports.map(|ports| ports.first),
@@ -223,6 +227,7 @@ pub fn line_of(config: &Config) -> String {
         (!timeouts.is_empty()).then(|| format!("--tcp-timeout {}", timeouts.join(","))),
         config.udp_timeout.map(|n| format!("--udp-timeout {n}")),
         config.conn_max.map(|n| format!("--conn-max {n}")),
+        (config.conn_max_others).map(|n| format!("--conn-max-others {n}")),
         switch("--expire-nodest", config.expire_nodest),
         switch("--expire-quiesced", config.expire_quiesced),
         config
@@ -300,11 +305,14 @@ fn table(config: &ConfigView) -> Table {
     }
     let udp = config.udp_timeout.map(|seconds| format!("{seconds} s"));
     table.row(["udp-timeout".to_owned(), cell(udp)]);
-    let conn_max = config.conn_max.map(|n| match n {
+    let limit = |n| match n {
         0 => "no limit".to_owned(),
         n => n.to_string(),
-    });
-    table.row(["conn-max".to_owned(), cell(conn_max)]);
+    };
+    table.row(["conn-max".to_owned(), cell(config.conn_max.map(limit))]);
+    if let Some(others) = config.conn_max_others {
+        table.row(["conn-max-others".to_owned(), limit(others)]);
+    }
     table.row([
         "expire-nodest".to_owned(),
         cell(config.expire_nodest.map(on_off)),

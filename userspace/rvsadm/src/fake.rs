@@ -178,6 +178,7 @@ impl FakeKernel {
         let now = &mut self.config;
         now.udp_timeout = config.udp_timeout.or(now.udp_timeout);
         now.conn_max = config.conn_max.or(now.conn_max);
+        now.conn_max_others = config.conn_max_others.or(now.conn_max_others);
         now.toa_kind = config.toa_kind.or(now.toa_kind);
         now.sloppy_tcp = config.sloppy_tcp.or(now.sloppy_tcp);
         now.conn_reuse = config.conn_reuse.or(now.conn_reuse);

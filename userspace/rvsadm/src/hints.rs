@@ -31,6 +31,9 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::Mark => "mark packets with nft: … meta mark set 7".to_owned(),
         SpecError::Persistence(_) => "0 is no persistence; 2678400 s are 31 days".to_owned(),
         SpecError::SlowStart(_) => "0 is at once; 2678400 s are 31 days".to_owned(),
+        SpecError::ConnMax(_) | SpecError::ConnMaxOthers => {
+            "the host's root sets it, outside of namespaces".to_owned()
+        }
         SpecError::DropRate => "to drop none, set drop-packet off".to_owned(),
         SpecError::Drain(_) => "2678400 s are 31 days".to_owned(),
         SpecError::Prefix(_) => "0 to 32 of an IPv4 address, to 128 of an IPv6 one".to_owned(),

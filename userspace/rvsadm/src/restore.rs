@@ -231,6 +231,7 @@ fn changed(wanted: &Config, running: &Config) -> Config {
             .udp_timeout
             .filter(|n| Some(*n) != running.udp_timeout),
         conn_max: wanted.conn_max.filter(|n| Some(*n) != running.conn_max),
+        conn_max_others: (wanted.conn_max_others).filter(|n| Some(*n) != running.conn_max_others),
         toa_kind: wanted.toa_kind.filter(|k| Some(*k) != running.toa_kind),
         drop_entry: wanted.drop_entry.filter(|w| Some(*w) != running.drop_entry),
         drop_packet: wanted

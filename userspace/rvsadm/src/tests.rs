@@ -344,7 +344,7 @@ fn statistics_and_settings() {
         document(&mut kernel, "config show"),
         json!({
             "tcp_timeouts": { "established": 60, "fin_wait": 5, "close": 1 },
-            "udp_timeout": null, "conn_max": 0, "expire_nodest": true,
+            "udp_timeout": null, "conn_max": 0, "conn_max_others": null, "expire_nodest": true,
             "expire_quiesced": false,
             "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0, "sloppy_tcp": true,
             "conn_reuse": "closing", "nat_as_fullnat": false,

@@ -184,6 +184,7 @@ prop_compose! {
         Config {
             tcp_timeouts, udp_timeout, conn_max, expire_nodest, local_port_min, local_port_max,
             toa_kind,
+            conn_max_others: conn_max.map(|n| !n),
             sloppy_tcp: switches[0],
             nat_as_fullnat: switches[1],
             conn_reuse: reuse.and_then(ConnReuse::from_number),

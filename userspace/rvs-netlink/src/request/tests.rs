@@ -85,6 +85,7 @@ fn requests() -> Vec<Request> {
     let mut config = Config {
         udp_timeout: Some(1),
         conn_max: Some(u64::MAX),
+        conn_max_others: Some(7),
         expire_nodest: Some(true),
         local_port_min: Some(1),
         local_port_max: Some(65_535),

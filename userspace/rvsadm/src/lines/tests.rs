@@ -306,6 +306,7 @@ proptest! {
         let mut config = Config {
             udp_timeout: Some(udp),
             conn_max: Some(conn_max),
+            conn_max_others: Some(!conn_max),
             expire_nodest: Some(on),
             local_port_min: Some(fin as u16),
             local_port_max: Some(65_535),

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Showing changes to packets: all of a batch at once. What that takes grows with what has changed, and
+//! with the services whose dests have; not with all there is.
+
+use kernel::{prelude::*, sync::Arc};
+
+use super::{
+    super::{
+        index::{Index, Published},
+        schedule::{self, Schedule},
+    },
+    change::Undo,
+    ConfigGuard,
+};
+use crate::kapi::{
+    delay,
+    modules::Hold,
+    rcu::{Rcu, RcuBox},
+    time,
+};
+
+/// What becomes of the index.
+enum NextIndex {
+    /// It stays.
+    Same,
+    /// The service at that place comes to it.
+    With(usize),
+    /// It is replaced.
+    New(KBox<RcuBox<Index>>),
+}
+
+/// Schedules that are made, and where they are to be published.
+type Schedules = KVVec<(Published, KBox<RcuBox<Schedule>>)>;
+
+impl ConfigGuard<'_> {
+    /// Makes what packets see of the configuration as it is now, then shows it to them.
+    ///
+    /// Everything that can fail comes first. Takes the removed services and dests out of `undo`.
+    #[inline(never)]
+    pub(super) fn publish(&mut self, undo: &mut KVVec<Undo>) -> Result {
+        let netns = self.netns;
+        let schedules = self.make_schedules()?;
+        let index = self.next_index(undo)?;
+        let leaving = undo.iter().map(Undo::dests_removed).sum();
+        self.config.removed.reserve(leaving)?;
+        let leaving = undo.iter().map(Undo::locals_removed).sum();
+        self.config.left_locals.reserve(leaving)?;
+        let config = &mut *self.config;
+        let services = &config.services;
+        let added = undo.iter().filter_map(|step| match step {
+            Undo::ServiceAdd(place) => Some(services.get(*place)?.id.is_ipv6()),
+            Undo::DestAdd(at, within) | Undo::DestBack(at, within, _) => {
+                let member = services.get(*at)?.dests.get(*within)?;
+                Some(member.dest.id().address.is_ipv6())
+            }
+            _ => None,
+        });
+        config.activity.prepare(netns, &config.marks, added)?;
+        let wanted = !config.services.is_empty();
+        let hold = match &mut config.hold {
+            Some(_) => None,
+            None if wanted => Some(Hold::new()?),
+            None => None,
+        };
+        // Nothing fails from here on.
+        if hold.is_some() || !wanted {
+            config.hold = hold;
+        }
+        netns.is_set_up();
+        self.follow_services(undo);
+        for (published, schedule) in schedules {
+            schedule::publish(&published, schedule);
+            delay::here();
+        }
+        self.replace_index(index);
+        let config = &mut *self.config;
+        config.activity.settle(netns, &config.marks);
+        if undo.iter().any(|step| matches!(step, Undo::DestBack(..))) {
+            // Those are in their service again.
+            config.removed.retain(|removed| removed.dest.is_gone());
+        }
+        let mut warming = false;
+        for place in &config.changed {
+            if let Some(service) = config.services.get_mut(*place) {
+                service.published.set_last(true);
+                // The worker looks.
+                service.warming = service.spec.slow_start > 0;
+                warming |= service.warming;
+            }
+        }
+        while let Some(step) = undo.pop() {
+            self.complete(step);
+        }
+        if !self.config.services.is_empty() && netns.estimation.wake() {
+            self.config.estimated_at = time::nanoseconds();
+        }
+        if warming || self.config.filters_stale {
+            netns.expect_work();
+        }
+        netns.next_generation();
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn make_schedules(&self) -> Result<Schedules> {
+        let mut schedules = KVVec::with_capacity(self.config.changed.len(), GFP_KERNEL_ACCOUNT)?;
+        for service in self.config.changed() {
+            let schedule = RcuBox::new(service.schedule(&self.config.locals)?, GFP_KERNEL_ACCOUNT)?;
+            schedules.push((service.published.clone(), schedule), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(schedules)
+    }
+
+    /// Lets the dests that are new, or whose service is set anew, do what it says.
+    #[inline(never)]
+    fn follow_services(&self, undo: &[Undo]) {
+        for service in self.config.changed().filter(|s| s.respecified) {
+            for member in &service.dests {
+                member
+                    .dest
+                    .follow_service(&service.spec, &self.config.settings);
+            }
+        }
+        for step in undo {
+            let (Undo::DestAdd(at, within) | Undo::DestBack(at, within, _)) = step else {
+                continue;
+            };
+            let service = self.config.services.get(*at).filter(|s| !s.respecified);
+            let member = service.and_then(|service| Some((service, service.dests.get(*within)?)));
+            if let Some((service, member)) = member {
+                member
+                    .dest
+                    .follow_service(&service.spec, &self.config.settings);
+            }
+        }
+    }
+
+    /// What becomes of the index: services that come one by one do not take a new one each.
+    #[inline(never)]
+    fn next_index(&self, undo: &[Undo]) -> Result<NextIndex> {
+        let mut added = None;
+        for step in undo {
+            match step {
+                Undo::ServiceAdd(place) if added.is_none() => added = Some(*place),
+                // Which service stands for its address is to be found out anew.
+                Undo::ServiceAdd(_) | Undo::ServiceDel(..) => {
+                    return Ok(NextIndex::New(self.index()?))
+                }
+                _ => {}
+            }
+        }
+        let guard = kernel::sync::rcu::read_lock();
+        let there = self.netns.index.get(Rcu::of(&guard));
+        let stays = there.is_some_and(|index| added.is_none() || index.has_room());
+        drop(guard);
+        Ok(match added {
+            _ if !stays => NextIndex::New(self.index()?),
+            Some(place) => NextIndex::With(place),
+            None => NextIndex::Same,
+        })
+    }
+
+    fn replace_index(&self, next: NextIndex) {
+        match next {
+            NextIndex::Same => {}
+            NextIndex::New(index) => self.netns.index.replace(Some(index)),
+            NextIndex::With(place) => {
+                let guard = kernel::sync::rcu::read_lock();
+                let index = self.netns.index.get(Rcu::of(&guard));
+                if let Some((index, service)) = index.zip(self.config.services.get(place)) {
+                    index.add(service.id.key(), &service.published);
+                }
+            }
+        }
+    }
+
+    /// What is left to do of a change that packets see: lets packets in that it is for, keeps what it
+    /// removes as long as that is used.
+    #[inline(never)]
+    fn complete(&mut self, step: Undo) {
+        match step {
+            Undo::ServiceAdd(place) => {
+                let service = self.config.services.get(place);
+                if let Some(address) = service.and_then(|service| service.id.address()) {
+                    self.let_in(address, false);
+                }
+            }
+            Undo::DestAdd(at, within) | Undo::DestBack(at, within, _) => {
+                let service = self.config.services.get(at);
+                if let Some(member) = service.and_then(|service| service.dests.get(within)) {
+                    let dest = &member.dest;
+                    if dest.is_translated() {
+                        self.let_in(dest.id().address, true);
+                    }
+                }
+            }
+            Undo::DestSet(dest, ..) => {
+                if dest.is_translated() {
+                    self.let_in(dest.id().address, true);
+                }
+            }
+            Undo::LocalAdd(_, address) => self.let_in(address, false),
+            Undo::ServiceDel(_, mut service) => {
+                let other = self.config.services.find(&service.id);
+                let slot = &service.published;
+                let again = other.is_some_and(|other| Arc::ptr_eq(&other.published, slot));
+                service.published.set_last(!again);
+                self.retire_service(&service);
+                self.config.filters_stale = true;
+            }
+            Undo::DestDel(_, _, member, carried) => {
+                self.retire_dest(member.dest, carried);
+                self.config.filters_stale = true;
+            }
+            Undo::LocalDel(_, _, address) => {
+                self.retire_locals(&[address]);
+                self.config.filters_stale = true;
+            }
+            Undo::ServiceSet(..) => {}
+        }
+    }
+}
+
+impl Undo {
+    /// How many dests leave for good when the change stands.
+    fn dests_removed(&self) -> usize {
+        match self {
+            Self::ServiceDel(_, service) => service.dests.len(),
+            Self::DestDel(..) => 1,
+            _ => 0,
+        }
+    }
+
+    /// How many local addresses leave their pools for good when the change stands.
+    fn locals_removed(&self) -> usize {
+        match self {
+            Self::ServiceDel(_, service) => service.locals.addresses().len(),
+            Self::LocalDel(..) => 1,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who pays for the memory of a namespace that a user made, and how many connections it may have."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+from lab import shell
+from lab.lone import VIP, LoneDirector
+from lab.netns import Host, wait_until
+from lab.packets import udp
+
+ROOT = "/sys/fs/cgroup"
+BOX = f"{ROOT}/rvs-user"
+ID = f"udp/{VIP}:53"
+# Where the user may run it.
+ADM = "/tmp/rvsadm-of-user"
+
+SET_UP = f"""
+ip link set lo up && ip link add d0 type dummy && ip link set d0 up
+ip addr add 10.0.0.1/8 dev d0 && ip route add default dev d0
+{ADM} service add {ID} -s rr && {ADM} dest add {ID} 10.1.1.1:53 --mode dr --weight 1
+echo ready
+while read -r line; do eval "$line"; echo ready; done
+"""
+
+
+class User:
+    """A user's namespace in a memory cgroup of its own, who runs commands in it."""
+
+    def __init__(self):
+        shell.modprobe("rvs")
+        if not os.path.exists(f"{ROOT}/cgroup.controllers"):
+            shell.run("mount", "-t", "cgroup2", "none", ROOT)
+        write(f"{ROOT}/cgroup.subtree_control", "+memory")
+        shutil.copy(shutil.which("rvsadm"), ADM)
+        os.chmod(ADM, 0o755)
+        os.makedirs(BOX, exist_ok=True)
+        enter = (f"echo $$ > {BOX}/cgroup.procs && exec setpriv --reuid 65534 --regid 65534 "
+                 "--clear-groups unshare -U -r -n sh -c \"$0\"")
+        self._shell = subprocess.Popen(["sh", "-c", enter, SET_UP], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
+        self._ready()
+        shell.run("ip", "netns", "attach", "user", str(self._shell.pid))
+        self.host = Host("user", made=True)
+
+    def _ready(self):
+        assert "ready\n" in iter(self._shell.stdout.readline, ""), "the user's shell has ended"
+
+    def run(self, line):
+        """Runs a command as the user."""
+        self._shell.stdin.write(line + "\n")
+        self._shell.stdin.flush()
+        self._ready()
+
+    def counters(self):
+        """What happened there."""
+        return json.loads(self.host.run("rvsadm", "stats", "show", "-j").stdout)["counters"]
+
+    def send(self, ports):
+        """Datagrams by somebody else."""
+        send(self.host, ports)
+
+    def close(self):
+        """Nothing of the user is left."""
+        self._shell.stdin.close()
+        self._shell.wait(timeout=20)
+        self.host.close()
+        os.unlink(ADM)
+        wait_until(self._is_gone, "the user's cgroup is empty")
+
+    def _is_gone(self):
+        with contextlib.suppress(OSError):
+            os.rmdir(BOX)
+        return not os.path.exists(BOX)
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def send(host, ports):
+    """A datagram of a flow of its own from each port, without a sum."""
+    with host.inside():
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    packet = bytearray(udp(("10.0.0.1", 1), (VIP, 53)))
+    packet[26:28] = bytes(2)
+    with s:
+        for port in ports:
+            packet[20:22] = port.to_bytes(2, "big")
+            # Who is refused is told.
+            with contextlib.suppress(PermissionError):
+                s.sendto(packet, (VIP, 0))
+
+
+def charged(name="slab_unreclaimable"):
+    """Bytes that the user's cgroup is charged for."""
+    with open(f"{BOX}/memory.stat", encoding="ascii") as f:
+        return int(dict(line.split() for line in f)[name])
+
+
+@pytest.fixture(name="user")
+def _user():
+    made = User()
+    yield made
+    made.close()
+
+
+def test_a_user_pays_for_connections_and_dests_and_has_a_limit(user):
+    before = charged()
+    user.send(range(1024, 1024 + 15_000))
+    assert user.counters()["conns_now"] == 15_000
+    # The smallest connection has 64 bytes.
+    assert charged() - before > 15_000 * 60
+    user.host.run("rvsadm", "conn", "flush")
+    wait_until(lambda: charged() - before < 15_000 * 20, "what has ended is not paid for", step=0.3)
+    # Dests too.
+    before = charged()
+    lines = "".join(f"-a -u {VIP}:53 -r 10.2.{n // 250}.{n % 250 + 1}:53 -g -w 1\\n" for n in range(500))
+    user.run(f"printf '#rvsadm\\n-A -u {VIP}:53 -s rr\\n{lines}' | {ADM} restore -")
+    assert charged() - before > 500 * 256
+    # Whoever sends, the limit holds.
+    with open(f"{BOX}/memory.current", encoding="ascii") as f:
+        limit = int(f.read()) + (1 << 20)
+    write(f"{BOX}/memory.max", str(limit))
+    user.send(range(1024, 1024 + 40_000))
+    counters = user.counters()
+    assert counters["drop_no_memory"] > 0
+    assert counters["conns_now"] + counters["drop_no_memory"] == 40_000
+
+
+@pytest.fixture(name="limited")
+def _limited():
+    shell.modprobe("rvs")
+    old = LoneDirector("older")
+    shell.run("rvsadm", "config", "set", "--conn-max-others", 5)
+    new = LoneDirector("newer")
+    yield old, new
+    shell.run("rvsadm", "config", "set", "--conn-max-others", 0)
+    old.close()
+    new.close()
+
+
+def test_the_host_limits_connections_of_other_namespaces(limited):
+    old, new = limited
+    assert [host.json("config", "show")["conn_max"] for host in limited] == [0, 5]
+    for value, text in ((6, "1 to 5"), (0, "1 to 5")):
+        refused = new.adm("config", "set", "--conn-max", value, check=False)
+        assert refused.returncode != 0 and text in refused.stderr and "conn-max-others" in refused.stderr
+    refused = new.adm("config", "set", "--conn-max-others", 9, check=False)
+    assert refused.returncode != 0 and "conn-max-others is the host's" in refused.stderr
+    new.adm("config", "set", "--conn-max", 3)
+    shown = json.loads(shell.run("rvsadm", "config", "show", "-j").stdout)
+    assert shown["conn_max_others"] == 5
+    saved = shell.run("rvsadm", "save", "--settings").stdout
+    assert "--conn-max-others 5" in saved
+    assert "--conn-max-others" not in new.adm("save", "--settings").stdout
+    # Also where it came later.
+    for host, limit in ((old, 5), (new, 3)):
+        host.ip("route add default dev d0")
+        host.adm("service", "add", ID, "-s", "rr")
+        host.adm("dest", "add", ID, "10.1.1.1:53", "--mode", "dr", "--weight", 1)
+        send(host, range(2000, 2010))
+        counters = host.json("stats", "show")["counters"]
+        assert (counters["conns_now"], counters["drop_conn_max"]) == (limit, 10 - limit)

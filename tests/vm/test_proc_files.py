@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The files in /proc/net: whole however they are read, of ip_vs's modes, a part at a time."""
+
+import os
+import socket
+import stat
+
+import pytest
+from lab.compat import UDP, VIP, balancer, same
+
+FLOWS, FIRST = 1500, 20_000
+FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu")
+
+
+def opened(host, name):
+    # The file shows the namespace of the thread that opens it.
+    with host.inside():
+        return os.open(f"/proc/thread-self/net/{name}", os.O_RDONLY)
+
+
+def read(host, name, size):
+    """All of a file, SIZE bytes a read."""
+    file = opened(host, name)
+    try:
+        return b"".join(iter(lambda: os.read(file, size), b"")).decode()
+    finally:
+        os.close(file)
+
+
+def modes(host):
+    with host.inside():
+        return [stat.filemode(os.stat(f"/proc/thread-self/net/{name}").st_mode) for name in FILES]
+
+
+def test_files_have_ip_vs_s_modes(host):
+    same(host, modes)
+
+
+def configure(host):
+    """A service with a crowd of dests, services without, one whose clients stay."""
+    lines = [f"-A {UDP} -s rr"]
+    lines += [f"-a {UDP} -r 10.1.{n // 100}.{1 + n % 100}:53 -g -w {n}" for n in range(250)]
+    lines += [f"-A -t {VIP}:{port} -s wlc" for port in range(1, 101)]
+    lines += [f"-A -u {VIP}:54 -s rr -p 300", f"-a -u {VIP}:54 -r 10.1.0.1:54 -g"]
+    host.run("ipvsadm", "-R", stdin="\n".join(lines) + "\n")
+
+
+def test_services_are_shown_whole_however_they_are_read(host):
+    def script(host):
+        configure(host)
+        whole = read(host, "ip_vs", 1 << 20)
+        assert [read(host, "ip_vs", size) for size in (100, 4096)] == [whole] * 2
+        lines = whole.splitlines()[1:]
+        # In ip_vs they come by hash.
+        return sorted(lines)
+
+    assert len(same(host, script)) == 2 + 251 + 100 + 2
+
+
+@pytest.fixture(name="flows")
+def _flows(host):
+    with balancer(host, "rvs"):
+        configure(host)
+        host.ip(f"addr replace {VIP}/32 dev lo", "link set lo up")
+        for port in range(FIRST, FIRST + FLOWS):
+            with host.inside():
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with s:
+                s.bind((VIP, port))
+                s.sendto(b"x", (VIP, 53))
+                if port % 10 == 0:
+                    s.sendto(b"x", (VIP, 54))
+        yield host
+
+
+def ports(text):
+    """Of the clients that a file shows; those of networks are 0."""
+    return sorted(int(line.split()[2], 16) for line in text.splitlines()[1:])
+
+
+def test_connections_are_shown_whole_and_a_part_at_a_time(flows):
+    to_other = range(FIRST, FIRST + FLOWS, 10)
+    # One network of clients stays with its dest.
+    expected = sorted([0, *range(FIRST, FIRST + FLOWS), *to_other])
+    for size in (100, 4096, 1 << 20):
+        assert ports(read(flows, "ip_vs_conn", size)) == expected, f"{size} bytes a read"
+    # What was not read yet is not there yet.
+    file = opened(flows, "ip_vs_conn")
+    assert os.read(file, 100).startswith(b"Pro FromIP")
+    flows.run("rvsadm", "conn", "flush")
+    rest = b"".join(iter(lambda: os.read(file, 4096), b""))
+    os.close(file)
+    assert len(rest.splitlines()) < 100
