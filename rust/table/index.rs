@@ -73,6 +73,27 @@ impl Index {
         used.saturating_add(2) <= self.slots.len() / 2
     }
 
+    /// Whether it goes on well without one of its services, of which `count` are left.
+    pub(super) fn may_lose_one(&self, count: usize) -> bool {
+        self.used.load(Ordering::Relaxed) / 8 <= count.saturating_add(8)
+    }
+
+    /// Whether that service stands for its address.
+    pub(super) fn has_for_address(&self, service: ServiceKey, published: &Published) -> bool {
+        if service.is_of_mark() {
+            return false;
+        }
+        let address = service.of_address();
+        let mut at = self.start(address);
+        while let Some((key, there)) = self.slots.get(at).and_then(SetOnce::as_ref) {
+            if *key == address && Arc::ptr_eq(there, published) {
+                return true;
+            }
+            at = at.wrapping_add(1) & self.mask;
+        }
+        false
+    }
+
     /// Adds a service, for which there is room. One call at a time.
     pub(super) fn add(&self, service: ServiceKey, published: &Published) {
         if service.is_of_all_ports() {

@@ -101,7 +101,10 @@ impl<'a> ConfigGuard<'a> {
                 new.validate(&id)?;
                 self.config.mark_changed(place)?;
                 let (place, service) = self.config.service_mut(&id)?;
-                Ok(Undo::ServiceSet(place, service.set(new, &self.netns.templates)?))
+                Ok(Undo::ServiceSet(
+                    place,
+                    service.set(new, &self.netns.templates)?,
+                ))
             }
             Change::ServiceDel { id } => {
                 let missing = ChangeError::NoService(id);

@@ -11,6 +11,7 @@ use super::{
         schedule::{self, Schedule},
     },
     change::Undo,
+    service::Service,
     ConfigGuard,
 };
 use crate::kapi::{
@@ -136,14 +137,18 @@ impl ConfigGuard<'_> {
         }
     }
 
-    /// What becomes of the index: services that come one by one do not take a new one each.
+    /// What becomes of the index: services that come and go one by one do not take a new one each.
     #[inline(never)]
     fn next_index(&self, undo: &[Undo]) -> Result<NextIndex> {
-        let mut added = None;
+        let (mut added, mut removed) = (None, None);
         for step in undo {
             match step {
-                Undo::ServiceAdd(place) if added.is_none() => added = Some(*place),
-                // Which service stands for its address is to be found out anew.
+                Undo::ServiceAdd(place) if added.is_none() && removed.is_none() => {
+                    added = Some(*place);
+                }
+                Undo::ServiceDel(_, service) if added.is_none() && removed.is_none() => {
+                    removed = Some(service);
+                }
                 Undo::ServiceAdd(_) | Undo::ServiceDel(..) => {
                     return Ok(NextIndex::New(self.index()?))
                 }
@@ -152,13 +157,29 @@ impl ConfigGuard<'_> {
         }
         let guard = kernel::sync::rcu::read_lock();
         let there = self.netns.index.get(Rcu::of(&guard));
-        let stays = there.is_some_and(|index| added.is_none() || index.has_room());
+        let stays = there.is_some_and(|index| match added {
+            Some(_) => index.has_room(),
+            None => removed.is_none_or(|service| self.may_lose(index, service)),
+        });
         drop(guard);
         Ok(match added {
             _ if !stays => NextIndex::New(self.index()?),
             Some(place) => NextIndex::With(place),
             None => NextIndex::Same,
         })
+    }
+
+    /// Whether the index goes on well without a service that was removed: where that stands for an
+    /// address that others have too, who does from now on is to be found out.
+    fn may_lose(&self, index: &Index, service: &Service) -> bool {
+        let (key, services) = (service.id.key(), &self.config.services);
+        let shares = |other: &Service| {
+            let other = other.id.key();
+            !other.is_of_mark() && other.of_address() == key.of_address()
+        };
+        index.may_lose_one(services.len())
+            && !(index.has_for_address(key, &service.published)
+                && services.iter().any(|other| shares(other)))
     }
 
     fn replace_index(&self, next: NextIndex) {
