@@ -68,6 +68,7 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
+    #[inline(never)] // For the frame of who makes all of a namespace.
     pub(super) fn new() -> Result<Self> {
         let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..SLOTS {
