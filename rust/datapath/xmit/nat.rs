@@ -37,6 +37,8 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
 ) -> Verdict<'a> {
     match nat.stage() {
         Stage::Untouched => {}
+        // It is the dest's answer that is waited for, if there ever is one.
+        Stage::Unheard if side == Side::Client => {}
         Stage::Datagrams | Stage::Unheard => {
             return datagram::datagram(cx, conn, nat, side, skb, packet)
         }
