@@ -130,6 +130,7 @@ pub(crate) struct LiveSettings {
 
 impl LiveSettings {
     /// Of the first namespace or of another.
+    #[inline(never)] // For the frame of who makes all of a namespace.
     pub(super) fn new(settings: &Settings, is_first: bool) -> Self {
         let live = Self {
             is_first,

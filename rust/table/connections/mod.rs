@@ -109,6 +109,7 @@ unsafe impl Send for Connections {}
 unsafe impl Sync for Connections {}
 
 impl Connections {
+    #[inline(never)] // For the frame of who makes all of a namespace.
     pub(super) fn new(key: hash::Key) -> Result<Self> {
         let locks = StripedLock::new()?;
         let buckets = Buckets::new(MIN_BUCKETS)?;
