@@ -130,6 +130,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "cache-bypass",
             "echo",
             "expire-quiesced",
+            "conn-max-others",
         ],
         Set::TcpTimeouts => &[
             "none",
