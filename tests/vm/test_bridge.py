@@ -38,6 +38,8 @@ def _lab():
         director.run("sysctl", "-qw", f"{name}=1")
     yield made
     made.close()
+    # It shows rules the frames of every bridge that comes after it.
+    shell.rmmod("br_netfilter")
 
 
 def dns(lab, *names, mode="dr"):
