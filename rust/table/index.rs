@@ -62,7 +62,7 @@ impl Index {
             ftp: AtomicBool::new(false),
         };
         for (service, published) in services {
-            index.add(service, published);
+            index.put_in(service, published, |_| true);
         }
         Ok(index)
     }
@@ -94,22 +94,38 @@ impl Index {
         false
     }
 
-    /// Adds a service, for which there is room. One call at a time.
-    pub(super) fn add(&self, service: ServiceKey, published: &Published) {
+    /// Adds a service that has a schedule and for which there is room. One call at a time.
+    pub(super) fn add(&self, service: ServiceKey, published: &Published, rcu: Rcu<'_>) {
+        self.put_in(service, published, |there| there.get(rcu).is_some());
+    }
+
+    /// Puts a service in. `stands` says of another whether it is still there, to stand for the
+    /// address of both.
+    fn put_in(
+        &self,
+        service: ServiceKey,
+        published: &Published,
+        stands: impl Fn(&Published) -> bool,
+    ) {
         if service.is_of_all_ports() {
             self.all_ports.store(true, Ordering::Relaxed);
         }
         if service.is_of_ftp() {
             self.ftp.store(true, Ordering::Relaxed);
         }
-        self.insert(service, published, false);
+        self.insert(service, published, |_| false);
         if !service.is_of_mark() {
-            self.insert(service.of_address(), published, true);
+            self.insert(service.of_address(), published, stands);
         }
     }
 
-    /// Puts an entry in; where `only_first`, unless its key has one.
-    fn insert(&self, service: ServiceKey, published: &Published, only_first: bool) {
+    /// Puts an entry in, unless its key has one that `stands` for it.
+    fn insert(
+        &self,
+        service: ServiceKey,
+        published: &Published,
+        stands: impl Fn(&Published) -> bool,
+    ) {
         let mut at = self.start(service);
         for _ in 0..self.slots.len() {
             let Some(slot) = self.slots.get(at) else {
@@ -124,7 +140,7 @@ impl Index {
                 // The first service of an address stands for it. One that is back publishes where
                 // it did before.
                 Some((key, there)) if *key == service => {
-                    if only_first || Arc::ptr_eq(there, published) {
+                    if Arc::ptr_eq(there, published) || stands(there) {
                         return;
                     }
                 }

@@ -124,15 +124,19 @@ impl ConfigGuard<'_> {
             }
         }
         for step in undo {
-            let (Undo::DestAdd(at, within) | Undo::DestBack(at, within, _)) = step else {
-                continue;
+            let (service, dest) = match step {
+                Undo::DestAdd(at, within) | Undo::DestBack(at, within, _) => {
+                    let service = self.config.services.get(*at);
+                    let member = service.and_then(|service| service.dests.get(*within));
+                    (service, member.map(|member| &member.dest))
+                }
+                // Of what it says some depends on the weight.
+                Undo::DestSet(dest, ..) => (self.config.services.find(&dest.service()), Some(dest)),
+                _ => continue,
             };
-            let service = self.config.services.get(*at).filter(|s| !s.respecified);
-            let member = service.and_then(|service| Some((service, service.dests.get(*within)?)));
-            if let Some((service, member)) = member {
-                member
-                    .dest
-                    .follow_service(&service.spec, &self.config.settings);
+            let service = service.filter(|service| !service.respecified);
+            if let Some((service, dest)) = service.zip(dest) {
+                dest.follow_service(&service.spec, &self.config.settings);
             }
         }
     }
@@ -188,9 +192,10 @@ impl ConfigGuard<'_> {
             NextIndex::New(index) => self.netns.index.replace(Some(index)),
             NextIndex::With(place) => {
                 let guard = kernel::sync::rcu::read_lock();
-                let index = self.netns.index.get(Rcu::of(&guard));
+                let rcu = Rcu::of(&guard);
+                let index = self.netns.index.get(rcu);
                 if let Some((index, service)) = index.zip(self.config.services.get(place)) {
-                    index.add(service.id.key(), &service.published);
+                    index.add(service.id.key(), &service.published, rcu);
                 }
             }
         }

@@ -344,8 +344,10 @@ class Crowd:
             if client.ack and seq != client.ack:
                 return  # what a wrong acknowledgment gets
             # A server with SYN cookies resets whose first segment is overtaken by the second: it
-            # has no other way to know the first one's number. Another client takes its place.
-            assert client.to in self._cookies, (
+            # has no other way to know the first one's number. And who acknowledges what was never
+            # sent gets resets, after which a late copy of its SYN begins another connection. Another
+            # client takes its place.
+            assert client.to in self._cookies or client.hostile, (
                 f"client {client.number} was reset: {client.source} to {client.to}, "
                 f"{'open' if client.ack else 'opening'}, has {client.got}")
             self.resets += 1
