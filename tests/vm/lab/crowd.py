@@ -356,9 +356,11 @@ class Crowd:
         if client.stamps:
             stamps = _option(segment, 8)
             client.echo = struct.unpack("!I", stamps[:4])[0] if stamps else client.echo
+        taken = ack - client.seq - 1 & 0xFFFFFFFF
+        # A server that was opened fast has what its SYN brought as well.
+        is_its_own = taken <= (400 if client.fast else 0)
         if flags & SYN:
-            taken = ack - client.seq - 1 & 0xFFFFFFFF
-            if taken <= (400 if client.fast else 0) and not client.ack:
+            if is_its_own and not client.ack:
                 client.ack, client.tries = seq + 1 & 0xFFFFFFFF, 0
                 client.due = now + AGAIN
                 self.fast += taken > 0
@@ -375,7 +377,7 @@ class Crowd:
             # Of its own SYN when an older copy comes late. With other numbers the server still has
             # the last connection from this local port and asks whether this is it: a client that is
             # opening one says no (RFC 9293, 3.10.7.3).
-            if ack != client.seq + 1 & 0xFFFFFFFF:
+            if not is_its_own:
                 self._send(client, RST, ack, b"", b"")
                 self.denials += 1
                 client.due = now
