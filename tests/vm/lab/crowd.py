@@ -147,6 +147,7 @@ class Client:
     got: int = 0
     due: float = 0.0
     tries: int = 0
+    taken: int = 0  # bytes that its SYN brought
 
 
 class Crowd:
@@ -249,13 +250,15 @@ class Crowd:
         for _ in range(rand.randrange(1, 4)):
             is_broken = rand.random() < 0.5
             near = (1, 2, 1448, -1) if is_broken else (1 << 20, 1 << 30, 0x7FFFFFFF)
-            self._send(client, ACK, client.seq + 1, b"", self._options(client, now),
+            self._send(client, ACK, client.seq + 1 + client.taken, b"", self._options(client, now),
                        ack=client.ack + rand.choice(near), is_broken=is_broken)
             self.wrong += 1
 
     def _ask(self, client, now):
-        """The question in segments as long as they can be."""
-        at, size = 0, client.first
+        """What the server has not had of the question, in segments as long as they can be."""
+        at, size = client.taken, client.first
+        if at == len(client.data):
+            self._acknowledge(client, now)
         while at < len(client.data):
             options = self._options(client, now)
             part = client.data[at : at + min(size, MTU - 40 - len(options))]
@@ -361,7 +364,7 @@ class Crowd:
         is_its_own = taken <= (400 if client.fast else 0)
         if flags & SYN:
             if is_its_own and not client.ack:
-                client.ack, client.tries = seq + 1 & 0xFFFFFFFF, 0
+                client.ack, client.tries, client.taken = seq + 1 & 0xFFFFFFFF, 0, taken
                 client.due = now + AGAIN
                 self.fast += taken > 0
                 ticket = _option(segment, FAST_OPEN)
@@ -370,7 +373,7 @@ class Crowd:
                 if client.hostile:
                     self._bother(client, now)
                 if client.acknowledges:
-                    self._send(client, ACK, client.seq + 1, b"", self._options(client, now))
+                    self._send(client, ACK, client.seq + 1 + taken, b"", self._options(client, now))
                 self._ask(client, now)
             return
         if not client.ack:
