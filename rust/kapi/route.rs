@@ -278,7 +278,7 @@ impl NextHop {
     }
 
     /// Whether route and neighbour still hold; if not, look the way up again.
-    #[inline]
+    #[inline(always)] // Each packet asks.
     pub(crate) fn is_good(&self) -> bool {
         let is_good = match self.cookie {
             None => self.is_good_v4(),
