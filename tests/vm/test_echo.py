@@ -135,3 +135,14 @@ def test_dests_without_the_address_are_not_asked(net, rvs, lab, version):
     before = {name: echoes(host, version) for name, host in lab.real.items()}
     assert ping(lab, ELSEWHERE[version])[0]
     assert {name: echoes(host, version) for name, host in lab.real.items()} == before
+
+
+def test_the_next_service_of_an_address_stands_for_it(net, rvs, lab):
+    """Also where the first one, which did, is gone."""
+    rvs.adm("config", "set", "--echo", "answer")
+    serve(rvs, ELSEWHERE[4])
+    assert ping(lab, ELSEWHERE[4])[0]
+    rvs.adm("service", "del", f"tcp/{end(ELSEWHERE[4], 80)}")
+    assert not ping(lab, ELSEWHERE[4])[0]
+    serve(rvs, ELSEWHERE[4], protocol="udp")
+    assert ping(lab, ELSEWHERE[4])[0]

@@ -196,7 +196,9 @@ impl Transport for Restless {
                 last = Subject::of(&reply);
                 sink(reply)?;
             }
-            if last == self.list(request).last().and_then(Subject::of) || last.is_none() {
+            // Nothing is left of it, or it has come to its end.
+            let end = self.list(request).last().and_then(Subject::of);
+            if end.is_none() || last == end {
                 break;
             }
             self.step();
