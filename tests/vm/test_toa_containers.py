@@ -63,6 +63,8 @@ def container(node):
         host.ip(f"addr add {ADDRESS}/24 dev eth0", f"route add default via {NODE}")
         yield host
     finally:
+        # A namespace ends some time after its name; the device must be gone for the next container.
+        node.run("ip", "link", "del", "veth-c", check=False)
         host.close()
 
 
