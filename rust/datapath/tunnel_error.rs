@@ -82,12 +82,13 @@ fn answer<'a, O: Balanced, I: Balanced>(
     Verdict::Drop(skb)
 }
 
-/// What becomes of the error. None where a path is said to take less than any may.
+/// What becomes of the error. None where a path is said to take less than any may. Packets in the
+/// tunnel are told no less than what their family's paths take: what is that short is cut by us.
 fn passed_on<O: Balanced, I: Balanced>(error: &TunnelError<I>) -> Option<PassedOn> {
     let (path, info) = match error.report {
         Report::TooBig(path) => {
-            let inner = error.inner_mtu().filter(|mtu| *mtu >= I::MTU_MIN)?;
-            (path, inner)
+            let inner = error.inner_mtu().filter(|_| path >= O::MTU_MIN)?;
+            (path, inner.max(I::MTU_MIN))
         }
         _ => (0, 0),
     };

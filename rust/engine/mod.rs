@@ -17,6 +17,7 @@ pub mod hash;
 pub mod id;
 pub mod nat64;
 pub mod opp;
+pub mod path;
 pub mod persistence;
 pub mod places;
 pub mod portpool;

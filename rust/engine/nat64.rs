@@ -5,6 +5,7 @@
 
 use super::csum::{self, Delta};
 use super::family::{Family, IpHeader, Tuple, V4, V6};
+use super::path;
 use super::rewrite::{self, Checksum, Deltas};
 use super::tuple::{TupleV4, TupleV6};
 use super::wire::{icmp::Report, ipv4, ipv6, IcmpError, Ipv4, Ipv6};
@@ -22,23 +23,25 @@ pub const ERROR_MAX: usize = MTU_MIN;
 const ICMP_LEN: usize = 8;
 
 /// The IPv4 header of what was the packet `ip`, for a payload of so many bytes. `ttl` is what it
-/// leaves with; `may_fragment` where it came in fragments. A packet of many segments is cut, and its
+/// leaves with, `id` that of one that may be fragmented. A packet of many segments is cut, and its
 /// header completed, by whoever sends it.
 pub fn header_v4(
     ip: &Ipv6,
     to: &TupleV4,
     payload: usize,
     ttl: u8,
-    may_fragment: bool,
+    id: Option<u16>,
 ) -> [u8; ipv4::MIN_LEN] {
     let len = payload.saturating_add(ipv4::MIN_LEN);
     let [l0, l1] = u16::try_from(len).unwrap_or(0).to_be_bytes();
-    let flags = if may_fragment { 0 } else { 0x40 };
+    let flags = if id.is_some() { 0 } else { 0x40 };
+    let [i0, i1] = id.unwrap_or(0).to_be_bytes();
     let [s0, s1, s2, s3] = to.src().octets();
     let [d0, d1, d2, d3] = to.dst().octets();
     let protocol = ip.protocol();
     let mut header = [
-        0x45, ip.class, l0, l1, 0, 0, flags, 0, ttl, protocol, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
+        0x45, ip.class, l0, l1, i0, i1, flags, 0, ttl, protocol, 0, 0, s0, s1, s2, s3, d0, d1, d2,
+        d3,
     ];
     let sum = csum::of(&header).to_le_bytes();
     let [_, _, _, _, _, _, _, _, _, _, c0, c1, ..] = &mut header;
@@ -67,7 +70,8 @@ pub fn pseudo_sum(tuple: &impl Tuple, protocol: u8, payload: usize) -> u16 {
 ///
 /// `head` is the linear part of that packet, which `error` was read from. The client is the source
 /// of `about`, which is the tuple of its packets. `quoted` puts right what else differs in the
-/// transport header, see [`rewrite::icmp_error`]. It is written to the start of `into`, which has
+/// transport header, see [`rewrite::icmp_error`], of which `added` bytes are none of the client's. It
+/// is written to the start of `into`, which has
 /// room for [`ERROR_MAX`] bytes: too many for a stack. Returns its length, from its IP header on;
 /// none for errors that IPv6 has no words for.
 pub fn error_v6(
@@ -75,6 +79,7 @@ pub fn error_v6(
     head: &[u8],
     error: &IcmpError<V4>,
     about: &TupleV6,
+    added: usize,
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
 ) -> Option<usize> {
     let (kind, code, rest) = match (error.report, error.code) {
@@ -82,7 +87,8 @@ pub fn error_v6(
             let mtu = match mtu {
                 // A router that does not say: the least that any path has.
                 0 => MTU_MIN as u32,
-                mtu => mtu.saturating_add(GROWTH).max(MTU_MIN as u32),
+                // What is no longer than the least may be cut on an IPv4 path that takes less.
+                mtu => path::told(mtu.saturating_add(GROWTH), added, 0).max(MTU_MIN as u32),
             };
             (2, 0, mtu)
         }
@@ -125,7 +131,11 @@ pub fn error_v4(
     quoted: impl FnOnce(&mut [u8]) -> Option<Delta>,
 ) -> Option<usize> {
     let (kind, code, rest) = match (error.report, error.code) {
-        (Report::TooBig(mtu), _) => (3, 4, mtu.saturating_sub(GROWTH).min(0xffff)),
+        (Report::TooBig(mtu), _) => {
+            // Less than the least is a lie.
+            let mtu = mtu.max(MTU_MIN as u32).saturating_sub(GROWTH);
+            (3, 4, mtu.min(0xffff))
+        }
         (Report::Unreachable, 4) => (3, 3, 0),
         (Report::Unreachable, 1) => (3, 10, 0),
         (Report::Unreachable, _) => (3, 1, 0),
@@ -136,7 +146,7 @@ pub fn error_v4(
     let quote = quote(head, error)?;
     let deltas = Deltas::new(&error.tuple, about);
     let payload = error.inner.total_len.saturating_sub(error.inner.header_len);
-    let inner = header_v4(&error.inner, about, payload, error.inner.hop_limit, false);
+    let inner = header_v4(&error.inner, about, payload, error.inner.hop_limit, None);
     build::<V4>(
         into,
         &about.reversed(),
@@ -260,7 +270,7 @@ mod tests {
 
     fn packet_v4() -> Vec<u8> {
         let ip = <Ipv6 as IpHeader>::parse(&packet_v6(), 63).unwrap();
-        packet::<V4>(&four(), &header_v4(&ip, &four(), 23, 62, false))
+        packet::<V4>(&four(), &header_v4(&ip, &four(), 23, 62, None))
     }
 
     #[test]
@@ -275,7 +285,7 @@ mod tests {
         let mut transport = before[40..].to_vec();
         let there = Deltas::new(&six(), &four());
         rewrite::segment(&mut transport, TCP, four().ports(), there, Checksum::Whole).unwrap();
-        let header = header_v4(&ip, &four(), transport.len(), 62, false);
+        let header = header_v4(&ip, &four(), transport.len(), 62, None);
         assert_eq!(csum::of(&header), 0);
         let after = [&header[..], &transport].concat();
         assert_eq!(after, packet_v4());
@@ -323,7 +333,7 @@ mod tests {
             let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
             let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
             let mut told_of = [0xff; ERROR_MAX];
-            let len = error_v6(&mut told_of, &bytes, &read, &six(), none).unwrap();
+            let len = error_v6(&mut told_of, &bytes, &read, &six(), 0, none).unwrap();
             let told_of = &told_of[..len];
             let ip = <Ipv6 as IpHeader>::parse(told_of, told_of.len()).unwrap();
             assert_eq!(ip.tuple(0).dst(), six().src());
@@ -341,13 +351,49 @@ mod tests {
         let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
         let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
         let told_of = &mut [0; ERROR_MAX];
-        assert!(error_v6(told_of, &bytes, &read, &six(), none).is_none());
+        assert!(error_v6(told_of, &bytes, &read, &six(), 0, none).is_none());
+    }
+
+    #[test]
+    fn an_option_leaves_less() {
+        for (mtu, told) in [
+            (1400, 1400),
+            (1281, 1281),
+            (1280, 1280),
+            (1000, 1280),
+            (0, 1280),
+        ] {
+            let bytes = error::<V4>([3, 4], mtu, &packet_v4(), 43);
+            let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
+            let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
+            let into = &mut [0; ERROR_MAX];
+            error_v6(into, &bytes, &read, &six(), 20, none).unwrap();
+            assert_eq!(into[44..48], u32::to_be_bytes(told), "{mtu}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_cut_has_an_id() {
+        let ip = <Ipv6 as IpHeader>::parse(&packet_v6(), 63).unwrap();
+        let header = header_v4(&ip, &four(), 23, 62, Some(0x1234));
+        assert_eq!(
+            (&header[4..8], csum::of(&header)),
+            (&[0x12, 0x34, 0, 0][..], 0)
+        );
+        let header = header_v4(&ip, &four(), 23, 62, None);
+        assert_eq!(
+            (&header[4..8], csum::of(&header)),
+            (&[0, 0, 0x40, 0][..], 0)
+        );
     }
 
     #[test]
     fn errors_of_the_clients_network() {
         for (kind, rest, told) in [
             ([2, 0], 1400, ([3, 4], 1380)),
+            ([2, 0], 1280, ([3, 4], 1260)),
+            ([2, 0], 0, ([3, 4], 1260)),
+            ([2, 0], u32::MAX, ([3, 4], 0xffff)),
             ([1, 4], 0, ([3, 3], 0)),
             ([1, 1], 0, ([3, 10], 0)),
             ([1, 0], 0, ([3, 1], 0)),
@@ -378,7 +424,7 @@ mod tests {
         let ip = <Ipv4 as IpHeader>::parse(&bytes, bytes.len()).unwrap();
         let read = IcmpError::<V4>::parse(&bytes, &ip).unwrap();
         let told_of = &mut [0; ERROR_MAX];
-        let len = error_v6(told_of, &bytes, &read, &six(), none);
+        let len = error_v6(told_of, &bytes, &read, &six(), 0, none);
         assert_eq!(len, Some(1280));
     }
 }

@@ -208,6 +208,51 @@ void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 }
 
 /*
+ * Makes the first header that of all segments of a packet of TCP or UDP in which each has its own
+ * (SKB_GSO_FRAGLIST), as GRO leaves it otherwise. GRO has seen to it that they differ in nothing else
+ * than segments do, and that their checksums are right. False when there is no memory.
+ */
+bool rvs_take_first_header(struct sk_buff *skb, unsigned int transport)
+{
+	const bool is_ipv4 = skb->protocol == htons(ETH_P_IP);
+	const unsigned int len = skb->len - transport;
+	unsigned int headers = transport;
+	unsigned int field;
+	u8 protocol;
+	__sum16 sum;
+
+	if (skb_unclone(skb, GFP_ATOMIC | __GFP_NOWARN))
+		return false;
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_UDP_L4) {
+		protocol = IPPROTO_UDP;
+		headers += sizeof(struct udphdr);
+		field = offsetof(struct udphdr, check);
+	} else {
+		protocol = IPPROTO_TCP;
+		headers += sizeof(struct tcphdr);
+		field = offsetof(struct tcphdr, check);
+	}
+	if (!pskb_may_pull(skb, headers))
+		return false;
+	skb_set_transport_header(skb, transport);
+	if (protocol == IPPROTO_TCP)
+		headers = transport + tcp_hdrlen(skb);
+	/* Who has moved bytes of the segments to the head has left no list that can be cut again. */
+	if (skb_pagelen(skb) != headers + skb_shinfo(skb)->gso_size && __skb_linearize(skb))
+		return false;
+	if (protocol == IPPROTO_TCP && tcp_hdr(skb)->cwr)
+		skb_shinfo(skb)->gso_type |= SKB_GSO_TCP_ECN;
+	skb_shinfo(skb)->gso_type &= ~SKB_GSO_FRAGLIST;
+	if (is_ipv4)
+		sum = ~csum_tcpudp_magic(ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, len, protocol, 0);
+	else
+		sum = ~csum_ipv6_magic(&ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr, len,
+				       protocol, 0);
+	*(__sum16 *)(skb_transport_header(skb) + field) = sum;
+	return skb_partial_csum_set(skb, transport, field);
+}
+
+/*
  * Has a TCP packet, whose header is at `transport` and writable, cut into segments of `size` bytes
  * of payload when it leaves. False when it cannot be: its checksum is wrong, or there is no memory.
  */
@@ -337,8 +382,11 @@ bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8
 	/* The tunnel's sum would be made of an inner one that is no sum but a CRC. */
 	if (sum && skb_csum_is_sctp(skb) && skb->ip_summed == CHECKSUM_PARTIAL)
 		return false;
-	/* What may be cut as IPv4 may be as IPv6, where only the sender does it otherwise. */
-	if (v6 && inner == IPPROTO_IPIP && !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+	/*
+	 * What may be cut as IPv4 may be as IPv6, where only the sender does it otherwise. So may what
+	 * is around a packet of IPv6: one that is longer than needs be was refused.
+	 */
+	if (v6 && (inner == IPPROTO_IPV6 || !(ip_hdr(skb)->frag_off & htons(IP_DF))))
 		skb->ignore_df = 1;
 	if (kind == GUE)
 		offload |= sum ? SKB_GSO_UDP_TUNNEL_CSUM : SKB_GSO_UDP_TUNNEL;
@@ -544,6 +592,19 @@ bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long tick
 	if (!(state & NUD_VALID))
 		return true;
 	return state & NUD_STALE && time_after(jiffies, READ_ONCE(neighbour->updated) + ticks);
+}
+
+/* Has routes know the MTU of the path of the packet whose IP header is at `offset`. */
+void rvs_learn_path(struct net *net, struct sk_buff *skb, unsigned int offset, u32 mtu)
+{
+	if (offset > skb_headlen(skb))
+		return;
+	__skb_pull(skb, offset);
+	if (skb->protocol == htons(ETH_P_IP))
+		ipv4_update_pmtu(skb, net, mtu, 0, 0);
+	else
+		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0, sock_net_uid(net, NULL));
+	__skb_push(skb, offset);
 }
 
 /*

@@ -80,6 +80,7 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 		  unsigned int transport);
 bool rvs_cut_into(struct sk_buff *skb, unsigned int transport, unsigned int size);
+bool rvs_take_first_header(struct sk_buff *skb, unsigned int transport);
 struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
 			       unsigned int headroom);
 
@@ -128,6 +129,7 @@ bool rvs_route_input(struct sk_buff *skb);
 bool rvs_route_is_plain(const struct dst_entry *dst);
 bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b);
 bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks);
+void rvs_learn_path(struct net *net, struct sk_buff *skb, unsigned int offset, u32 mtu);
 bool rvs_has_output_rules(struct net *net, u8 version);
 void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
 		 u32 path, u8 type, u8 code, u32 info);

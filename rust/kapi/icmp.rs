@@ -99,3 +99,11 @@ pub(crate) fn pass_on(skb: &mut Skb<'_>, net: &Net, message: &PassedOn) {
     // is that long.
     unsafe { bindings::rvs_pass_on(net, raw, outer, inner, path, kind, code, info) };
 }
+
+/// Has the host's routes know that a path takes `mtu` bytes: that of the packet of the message's
+/// family whose header is at `offset` in the linear part of `skb`, an ICMP message.
+pub(crate) fn learn_path(skb: &mut Skb<'_>, net: &Net, offset: usize, mtu: u32) {
+    // SAFETY: The packet is live and ours, the namespace too; the helper looks whether the packet is
+    // that long.
+    unsafe { bindings::rvs_learn_path(net.as_raw(), skb.as_raw(), offset as u32, mtu) };
+}

@@ -20,6 +20,8 @@ const CHECKSUM_NONE: u8 = bindings::CHECKSUM_NONE as u8;
 /// The bit in `skb->active_extensions` of what a bridge knows of a packet.
 #[cfg(CONFIG_BRIDGE_NETFILTER)]
 const BRIDGED: u8 = 1 << bindings::skb_ext_id_SKB_EXT_BRIDGE_NF;
+/// Bit in `skb_shared_info->gso_type` of a packet whose segments have headers of their own.
+const GSO_FRAGLIST: u32 = bindings::SKB_GSO_FRAGLIST;
 /// Flag in `skb->_skb_refdst`: the route is borrowed under RCU.
 const DST_NOREF: usize = bindings::SKB_DST_NOREF;
 
@@ -232,11 +234,31 @@ impl<'a> Skb<'a> {
 
     #[inline]
     fn gso_size(&self) -> u16 {
+        // SAFETY: The shared info is alive.
+        unsafe { (*self.info()).gso_size }
+    }
+
+    /// What all that share the packet's memory share.
+    #[inline(always)]
+    fn info(&self) -> *const bindings::skb_shared_info {
         let skb = self.get();
-        // SAFETY: The shared info is at the end of a live packet's buffer.
-        let info = unsafe { skb.head.add(skb.end as usize) }.cast::<bindings::skb_shared_info>();
-        // SAFETY: As above.
-        unsafe { (*info).gso_size }
+        // SAFETY: It is at the end of a live packet's buffer.
+        unsafe { skb.head.add(skb.end as usize) }.cast()
+    }
+
+    /// Whether the packet's segments are packets with headers of their own (`rx-gro-list`), which
+    /// do not change with the first one's.
+    #[inline(always)]
+    pub(crate) fn has_many_headers(&self) -> bool {
+        // SAFETY: The shared info is alive.
+        self.get().data_len != 0 && unsafe { (*self.info()).gso_type & GSO_FRAGLIST != 0 }
+    }
+
+    /// Makes the first of [many headers](Self::has_many_headers) that of all, as it is without
+    /// `rx-gro-list`; the transport header is at `transport`. False when there is no memory.
+    pub(crate) fn take_first_header(&mut self, transport: usize) -> bool {
+        // SAFETY: By the invariant; the kernel checks that the header is in the linear part.
+        unsafe { bindings::rvs_take_first_header(self.as_raw(), transport as u32) }
     }
 
     /// The packet's first bytes, linear or not: as many as it has and `to` has room for.
@@ -256,9 +278,14 @@ impl<'a> Skb<'a> {
     }
 
     /// Whether each segment of a [`Skb::is_gso`] packet fits `mtu`.
-    pub(crate) fn gso_fits(&self, mtu: u32) -> bool {
+    fn gso_fits(&self, mtu: u32) -> bool {
         // SAFETY: By the invariant.
         unsafe { bindings::skb_gso_validate_network_len(self.as_raw(), mtu) }
+    }
+
+    /// Whether the packet, or each segment that it will be cut into, fits `mtu`.
+    pub(crate) fn fits(&self, mtu: u32) -> bool {
+        self.len() <= mtu || (self.is_gso() && self.gso_fits(mtu))
     }
 
     /// Whether the header may be written and `headroom` bytes put in front of it, as it is.

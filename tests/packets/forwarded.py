@@ -260,6 +260,8 @@ class Scene:
             if self.crosses:
                 # Those of one family are not for the other.
                 more["options"] = b""
+                # What an IPv6 client cannot make smaller routers may fragment.
+                more["df"] = len(before) > 1280
             after = moved.packet(self.peer, self.dest, ttl=TTL - 1, **more)
             ends = f"{told(*self.peer)} > {told(*self.dest)}"
         else:
@@ -330,7 +332,9 @@ class Scene:
             elif self.translates:
                 ends = f"{told(*self.peer)} > {told(*self.dest)}"
                 quote = self.seen_by_dest(segment).packet(self.dest, self.peer, ttl=9)
-                after = icmp(sender, self.dest[0], kind, code, rest, quote, TTL - 1)
+                # A router may be the dest's as well, and would not take its own address as a source.
+                source = self.peer[0] if self.mode == "fullnat" else sender
+                after = icmp(source, self.dest[0], kind, code, rest, quote, TTL - 1)
             else:
                 after, ends = self.carried(icmp(sender, VIP[family], kind, code, rest, quote,
                                                 TTL - 1))

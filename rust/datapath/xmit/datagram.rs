@@ -73,8 +73,7 @@ fn how<'a, F: Balanced>(
             false => Tells::Not,
         };
     };
-    let mtu = way.mtu().saturating_sub(F::ROOM as u32);
-    let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
+    let fits = skb.fits(way.mtu().saturating_sub(F::ROOM as u32));
     match has_room && fits && !is_empty {
         true => Tells::Within(told),
         false => Tells::Ahead(told, way),

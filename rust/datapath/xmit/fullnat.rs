@@ -149,9 +149,8 @@ fn fit<F: Balanced>(
         return true;
     };
     let gap = gap as u32;
-    let fits = |skb: &Skb<'_>, mtu| skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
     let mtu = way.mtu().saturating_sub(gap);
-    if fits(skb, mtu) || !fits(skb, way.mtu()) || packet.segment.flags.has(TcpFlags::SYN) {
+    if skb.fits(mtu) || !skb.fits(way.mtu()) || packet.segment.flags.has(TcpFlags::SYN) {
         return true;
     }
     let writes = packet.headers_len();

@@ -7,6 +7,7 @@ mod dr;
 mod fullnat;
 mod nat;
 pub(super) mod nat64;
+mod path;
 mod tun;
 
 pub(super) use nat::{icmp_error, nat};
@@ -16,8 +17,9 @@ use kernel::prelude::*;
 use super::{context::Context, hook::refuse};
 use crate::{
     engine::{
-        family::{Family, IpHeader},
+        family::{Family, IpHeader, V4, V6},
         spec::Mode,
+        wire::IcmpFamily,
     },
     kapi::{icmp::Answer, netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Counter, Dest, Netns},
@@ -68,6 +70,33 @@ fn no_way<'a>(netns: &'a Netns, skb: Skb<'a>, version: u8, error: Error) -> Verd
     }
     netns.counters.count(Counter::DropNoRoute);
     refuse(skb, version, Answer::HostUnreachable)
+}
+
+/// Gives a packet one header for all its segments, where each has its own: what a mode does to the
+/// one it then does to all. An error where there is no memory.
+#[inline(always)]
+fn with_one_header<'a>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    ip: &impl IpHeader,
+) -> Result<Skb<'a>, Verdict<'a>> {
+    if skb.has_many_headers() {
+        return take_first_header(cx, skb, ip.header_len());
+    }
+    Ok(skb)
+}
+
+#[cold]
+fn take_first_header<'a>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    transport: usize,
+) -> Result<Skb<'a>, Verdict<'a>> {
+    if skb.take_first_header(transport) {
+        return Ok(skb);
+    }
+    cx.netns.counters.count(Counter::DropNoMemory);
+    Err(Verdict::Drop(skb))
 }
 
 /// What a mode does to a packet.
@@ -146,13 +175,23 @@ enum Exit {
 fn exit<F: Family>(skb: &Skb<'_>, way: &NextHop, ip: &F::Ip, pushes: u32, forwarded: bool) -> Exit {
     let mtu = way.mtu().saturating_sub(pushes);
     // A packet over the MTU may be one that will be cut into segments under it.
-    let fits = skb.len() <= mtu || (skb.is_gso() && skb.gso_fits(mtu));
     // An IPv6 packet that came in fragments leaves in such.
     let came_whole = || F::VERSION == 4 || !(forwarded && skb.came_in_fragments_v6());
-    match (fits, way.straight()) {
+    let least = least::<F>();
+    match (skb.fits(mtu), way.straight()) {
         (true, 0) => Exit::Slow,
         (true, _) => Exit::Straight,
-        (false, _) if ip.dont_fragment() && came_whole() => Exit::None(mtu),
+        // Senders of IPv6 go no lower: the packet around it is cut, or the one of IPv4 that it becomes.
+        (false, _) if F::VERSION == 6 && skb.fits(least) => Exit::Slow,
+        (false, _) if ip.dont_fragment() && came_whole() => Exit::None(mtu.max(least)),
         (false, _) => Exit::Slow,
+    }
+}
+
+/// The least MTU that a sender is told of.
+fn least<F: Family>() -> u32 {
+    match F::VERSION {
+        4 => V4::MTU_MIN,
+        _ => V6::MTU_MIN,
     }
 }

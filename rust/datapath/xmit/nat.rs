@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use kernel::prelude::*;
 
-use super::{datagram, fullnat, no_way, transmit, way_to, Edit};
+use super::{datagram, fullnat, no_way, path, transmit, way_to, with_one_header, Edit};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
@@ -15,7 +15,8 @@ use crate::{
         family::{IpHeader, Tuple},
         rewrite::{self, Checksum},
         shift::{self, Shift},
-        wire::{transport::TCP_MIN_LEN, IcmpError, Packet},
+        spec::Mode,
+        wire::{icmp::set_mtu, transport::TCP_MIN_LEN, IcmpError, Packet},
     },
     kapi::{
         netfilter::{Place, Verdict},
@@ -35,6 +36,10 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
     skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
+    let skb = match with_one_header(cx, skb, &packet.ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
+    };
     match nat.stage() {
         Stage::Untouched => {}
         // It is the dest's answer that is waited for, if there ever is one.
@@ -148,15 +153,23 @@ pub(in crate::datapath) fn icmp_error<'a, F: Balanced>(
     conn: &'a Conn,
     nat: &'a NatConn<F::Tuple>,
     side: Side,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     ip: &F::Ip,
     error: &IcmpError<F>,
 ) -> Verdict<'a> {
+    let mtu = match side {
+        Side::Client => None,
+        Side::Dest => path::told(cx, nat, &mut skb, error),
+    };
     let (to, _) = nat.translation(side);
     let outer = match side {
-        // Its sender may be a router between us and the client.
-        Side::Client => Tuple::between((ip.tuple(0).src(), 0), (to.dst(), 0), 0),
-        Side::Dest => to,
+        // Its sender may be a router between us and the client. What this host has sent to a dest
+        // under an address of its own is about that: the router may be the dest's as well, and take
+        // nothing from its own address.
+        Side::Client if conn.dest().mode() != Mode::FullNat => {
+            Tuple::between((ip.tuple(0).src(), 0), (to.dst(), 0), 0)
+        }
+        _ => to,
     };
     let quoted = |quote: &mut [u8]| {
         // What this side received, the other has sent.
@@ -167,6 +180,9 @@ pub(in crate::datapath) fn icmp_error<'a, F: Balanced>(
         }
     };
     let edit = |skb: &mut Skb<'_>| {
+        if let Some(mtu) = mtu {
+            set_mtu::<F>(skb.head_mut().get_mut(ip.header_len()..)?, mtu)?;
+        }
         rewrite::icmp_error(skb.head_mut(), ip, error, &outer, &to.reversed(), quoted)
     };
     let edit = Edit {

@@ -10,7 +10,7 @@ use kernel::{
     prelude::*,
 };
 
-use super::{fullnat, nat::way_back, no_way, transmit, way_to, Edit};
+use super::{fullnat, nat::way_back, no_way, path, transmit, way_to, with_one_header, Edit};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
@@ -21,9 +21,9 @@ use crate::{
         rewrite::{self, Checksum},
         shift::Shift,
         tuple::{TupleV4, TupleV6},
-        wire::{ipv4, ipv6, IcmpError, Ipv4, Packet, TCP, UDP},
+        wire::{ipv4, ipv6, IcmpError, IcmpFamily, Ipv4, Packet, TCP, UDP},
     },
-    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    kapi::{netfilter::Verdict, random, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 
@@ -36,16 +36,23 @@ pub(in crate::datapath) fn toward_dest<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
-    mut skb: Skb<'a>,
+    skb: Skb<'a>,
     packet: &Packet<V6>,
 ) -> Verdict<'a> {
+    let mut skb = match with_one_header(cx, skb, &packet.ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
+    };
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
     let way = way_to(cx, conn.dest());
-    let may_fragment = skb.came_in_fragments_v6();
+    // What an IPv6 client cannot make smaller may be cut on an IPv4 path that takes less (RFC 7915,
+    // section 5.1).
+    let may_fragment = skb.came_in_fragments_v6() || skb.fits(V6::MTU_MIN);
+    let id = may_fragment.then(|| random::u64() as u16);
     let option = (packet.ip.protocol() == TCP && fullnat::tells(nat, &skb, packet))
         .then(|| Told::new(nat.toa_kind(), &nat.client_tuple()));
     // The header that becomes shorter makes room for the option.
@@ -58,7 +65,7 @@ pub(in crate::datapath) fn toward_dest<'a>(
             let to = nat.dest_tuple().reversed();
             translate(skb, nat, Side::Client, packet, to.ports())?;
             let payload = packet.ip.total_len.checked_sub(packet.ip.header_len)?;
-            let header = nat64::header_v4(&packet.ip, &to, payload, ttl, may_fragment);
+            let header = nat64::header_v4(&packet.ip, &to, payload, ttl, id);
             skb.swap_ip_header(packet.ip.header_len, &header)?;
             if let Some(told) = &option {
                 let header_len = packet.segment.header_len;
@@ -76,9 +83,13 @@ pub(in crate::datapath) fn toward_client<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
-    mut skb: Skb<'a>,
+    skb: Skb<'a>,
     packet: &Packet<V4>,
 ) -> Verdict<'a> {
+    let mut skb = match with_one_header(cx, skb, &packet.ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
+    };
     if nat.stage() == Stage::Unheard {
         nat.heard();
         conn.assure();
@@ -162,8 +173,9 @@ pub(in crate::datapath) fn error_toward_client<'a>(
     error: &IcmpError<V4>,
 ) -> Verdict<'a> {
     let about = nat.client_tuple();
+    let added = path::added(nat, &skb, error);
     send_error(cx, way_back(cx, nat), ipv6::LEN, |into| {
-        nat64::error_v6(into, skb.head(), error, &about, |quote| {
+        nat64::error_v6(into, skb.head(), error, &about, added, |quote| {
             quoted(nat.shift(), quote, true)
         })
     });
@@ -176,9 +188,11 @@ pub(in crate::datapath) fn error_toward_dest<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     error: &IcmpError<V6>,
 ) -> Verdict<'a> {
+    // Its dest may leave it to routers to cut packets, and those of IPv6 do not.
+    path::learn(cx, &mut skb, error);
     let about = nat.dest_tuple();
     send_error(cx, way_to(cx, conn.dest()), ipv4::MIN_LEN, |into| {
         nat64::error_v4(into, skb.head(), error, &about, |quote| {

@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::{no_way, transmit, way_to, Edit};
+use super::{no_way, transmit, way_to, with_one_header, Edit};
 use crate::{
     datapath::context::Context,
     engine::{
@@ -27,6 +27,10 @@ pub(super) fn tun<'a, F: Family>(
     ip: &F::Ip,
     flow: u32,
 ) -> Verdict<'a> {
+    let skb = match with_one_header(cx, skb, ip) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
+    };
     let way = match way_to(cx, dest) {
         Ok(way) => way,
         Err(error) => return no_way(cx.netns, skb, F::VERSION, error),

@@ -2,6 +2,7 @@
 
 //! ICMP errors (RFC 792, RFC 4443) and the packet they are about.
 
+use super::super::csum::Delta;
 use super::super::family::{Family, IpHeader, V4, V6};
 use super::{chunk, Error, SCTP, TCP, UDP};
 
@@ -38,6 +39,9 @@ pub trait IcmpFamily: Family {
     /// The least that every path takes whole, in bytes (RFC 791, RFC 8200).
     const MTU_MIN: u32;
 
+    /// The fifth to eighth byte of an error that tells of `mtu`, where they were `rest`.
+    fn tell(rest: [u8; 4], mtu: u32) -> [u8; 4];
+
     /// What an error with that type, code and fifth to eighth byte says; none for other messages.
     fn report(kind: u8, code: u8, rest: [u8; 4]) -> Option<Report>;
 }
@@ -49,6 +53,11 @@ impl IcmpFamily for V4 {
     const TOO_BIG: (u8, u8) = (3, 4);
     const UNREACHABLE: (u8, u8) = (3, 1);
     const MTU_MIN: u32 = 68;
+
+    fn tell([r0, r1, ..]: [u8; 4], mtu: u32) -> [u8; 4] {
+        let [m0, m1] = u16::try_from(mtu).unwrap_or(u16::MAX).to_be_bytes();
+        [r0, r1, m0, m1]
+    }
 
     fn report(kind: u8, code: u8, [_, _, m0, m1]: [u8; 4]) -> Option<Report> {
         match (kind, code) {
@@ -68,6 +77,10 @@ impl IcmpFamily for V6 {
     const UNREACHABLE: (u8, u8) = (1, 3);
     const MTU_MIN: u32 = 1280;
 
+    fn tell(_rest: [u8; 4], mtu: u32) -> [u8; 4] {
+        mtu.to_be_bytes()
+    }
+
     fn report(kind: u8, _code: u8, rest: [u8; 4]) -> Option<Report> {
         match kind {
             1 => Some(Report::Unreachable),
@@ -77,6 +90,17 @@ impl IcmpFamily for V6 {
             _ => None,
         }
     }
+}
+
+/// Has the error at the start of `message` tell of another MTU. None when it is too short.
+pub fn set_mtu<F: IcmpFamily>(message: &mut [u8], mtu: u32) -> Option<()> {
+    let [_, _, sum @ .., r0, r1, r2, r3] = message.first_chunk_mut::<HEADER_LEN>()?;
+    let old = [*r0, *r1, *r2, *r3];
+    let new = F::tell(old, mtu);
+    [*r0, *r1, *r2, *r3] = new;
+    let changed = Delta::of_u32(u32::from_le_bytes(old), u32::from_le_bytes(new));
+    *sum = changed.apply(u16::from_le_bytes(*sum)).to_le_bytes();
+    Some(())
 }
 
 /// An ICMP error about a TCP, UDP or SCTP packet.
@@ -134,5 +158,26 @@ impl<F: IcmpFamily> IcmpError<F> {
             inner,
             tuple: inner.tuple(u32::from_le_bytes([p0, p1, p2, p3])),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::csum;
+    use super::*;
+
+    #[test]
+    fn another_mtu_and_the_sum_that_goes_with_it() {
+        let mut message = vec![3, 4, 0, 0, 0, 6, 5, 220, 0x45, 1, 2];
+        let sum = csum::of(&message).to_le_bytes();
+        message[2..4].copy_from_slice(&sum);
+        set_mtu::<V4>(&mut message, 1292).unwrap();
+        assert_eq!(
+            (&message[4..8], csum::of(&message)),
+            (&[0, 6, 5, 12][..], 0)
+        );
+        set_mtu::<V6>(&mut message, 1280).unwrap();
+        assert_eq!((&message[4..8], csum::of(&message)), (&[0, 0, 5, 0][..], 0));
+        assert_eq!(set_mtu::<V4>(&mut message[..7], 1292), None);
     }
 }

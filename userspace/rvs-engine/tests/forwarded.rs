@@ -143,8 +143,8 @@ fn translated_error<F: IcmpFamily>(case: &Case<'_>, mut packet: Vec<u8>) -> Vec<
     let protocol = error.inner.protocol();
     let to = case.to::<F::Tuple>(protocol);
     let outer = match case.is_to_the_dest() {
-        true => Tuple::between((ip.tuple(0).src(), 0), (to.dst(), 0), 0),
-        false => to,
+        true if case.scene[0] == "nat" => Tuple::between((ip.tuple(0).src(), 0), (to.dst(), 0), 0),
+        _ => to,
     };
     let quoted = |quote: &mut [u8]| case.quoted(quote, protocol);
     rewrite::icmp_error(&mut packet, &ip, &error, &outer, &to.reversed(), quoted).unwrap();
@@ -171,7 +171,7 @@ fn to_v4(case: &Case<'_>) -> Vec<u8> {
     let transport = &mut packet[ip.header_len..];
     let deltas = Deltas::new(&parsed.tuple, &to).and(moved);
     rewrite::segment(transport, protocol, to.ports(), deltas, Checksum::Whole).unwrap();
-    let header = nat64::header_v4(&ip, &to, payload, ttl, false);
+    let header = nat64::header_v4(&ip, &to, payload, ttl, Some(0));
     [&header, &*transport].concat()
 }
 
@@ -185,7 +185,7 @@ fn to_v6(case: &Case<'_>) -> Vec<u8> {
         let about = case.to::<<V6 as Family>::Tuple>(protocol).reversed();
         let quoted = |quote: &mut [u8]| case.quoted(quote, protocol);
         let mut made = [0; nat64::ERROR_MAX];
-        let len = nat64::error_v6(&mut made, &packet, &error, &about, quoted).unwrap();
+        let len = nat64::error_v6(&mut made, &packet, &error, &about, 0, quoted).unwrap();
         return made[..len].to_vec();
     };
     let (ip, protocol) = (parsed.ip, parsed.tuple.protocol());
