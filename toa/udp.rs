@@ -243,6 +243,7 @@ fn answer<'a, F: Restored>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> 
         return Verdict::Accept(skb);
     };
     let to = F::Tuple::between(source(&packet.tuple), director, UDP);
+    skb.tell_of_missing_sum();
     if !translate(&mut skb, &packet, &to) || !packet::route_again(&mut skb) {
         netns.count(Counter::NoMemory);
         return Verdict::Drop(skb);

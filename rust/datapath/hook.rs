@@ -117,13 +117,14 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
     const PRIORITY: i32 = PRIORITY;
 
     #[inline(always)]
-    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
         let Some(ours) = admit::<F>(netns, &skb) else {
             return Verdict::Accept(skb);
         };
         if skb.is_balanced() {
             return Verdict::Accept(skb);
         }
+        skb.tell_of_missing_sum();
         let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
         balance::<F, FIRST>(cx, skb, ours)
     }

@@ -319,6 +319,14 @@ impl<'a> Skb<'a> {
         self.headers().ip_summed() == CHECKSUM_PARTIAL
     }
 
+    /// Says of a program's datagrams that are one packet until they leave (`UDP_SEGMENT`) what the
+    /// host leaves unsaid where the device makes no checksums: that theirs is none yet.
+    pub(crate) fn tell_of_missing_sum(&mut self) {
+        if self.is_gso() && self.headers().ip_summed() == CHECKSUM_NONE {
+            self.headers_mut().set_ip_summed(CHECKSUM_PARTIAL);
+        }
+    }
+
     /// Forgets the device's sum of the payload, which writing to it makes wrong.
     #[inline(always)]
     pub(crate) fn forget_checksum(&mut self) {
