@@ -14,6 +14,7 @@ use crate::{
     kapi::{
         icmp::Answer,
         netfilter::{Place, Verdict},
+        route::Reply,
         skb::Skb,
     },
     table::Counter,
@@ -55,13 +56,11 @@ pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip
 /// Sends the answer.
 fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Verdict<'a> {
     let (netns, to) = (cx.netns, ip.tuple(0).reversed());
-    let (source, client) = (to.src().into(), to.dst().into());
     let number = AtomicU32::new(0);
     // The worker lets go of the way.
     netns.expect_work();
-    let way = netns
-        .ways
-        .find(netns.net(), client, source, &number, cx.rcu);
+    let reply = Reply::new(&skb, ip.protocol(), to.source(), to.destination());
+    let way = netns.find_way_back(&reply, &number, cx.rcu);
     let way = match way {
         Ok(way) if !way.is_local() => way,
         // This host's own, or from where nobody could be.

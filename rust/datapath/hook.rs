@@ -6,7 +6,15 @@ use core::marker::PhantomData;
 
 use kernel::prelude::*;
 
-use super::{context::Context, family::Balanced, icmp, new_flow, tunnel_error::FromTunnels, xmit};
+use super::{
+    context::Context,
+    family::Balanced,
+    icmp,
+    late::{self, MarkedFromHost, MarkedFromNetwork},
+    new_flow,
+    tunnel_error::FromTunnels,
+    xmit,
+};
 use crate::{
     engine::{
         family::{Family, IpHeader, V4, V6},
@@ -26,16 +34,11 @@ use crate::{
     table::{Conn, Counter, Netns, Side, Turn},
 };
 
-/// The early hooks: ahead of the raw table (-300) and of connection tracking (-200), behind the
-/// defragmentation that connection tracking asks for (-400).
-pub(super) const PRIORITY: i32 = -350;
+/// The early hooks.
+pub(super) const PRIORITY: i32 = Turn::Early.priority();
 
 /// Where `ip_vs` stands: behind INPUT and FORWARD (0), ahead of source NAT (100).
 const BEHIND: i32 = 99;
-
-/// The late hooks: behind the mangle table (-150), where packets are marked, and ahead of the
-/// translation of destinations (-100).
-const LATE_PRIORITY: i32 = -149;
 
 /// Times that a packet is read at most: its headers and extensions may be made linear one by one,
 /// before and after its fragments are put together.
@@ -82,7 +85,7 @@ impl<F: Balanced> Hook<Netns> for ToHost<F> {
 
     fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
         let by_mark = || {
-            let marked = F::gate(netns).has_marks() && is_marked::<F>(netns, &skb, rcu);
+            let marked = F::gate(netns).has_marks() && late::is_marked::<F>(netns, &skb, rcu);
             marked.then_some(Ours::ByDestination)
         };
         let Some(ours) = admit::<F>(netns, &skb).or_else(by_mark) else {
@@ -128,64 +131,6 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
         let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
         balance::<F, FIRST>(cx, skb, ours)
     }
-}
-
-/// Packets from the network that have been marked, or not.
-struct MarkedFromNetwork<F>(PhantomData<F>);
-
-/// Packets of programs on this host that have been marked, or not.
-struct MarkedFromHost<F>(PhantomData<F>);
-
-impl<F: Balanced> Hook<Netns> for MarkedFromNetwork<F> {
-    const VERSION: u8 = F::VERSION;
-    const PLACE: Place = Place::PreRouting;
-    const PRIORITY: i32 = LATE_PRIORITY;
-
-    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        if !skb.is_for_this_host() {
-            return Verdict::Accept(skb);
-        }
-        late::<F>(netns, Self::PLACE, skb, rcu)
-    }
-}
-
-impl<F: Balanced> Hook<Netns> for MarkedFromHost<F> {
-    const VERSION: u8 = F::VERSION;
-    const PLACE: Place = Place::LocalOut;
-    const PRIORITY: i32 = LATE_PRIORITY;
-
-    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        if skb.is_balanced() {
-            return Verdict::Accept(skb);
-        }
-        late::<F>(netns, Self::PLACE, skb, rcu)
-    }
-}
-
-/// A packet that the early hook has let pass: it may open a flow of a service by mark, or of one
-/// by address, which waited for its mark.
-fn late<'a, F: Balanced>(
-    netns: &'a Netns,
-    place: Place,
-    skb: Skb<'a>,
-    rcu: Rcu<'a>,
-) -> Verdict<'a> {
-    let gate = F::gate(netns);
-    if !gate.has_marks() {
-        return Verdict::Accept(skb);
-    }
-    if !is_marked::<F>(netns, &skb, rcu)
-        && !gate.virtual_addresses.may_contain(F::destination(&skb))
-    {
-        return Verdict::Accept(skb);
-    }
-    let cx = Context::new(netns, place, Turn::Late, rcu);
-    balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
-}
-
-/// Whether a packet has the mark of a service.
-fn is_marked<F: Balanced>(netns: &Netns, skb: &Skb<'_>, rcu: Rcu<'_>) -> bool {
-    netns.marked_schedule(skb.mark(), F::VERSION, rcu).is_some()
 }
 
 /// Puts the hooks of a turn for an IP version into a namespace: ahead of everything else.
@@ -246,7 +191,7 @@ pub(super) enum Ours {
 
 /// The cheap test that strangers do not pass.
 #[inline(always)]
-fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
+pub(super) fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
     let gate = F::gate(netns);
     if gate.virtual_addresses.may_contain(F::destination(skb)) {
         return Some(Ours::ByDestination);
@@ -261,10 +206,10 @@ fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
 
 /// Whether another hook of ours has let a packet pass before, for [`balance`].
 const FIRST: bool = false;
-const AGAIN: bool = true;
+pub(super) const AGAIN: bool = true;
 
 /// A packet that is perhaps of a service.
-fn balance<'a, F: Balanced, const PASS: bool>(
+pub(super) fn balance<'a, F: Balanced, const PASS: bool>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
     ours: Ours,
@@ -286,16 +231,33 @@ fn balance<'a, F: Balanced, const PASS: bool>(
         Some((conn, _)) if PASS == AGAIN && xmit::stays_here(cx, conn.dest()) => {
             Verdict::Accept(skb)
         }
+        Some((conn, Side::Dest)) => reply(cx, conn, skb, &packet),
         Some((conn, side)) if is_usable(cx.netns, conn, side, &packet) => {
             forward(cx, conn, side, skb, &packet)
-        }
-        Some((conn, Side::Dest)) => {
-            cx.netns.disconnect(conn, cx.rcu);
-            Verdict::Accept(skb)
         }
         Some((conn, Side::Client)) => new_flow::replace(cx, conn, skb, &packet, hash),
         None => new_flow::begin(cx, skb, &packet, hash),
     }
+}
+
+/// A packet of a dest, for its client.
+#[inline(always)]
+pub(super) fn reply<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let waits = || cx.turn == Turn::Early && F::gate(cx.netns).replies_wait();
+    if cx.place == Place::PreRouting && waits() {
+        // It comes again when it has its mark.
+        return Verdict::Accept(skb);
+    }
+    if is_usable(cx.netns, conn, Side::Dest, packet) {
+        return forward(cx, conn, Side::Dest, skb, packet);
+    }
+    cx.netns.disconnect(conn, cx.rcu);
+    Verdict::Accept(skb)
 }
 
 /// Whether a connection takes another packet: it has neither expired nor lost its dest, and the
@@ -372,7 +334,7 @@ pub(super) fn send<'a, F: Balanced>(
 }
 
 /// What comes of a packet that could not be parsed as it was.
-enum Mended<'a, F: Balanced> {
+pub(super) enum Mended<'a, F: Balanced> {
     Packet(Skb<'a>, Packet<F>),
     Icmp(Skb<'a>, F::Ip),
     Verdict(Verdict<'a>),
@@ -380,7 +342,7 @@ enum Mended<'a, F: Balanced> {
 
 /// Tries again with a packet whose headers are not linear or that comes in fragments.
 #[cold]
-fn mend<'a, F: Balanced>(
+pub(super) fn mend<'a, F: Balanced>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
     ours: Ours,

@@ -7,6 +7,7 @@ mod echo;
 mod family;
 mod hook;
 mod icmp;
+mod late;
 mod new_flow;
 mod source;
 mod tunnel_error;

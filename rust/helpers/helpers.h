@@ -91,11 +91,6 @@ void rvs_swap_ip_header(struct sk_buff *skb, unsigned int old, const void *heade
 void rvs_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 
 /* net/ip6_route.h, net/addrconf.h */
-struct dst_entry *rvs_route6_output(struct net *net, const struct in6_addr *daddr,
-				    struct in6_addr *saddr, u32 *cookie);
-bool rvs_route6_is_local(const struct dst_entry *dst);
-bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr);
-bool rvs_route6_is_good(struct dst_entry *dst, u32 cookie);
 bool rvs_route6_input(struct sk_buff *skb);
 bool rvs_is_own_address6(struct net *net, const struct in6_addr *addr);
 
@@ -123,17 +118,51 @@ bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
 		     u8 sum, __be16 port);
 
-/* net/route.h */
-struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr);
-bool rvs_route_input(struct sk_buff *skb);
+/* net/route.h, net/ip6_route.h: ways.c */
+
+/* What a route had when it was looked up that may change without anything else telling of it. */
+struct rvs_route_state {
+	u32 cookie;
+	u32 generation;
+	u32 mtu;
+	__be32 gateway;
+};
+
+/* What rules of policy routing may ask of a reply to a client: `asked` if of each packet. */
+struct rvs_reply {
+	const struct sk_buff *skb;
+	__be16 sport;
+	__be16 dport;
+	u8 protocol;
+	bool asked;
+};
+
+struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr,
+				const struct rvs_reply *reply, struct rvs_route_state *was);
+bool rvs_learned_route_is_good(struct dst_entry *dst, const struct rvs_route_state *was);
+struct dst_entry *rvs_route6_output(struct net *net, const struct in6_addr *daddr,
+				    struct in6_addr *saddr, const struct rvs_reply *reply,
+				    struct rvs_route_state *was);
+u32 rvs_route_generation(const struct net *net, u8 version);
+bool rvs_rules_ask(const struct net *net, u8 version);
+bool rvs_rules_ask_mark(const struct net *net, u8 version);
+bool rvs_has_rules_between(struct net *net, u8 version, int after, int before);
+bool rvs_route6_is_local(const struct dst_entry *dst);
+bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr);
+bool rvs_route6_is_good(const struct net *net, struct dst_entry *dst,
+			const struct rvs_route_state *was);
 bool rvs_route_is_plain(const struct dst_entry *dst);
 bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b);
+u8 rvs_neighbour_version(const struct neighbour *neighbour);
 bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks);
 void rvs_learn_path(struct net *net, struct sk_buff *skb, unsigned int offset, u32 mtu);
 bool rvs_has_output_rules(struct net *net, u8 version);
+bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
+
+/* net/route.h */
+bool rvs_route_input(struct sk_buff *skb);
 void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsigned int inner,
 		 u32 path, u8 type, u8 code, u32 info);
-bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
 
 u64 rvs_available_memory(void);
 

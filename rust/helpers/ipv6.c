@@ -9,47 +9,6 @@
 
 #include "helpers.h"
 
-/*
- * As rvs_route_output(). `*saddr` is :: for any source, and then becomes the one that the host
- * would take; `*cookie` is what tells whether the route still holds.
- */
-struct dst_entry *rvs_route6_output(struct net *net, const struct in6_addr *daddr,
-				    struct in6_addr *saddr, u32 *cookie)
-{
-	struct flowi6 fl6 = {
-		.daddr = *daddr,
-		.saddr = *saddr,
-		.flowi6_flags = FLOWI_FLAG_KNOWN_NH | FLOWI_FLAG_ANYSRC,
-	};
-	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
-	int error = dst->error;
-
-	if (!error && ipv6_addr_any(saddr))
-		error = ipv6_dev_get_saddr(net, ip6_dst_idev(dst)->dev, daddr, 0, saddr);
-	if (error) {
-		dst_release(dst);
-		return ERR_PTR(error);
-	}
-	*cookie = rt6_get_cookie(dst_rt6_info(dst));
-	return dst;
-}
-
-/* Whether a route leads to an address of this host, and whether it leads to one host at all. */
-bool rvs_route6_is_local(const struct dst_entry *dst)
-{
-	return dst_rt6_info(dst)->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST);
-}
-
-bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr)
-{
-	return !(dst_rt6_info(dst)->rt6i_flags & RTF_REJECT) && !ipv6_addr_is_multicast(daddr);
-}
-
-bool rvs_route6_is_good(struct dst_entry *dst, u32 cookie)
-{
-	return dst_check(dst, cookie);
-}
-
 /* See rvs_route_input(). */
 bool rvs_route6_input(struct sk_buff *skb)
 {

@@ -2,18 +2,40 @@
 
 //! Which of the datapath's hooks a namespace has: none that nothing is there for.
 
+use core::sync::atomic::AtomicU32;
+
 use kernel::prelude::*;
 
 use super::{filter::Gate, netns::Netns};
-use crate::{engine::spec::ServiceId, kapi::netfilter::Hooks};
+use crate::{
+    engine::spec::ServiceId,
+    kapi::{
+        netfilter::Hooks,
+        rcu::Rcu,
+        route::{self, NextHop, Reply},
+    },
+};
 
 /// When a packet meets a hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Ahead of all others. Packets of connections go no further.
     Early,
-    /// Behind those that mark packets, for new flows only; where there is a service by mark.
+    /// Behind those that mark packets: for new flows, where there is a service by mark, and for
+    /// replies that are routed by their marks.
     Late,
+}
+
+impl Turn {
+    /// Where its hooks are among others: ahead of the raw table (-300) and of connection tracking
+    /// (-200), behind the defragmentation that connection tracking asks for (-400); and behind the
+    /// mangle table (-150), ahead of the translation of destinations (-100).
+    pub(crate) const fn priority(self) -> i32 {
+        match self {
+            Self::Early => -350,
+            Self::Late => -149,
+        }
+    }
 }
 
 /// A namespace's hooks.
@@ -28,8 +50,10 @@ pub(super) struct Activity {
 struct Version {
     /// From the first service or dest of the version on.
     early: Option<Hooks>,
-    /// While there is a service by mark.
+    /// While there is a service by mark, or replies are routed by theirs.
     late: Option<Hooks>,
+    /// Whether replies of dests are to wait until they have their marks.
+    replies: bool,
 }
 
 impl Activity {
@@ -61,6 +85,23 @@ impl Activity {
         self.v6.settle(&netns.gate_v6, marks.of(6));
     }
 
+    /// Lets replies wait for their marks where those are asked for, by rules of the host's routing
+    /// that have come or gone. One that finds no memory tries again with the next call.
+    pub(super) fn follow_rules(&mut self, netns: &Netns, marks: &Marks) {
+        let gates = [(&mut self.v4, 4), (&mut self.v6, 6)];
+        for (of, version) in gates {
+            let wait = of.early.is_some() && netns.replies_are_marked(version);
+            if wait == of.replies {
+                continue;
+            }
+            of.replies = wait;
+            if of.prepare(netns, version, marks.of(version)).is_err() {
+                of.replies = false;
+            }
+            of.settle(netns.gate(version), marks.of(version));
+        }
+    }
+
     /// Takes all hooks out. Packets may be in them for a grace period.
     pub(super) fn end(&mut self) {
         *self = Self::default();
@@ -76,7 +117,7 @@ impl Version {
     }
 
     fn prepare(&mut self, netns: &Netns, version: u8, has_marks: bool) -> Result {
-        if has_marks && self.late.is_none() {
+        if (has_marks || self.replies) && self.late.is_none() {
             self.late = Some(netns.activate(version, Turn::Late)?);
         }
         Ok(())
@@ -84,9 +125,51 @@ impl Version {
 
     fn settle(&mut self, gate: &Gate, has_marks: bool) {
         gate.set_marks(has_marks);
-        if !has_marks {
+        gate.set_replies_wait(self.replies);
+        if !has_marks && !self.replies {
             self.late = None;
         }
+    }
+}
+
+impl Netns {
+    /// Whether replies that come in that IP version are routed by marks that they get behind the early
+    /// hooks. Those of IPv4 may leave as IPv6.
+    pub(super) fn replies_are_marked(&self, version: u8) -> bool {
+        let (early, late) = (Turn::Early.priority(), Turn::Late.priority());
+        let asks = |version| route::rules_ask_mark(self.net(), version);
+        self.gate(version).is_ahead_of_input()
+            && (asks(version) || (version == 4 && asks(6)))
+            && route::has_rules_between(self.net(), version, early, late)
+    }
+
+    fn gate(&self, version: u8) -> &Gate {
+        match version {
+            4 => &self.gate_v4,
+            _ => &self.gate_v6,
+        }
+    }
+
+    /// The way of a reply to its client. Its number is left in `number` where it is that of the
+    /// flow's next reply.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NextHop::lookup`], and `ENOMEM`.
+    #[cold]
+    pub(crate) fn find_way_back<'a>(
+        &'a self,
+        reply: &Reply<'_>,
+        number: &AtomicU32,
+        rcu: Rcu<'a>,
+    ) -> Result<&'a NextHop> {
+        let found = self.ways.find(self.net(), reply, number, rcu)?;
+        let version = reply.version();
+        if found.asked && self.replies_are_marked(version) != self.gate(version).replies_wait() {
+            // The worker knows what is to be done, and may sleep.
+            self.wake(0);
+        }
+        Ok(found.way)
     }
 }
 

@@ -618,7 +618,7 @@ impl Dest {
     }
 
     fn look_up(&self, net: &'static Net) -> Result<NextHop> {
-        NextHop::lookup(net, self.id.address, None)
+        NextHop::lookup(net, self.id.address)
     }
 
     /// Forgets the way to it where it is one of `which`.

@@ -20,6 +20,8 @@ pub(crate) struct Gate {
     pub(crate) translated_dests: AddressFilter,
     /// Whether new flows wait for their marks.
     marks: AtomicBool,
+    /// Whether replies of dests wait for their marks.
+    replies: AtomicBool,
     /// Whether packets are taken ahead of the rules of INPUT.
     ahead: AtomicBool,
 }
@@ -31,6 +33,7 @@ impl Gate {
             virtual_addresses: AddressFilter::new(),
             translated_dests: AddressFilter::new(),
             marks: AtomicBool::new(false),
+            replies: AtomicBool::new(false),
             ahead: AtomicBool::new(false),
         }
     }
@@ -48,6 +51,16 @@ impl Gate {
     /// Whether there are services by mark, so that new flows wait until they have theirs.
     pub(crate) fn has_marks(&self) -> bool {
         self.marks.load(Ordering::Relaxed)
+    }
+
+    /// Whether replies of dests wait for the marks by which they are routed.
+    #[inline(always)]
+    pub(crate) fn replies_wait(&self) -> bool {
+        self.replies.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_replies_wait(&self, wait: bool) {
+        self.replies.store(wait, Ordering::Relaxed);
     }
 
     pub(super) fn set_marks(&self, marks: bool) {

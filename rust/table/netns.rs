@@ -433,6 +433,7 @@ impl Work for Netns {
             self.forget_ways(Which::Idle);
         }
         let mut config = self.config();
+        config.follow_rules();
         self.defence.look(&config.settings());
         let templates = config.sweep_templates(turn, pressed);
         let draining = config.end_drains() | config.warm_up();

@@ -10,10 +10,7 @@
 //!
 //! Only clients share a way whose routes do the same to packets: one may have an MTU of its own.
 
-use core::{
-    net::IpAddr,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use kernel::prelude::*;
 
@@ -21,7 +18,7 @@ use crate::kapi::{
     netdev::Device,
     netns::Net,
     rcu::{Rcu, RcuBox, RcuSlot},
-    route::NextHop,
+    route::{self, NextHop, Reply},
 };
 
 /// Ways at once: more neighbours than a director has on its networks, as a rule.
@@ -30,6 +27,18 @@ const SLOTS: usize = 1024;
 /// Places side by side. A way may have those of two such groups, so that hardly ever some that are
 /// used at the same time drive each other out.
 const GROUP: usize = 4;
+
+/// In [`Ways::rules`]: they do.
+const ASK: u64 = 1;
+
+/// In [`Ways::rules`]: somebody has looked.
+const KNOWN: u64 = 2;
+
+/// A way to a client, and whether the flow's next packet may take another one.
+pub(super) struct Found<'a> {
+    pub(super) way: &'a NextHop,
+    pub(super) asked: bool,
+}
 
 /// Which ways are to be let go of.
 #[derive(Clone, Copy)]
@@ -65,6 +74,9 @@ struct Numbered {
 pub(crate) struct Ways {
     slots: KVVec<RcuSlot<Numbered>>,
     last: AtomicU32,
+    /// Whether rules of policy routing ask for what differs between a flow's packets ([`ASK`]), of
+    /// IPv4 and IPv6: above it a generation of routes, or 0.
+    rules: [AtomicU64; 2],
 }
 
 impl Ways {
@@ -77,6 +89,7 @@ impl Ways {
         Ok(Self {
             slots,
             last: AtomicU32::new(0),
+            rules: [const { AtomicU64::new(0) }; 2],
         })
     }
 
@@ -87,22 +100,27 @@ impl Ways {
         (slot.number == number && slot.way.is_good()).then_some(&slot.way)
     }
 
-    /// Looks up the way to `client` from `source`, and stores its number in `number` if it is kept:
-    /// not until its neighbour is found, which may never be.
+    /// Looks up the way of a reply, and stores its number in `number` if it is kept: not until its
+    /// neighbour is found, which may never be, and not where rules ask for each packet.
     ///
     /// # Errors
     ///
     /// Those of [`NextHop::lookup`], and `ENOMEM`.
     #[cold]
-    pub(crate) fn find<'a>(
+    pub(super) fn find<'a>(
         &'a self,
         net: &'static Net,
-        client: IpAddr,
-        source: IpAddr,
+        reply: &Reply<'_>,
         number: &AtomicU32,
         rcu: Rcu<'a>,
-    ) -> Result<&'a NextHop> {
-        let way = NextHop::lookup(net, client, Some(source))?;
+    ) -> Result<Found<'a>> {
+        let (way, asked) = self.look_up(net, reply)?;
+        let found = |way| Found { way, asked };
+        let keep = |new| {
+            if !asked {
+                number.store(new, Ordering::Relaxed);
+            }
+        };
         // A byte tells one.
         const { assert!(SLOTS / GROUP == 1 << 8) };
         let groups = way.hash().to_be_bytes().into_iter().take(2);
@@ -112,8 +130,8 @@ impl Ways {
         });
         let mut known = places.clone().filter_map(|(_, slot)| slot.get(rcu));
         if let Some(known) = known.find(|known| known.way.is_as_good_as(&way)) {
-            number.store(known.number, Ordering::Relaxed);
-            return Ok(&known.way);
+            keep(known.number);
+            return Ok(found(&known.way));
         }
         let is_idle = way.is_idle();
         let (index, slot) = places
@@ -122,11 +140,36 @@ impl Ways {
         let new = self.number(index);
         let way = RcuBox::new(Numbered { number: new, way }, GFP_ATOMIC | __GFP_NOWARN)?;
         if is_idle {
-            return Ok(&RcuBox::lend(way, rcu).way);
+            return Ok(found(&RcuBox::lend(way, rcu).way));
         }
         let way = slot.publish(way, rcu);
-        number.store(new, Ordering::Relaxed);
-        Ok(&way.way)
+        keep(new);
+        Ok(found(&way.way))
+    }
+
+    /// The way of a reply, and whether rules asked for more than what all of its flow have in common.
+    fn look_up(&self, net: &'static Net, reply: &Reply<'_>) -> Result<(NextHop, bool)> {
+        let version = reply.version();
+        let generation = route::generation(net, version);
+        let asked = self.rules_ask(net, version, generation);
+        let way = NextHop::lookup_back(net, &reply.asked(asked))?;
+        // A way is good until the next change; this one may be of rules that came in between.
+        let same = generation == route::generation(net, version);
+        Ok((way, asked || !same))
+    }
+
+    /// Whether rules ask for what differs between a flow's packets, in this generation of routes.
+    fn rules_ask(&self, net: &Net, version: u8, generation: u32) -> bool {
+        let [v4, v6] = &self.rules;
+        let rules = if version == 6 { v6 } else { v4 };
+        let known = u64::from(generation) << 2 | KNOWN;
+        let last = rules.load(Ordering::Relaxed);
+        if last & !ASK == known {
+            return last & ASK != 0;
+        }
+        let ask = route::rules_ask(net, version);
+        rules.store(known | u64::from(ask), Ordering::Relaxed);
+        ask
     }
 
     /// How many ways are younger than `known`; more than any other has where it is none.

@@ -5,7 +5,7 @@
 
 use super::{
     nat::{send, translate, translate_chunks},
-    way_to, Edit,
+    send_alone, way_to, Edit,
 };
 use crate::{
     datapath::{context::Context, family::Balanced},
@@ -139,11 +139,7 @@ fn forward<'a, F: Balanced>(
 /// Sends a packet of our own to a dest.
 fn send_ahead<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
     match Skb::with_packet(bytes, ip_len, way.headroom()) {
-        Some(packet) if way.straight() == 0 => {
-            let refused = || cx.netns.counters.count(Counter::DropOutput);
-            let _ = way.send_slowly(packet, cx.rcu, refused);
-        }
-        Some(packet) => drop(way.send(packet, cx.rcu)),
+        Some(packet) => send_alone(cx, way, packet),
         // The next datagram tells it.
         None => cx.netns.counters.count(Counter::DropNoMemory),
     }

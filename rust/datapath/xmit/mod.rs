@@ -160,6 +160,18 @@ fn transmit<'a, F: Family>(
     })
 }
 
+/// Sends a packet that this host has made, which fits.
+#[cold]
+fn send_alone(cx: Context<'_>, way: &NextHop, packet: Skb<'_>) {
+    let _ = match way.straight() {
+        0 => {
+            let refused = || cx.netns.counters.count(Counter::DropOutput);
+            way.send_slowly(packet, cx.rcu, refused)
+        }
+        _ => way.send(packet, cx.rcu),
+    };
+}
+
 /// How a packet leaves.
 enum Exit {
     /// To the neighbour.

@@ -20,7 +20,7 @@ use crate::{
     },
     kapi::{
         netfilter::{Place, Verdict},
-        route::NextHop,
+        route::{NextHop, Reply},
         skb::Skb,
     },
     table::{Conn, Counter, NatConn, Side, Stage},
@@ -214,7 +214,7 @@ pub(super) fn send<'a, F: Balanced>(
     };
     let way = match side {
         Side::Client => way_to(cx, conn.dest()),
-        Side::Dest => way_back(cx, nat),
+        Side::Dest => way_back(cx, nat, &skb),
     };
     let way = match way {
         Ok(way) => way,
@@ -233,21 +233,20 @@ pub(super) fn send<'a, F: Balanced>(
     Verdict::Accept(skb)
 }
 
-/// The way to a connection's client.
+/// The way to a connection's client, for a reply as it came.
 #[inline(always)]
 pub(super) fn way_back<'a, C: Tuple, D: Tuple>(
     cx: Context<'a>,
     nat: &'a NatConn<C, D>,
+    skb: &Skb<'_>,
 ) -> Result<&'a NextHop> {
     let number = nat.way_back();
     if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
         return Ok(way);
     }
-    let netns = cx.netns;
-    netns.looks_for_way();
+    cx.netns.looks_for_way();
     let tuple = nat.client_tuple();
-    let (client, virtual_address) = (tuple.src().into(), tuple.dst().into());
-    netns
-        .ways
-        .find(netns.net(), client, virtual_address, number, cx.rcu)
+    let (client, asked) = (tuple.source(), tuple.destination());
+    let reply = Reply::new(skb, tuple.protocol(), asked, client);
+    cx.netns.find_way_back(&reply, number, cx.rcu)
 }

@@ -10,7 +10,9 @@ use kernel::{
     prelude::*,
 };
 
-use super::{fullnat, nat::way_back, no_way, path, transmit, way_to, with_one_header, Edit};
+use super::{
+    fullnat, nat::way_back, no_way, path, send_alone, transmit, way_to, with_one_header, Edit,
+};
 use crate::{
     datapath::{context::Context, family::Balanced},
     engine::{
@@ -118,7 +120,8 @@ pub(in crate::datapath) fn toward_client<'a>(
             Some(())
         },
     };
-    leave::<V4>(cx, way_back(cx, nat), skb, &packet.ip, edit)
+    let way = way_back(cx, nat, &skb);
+    leave::<V4>(cx, way, skb, &packet.ip, edit)
 }
 
 /// Where the checksum is in a UDP header.
@@ -174,7 +177,7 @@ pub(in crate::datapath) fn error_toward_client<'a>(
 ) -> Verdict<'a> {
     let about = nat.client_tuple();
     let added = path::added(nat, &skb, error);
-    send_error(cx, way_back(cx, nat), ipv6::LEN, |into| {
+    send_error(cx, way_back(cx, nat, &skb), ipv6::LEN, |into| {
         nat64::error_v6(into, skb.head(), error, &about, added, |quote| {
             quoted(nat.shift(), quote, true)
         })
@@ -236,7 +239,7 @@ fn send_own<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) 
         return;
     }
     match Skb::with_packet(bytes, ip_len, way.headroom()) {
-        Some(packet) => drop(way.send(packet, cx.rcu)),
+        Some(packet) => send_alone(cx, way, packet),
         // An error may get lost.
         None => cx.netns.counters.count(Counter::DropNoMemory),
     }

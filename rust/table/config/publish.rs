@@ -77,6 +77,7 @@ impl ConfigGuard<'_> {
         self.replace_index(index);
         let config = &mut *self.config;
         config.activity.settle(netns, &config.marks);
+        config.activity.follow_rules(netns, &config.marks);
         if undo.iter().any(|step| matches!(step, Undo::DestBack(..))) {
             // Those are in their service again.
             config.removed.retain(|removed| removed.dest.is_gone());
@@ -171,6 +172,12 @@ impl ConfigGuard<'_> {
             Some(place) => NextIndex::With(place),
             None => NextIndex::Same,
         })
+    }
+
+    /// Lets replies wait for their marks where the host's routing asks for those by now.
+    pub(in crate::table) fn follow_rules(&mut self) {
+        let config = &mut *self.config;
+        config.activity.follow_rules(self.netns, &config.marks);
     }
 
     /// Whether the index goes on well without a service that was removed: where that stands for an

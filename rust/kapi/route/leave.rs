@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How packets leave on a way: straight to the neighbour, or by the kernel's own output.
+
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::{self, AtomicU32, Ordering},
+};
+
+use super::NextHop;
+use crate::{
+    bindings,
+    kapi::{
+        rcu::Rcu,
+        skb::{Consumed, Skb},
+    },
+};
+
+/// States of a neighbour whose stored header is good.
+pub(super) const CONNECTED: u8 =
+    (bindings::NUD_PERMANENT | bindings::NUD_NOARP | bindings::NUD_REACHABLE) as u8;
+
+/// Bytes that a stored frame header of the usual kind takes, aligned to its end (`HH_DATA_MOD`).
+const STORED: u32 = 16;
+
+impl NextHop {
+    /// Sends a packet out by the neighbour, past the hooks for output and forwarding.
+    ///
+    /// The packet has [`NextHop::headroom`] in front, and [`NextHop::straight`] is not 0. A neighbour that is not resolved yet keeps
+    /// the packet while it asks.
+    #[inline(always)]
+    pub(crate) fn send(&self, mut skb: Skb<'_>, _rcu: Rcu<'_>) -> Consumed {
+        let Some(neighbour) = self.neighbour else {
+            return free(skb);
+        };
+        // SAFETY: This next hop, and so the route, lives for a grace period, and the read lock
+        // is held. `is_good` was asked under it, so the device is not freed before it ends.
+        unsafe {
+            skb.borrow_route(self.dst());
+            skb.set_device(self.device().0);
+        }
+        // SAFETY: By the invariant; the caller has seen to the headroom, and each device wants at
+        // least that much. The packet is ours to give away.
+        unsafe {
+            if push_cached_header(neighbour, self.stored_in, &mut skb) {
+                bindings::__dev_queue_xmit(skb.as_raw(), ptr::null_mut());
+            } else {
+                let skip_stored = self.stored_in == 0;
+                bindings::neigh_output(neighbour.as_ptr(), skb.as_raw(), skip_stored);
+            }
+            Consumed::new()
+        }
+    }
+
+    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation. `refused` is
+    /// called when one of these, or the device, drops it.
+    pub(crate) fn send_slowly(
+        &self,
+        mut skb: Skb<'_>,
+        _rcu: Rcu<'_>,
+        refused: impl FnOnce(),
+    ) -> Consumed {
+        // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
+        let left = unsafe {
+            skb.borrow_route(self.dst());
+            skb.set_device(self.device().0);
+            bindings::rvs_output(self.net.as_raw(), skb.as_raw(), self.version(), self.own)
+        };
+        if !left {
+            refused();
+        }
+        // SAFETY: The output has taken it.
+        unsafe { Consumed::new() }
+    }
+}
+
+/// Puts the frame's header in front of a packet, as its neighbour has it in store in some states.
+/// False, and nothing is done, when it has none that is good and short, or is just being changed: then
+/// `neigh_output`, whose usual case this is, knows what to do.
+///
+/// # Safety
+///
+/// The neighbour is live, and [`STORED`] bytes are free in front of the packet.
+#[inline(always)]
+unsafe fn push_cached_header(
+    neighbour: NonNull<bindings::neighbour>,
+    stored_in: u8,
+    skb: &mut Skb<'_>,
+) -> bool {
+    let neighbour = neighbour.as_ptr();
+    // SAFETY: The neighbour is live; others write these fields whole, and the header's bytes
+    // between two changes of the sequence, which comes first in the lock.
+    unsafe {
+        let state = ptr::read_volatile(ptr::addr_of!((*neighbour).nud_state));
+        let cache = ptr::addr_of!((*neighbour).hh);
+        let sequence = ptr::addr_of!((*cache).hh_lock).cast::<AtomicU32>();
+        let begin = (*sequence).load(Ordering::Acquire);
+        let len = ptr::read_volatile(ptr::addr_of!((*cache).hh_len));
+        if state & stored_in == 0 || len == 0 || len > STORED || begin & 1 != 0 {
+            return false;
+        }
+        let header = ptr::read_volatile(ptr::addr_of!((*cache).hh_data).cast::<[u64; 2]>());
+        atomic::fence(Ordering::Acquire);
+        if (*sequence).load(Ordering::Relaxed) != begin {
+            return false;
+        }
+        skb.push_stored(header, len);
+    }
+    true
+}
+
+/// Frees a packet that cannot be sent.
+fn free(skb: Skb<'_>) -> Consumed {
+    // SAFETY: The packet is ours.
+    unsafe {
+        bindings::sk_skb_reason_drop(
+            ptr::null_mut(),
+            skb.as_raw(),
+            bindings::skb_drop_reason_SKB_DROP_REASON_NETFILTER_DROP,
+        );
+        Consumed::new()
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What tells that a way no longer is what was looked up.
+//!
+//! Each packet asks [`NextHop::is_good`]. So whatever is kept of route, neighbour and device either
+//! has something that changes with it and is compared there, or it is not kept but read where it is
+//! needed. ARCHITECTURE.md has the table, and `tests/vm/test_way_changes.py` a test for each row.
+
+use core::{ffi::c_void, ptr};
+
+use super::NextHop;
+use crate::{
+    bindings::{self, rvs_route_state},
+    kapi::{netns::Net, time},
+};
+
+/// Ticks after which a neighbour that was sent nothing is held no longer.
+const IDLE_TICKS: u32 = time::seconds(60);
+
+/// A kind of route, with what it was when it was looked up.
+pub(super) enum Route {
+    /// Of IPv4, as it is in the table: it changes with the namespace's generation of routes.
+    Table,
+    /// Of IPv4, with what was learned of one host: its path's MTU, which expires, or its next hop.
+    Learned(rvs_route_state),
+    /// Of IPv6.
+    Six(rvs_route_state),
+}
+
+impl Route {
+    /// One of IPv4.
+    pub(super) fn v4(was: rvs_route_state) -> Self {
+        match (was.mtu, was.gateway) {
+            (0, 0) => Self::Table,
+            _ => Self::Learned(was),
+        }
+    }
+
+    /// The IP version of its packets.
+    pub(super) fn version(&self) -> u8 {
+        match self {
+            Self::Table | Self::Learned(_) => 4,
+            Self::Six(_) => 6,
+        }
+    }
+}
+
+/// The arrays of hooks in LOCAL_OUT and POST_ROUTING: who adds or takes out a rule there replaces
+/// them. A new one may be where an old one was; the worker finds that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct OutputHooks([*const c_void; 2]);
+
+impl OutputHooks {
+    /// Those of an IP version's packets now.
+    #[inline(always)]
+    pub(super) fn of(net: &Net, version: u8) -> Self {
+        let nf = net.as_raw();
+        let places = [
+            bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+            bindings::nf_inet_hooks_NF_INET_POST_ROUTING,
+        ];
+        // SAFETY: The namespace is alive, and others write the pointers whole.
+        Self(places.map(|place| unsafe {
+            let hooks = match version {
+                4 => ptr::addr_of!((*nf).nf.hooks_ipv4),
+                _ => ptr::addr_of!((*nf).nf.hooks_ipv6),
+            };
+            ptr::read_volatile(hooks.cast::<*const c_void>().add(place as usize))
+        }))
+    }
+}
+
+impl NextHop {
+    /// A hash of where it leads, and of what routes to there most often differ in; its upper half is
+    /// the better one.
+    pub(crate) fn hash(&self) -> u32 {
+        let address = self.neighbour.map_or(0, |n| n.as_ptr() as usize);
+        // Neighbours are some hundred bytes apart.
+        let neighbour = ((address >> 8) as u32).wrapping_mul(0x9e37_79b1);
+        neighbour ^ self.mtu.wrapping_mul(0x85eb_ca6b)
+    }
+
+    /// Whether this way is good and does to packets what `other` does, neighbour and route.
+    pub(crate) fn is_as_good_as(&self, other: &Self) -> bool {
+        self.is_good()
+            && self.neighbour == other.neighbour
+            && (self.mtu, self.straight, self.own) == (other.mtu, other.straight, other.own)
+            // SAFETY: We hold both routes.
+            && unsafe { bindings::rvs_routes_are_alike(self.dst(), other.dst()) }
+    }
+
+    /// Whether its neighbour is not found, or was sent nothing for a while, by anyone. Who keeps such
+    /// a way keeps the neighbour from going.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.neighbour.is_some_and(|neighbour| {
+            // SAFETY: By the invariant.
+            unsafe { bindings::rvs_neighbour_is_idle(neighbour.as_ptr(), IDLE_TICKS as usize) }
+        })
+    }
+
+    /// Whether route, neighbour and rules are those that were looked up; if not, look the way up
+    /// again. RCU's read lock is held.
+    #[inline(always)] // Each packet asks.
+    pub(crate) fn is_good(&self) -> bool {
+        let (net, dst) = (self.net.as_raw(), self.dst());
+        let (is_good, version) = match &self.kind {
+            Route::Table => (self.is_good_v4(), 4),
+            Route::Learned(was) => {
+                // SAFETY: By the invariant.
+                let is = unsafe { bindings::rvs_learned_route_is_good(dst, was) };
+                (is, 4)
+            }
+            Route::Six(was) => {
+                // SAFETY: By the invariant.
+                let is = unsafe { bindings::rvs_route6_is_good(net, dst, was) };
+                (is, 6)
+            }
+        };
+        is_good
+            && OutputHooks::of(self.net, version) == self.hooks
+            && self.neighbour.is_none_or(|neighbour| {
+                // SAFETY: By the invariant; others write the field whole.
+                unsafe { ptr::read_volatile(ptr::addr_of!((*neighbour.as_ptr()).dead)) == 0 }
+            })
+    }
+
+    #[inline(always)]
+    fn is_good_v4(&self) -> bool {
+        let route = self.route.as_ptr().cast::<bindings::rtable>();
+        // SAFETY: By the invariant; others write these fields whole.
+        let (obsolete, generation) = unsafe {
+            (
+                ptr::read_volatile(ptr::addr_of!((*route).dst.obsolete)),
+                ptr::read_volatile(ptr::addr_of!((*route).rt_genid)),
+            )
+        };
+        obsolete == bindings::DST_OBSOLETE_FORCE_CHK
+            && generation == self.net.ipv4_route_generation()
+    }
+}
