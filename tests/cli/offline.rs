@@ -136,3 +136,11 @@ fn the_module_is_asked_for() {
         assert!(err.contains("modprobe rvs"), "{arguments:?}: {err}");
     }
 }
+
+#[test]
+fn a_live_view_needs_a_terminal() {
+    let run = refused(&["top"]);
+    for text in ["not a terminal", "hint: ", "--once"] {
+        assert!(run.err.contains(text), "{text} in {}", run.err);
+    }
+}

@@ -27,6 +27,8 @@ fn every_command_has_help() {
         ("save", &[]),
         ("restore", &[]),
         ("monitor", &[]),
+        ("top", &[]),
+        ("exporter", &[]),
         ("unload", &[]),
     ];
     for (object, verbs) in commands {
@@ -85,6 +87,15 @@ fn a_wrong_command_line_is_2() {
         (&["conn", "list", "--state", "open"], "established"),
         (&["rs", "setup"], "--vip"),
         (&["monitor", "--count", "0"], "--count"),
+        (&["top", "--sort", "size"], "bits, packets, new"),
+        (&["top", "--delay", "0"], "1 to 86400"),
+        (&["stats", "show", "--watch", "0"], "1 to 86400"),
+        (&["stats", "show", "--watch", "1", "--zero"], "--zero"),
+        (&["exporter", "--listen", "9757"], "9757"),
+        (&["exporter", "--listen", "localhost:9757"], "localhost"),
+        (&["exporter", "--netns", "/run/netns/a"], "ip netns"),
+        (&["exporter", "--max-clients", "0"], "1 to 1000"),
+        (&["exporter", "--own-netns"], "--netns"),
         (&["restore", "--check", "--dry-run"], "--dry-run"),
     ] {
         let run = run(arguments).code(2);

@@ -4,7 +4,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{config, conn, dest, laddr, monitor, restore, rs, save, service, stats, toa, unload};
+use crate::{
+    config, conn, dest, exporter, laddr, monitor, restore, rs, save, service, stats, toa, top,
+    unload,
+};
 
 const AFTER_HELP: &str = "\
 Names:
@@ -58,6 +61,12 @@ pub enum Command {
     /// Traffic and counters of the namespace
     #[command(subcommand)]
     Stats(stats::Command),
+    /// Watch services and dests live: connections, traffic, drops
+    #[command(after_help = top::AFTER_HELP)]
+    Top(top::Arguments),
+    /// Serve metrics to Prometheus
+    #[command(after_help = exporter::AFTER_HELP)]
+    Exporter(exporter::Arguments),
     /// Settings of the namespace: timeouts and limits
     #[command(subcommand)]
     Config(config::Command),

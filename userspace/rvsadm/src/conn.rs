@@ -16,6 +16,7 @@ use crate::output::cell;
 use crate::templates;
 use crate::values;
 use crate::views::ConnectionView;
+use crate::watch::Watch;
 
 const LIST_HELP: &str = "\
 Examples:
@@ -39,7 +40,14 @@ const HEADING: [&str; 7] = [
 pub enum Command {
     /// List connections
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
-    List(Filter),
+    List {
+        /// Which
+        #[command(flatten)]
+        filter: Filter,
+        /// Again and again
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// List networks of clients that stay with a dest, of services with persistence
     #[command(after_help = TEMPLATES_HELP)]
     Templates {
@@ -98,7 +106,7 @@ fn state(text: &str) -> Result<u32, String> {
 /// Does it.
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        Command::List(filter) => list(&filter, context),
+        Command::List { filter, watch } => watch.repeat(context, |context| list(&filter, context)),
         Command::Templates { service } => templates::list(service, context),
         Command::Flush { service } => {
             let what = match service {

@@ -22,6 +22,7 @@ use crate::snapshot::dests_of;
 use crate::stats::{warn_missing, Columns};
 use crate::values;
 use crate::views::DestView;
+use crate::watch::Watch;
 
 const ADD_HELP: &str = "\
 Example:
@@ -131,6 +132,9 @@ pub enum Command {
         /// Traffic
         #[command(flatten)]
         columns: Columns,
+        /// Again and again
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Show one dest with its traffic
     #[command(after_help = "JSON: {\"dests\":[{…}]}, one entry, as in the list")]
@@ -294,9 +298,14 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             let what = format!("remove dest {} of {}", id.dest, id.service);
             context.change(&what, &Request::Change(change))
         }
-        Command::List { service, columns } => {
+        Command::List {
+            service,
+            columns,
+            watch,
+        } => {
             let what = service.map_or("list dests".to_owned(), |s| format!("list dests of {s}"));
-            print(&what, &Request::DestList(service), columns, context)
+            let request = Request::DestList(service);
+            watch.repeat(context, |context| print(&what, &request, columns, context))
         }
         Command::Show { id } => {
             let what = format!("show dest {} of {}", id.dest, id.service);

@@ -16,6 +16,7 @@ mod dest;
 mod diff;
 mod document;
 mod endpoint;
+mod exporter;
 mod failure;
 mod hints;
 mod input_rules;
@@ -24,6 +25,7 @@ mod lines;
 mod monitor;
 mod output;
 mod ports;
+mod reading;
 mod restore;
 mod rs;
 mod save;
@@ -32,9 +34,11 @@ mod snapshot;
 mod stats;
 mod templates;
 mod toa;
+mod top;
 mod unload;
 mod values;
 mod views;
+mod watch;
 mod whole;
 
 #[cfg(test)]
@@ -86,6 +90,8 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Monitor(arguments) => monitor::run(arguments, context),
         Command::Rs(command) => rs::run(command, context),
         Command::Toa(command) => toa::run(command, context),
+        Command::Top(arguments) => top::run(&arguments, context),
+        Command::Exporter(arguments) => exporter::run(&arguments, context),
         Command::Unload => unload::run(context),
     }
 }

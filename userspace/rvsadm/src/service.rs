@@ -22,6 +22,7 @@ use crate::snapshot::{dests_of, services_of};
 use crate::stats::{warn_missing, Columns};
 use crate::values;
 use crate::views::{ServiceView, ServiceWithDests};
+use crate::watch::Watch;
 
 const ADD_HELP: &str = "\
 Example:
@@ -97,6 +98,9 @@ pub enum Command {
         /// Traffic
         #[command(flatten)]
         columns: Columns,
+        /// Again and again
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Show one service with its dests and traffic
     #[command(after_help = SHOW_HELP)]
@@ -300,7 +304,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             context.change(&what, &Request::Change(change))
         }
         Command::Flush => context.change("remove all services", &Request::ServiceFlush),
-        Command::List { columns } => list(columns, context),
+        Command::List { columns, watch } => watch.repeat(context, |context| list(columns, context)),
         Command::Show { id } => show(id.service, context),
     }
 }

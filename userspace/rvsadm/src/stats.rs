@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::output::{cell, say, Table};
 use crate::values;
 use crate::views::Numbers;
+use crate::watch::Watch;
 
 const STATS: [&str; 5] = ["CONNS", "IN-PKTS", "OUT-PKTS", "IN-BYTES", "OUT-BYTES"];
 const RATES: [&str; 5] = [
@@ -79,8 +80,11 @@ JSON: {\"generation\":N,\"traffic\":{\"connections\",\"in_packets\",…},\"rates
 Traffic of a service or dest: rvsadm service list --stats --rate, rvsadm dest list --stats --rate")]
     Show {
         /// Set everything to zero after showing it
-        #[arg(long)]
+        #[arg(long, conflicts_with = "watch")]
         zero: bool,
+        /// Again and again
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Set statistics to zero: everything's, or those of a service and its dests
     Zero {
@@ -102,8 +106,8 @@ struct Document {
 /// Does it.
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        Command::Show { zero } => {
-            show(context)?;
+        Command::Show { zero, watch } => {
+            watch.repeat(context, show)?;
             if zero {
                 let zeroed = context.kernel.execute(&Request::StatsZero(None));
                 zeroed.map_err(|error| Failure::kernel("set statistics to zero", error))?;

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::output::{say, Table};
 use crate::values;
 use crate::views::Numbers;
+use crate::watch::Watch;
 
 /// Said where no network is trusted.
 const NOBODY: &str = "nobody is trusted: no address is believed; see: rvsadm toa trust add --help";
@@ -88,7 +89,11 @@ Example:
     },
     /// Show what came of it
     #[command(after_help = "JSON: {\"counters\":{\"sockets_now\":N,…}}")]
-    Stats,
+    Stats {
+        /// Again and again
+        #[command(flatten)]
+        watch: Watch,
+    },
 }
 
 /// What to do with trusted networks.
@@ -194,7 +199,9 @@ fn run_with(
         Command::Show => return list(receiver, context, true, true),
         Command::Trust(Trust::List) => return list(receiver, context, true, false),
         Command::Kind(Kind::List) => return list(receiver, context, false, true),
-        Command::Stats => return stats(receiver, context),
+        Command::Stats { watch } => {
+            return watch.repeat(context, |context| stats(receiver, context));
+        }
         Command::Lookup { local, peer } => return lookup(receiver, context, local, peer),
         Command::Udp { on } => {
             let what = if on { "on" } else { "off" };

@@ -5,6 +5,7 @@
 use super::*;
 use crate::fake::FakeKernel;
 use crate::values::network;
+use crate::watch::Watch;
 
 /// Keeps what it was asked, and has one answer.
 struct Fake(Vec<Request>, Reply);
@@ -71,7 +72,12 @@ fn lists() {
     assert_eq!(json, "{\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n");
     let (_, json) = printed(Command::Kind(Kind::List), true);
     assert_eq!(json, "{\"kinds\":[200,254]}\n");
-    let (_, json) = printed(Command::Stats, true);
+    let (_, json) = printed(
+        Command::Stats {
+            watch: Watch::default(),
+        },
+        true,
+    );
     assert_eq!(json, "{\"counters\":{\"sockets_now\":3}}\n");
 }
 
