@@ -9,7 +9,7 @@ import contextlib
 import socket
 
 import pytest
-from lab import shell
+from lab import debug, shell
 from lab.capture import Capture
 from lab.flow import LENGTHS, TRANSLATING, Flow, Hosts
 from lab.netns import wait_until
@@ -37,7 +37,6 @@ BY_RVS = with_flows([one for one in BOTH if one[0] == "rvs"])
 
 @pytest.fixture(name="hosts", scope="module")
 def _hosts(lab):
-    shell.modprobe("mpls_router", "mpls_iptunnel")
     return Hosts(lab)
 
 
@@ -289,7 +288,9 @@ def test_other_routes(flow, hosts):
 
 
 @BY_ALL
+@pytest.mark.skipif(debug.is_debug_kernel(), reason="the debug kernel has no MPLS")
 def test_an_encapsulation(flow, lab):
+    shell.modprobe("mpls_router", "mpls_iptunnel")
     for target, route, send, _ in ways(flow):
         hop = route.split()[1] if "via" in route else target.split("/")[0]
         via = "inet6" if ":" in target else "inet"
