@@ -70,6 +70,7 @@ impl kernel::Module for Rvs {
             _connections: table::create_caches()?,
             _defrag: kapi::defrag6::Defrag6::new(),
         };
+        table::on_leave(datapath::ask);
         let namespaces = table::Netns::register(match module_parameters::local_in.value() {
             0 => datapath::activate,
             _ => datapath::activate_behind,

@@ -16,6 +16,9 @@ use crate::{
 
 /// An IP version whose packets are balanced.
 pub(super) trait Balanced: IcmpFamily<Tuple: Connect> + Carrier {
+    /// Where the header has the payload's protocol, or the first extension's.
+    const PROTOCOL_AT: usize;
+
     /// What of its packets is looked at.
     fn gate(netns: &Netns) -> &Gate;
 
@@ -45,6 +48,8 @@ pub(super) trait Balanced: IcmpFamily<Tuple: Connect> + Carrier {
 }
 
 impl Balanced for V4 {
+    const PROTOCOL_AT: usize = 9;
+
     #[inline(always)]
     fn gate(netns: &Netns) -> &Gate {
         &netns.gate_v4
@@ -82,6 +87,8 @@ impl Balanced for V4 {
 }
 
 impl Balanced for V6 {
+    const PROTOCOL_AT: usize = 6;
+
     #[inline(always)]
     fn gate(netns: &Netns) -> &Gate {
         &netns.gate_v6

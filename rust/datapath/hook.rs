@@ -121,7 +121,8 @@ impl<F: Balanced> Hook<Netns> for FromHost<F> {
 
     #[inline(always)]
     fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        let Some(ours) = admit::<F>(netns, &skb) else {
+        let own_error = || icmp::is_own_error::<F>(netns, &skb).then_some(Ours::BySource);
+        let Some(ours) = admit::<F>(netns, &skb).or_else(own_error) else {
             return Verdict::Accept(skb);
         };
         if skb.is_balanced() {
@@ -256,8 +257,7 @@ pub(super) fn reply<'a, F: Balanced>(
     if is_usable(cx.netns, conn, Side::Dest, packet) {
         return forward(cx, conn, Side::Dest, skb, packet);
     }
-    cx.netns.disconnect(conn, cx.rcu);
-    Verdict::Accept(skb)
+    new_flow::dismiss(cx, conn, skb, packet)
 }
 
 /// Whether a connection takes another packet: it has neither expired nor lost its dest, and the
@@ -268,7 +268,7 @@ fn is_usable<F: Balanced>(netns: &Netns, conn: &Conn, side: Side, packet: &Packe
     if begins_anew || !conn.touch(&netns.settings) {
         return false;
     }
-    !conn.dest().needs_care() || new_flow::may_stay(netns, conn, side)
+    !conn.dest().needs_care() || new_flow::may_stay(netns, conn, side, packet.segment.flags)
 }
 
 /// A packet of an established connection.

@@ -15,8 +15,17 @@ use crate::{
         wire::{Error, IcmpError},
     },
     kapi::{broken::broken, netfilter::Verdict, skb::Skb},
-    table::{Counter, Side},
+    table::{Counter, Netns, Side},
 };
+
+/// Whether a packet that this host sends may be its own error about one that was translated on its
+/// way to a dest: such an error is to the client, and from any of the host's addresses.
+#[inline(always)]
+pub(super) fn is_own_error<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> bool {
+    // The host puts no extension headers in its errors.
+    !F::gate(netns).translated_dests.is_empty()
+        && skb.head().get(F::PROTOCOL_AT).copied() == Some(F::ICMP)
+}
 
 /// An ICMP message: errors about a connection's packets go to its dest, echo requests where the
 /// operator wants, others to this host.

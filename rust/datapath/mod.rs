@@ -5,6 +5,7 @@
 mod context;
 mod echo;
 mod family;
+mod farewell;
 mod hook;
 mod icmp;
 mod late;
@@ -13,4 +14,5 @@ mod source;
 mod tunnel_error;
 mod xmit;
 
+pub(crate) use farewell::ask;
 pub(crate) use hook::{activate, activate_behind};

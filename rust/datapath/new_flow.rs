@@ -4,7 +4,7 @@
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::{context::Context, family::Balanced, hook, source, xmit};
+use super::{context::Context, family::Balanced, farewell, hook, source, xmit};
 use crate::{
     engine::{
         family::{IpHeader, Tuple},
@@ -261,10 +261,15 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
 
 /// Whether a connection that has lost its dest takes another packet all the same: those of TCP and
 /// SCTP of a removed dest go on until they end, unless the operator wants otherwise. Of a dest that
-/// takes no new ones those of UDP have lost it, where they are to leave it.
+/// takes no new ones those of UDP have lost it, where they are to leave it. Past its deadline those
+/// of TCP are over.
 #[cold]
-pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
-    let has_an_end = conn.client_ends().protocol != UDP;
+pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side, flags: TcpFlags) -> bool {
+    let protocol = conn.client_ends().protocol;
+    if farewell::is_due(conn, protocol, flags) {
+        return false;
+    }
+    let has_an_end = protocol != UDP;
     if !conn.dest().is_gone() {
         return has_an_end || side == Side::Dest;
     }
@@ -275,7 +280,8 @@ pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side) -> bool {
 ///
 /// A TCP or SCTP packet whose dest is gone is dropped with the connection, where `ip_vs` lets it go on to
 /// this host, which resets it only if the virtual address is its own. The client's next attempt
-/// finds another dest. UDP goes to another at once.
+/// finds another dest. UDP goes to another at once. Where connections end at a deadline both ends
+/// are told.
 #[cold]
 pub(super) fn replace<'a, F: Balanced>(
     cx: Context<'a>,
@@ -284,6 +290,9 @@ pub(super) fn replace<'a, F: Balanced>(
     packet: &Packet<F>,
     hash: u32,
 ) -> Verdict<'a> {
+    if farewell::is_due(conn, packet.ip.protocol(), packet.segment.flags) {
+        return farewell::tell_both(cx, conn, Side::Client, skb, packet);
+    }
     let gone = conn.dest().is_gone();
     cx.netns.disconnect(conn, cx.rcu);
     if gone && packet.ip.protocol() != UDP && !packet.segment.flags.opens() {
@@ -291,4 +300,19 @@ pub(super) fn replace<'a, F: Balanced>(
         return Verdict::Drop(skb);
     }
     begin(cx, skb, packet, hash)
+}
+
+/// A dest's packet of a connection that cannot stay.
+#[cold]
+pub(super) fn dismiss<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    if farewell::is_due(conn, packet.ip.protocol(), packet.segment.flags) {
+        return farewell::tell_both(cx, conn, Side::Dest, skb, packet);
+    }
+    cx.netns.disconnect(conn, cx.rcu);
+    Verdict::Accept(skb)
 }

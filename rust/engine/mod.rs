@@ -22,6 +22,7 @@ pub mod persistence;
 pub mod places;
 pub mod portpool;
 pub mod prefix;
+pub mod probe;
 pub mod proto;
 pub mod rate;
 pub mod reset;

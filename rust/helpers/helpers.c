@@ -303,6 +303,20 @@ struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned in
 	return skb;
 }
 
+/*
+ * Has the host take in a packet of its own: by the route that it has or that of `like`, else as if it
+ * came by the device of that.
+ */
+void rvs_take_in(struct net *net, struct sk_buff *skb, const struct sk_buff *like)
+{
+	if (!skb_dst(skb) && like && skb_dst(like))
+		skb_dst_copy(skb, like);
+	skb->dev = skb_dst(skb) || !like || !like->dev ? net->loopback_dev : like->dev;
+	skb->pkt_type = PACKET_HOST;
+	skb_reset_mac_header(skb);
+	netif_rx(skb);
+}
+
 /* Puts an outer IPv4 header in front of a packet that has the headroom for it. */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header)
 {

@@ -84,6 +84,7 @@ bool rvs_take_first_header(struct sk_buff *skb, unsigned int transport);
 struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,
 			       unsigned int headroom);
 
+void rvs_take_in(struct net *net, struct sk_buff *skb, const struct sk_buff *like);
 void rvs_swap_ip_header(struct sk_buff *skb, unsigned int old, const void *header,
 			unsigned int len);
 
@@ -91,7 +92,6 @@ void rvs_swap_ip_header(struct sk_buff *skb, unsigned int old, const void *heade
 void rvs_icmpv6_send(struct sk_buff *skb, u8 type, u8 code, u32 info);
 
 /* net/ip6_route.h, net/addrconf.h */
-bool rvs_route6_input(struct sk_buff *skb);
 bool rvs_is_own_address6(struct net *net, const struct in6_addr *addr);
 
 /* net/netfilter/ipv6/nf_defrag_ipv6.h */
@@ -117,6 +117,10 @@ void rvs_tell_of_input_rules(struct net *net, u8 version);
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
 		     u8 sum, __be16 port);
+
+/* net/inet_hashtables.h, net/udp.h */
+bool rvs_has_socket(struct net *net, u8 version, u8 protocol, const void *from, __be16 sport,
+		    const void *to, __be16 dport, const struct net_device *dev);
 
 /* net/route.h, net/ip6_route.h: ways.c */
 
@@ -151,6 +155,7 @@ bool rvs_route6_is_local(const struct dst_entry *dst);
 bool rvs_route6_is_unicast(const struct dst_entry *dst, const struct in6_addr *daddr);
 bool rvs_route6_is_good(const struct net *net, struct dst_entry *dst,
 			const struct rvs_route_state *was);
+void rvs_give_route(struct sk_buff *skb, struct dst_entry *dst);
 bool rvs_route_is_plain(const struct dst_entry *dst);
 bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b);
 u8 rvs_neighbour_version(const struct neighbour *neighbour);

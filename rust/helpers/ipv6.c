@@ -9,17 +9,6 @@
 
 #include "helpers.h"
 
-/* See rvs_route_input(). */
-bool rvs_route6_input(struct sk_buff *skb)
-{
-	if (skb_dst(skb))
-		return true;
-	if (!skb->dev)
-		return false;
-	ip6_route_input(skb);
-	return !skb_dst(skb)->error;
-}
-
 bool rvs_is_own_address6(struct net *net, const struct in6_addr *addr)
 {
 	struct flowi6 fl6 = { .daddr = *addr };

@@ -429,3 +429,10 @@ bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long tick
 		return true;
 	return state & NUD_STALE && time_after(jiffies, READ_ONCE(neighbour->updated) + ticks);
 }
+
+/* Gives a packet a route in the place of the one that it has. */
+void rvs_give_route(struct sk_buff *skb, struct dst_entry *dst)
+{
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst_clone(dst));
+}

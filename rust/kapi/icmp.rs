@@ -54,7 +54,7 @@ fn answer_v6(skb: &mut Skb<'_>, answer: Answer) {
 
 /// The kernel needs an IPv4 packet's route to answer; without one there is no answer.
 fn answer_v4(skb: &mut Skb<'_>, answer: Answer) {
-    if !skb.route_input(4) {
+    if !skb.route_input() {
         return;
     }
     let (kind, code, info) = match answer {

@@ -27,6 +27,7 @@ pub(crate) mod rcu;
 pub(crate) mod route;
 pub(crate) mod skb;
 pub(crate) mod slab;
+pub(crate) mod socket;
 pub(crate) mod sort;
 pub(crate) mod sysctl;
 pub(crate) mod time;

@@ -362,16 +362,10 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_takes_source_route(self.as_raw()) }
     }
 
-    /// Routes a received packet of that IP version by its present addresses. False when that fails.
-    pub(crate) fn route_input(&mut self, version: u8) -> bool {
+    /// Routes a received IPv4 packet by its present addresses. False when that fails.
+    pub(super) fn route_input(&mut self) -> bool {
         // SAFETY: The packet is live and ours; hooks run under RCU.
-        unsafe {
-            if version == 4 {
-                bindings::rvs_route_input(self.as_raw())
-            } else {
-                bindings::rvs_route6_input(self.as_raw())
-            }
-        }
+        unsafe { bindings::rvs_route_input(self.as_raw()) }
     }
 
     /// Takes one off the time to live and mends the header's checksum. The header must be writable.
@@ -522,6 +516,17 @@ impl<'a> Skb<'a> {
             skb: NonNull::new(skb)?,
             _hook: PhantomData,
         })
+    }
+
+    /// Has this host take in a packet that it made: where it has no route by that of `like`, or as if
+    /// it came by the same device.
+    pub(crate) fn take_in(self, net: &Net, like: Option<&Skb<'_>>) -> Consumed {
+        let like = like.map_or(core::ptr::null_mut(), Skb::as_raw);
+        // SAFETY: The packet is ours to give away; the other one and the namespace are live.
+        unsafe {
+            bindings::rvs_take_in(net.as_raw(), self.as_raw(), like);
+            Consumed::new()
+        }
     }
 
     /// Whether a received IPv6 packet was put together from fragments.

@@ -52,6 +52,9 @@ const GONE: u8 = 1;
 /// In [`Dest::care`]: its weight is 0, and UDP flows are to leave it then.
 const QUIESCED: u8 = 2;
 
+/// In [`Dest::care`]: its deadline has passed, its connections are over.
+const OVERDUE: u8 = 4;
+
 /// No place in a schedule that follows counts.
 const NOWHERE: u32 = u32::MAX;
 
@@ -109,7 +112,8 @@ pub(crate) struct Dest {
     no_address: AtomicBool,
     /// Connections that it has not answered.
     no_reply: AtomicU64,
-    /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`].
+    /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`],
+    /// [`OVERDUE`].
     care: AtomicU8,
     /// Whether its service keeps clients with their dest.
     persistent: AtomicBool,
@@ -297,6 +301,7 @@ impl Dest {
     }
 
     pub(super) fn set_deadline(&self, deadline: Option<u32>) {
+        self.mark(OVERDUE, false);
         self.deadline
             .store(deadline.unwrap_or(0), Ordering::Relaxed);
     }
@@ -310,6 +315,22 @@ impl Dest {
     /// Whether it has connections past its deadline.
     pub(super) fn is_overdue(&self) -> bool {
         self.drain_left() == Some(0) && (self.active() > 0 || self.inactive() > 0)
+    }
+
+    /// Its connections are over; whoever speaks in them is told.
+    pub(super) fn dismiss(&self) {
+        self.mark(OVERDUE, true);
+    }
+
+    /// Whether its connections are over, as its deadline has passed.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.care.load(Ordering::Relaxed) & OVERDUE != 0
+    }
+
+    /// Seconds since its deadline.
+    pub(super) fn overdue_for(&self) -> u32 {
+        let deadline = self.deadline().unwrap_or(u32::MAX);
+        time::uptime().saturating_sub(deadline)
     }
 
     /// Connections that the last draining ended.
@@ -355,8 +376,8 @@ impl Dest {
         self.care.load(Ordering::Relaxed) & GONE != 0
     }
 
-    /// Whether a packet of its connections needs a look: it was removed, or UDP flows are to leave
-    /// it as its weight is 0.
+    /// Whether a packet of its connections needs a look: it was removed, its deadline has passed, or
+    /// UDP flows are to leave it as its weight is 0.
     #[inline(always)]
     pub(crate) fn needs_care(&self) -> bool {
         self.care.load(Ordering::Relaxed) != 0

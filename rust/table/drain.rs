@@ -2,6 +2,9 @@
 
 //! Dests that drain: they take no new connections, and those that they have end by themselves or
 //! at a deadline.
+//!
+//! At the deadline both ends of a TCP connection are reset. That takes their numbers, which packets
+//! do not leave behind here; so who speaks is answered, and who only waits is asked, some at a time.
 
 use core::ptr;
 
@@ -12,15 +15,52 @@ use kernel::{
 
 use super::{
     config::{ConfigGuard, Member},
+    connections::{Conn, Side},
     dest::Dest,
     netns::Netns,
 };
-use crate::kapi::{netns::Net, sort};
+use crate::{
+    engine::proto::State,
+    kapi::{netns::Net, rcu::Rcu, sort, time},
+};
 
 /// Told of a dest whose last connection has ended, with the configuration locked.
 pub(crate) type OnDrained = fn(&Net, &ConfigGuard<'_>, &Member);
 
 static ON_DRAINED: SetOnce<OnDrained> = SetOnce::new();
+
+/// Asks the end of a connection on that side where it is. A connection whose dest's packets pass
+/// this host by has only its client to ask.
+pub(crate) type OnLeave = fn(&Netns, &Conn, Side, Rcu<'_>);
+
+static ON_LEAVE: SetOnce<OnLeave> = SetOnce::new();
+
+/// Sets who asks, once.
+pub(crate) fn on_leave(ask: OnLeave) {
+    ON_LEAVE.populate(ask);
+}
+
+/// How far a connection's end is: nobody was asked yet,
+const NOT_ASKED: u8 = 0;
+/// its dest was,
+const ASKED_DEST: u8 = 1;
+/// its client was too,
+const ASKED_CLIENT: u8 = 2;
+/// or both were told.
+const TOLD: u8 = 3;
+
+/// Questions of a turn of the worker, four of which are in a second: each has an answer and two
+/// resets.
+const ASKED_AT_ONCE: u32 = 4_000;
+
+/// Ticks that an answer may take.
+const ANSWER_TICKS: u32 = time::seconds(1);
+
+/// Ticks without a word after which those that were told have heard it.
+const SETTLED_TICKS: u32 = time::HZ / 2;
+
+/// Seconds after the deadline for which those are listened to who have not.
+const PATIENCE: u32 = 10;
 
 /// Sets who is told, once.
 pub(crate) fn on_drained(told: OnDrained) {
@@ -46,20 +86,68 @@ impl Netns {
         overdue
     }
 
-    /// Ends the connections of dests. May sleep; the table is not resized meanwhile.
+    /// Brings the end of dests' connections forward, of which some ends are to be told first. May
+    /// sleep; the table is not resized meanwhile.
     pub(super) fn end_connections(&self, dests: &[Arc<Dest>]) {
         if dests.is_empty() {
             return;
         }
-        self.connections.remove_all(|conn| {
+        for dest in dests {
+            // Who speaks is told.
+            dest.dismiss();
+        }
+        let mut asked = 0u32;
+        self.connections.remove_all(|conn, rcu| {
             let at = ptr::from_ref(conn.dest()) as usize;
-            let is_one = dests.binary_search_by_key(&at, address).is_ok();
-            if is_one {
+            let is_over = dests.binary_search_by_key(&at, address).is_ok()
+                && self.take_leave(conn, &mut asked, rcu);
+            if is_over {
                 conn.dest().count_drain_ended();
             }
-            is_one
+            is_over
         });
     }
+
+    /// Asks an end of a connection, which may only wait, where it is: from the answer both are told.
+    /// True when there is nothing more to be done for them.
+    fn take_leave(&self, conn: &Conn, asked: &mut u32, rcu: Rcu<'_>) -> bool {
+        let is_late = conn.dest().overdue_for() > PATIENCE;
+        let (side, step) = match conn.farewell() {
+            _ if !is_between_two(conn) => return true,
+            // The dest first: between it and this host is nobody who lets only right numbers pass.
+            NOT_ASKED => (Side::Dest, ASKED_DEST),
+            ASKED_DEST if conn.silent() >= ANSWER_TICKS => (Side::Client, ASKED_CLIENT),
+            ASKED_CLIENT => return conn.silent() >= ANSWER_TICKS,
+            TOLD => return is_late || conn.silent() >= SETTLED_TICKS,
+            _ => return false,
+        };
+        let Some(ask) = ON_LEAVE.as_ref() else {
+            return true;
+        };
+        if *asked < ASKED_AT_ONCE {
+            *asked = asked.saturating_add(1);
+            conn.set_farewell(step);
+            ask(self, conn, side, rcu);
+        }
+        false
+    }
+}
+
+impl Conn {
+    /// Both ends have been told that it is over; who did not hear it will speak again.
+    pub(crate) fn told(&self) {
+        self.set_farewell(TOLD);
+    }
+}
+
+/// Whether both ends of a connection may still wait for the other.
+fn is_between_two(conn: &Conn) -> bool {
+    // Once they are asked their answers decide.
+    let is_open = matches!(
+        conn.state(),
+        State::Established | State::FinWait | State::CloseWait
+    );
+    conn.farewell() != NOT_ASKED || is_open
 }
 
 /// Where a dest is in memory.

@@ -2,10 +2,10 @@
 
 //! The search for a local address and port that no other connection has toward a real server.
 //!
-//! The table says what is free. Where little is, a port is taken from a connection of TCP that is
-//! over, the longest of those that were met: the moved sequence numbers see to it that the real
-//! server takes the next one for new (RFC 6191, RFC 9293 section 3.6.1). Not from one of which a
-//! side may still speak: FIN_WAIT and the like are not over.
+//! The table says what is free, and the host for which its programs have sockets. Where little is, a
+//! port is taken from a connection of TCP that is over, the longest of those that were met: the moved
+//! sequence numbers see to it that the real server takes the next one for new (RFC 6191, RFC 9293
+//! section 3.6.1). Not from one of which a side may still speak: FIN_WAIT and the like are not over.
 
 use super::{
     connect::{Attempt, NewFlow, NoConnection},
@@ -22,7 +22,7 @@ use crate::{
         rewrite::Deltas,
         wire::TCP,
     },
-    kapi::{rcu::Rcu, time},
+    kapi::{rcu::Rcu, route::NextHop, socket, time},
 };
 
 /// Times that other CPUs may take the port that was just found free.
@@ -182,11 +182,22 @@ where
             }
             return Ok(None);
         }
+        if self.is_of_a_program(&key) {
+            return Ok(None);
+        }
         let attempt = self.insert(key, hash);
         if let Ok(None) = attempt {
             self.races = self.races.wrapping_add(1);
         }
         attempt
+    }
+
+    /// Whether a program of this host has a socket that the dest's packets with that tuple are for.
+    fn is_of_a_program(&self, key: &D) -> bool {
+        let way = self.flow.dest.way(self.rcu);
+        let device = way.map(NextHop::device);
+        let ends = (key.source(), key.destination());
+        socket::is_there(self.netns.net(), key.protocol(), ends, device, self.rcu)
     }
 
     /// Remembers a connection that has a candidate, if it is over.

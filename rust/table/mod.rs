@@ -35,7 +35,7 @@ pub(crate) use connections::{
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
-pub(crate) use drain::on_drained;
+pub(crate) use drain::{on_drained, on_leave};
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
 pub(crate) use netns::{Devices, Netns};

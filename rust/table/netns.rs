@@ -159,7 +159,7 @@ impl PerNet for Netns {
         self.estimation.stop();
         // Devices may not go while a way leads through them.
         self.forget_ways(Which::All);
-        self.connections.remove_all(|_| true);
+        self.connections.remove_all(|_, _| true);
         self.connections.reap();
     }
 
@@ -328,7 +328,7 @@ impl Netns {
     pub(crate) fn flush_connections(&self, service: Option<&ServiceId>) {
         let no_resize = self.maintenance.lock();
         self.connections
-            .remove_all(|conn| service.is_none_or(|id| conn.dest().service() == *id));
+            .remove_all(|conn, _| service.is_none_or(|id| conn.dest().service() == *id));
         drop(no_resize);
         self.wake(0);
     }

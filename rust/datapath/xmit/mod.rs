@@ -21,7 +21,12 @@ use crate::{
         spec::Mode,
         wire::IcmpFamily,
     },
-    kapi::{icmp::Answer, netfilter::Verdict, route::NextHop, skb::Skb},
+    kapi::{
+        icmp::Answer,
+        netfilter::Verdict,
+        route::{self, NextHop},
+        skb::Skb,
+    },
     table::{Counter, Dest, Netns},
 };
 
@@ -44,7 +49,7 @@ pub(super) fn whole<'a, F: Family>(
 
 /// The way to a dest, looked up when there is none or it is no longer good.
 #[inline(always)]
-fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
+pub(super) fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
     match dest.way(cx.rcu) {
         Some(way) => Ok(way),
         None => {
@@ -97,6 +102,23 @@ fn take_first_header<'a>(
     }
     cx.netns.counters.count(Counter::DropNoMemory);
     Err(Verdict::Drop(skb))
+}
+
+/// Room that is in front of packets of this host's own whose way is not known yet.
+pub(super) const HEADROOM: u32 = 128;
+
+/// Sends a packet that this host has made, which fits, to another host or to itself.
+pub(super) fn send_own(cx: Context<'_>, way: &NextHop, mut packet: Skb<'_>) {
+    if way.is_local() {
+        way.take_home(&mut packet);
+        drop(packet.take_in(cx.netns.net(), None));
+    } else if packet.make_writable(0, way.headroom()) {
+        send_alone(cx, way, packet);
+    } else {
+        // It may get lost.
+        cx.netns.counters.count(Counter::DropNoMemory);
+        drop(route::free(packet));
+    }
 }
 
 /// What a mode does to a packet.

@@ -19,7 +19,7 @@ use crate::{
         wire::{icmp::set_mtu, transport::TCP_MIN_LEN, IcmpError, Packet},
     },
     kapi::{
-        netfilter::{Place, Verdict},
+        netfilter::Verdict,
         route::{NextHop, Reply},
         skb::Skb,
     },
@@ -223,13 +223,11 @@ pub(super) fn send<'a, F: Balanced>(
     if !way.is_local() {
         return transmit::<F>(cx, way, skb, ip, edit);
     }
-    // To a client on this host: routed by the dest's address, as the virtual one would be taken
-    // for a spoofed packet where it is this host's own.
-    let routed = side == Side::Client || cx.place == Place::LocalOut || skb.route_input(F::VERSION);
-    if !routed || !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
+    if !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
         cx.netns.counters.count(Counter::DropNoMemory);
         return Verdict::Drop(skb);
     }
+    way.take_home(&mut skb);
     Verdict::Accept(skb)
 }
 

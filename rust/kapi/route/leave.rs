@@ -52,6 +52,13 @@ impl NextHop {
         }
     }
 
+    /// Routes a packet to this host, where this way leads, whatever its source: a host would take one
+    /// of its own addresses, or a virtual one, for forged. Until the packet's hook has let it pass.
+    pub(crate) fn take_home(&self, skb: &mut Skb<'_>) {
+        // SAFETY: The packet is live and ours; it gets a reference on the route.
+        unsafe { bindings::rvs_give_route(skb.as_raw(), self.dst()) };
+    }
+
     /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation. `refused` is
     /// called when one of these, or the device, drops it.
     pub(crate) fn send_slowly(
@@ -110,7 +117,7 @@ unsafe fn push_cached_header(
 }
 
 /// Frees a packet that cannot be sent.
-fn free(skb: Skb<'_>) -> Consumed {
+pub(crate) fn free(skb: Skb<'_>) -> Consumed {
     // SAFETY: The packet is ours.
     unsafe {
         bindings::sk_skb_reason_drop(

@@ -24,6 +24,7 @@ mod reply;
 mod told;
 
 pub(crate) use host::{has_output_rules, is_of_this_host};
+pub(crate) use leave::free;
 pub(crate) use reply::{generation, has_rules_between, rules_ask, rules_ask_mark, Reply};
 
 /// A route to another host, and the neighbour that it leads to.

@@ -53,6 +53,8 @@ pub(crate) struct Conn {
     seen: AtomicU32,
     state: AtomicU8,
     pub(super) layout: Layout,
+    /// How far its end at its dest's deadline is, see `drain`.
+    farewell: AtomicU8,
     /// In the list of those to be freed.
     pub(super) next_dead: AtomicPtr<Conn>,
 }
@@ -103,6 +105,7 @@ impl Conn {
             seen: AtomicU32::new(time::now()),
             state: AtomicU8::new(state.number()),
             layout,
+            farewell: AtomicU8::new(0),
             next_dead: AtomicPtr::new(ptr::null_mut()),
         }
     }
@@ -298,6 +301,35 @@ impl Conn {
         let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
         let silent = if is_ahead(silent) { 0 } else { silent };
         (tcp && self.state().is_over()).then_some(silent)
+    }
+
+    /// How far its end at its dest's deadline is.
+    pub(in crate::table) fn farewell(&self) -> u8 {
+        self.farewell.load(Ordering::Relaxed)
+    }
+
+    /// From now on its end is so far.
+    pub(in crate::table) fn set_farewell(&self, step: u8) {
+        self.seen.store(time::now(), Ordering::Relaxed);
+        self.farewell.store(step, Ordering::Relaxed);
+    }
+
+    /// Ticks since the last packet, or since its end came as far as it is.
+    pub(in crate::table) fn silent(&self) -> u32 {
+        let silent = time::now().wrapping_sub(self.seen.load(Ordering::Relaxed));
+        if is_ahead(silent) {
+            0
+        } else {
+            silent
+        }
+    }
+
+    /// Its dest and what that sees in the client's place, where they are known.
+    pub(crate) fn dest_ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some(match self.dest_key()? {
+            AnyKey::V4(key) => (key.tuple.source(), key.tuple.destination()),
+            AnyKey::V6(key) => (key.tuple.source(), key.tuple.destination()),
+        })
     }
 
     /// Where the dest sees it come from, if that is a local port of this host.

@@ -410,13 +410,13 @@ impl Connections {
     }
 
     /// Ends all connections that `which` names. May sleep. Not while the table is resized.
-    pub(super) fn remove_all(&self, which: impl Fn(&Conn) -> bool) {
+    pub(super) fn remove_all(&self, mut which: impl FnMut(&Conn, Rcu<'_>) -> bool) {
         let mut batch = 0u32;
         for bucket in 0..self.buckets() {
             let guard = kernel::sync::rcu::read_lock();
             let rcu = Rcu::of(&guard);
             for conn in self.current(rcu).bucket(bucket, rcu) {
-                if which(conn) {
+                if which(conn, rcu) {
                     self.remove(conn, rcu);
                 }
             }
@@ -428,7 +428,7 @@ impl Connections {
 
 impl Drop for Connections {
     fn drop(&mut self) {
-        self.remove_all(|_| true);
+        self.remove_all(|_, _| true);
         self.reap();
         // SAFETY: By the invariant; nobody else has the table any more.
         drop(unsafe { KBox::from_raw(*self.current.get_mut()) });

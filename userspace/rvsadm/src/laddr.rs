@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Table;
+use crate::shared_ports;
 use crate::snapshot::locals_of;
 use crate::values;
 use crate::views::LocalView;
@@ -27,7 +28,8 @@ Examples:
 
 Mode fullnat puts a local address in the client's place, so that real servers answer to the director.
 The address has to be on this host: ip addr add 192.0.2.200/32 dev lo. A service uses its own
-addresses, or those of --default when it has none.";
+addresses, or those of --default when it has none. Best nothing else uses the address: the ports of
+this host's own connections are left alone, but the host does not know which clients have.";
 
 const LIST_HELP: &str = "\
 JSON: {\"laddrs\":[{\"service\",\"address\"}]}; service is null for the addresses of --default";
@@ -121,7 +123,9 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             }
             let service = named.pool.0;
             let add = |address| Change::LocalAdd { service, address };
-            context.change(&what, &named.request(add))
+            context.change(&what, &named.request(add))?;
+            shared_ports::warn(context.kernel, &named.addresses);
+            Ok(())
         }
         Command::Del(named) => {
             let what = named.what("remove", "of");

@@ -30,6 +30,7 @@ mod restore;
 mod rs;
 mod save;
 mod service;
+mod shared_ports;
 mod snapshot;
 mod stats;
 mod templates;
