@@ -241,6 +241,8 @@ def test_rules_of_output_meet_the_next_packet(flow, lab):
         family, table, name = chain.split()
         if (name, flow.mode) == ("out", "tun"):
             continue  # They see the tunnel.
+        if name == "egress" and debug.is_debug_kernel():
+            continue  # It was built without.
         text = f"table {family} {table} {{\n chain {name} {{ {rules}\n }}\n}}\n"
         lab.director.run("nft", "-f", "-", stdin=text)
         try:
