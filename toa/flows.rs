@@ -13,7 +13,7 @@ use crate::{
         hash::Key,
         wire::UDP,
     },
-    kapi::{random, rcu::Rcu, rcu_map::RcuMap, time},
+    kapi::{memcg::Owner, random, rcu::Rcu, rcu_map::RcuMap, time},
 };
 
 /// Ticks of silence after which a flow is forgotten: twice what a director waits.
@@ -67,6 +67,8 @@ pub(crate) enum Learned {
 pub(crate) struct Flows<T: Tuple> {
     key: Key,
     max: usize,
+    /// Who pays for them.
+    owner: Owner,
     inward: RcuMap<T, Inward<T>>,
     outward: RcuMap<T, Outward<T>>,
 }
@@ -77,6 +79,7 @@ impl<T: Tuple> Flows<T> {
         Ok(Self {
             key: Key::new(random::u64(), random::u64()),
             max,
+            owner: Owner::new(),
             inward: RcuMap::new()?,
             outward: RcuMap::new()?,
         })
@@ -98,6 +101,11 @@ impl<T: Tuple> Flows<T> {
             return Some(from);
         }
         self.client_of(&T::between(from, to, UDP), rcu)
+    }
+
+    /// Has the present task's memory cgroup pay for them, unless another does.
+    pub(crate) fn set_owner(&self) {
+        self.owner.set_to_caller();
     }
 
     /// How many there are.
@@ -179,6 +187,7 @@ impl<T: Tuple> Flows<T> {
             seen: AtomicU32::new(time::now()),
             is_lively: AtomicBool::new(false),
         };
+        let _charge = self.owner.charge();
         match self.inward.insert(hash, *tuple, inward).0 {
             Ok(()) => learned,
             Err(_) => Learned::No,
@@ -234,6 +243,7 @@ impl<T: Tuple> Flows<T> {
             seen: AtomicU32::new(time::now()),
             has_answered: AtomicBool::new(false),
         };
+        let _charge = self.owner.charge();
         self.outward.insert(hash, answer, outward).0.map(|()| false)
     }
 
@@ -274,6 +284,7 @@ impl<T: Tuple> Flows<T> {
             let client = self.client_of(&tuple, Rcu::of(&guard));
             client == Some(destination(answer))
         });
+        let _charge = self.owner.charge();
         self.inward.fit();
         self.outward.fit();
     }

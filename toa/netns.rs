@@ -5,7 +5,10 @@
 //! A namespace goes by the settings of the first one until something is set in it: whoever runs
 //! containers says once whom to believe, and those that come later know it too.
 
-use core::{iter, mem, ptr, sync::atomic::Ordering};
+use core::{
+    iter, mem, ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use kernel::prelude::*;
 
@@ -21,14 +24,22 @@ use crate::{
     udp,
 };
 
+/// Whether all namespaces that were there have their state: those who make others pay for them.
+static ALL_HAVE: AtomicBool = AtomicBool::new(false);
+
 /// Makes the state of every namespace.
 pub(crate) fn register() -> Result<Registered<Netns>> {
-    REGISTRATION.register()
+    let registered = REGISTRATION.register()?;
+    ALL_HAVE.store(true, Ordering::Release);
+    Ok(registered)
 }
 
 impl PerNet for Netns {
     fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
         let this = Self::new(net)?;
+        if ALL_HAVE.load(Ordering::Acquire) {
+            this.set_owner();
+        }
         // SAFETY: Just made, nobody kicks it before; `pre_exit` stops it.
         unsafe { Worker::start(this.as_ref()) };
         if let Some(first) = Self::first() {
@@ -73,6 +84,7 @@ pub(crate) fn change(netns: &Netns, change: impl FnOnce(&mut Settings) -> Result
     let others = Netns::first().ok_or(ENODEV)?.others.lock();
     let mut settings = netns.copy_of_settings()?;
     change(&mut settings)?;
+    netns.set_owner();
     let is_first = netns.net.is_first();
     let concerned = || {
         let others = others.iter().copied();
@@ -81,7 +93,7 @@ pub(crate) fn change(netns: &Netns, change: impl FnOnce(&mut Settings) -> Result
     };
     let raised = concerned().try_for_each(|each| raise(each, &settings));
     let raised = raised.and_then(|()| {
-        netns.own.replace(Some(RcuBox::new(settings, GFP_KERNEL)?));
+        netns.own.replace(Some(RcuBox::new(settings, GFP_KERNEL_ACCOUNT)?));
         Ok(())
     });
     lower(concerned);

@@ -214,6 +214,15 @@ impl Netns {
         )
     }
 
+    /// Has the present task's memory cgroup pay for flows, unless another does: who makes a namespace,
+    /// or the first who sets something in it. The first one is the host's.
+    pub(crate) fn set_owner(&self) {
+        if !self.net.is_first() {
+            self.flows_v4.set_owner();
+            self.flows_v6.set_owner();
+        }
+    }
+
     /// The state of `net`; `None` when it is going away.
     pub(crate) fn of(net: &Net) -> Option<&Self> {
         REGISTRATION.get(net)
@@ -280,7 +289,7 @@ impl Netns {
     pub(crate) fn copy_of_settings(&self) -> Result<Settings> {
         // Room first, as nothing may sleep under RCU.
         let mut copy = Settings {
-            trusted: KVec::with_capacity(TRUSTED_MAX, GFP_KERNEL)?,
+            trusted: KVec::with_capacity(TRUSTED_MAX, GFP_KERNEL_ACCOUNT)?,
             ..Settings::initial()
         };
         let guard = kernel::sync::rcu::read_lock();

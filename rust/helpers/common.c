@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What kapi files need that both modules have; each module has its own copy. */
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+
 #include "helpers.h"
 
 void rvs_warn(const char *what)
@@ -63,4 +66,43 @@ void rvs_spin_unlock_second(spinlock_t *lock)
 void rvs_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
+}
+
+/* With a reference; NULL for the root, which is not charged. */
+struct mem_cgroup *rvs_memcg_of_caller(void)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+
+#ifdef CONFIG_MEMCG
+	if (memcg == root_mem_cgroup) {
+		mem_cgroup_put(memcg);
+		return NULL;
+	}
+#endif
+	return memcg;
+}
+
+void rvs_memcg_put(struct mem_cgroup *memcg)
+{
+	mem_cgroup_put(memcg);
+}
+
+struct mem_cgroup *rvs_memcg_enter(struct mem_cgroup *memcg)
+{
+	return set_active_memcg(memcg);
+}
+
+void rvs_memcg_leave(struct mem_cgroup *before)
+{
+	set_active_memcg(before);
+}
+
+/* Whether someone else than the present task is charged. */
+bool rvs_memcg_is_entered(void)
+{
+#ifdef CONFIG_MEMCG
+	return in_task() ? current->active_memcg : this_cpu_read(int_active_memcg);
+#else
+	return false;
+#endif
 }

@@ -3,14 +3,12 @@
 #include <linux/delay.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/isolation.h>
-#include <linux/sched/mm.h>
 #include <linux/seq_file_net.h>
 #include <net/flow.h>
 #include <net/gre.h>
@@ -56,45 +54,6 @@ void rvs_default_cpus(char *out, size_t size)
 	rcu_read_lock();
 	scnprintf(out, size, "%*pbl\n", cpumask_pr_args(housekeeping_cpumask(HK_TYPE_KTHREAD)));
 	rcu_read_unlock();
-}
-
-/* With a reference; NULL for the root, which is not charged. */
-struct mem_cgroup *rvs_memcg_of_caller(void)
-{
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
-
-#ifdef CONFIG_MEMCG
-	if (memcg == root_mem_cgroup) {
-		mem_cgroup_put(memcg);
-		return NULL;
-	}
-#endif
-	return memcg;
-}
-
-void rvs_memcg_put(struct mem_cgroup *memcg)
-{
-	mem_cgroup_put(memcg);
-}
-
-struct mem_cgroup *rvs_memcg_enter(struct mem_cgroup *memcg)
-{
-	return set_active_memcg(memcg);
-}
-
-void rvs_memcg_leave(struct mem_cgroup *before)
-{
-	set_active_memcg(before);
-}
-
-/* Whether someone else than the present task is charged. */
-bool rvs_memcg_is_entered(void)
-{
-#ifdef CONFIG_MEMCG
-	return in_task() ? current->active_memcg : this_cpu_read(int_active_memcg);
-#else
-	return false;
-#endif
 }
 
 int rvs_notifier_refuse(int error)

@@ -414,7 +414,9 @@ impl Work for Netns {
         let mut cursor = self.maintenance.lock();
         // Before the look at the number of connections; who is late all the same waits for a tick.
         self.hurried.store(false, Ordering::SeqCst);
+        let charge = self.charge();
         self.connections.resize();
+        drop(charge);
         self.end_connections(&overdue);
         let pressed = self.defence.ends_entries().then(time::uptime);
         let swept = self.connections.sweep(*cursor, &self.settings, pressed);

@@ -34,6 +34,8 @@ class User:
 
     def __init__(self):
         shell.modprobe("rvs")
+        # Who makes a namespace pays, not who loads the module.
+        shell.modprobe("toa")
         if not os.path.exists(f"{ROOT}/cgroup.controllers"):
             shell.run("mount", "-t", "cgroup2", "none", ROOT)
         write(f"{ROOT}/cgroup.subtree_control", "+memory")
@@ -145,6 +147,21 @@ def test_a_user_pays_for_connections_and_dests_and_has_a_limit(user):
     counters = user.counters()
     assert counters["drop_no_memory"] > 0
     assert counters["conns_now"] + counters["drop_no_memory"] == 40_000
+
+
+def test_a_user_pays_for_clients_that_are_told_of(user):
+    user.run(f"{ADM} toa trust add 10.9.9.9 && {ADM} toa udp on")
+    before = charged_at_rest()
+    with user.host.inside():
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with s:
+        for port in range(1000, 7000):
+            option = bytes([31, 8]) + port.to_bytes(2, "big") + bytes([198, 18, 0, 1])
+            s.sendto(udp(("10.9.9.9", port), ("10.0.0.1", 53), options=option), ("10.0.0.1", 0))
+    counters = json.loads(user.host.run("rvsadm", "--json", "toa", "stats").stdout)["counters"]
+    assert counters["flows_now"] == 6000
+    # Key, client, time, links.
+    wait_until(lambda: charged() - before > 6000 * 60, "flows are paid for", step=0.3)
 
 
 @pytest.fixture(name="limited")

@@ -14,6 +14,8 @@ pub(crate) mod genl;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
+#[path = "../../rust/kapi/memcg.rs"]
+pub(crate) mod memcg;
 mod name;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/netfilter.rs"]

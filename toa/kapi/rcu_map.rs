@@ -11,13 +11,11 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
 };
 
-use kernel::{
-    alloc::flags::{GFP_ATOMIC, __GFP_NOWARN},
-    prelude::*,
-};
+use kernel::prelude::*;
 
 use super::{
     lock::{StripedLock, STRIPES},
+    memcg,
     rcu::{self, Rcu},
     work::give_way,
 };
@@ -51,9 +49,9 @@ struct Array<K, V> {
 
 impl<K, V> Array<K, V> {
     fn new(len: usize, link: usize, moved: u32) -> Result<Self> {
-        let mut buckets = KVVec::with_capacity(len, GFP_KERNEL)?;
+        let mut buckets = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
-            buckets.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
+            buckets.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
         }
         let moved = AtomicU32::new(moved);
         Ok(Self {
@@ -245,7 +243,7 @@ impl<K: Copy + Eq + Send + Sync + 'static, V: Send + Sync + 'static> RcuMap<K, V
                 key,
                 value,
             },
-            GFP_ATOMIC | __GFP_NOWARN,
+            memcg::atomic_flags(),
         );
         let _stripe = self.locks.lock(hash);
         let had = self.take_out(hash, &key);

@@ -42,9 +42,9 @@ pub(super) struct Buckets {
 impl Buckets {
     /// `len` empty chains, a power of two. May sleep.
     pub(super) fn new(len: u32) -> Result<KBox<Self>> {
-        let mut slots = KVVec::with_capacity(len as usize, GFP_KERNEL)?;
+        let mut slots = KVVec::with_capacity(len as usize, GFP_KERNEL_ACCOUNT)?;
         for bucket in 0..len {
-            slots.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
+            slots.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
             if bucket % BATCH == 0 {
                 work::give_way();
             }
