@@ -14,6 +14,7 @@ pub(crate) mod genl;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
+#[allow(dead_code)]
 #[path = "../../rust/kapi/memcg.rs"]
 pub(crate) mod memcg;
 mod name;
