@@ -93,7 +93,9 @@ pub(crate) fn change(netns: &Netns, change: impl FnOnce(&mut Settings) -> Result
     };
     let raised = concerned().try_for_each(|each| raise(each, &settings));
     let raised = raised.and_then(|()| {
-        netns.own.replace(Some(RcuBox::new(settings, GFP_KERNEL_ACCOUNT)?));
+        netns
+            .own
+            .replace(Some(RcuBox::new(settings, GFP_KERNEL_ACCOUNT)?));
         Ok(())
     });
     lower(concerned);

@@ -11,8 +11,6 @@
 //!
 //! Sources: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012); `lib/siphash.c`.
 
-use super::tuple::{TupleV4, TupleV6};
-
 /// Bytes that an IPv4 tuple has as a message: two addresses, two ports, the protocol.
 const V4_BYTES: u64 = 13;
 
@@ -82,17 +80,15 @@ fn round(v: &mut [u64; 4]) {
     *v = [a, b, c, d];
 }
 
-/// Hash of an IPv4 tuple; all 64 bits are usable.
+/// Hash of an IPv4 tuple of these words (`TupleV4::words`); all 64 bits are usable.
 #[inline(always)]
-pub fn tuple_v4(key: &Key, tuple: &TupleV4) -> u64 {
-    let (addresses, rest) = tuple.words();
+pub fn tuple_v4(key: &Key, (addresses, rest): (u64, u64)) -> u64 {
     sip::<1, 3>(key, &[addresses], rest | (V4_BYTES << 56))
 }
 
-/// Hash of an IPv6 tuple; all 64 bits are usable.
+/// Hash of an IPv6 tuple of these words (`TupleV6::words`); all 64 bits are usable.
 #[inline(always)]
-pub fn tuple_v6(key: &Key, tuple: &TupleV6) -> u64 {
-    let ([s0, s1], [d0, d1], rest) = tuple.words();
+pub fn tuple_v6(key: &Key, ([s0, s1], [d0, d1], rest): ([u64; 2], [u64; 2], u64)) -> u64 {
     sip::<1, 3>(key, &[s0, s1, d0, d1], rest | (V6_BYTES << 56))
 }
 
@@ -117,6 +113,7 @@ pub fn word32(key: &Key, value: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tuple::{TupleV4, TupleV6};
     use super::*;
 
     /// Key and message of the paper's test vectors: bytes 0, 1, 2 …
@@ -175,7 +172,7 @@ mod tests {
     fn a_tuple_hashes_as_its_bytes() {
         let key = Key::new(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
         let tuple = TupleV4::from_bytes([0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10, 11], 12);
-        assert_eq!(tuple_v4(&key, &tuple), reference::<1, 3>(13));
+        assert_eq!(tuple_v4(&key, tuple.words()), reference::<1, 3>(13));
 
         let word64 = |from: u8| u64::from_le_bytes(core::array::from_fn(|i| from + i as u8));
         let tuple = TupleV6::from_words(
@@ -184,7 +181,7 @@ mod tests {
             u32::from_le_bytes([32, 33, 34, 35]),
             36,
         );
-        assert_eq!(tuple_v6(&key, &tuple), reference::<1, 3>(37));
+        assert_eq!(tuple_v6(&key, tuple.words()), reference::<1, 3>(37));
         let three = words(&key, [word64(0), word64(8), word64(16)]);
         assert_eq!(three, reference::<1, 3>(24));
         assert_eq!(word(&key, word64(0)), reference::<1, 3>(8));

@@ -5,8 +5,8 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::service_key::ServiceKey;
 use super::spec::{check_unicast, Protocol, SpecError};
-use super::tuple::ServiceKey;
 
 /// What names a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,7 @@
 //! crate `rvs-engine`, where its tests run. Nothing here knows the kernel or `std`; time,
 //! randomness and memory come in as arguments.
 
+pub mod address;
 pub mod carry;
 pub mod change;
 pub mod crc32c;
@@ -29,6 +30,7 @@ pub mod reset;
 pub mod rewrite;
 pub mod sched;
 pub mod service;
+pub mod service_key;
 pub mod shift;
 pub mod slow;
 pub mod spec;

@@ -2,9 +2,9 @@
 
 //! What a service is set to, besides its id.
 
-use super::change::SchedulerName;
 use super::persistence::Persistence;
 use super::proto::own::{OwnTimeouts, TimeoutUpdate};
+use super::sched::SchedulerName;
 use super::sched::{Options, MH_SIZES};
 use super::spec::{
     validate_timeout, validate_toa_kind, Protocol, ServiceId, SpecError, TIMEOUT_MAX, TOA_INHERITED,

@@ -3,106 +3,51 @@
 //! What tells one flow from another.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use super::address::{address_of_words, address_words, Address};
 use super::csum::Delta;
-use super::family::Tuple;
 use super::hash::{self, Key};
+use super::service_key::ServiceKey;
 
-/// What a service is looked up by: destination address, port, protocol and family, or mark and
-/// family, as words that are compared and hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceKey {
-    /// The address as it stands in the header, read little-endian; the second word is 0 for IPv4.
-    pub address: [u64; 2],
-    /// The port as in the header, read little-endian; the protocol from bit 16, the family's
-    /// version from bit 24 on.
-    pub rest: u32,
-}
+/// Addresses, ports and protocol of a packet.
+pub trait Tuple: Copy + fmt::Debug + PartialEq + Eq + Send + Sync + 'static {
+    /// An address of its family.
+    type Address: Address;
+    /// Its family's version.
+    const VERSION: u8;
 
-/// TCP and port 21 (RFC 959), as [`ServiceKey::rest`] has them.
-const FTP: u32 = (6 << 16) | 21u16.to_be() as u32;
-const FTP_DATA: u16 = 20;
-const FIRST_UNPRIVILEGED: u16 = 1024;
-
-impl ServiceKey {
-    /// Of a service at an address; `port` in host order.
-    pub fn new(protocol: u8, address: IpAddr, port: u16) -> Self {
-        match address {
-            IpAddr::V4(v4) => {
-                TupleV4::between((Ipv4Addr::UNSPECIFIED, 0), (v4, port), protocol).service_key()
-            }
-            IpAddr::V6(v6) => {
-                TupleV6::between((Ipv6Addr::UNSPECIFIED, 0), (v6, port), protocol).service_key()
-            }
-        }
-    }
-
-    /// Of a service by mark, for flows of that IP version. Protocol 0 tells it from addresses.
-    pub const fn marked(mark: u32, version: u8) -> Self {
-        Self::of([mark as u64, 0], 0, version)
-    }
-
-    /// That of the service of all ports at its address.
-    pub const fn all_ports(&self) -> Self {
-        Self {
-            address: self.address,
-            rest: self.rest & !0xffff,
-        }
-    }
-
-    /// Whether it is of an FTP service.
-    pub const fn is_of_ftp(&self) -> bool {
-        self.rest & 0x00ff_ffff == FTP
-    }
-
-    /// That of the FTP service at its address, if this may be of data that a client fetches or
-    /// sends there: of TCP to port 20, or to one that a server listens on for a passive transfer.
-    pub const fn of_ftp_data(&self) -> Option<Self> {
-        let port = u16::from_be(self.rest as u16);
-        if (self.rest ^ FTP) & 0x00ff_0000 != 0 || (port != FTP_DATA && port < FIRST_UNPRIVILEGED) {
-            return None;
-        }
-        Some(Self {
-            address: self.address,
-            rest: (self.rest & 0xff00_0000) | FTP,
-        })
-    }
-
-    /// That of the address itself, whatever services it has: what an ICMP message to it looks up.
-    pub const fn of_address(&self) -> Self {
-        let version = self.rest >> 24;
-        let icmp: u32 = if version == 4 { 1 } else { 58 };
-        Self {
-            address: self.address,
-            rest: (version << 24) | (icmp << 16),
-        }
-    }
-
-    /// Whether it is of a service by mark.
-    pub const fn is_of_mark(&self) -> bool {
-        (self.rest >> 16) & 0xff == 0
-    }
-
-    /// Whether it is of a service of all ports.
-    pub const fn is_of_all_ports(&self) -> bool {
-        let protocol = (self.rest >> 16) & 0xff;
-        protocol != 0 && self.rest & 0xffff == 0
-    }
-
-    #[inline(always)]
-    const fn of(address: [u64; 2], rest: u64, version: u8) -> Self {
-        Self {
-            address,
-            rest: ((rest >> 16) as u32 & 0x00ff_ffff) | ((version as u32) << 24),
-        }
-    }
-
+    /// A tuple of two ends, ports in host order; `protocol` is the IANA number.
+    fn between(src: (Self::Address, u16), dst: (Self::Address, u16), protocol: u8) -> Self;
+    /// The same flow seen from the other side.
+    fn reversed(&self) -> Self;
     /// Keyed hash; all bits are usable.
-    #[inline]
-    pub fn hash(&self, key: &Key) -> u64 {
-        let [low, high] = self.address;
-        hash::words(key, [low, high, u64::from(self.rest)])
+    fn hash(&self, key: &Key) -> u64;
+    /// What a service is looked up by.
+    fn service_key(&self) -> ServiceKey;
+    /// Source address.
+    fn src(&self) -> Self::Address;
+    /// Destination address.
+    fn dst(&self) -> Self::Address;
+    /// Source port, host order.
+    fn sport(&self) -> u16;
+    /// Destination port, host order.
+    fn dport(&self) -> u16;
+    /// Both ports as in the header, read as one little-endian number.
+    fn ports(&self) -> u32;
+    /// IANA protocol number.
+    fn protocol(&self) -> u8;
+    /// What the addresses add to a sum.
+    fn address_sum(&self) -> Delta;
+
+    /// Source address and port.
+    fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.src().into(), self.sport())
+    }
+
+    /// Destination address and port.
+    fn destination(&self) -> SocketAddr {
+        SocketAddr::new(self.dst().into(), self.dport())
     }
 }
 
@@ -193,7 +138,7 @@ impl Tuple for TupleV4 {
 
     #[inline(always)]
     fn hash(&self, key: &Key) -> u64 {
-        hash::tuple_v4(key, self)
+        hash::tuple_v4(key, self.words())
     }
 
     #[inline(always)]
@@ -301,7 +246,7 @@ impl Tuple for TupleV6 {
 
     #[inline(always)]
     fn hash(&self, key: &Key) -> u64 {
-        hash::tuple_v6(key, self)
+        hash::tuple_v6(key, self.words())
     }
 
     #[inline(always)]
@@ -372,20 +317,6 @@ const fn dport(rest: u64) -> u16 {
     u16::from_be_bytes(((rest >> 16) as u16).to_le_bytes())
 }
 
-/// An IPv6 address as two little-endian numbers read from the header.
-#[inline(always)]
-pub const fn address_words(address: Ipv6Addr) -> [u64; 2] {
-    let bits = u128::from_le_bytes(address.octets());
-    [bits as u64, (bits >> 64) as u64]
-}
-
-#[inline(always)]
-const fn address_of_words(words: [u64; 2]) -> Ipv6Addr {
-    let [low, high] = words;
-    let bits = low as u128 | ((high as u128) << 64);
-    Ipv6Addr::from_bits(u128::from_be_bytes(bits.to_le_bytes()))
-}
-
 impl fmt::Debug for TupleV4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -443,24 +374,6 @@ mod tests {
         assert_ne!(t.service_key(), t.reversed().service_key());
         let all = ServiceKey::new(6, Ipv4Addr::new(203, 0, 113, 10).into(), 0);
         assert_eq!(t.service_key().all_ports(), all);
-    }
-
-    #[test]
-    fn which_flows_may_be_data_of_ftp() {
-        for address in ["203.0.113.10", "2001:db8::10"] {
-            let address = address.parse().unwrap();
-            let key = |protocol, port| ServiceKey::new(protocol, address, port);
-            let ftp = key(6, 21);
-            assert!(ftp.is_of_ftp());
-            assert!(!key(17, 21).is_of_ftp() && !key(6, 20).is_of_ftp());
-            for port in [20, 1024, 50_000] {
-                assert_eq!(key(6, port).of_ftp_data(), Some(ftp));
-            }
-            for (protocol, port) in [(6, 80), (6, 1023), (17, 50_000), (132, 20), (6, 0)] {
-                assert_eq!(key(protocol, port).of_ftp_data(), None);
-            }
-        }
-        assert!(!ServiceKey::marked(21, 4).is_of_ftp());
     }
 
     #[test]

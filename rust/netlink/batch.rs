@@ -11,7 +11,8 @@ use kernel::error::{
 use super::change::{self, Step};
 use super::decode::Decoder;
 use super::generated::{cmd, main};
-use super::{config, event, namespace, policy};
+use super::namespace::namespace;
+use super::{config, event, policy};
 use crate::engine::change::Change;
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::Refused;

@@ -6,7 +6,8 @@ use kernel::error::{code::EINVAL, Result};
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{change, cmd, dest, laddr, main, service};
-use super::{event, namespace, policy, refusal};
+use super::namespace::namespace;
+use super::{event, policy, refusal};
 use crate::engine::change::{Blame, Change};
 use crate::engine::service::ServiceSpec;
 use crate::engine::spec::{DestSpec, Field};

@@ -6,7 +6,8 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, config as names, main, tcp_timeouts};
-use super::{encode, event, namespace, policy, refusal};
+use super::namespace::namespace;
+use super::{encode, event, policy, refusal};
 use crate::engine::defence::When;
 use crate::engine::echo::Echo;
 use crate::engine::proto::State;

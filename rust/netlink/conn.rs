@@ -8,7 +8,8 @@ use core::ops::ControlFlow;
 use kernel::error::Result;
 
 use super::generated::cmd;
-use super::{encode, event, lookup, namespace, policy};
+use super::namespace::namespace;
+use super::{encode, event, lookup, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
 use crate::kapi::work;

@@ -9,9 +9,9 @@ use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Error, Result};
 
 use super::encode::TCP_TIMEOUTS;
 use super::generated::{dest, laddr, main, service, tcp_timeouts};
-use crate::engine::change::SchedulerName;
 use crate::engine::proto::own::TimeoutUpdate;
 use crate::engine::proto::State;
+use crate::engine::sched::SchedulerName;
 use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{DestId, DestUpdate, Mode, Protocol, ServiceId};
 use crate::engine::tunnel::{Tunnel, TunnelKind, TunnelSum};

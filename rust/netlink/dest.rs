@@ -6,9 +6,10 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
+use super::namespace::namespace;
 use super::view::DestView;
 use super::walk::{self, Place, Walk};
-use super::{encode, lookup, namespace, policy};
+use super::{encode, lookup, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
 use crate::table::{Member, Service};

@@ -8,9 +8,9 @@ use super::generated::{
     config, conn, counters, dest, laddr, main, rates, service, stats, tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
-use crate::engine::change::SCHEDULER_NAME_MAX;
 use crate::engine::persistence::{self, Persistence};
 use crate::engine::proto::State;
+use crate::engine::sched::SCHEDULER_NAME_MAX;
 use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{attr_size, Full, Writer};
 use crate::table::{ConfigGuard, ConnView, Counters, Settings, TemplateView, Traffic};

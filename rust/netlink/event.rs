@@ -12,20 +12,56 @@
 
 use core::net::IpAddr;
 
-use kernel::alloc::{flags::GFP_KERNEL_ACCOUNT, KVVec};
+use kernel::{
+    alloc::{flags::GFP_KERNEL_ACCOUNT, KVVec},
+    sync::SetOnce,
+};
 
 use super::encode;
 use super::generated::cmd;
 use super::view::{DestView, LocalView, ServiceView};
-use super::FAMILY;
 use crate::engine::change::Change;
 use crate::engine::spec::{DestId, ServiceId};
-use crate::kapi::genl::Request;
+use crate::kapi::genl::{Family, Full, Request, Writer};
 use crate::kapi::netns::Net;
 use crate::table::{ConfigGuard, Member};
 
 /// Index of the group `events` in the family's groups.
 const EVENTS: u32 = 0;
+
+/// The family that events are of.
+static FAMILY: SetOnce<&'static Family> = SetOnce::new();
+
+/// Sets the family that events are of, once, before it is registered.
+pub(super) fn send_by(family: &'static Family) {
+    FAMILY.populate(family);
+}
+
+/// Whether anyone listens where a request came from.
+fn is_heard(request: &Request<'_>) -> bool {
+    FAMILY
+        .as_ref()
+        .is_some_and(|family| request.has_listeners(family, EVENTS))
+}
+
+/// Sends listeners where a request came from an event of at most `size` bytes of attributes.
+fn tell(
+    request: &Request<'_>,
+    cmd: u8,
+    size: usize,
+    fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) {
+    if let Some(family) = FAMILY.as_ref() {
+        request.event(family, EVENTS, cmd, size, fill);
+    }
+}
+
+/// Has them know that they missed one.
+fn missed(request: &Request<'_>) {
+    if let Some(family) = FAMILY.as_ref() {
+        request.missed_event(family, EVENTS);
+    }
+}
 
 /// Bytes that are kept for each change.
 pub(super) const PART_MAX: usize = core::mem::size_of::<Option<Gone>>();
@@ -52,7 +88,7 @@ impl Changes {
         config: &ConfigGuard<'_>,
         changes: &[Change],
     ) -> Self {
-        let wanted = request.has_listeners(&FAMILY, EVENTS);
+        let wanted = is_heard(request);
         let gone = if wanted { keep(config, changes) } else { None };
         Self { wanted, gone }
     }
@@ -63,7 +99,7 @@ impl Changes {
             return;
         }
         let Some(gone) = self.gone else {
-            return request.missed_event(&FAMILY, EVENTS);
+            return missed(request);
         };
         let generation = config.generation();
         for (change, gone) in changes.iter().zip(gone) {
@@ -88,7 +124,7 @@ pub(super) struct Flush {
 impl Flush {
     /// Keeps what it removes.
     pub(super) fn before(request: &Request<'_>, config: &ConfigGuard<'_>) -> Self {
-        let wanted = request.has_listeners(&FAMILY, EVENTS);
+        let wanted = is_heard(request);
         let gone = if wanted { keep_services(config) } else { None };
         Self { wanted, gone }
     }
@@ -99,7 +135,7 @@ impl Flush {
             return;
         }
         let Some(gone) = self.gone else {
-            return request.missed_event(&FAMILY, EVENTS);
+            return missed(request);
         };
         let generation = config.generation();
         for was in gone {
@@ -110,14 +146,10 @@ impl Flush {
 
 /// The event of changed settings.
 pub(super) fn settings(request: &Request<'_>, config: &ConfigGuard<'_>) {
-    if request.has_listeners(&FAMILY, EVENTS) {
-        request.event(
-            &FAMILY,
-            EVENTS,
-            cmd::CONFIG_NTF,
-            encode::SETTINGS_SIZE,
-            |w| encode::settings(w, config),
-        );
+    if is_heard(request) {
+        tell(request, cmd::CONFIG_NTF, encode::SETTINGS_SIZE, |w| {
+            encode::settings(w, config)
+        });
     }
 }
 
@@ -129,9 +161,9 @@ pub(super) fn deed(
     config: &ConfigGuard<'_>,
     service: Option<&ServiceId>,
 ) {
-    if request.has_listeners(&FAMILY, EVENTS) {
+    if is_heard(request) {
         let generation = config.generation();
-        request.event(&FAMILY, EVENTS, cmd, encode::DEED_SIZE, |w| {
+        tell(request, cmd, encode::DEED_SIZE, |w| {
             encode::deed(w, generation, service)
         });
     }
@@ -139,9 +171,12 @@ pub(super) fn deed(
 
 /// The event of a dest whose last connection has ended, after a draining.
 pub(super) fn drained(net: &Net, config: &ConfigGuard<'_>, member: &Member) {
+    let Some(family) = FAMILY.as_ref() else {
+        return;
+    };
     let view = DestView::new(member);
     let generation = config.generation();
-    FAMILY.event(net, EVENTS, cmd::DEST_DRAINED_NTF, encode::DEST_SIZE, |w| {
+    family.event(net, EVENTS, cmd::DEST_DRAINED_NTF, encode::DEST_SIZE, |w| {
         encode::dest(w, generation, &view)
     });
 }
@@ -181,19 +216,19 @@ fn dest_now(request: &Request<'_>, cmd: u8, config: &ConfigGuard<'_>, of: &Servi
 }
 
 fn service(request: &Request<'_>, cmd: u8, generation: u32, view: &ServiceView) {
-    request.event(&FAMILY, EVENTS, cmd, encode::SERVICE_SIZE, |w| {
+    tell(request, cmd, encode::SERVICE_SIZE, |w| {
         encode::service(w, generation, view)
     });
 }
 
 fn dest(request: &Request<'_>, cmd: u8, generation: u32, view: &DestView) {
-    request.event(&FAMILY, EVENTS, cmd, encode::DEST_SIZE, |w| {
+    tell(request, cmd, encode::DEST_SIZE, |w| {
         encode::dest(w, generation, view)
     });
 }
 
 fn local(request: &Request<'_>, cmd: u8, generation: u32, view: &LocalView) {
-    request.event(&FAMILY, EVENTS, cmd, encode::LOCAL_SIZE, |w| {
+    tell(request, cmd, encode::LOCAL_SIZE, |w| {
         encode::local(w, generation, view)
     });
 }

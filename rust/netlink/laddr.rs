@@ -7,9 +7,10 @@ use core::{iter, net::IpAddr};
 use kernel::error::Result;
 
 use super::generated::cmd;
+use super::namespace::namespace;
 use super::view::LocalView;
 use super::walk::{self, Place, Walk};
-use super::{encode, namespace, policy};
+use super::{encode, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, DumpWriter, Dumpit, Progress, Request};
 use crate::table::{Pool, Service};

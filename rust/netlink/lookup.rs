@@ -5,8 +5,9 @@
 use kernel::error::Result;
 
 use super::decode::Decoder;
+use super::namespace::namespace;
+use super::refusal;
 use super::view::DestView;
-use super::{namespace, refusal};
 use crate::engine::change::ChangeError;
 use crate::engine::spec::{DestId, ServiceId};
 use crate::kapi::genl::{Attr, Place, Request};

@@ -21,6 +21,7 @@ mod generated;
 pub(crate) mod ipvs;
 mod laddr;
 mod lookup;
+mod namespace;
 mod policy;
 mod refusal;
 mod release;
@@ -30,12 +31,12 @@ mod template;
 mod view;
 mod walk;
 
-use kernel::error::{code::ENODEV, Result};
+use kernel::error::Result;
 
 pub(crate) use crate::kapi::genl::Registration;
 
-use crate::kapi::genl::{Family, Group, Op, Place, Request};
-use crate::table::{self, Netns};
+use crate::kapi::genl::{Family, Group, Op};
+use crate::table;
 use change::Single;
 use generated::{cmd, FAMILY_NAME, FAMILY_VERSION, MCGRP_EVENTS, MCGRP_EVENTS_UNS_ADMIN, OPS};
 
@@ -100,14 +101,7 @@ const fn as_in_spec(handlers: [Op; 23]) -> [Op; 23] {
 ///
 /// `EEXIST` when another family has the name; `ENOMEM`.
 pub(crate) fn register() -> Result<Registration> {
+    event::send_by(&FAMILY);
     table::on_drained(event::drained);
     FAMILY.register()
-}
-
-/// The state of the namespace a request was sent in.
-fn namespace<'a>(request: &Request<'a>) -> Result<&'a Netns> {
-    Netns::of(request.net()).ok_or_else(|| {
-        let text = format_args!("the network namespace is going away");
-        request.extack().refuse(ENODEV, Place::Message, text)
-    })
 }

@@ -6,9 +6,10 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
+use super::namespace::namespace;
 use super::view::ServiceView;
 use super::walk::{self, Place};
-use super::{encode, event, lookup, namespace, policy, refusal};
+use super::{encode, event, lookup, policy, refusal};
 use crate::kapi::genl::{self, AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
 use crate::table::Service;
 

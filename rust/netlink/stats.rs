@@ -6,7 +6,8 @@ use kernel::error::Result;
 
 use super::decode::Decoder;
 use super::generated::cmd;
-use super::{encode, event, namespace, policy, refusal};
+use super::namespace::namespace;
+use super::{encode, event, policy, refusal};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 
 /// stats-get.

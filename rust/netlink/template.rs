@@ -7,8 +7,9 @@ use core::ops::ControlFlow;
 use kernel::error::Result;
 
 use super::generated::cmd;
+use super::namespace::namespace;
 use super::walk::{self, Walk};
-use super::{encode, namespace, policy};
+use super::{encode, policy};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, DumpWriter, Dumpit, Progress, Request};
 use crate::table::{Service, TemplateCursor};

@@ -11,7 +11,7 @@ use kernel::{
 
 use super::schedule::Schedule;
 use crate::{
-    engine::{hash::Key, tuple::ServiceKey},
+    engine::{hash::Key, service_key::ServiceKey},
     kapi::{
         broken::broken,
         rcu::{Rcu, RcuSlot},

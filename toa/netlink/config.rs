@@ -6,7 +6,8 @@ use kernel::prelude::*;
 
 use super::{
     generated::{cmd, main, trust},
-    namespace, policy,
+    namespace::namespace,
+    policy,
     request::{refuse, required, table},
 };
 use crate::{

@@ -9,18 +9,16 @@ mod config;
 #[allow(unreachable_pub)]
 mod generated;
 mod lookup;
+mod namespace;
 mod policy;
 mod request;
 mod stats;
 
-use kernel::error::{code::ENODEV, Result};
+use kernel::error::Result;
 
 pub(crate) use crate::kapi::genl::Registration;
 
-use crate::{
-    kapi::genl::{Family, Op, Place, Request},
-    state::Netns,
-};
+use crate::kapi::genl::{Family, Op};
 use generated::{FAMILY_NAME, FAMILY_VERSION, OPS};
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &[]);
@@ -61,12 +59,4 @@ const fn as_in_spec(handlers: [Op; 11]) -> [Op; 11] {
 /// `EEXIST` when another family has the name; `ENOMEM`.
 pub(crate) fn register() -> Result<Registration> {
     FAMILY.register()
-}
-
-/// The state of the namespace a request was sent in.
-fn namespace<'a>(request: &Request<'a>) -> Result<&'a Netns> {
-    Netns::of(request.net()).ok_or_else(|| {
-        let text = format_args!("the network namespace is going away");
-        request.extack().refuse(ENODEV, Place::Message, text)
-    })
 }

@@ -6,7 +6,8 @@ use kernel::error::Result;
 
 use super::{
     generated::{cmd, counters, main},
-    namespace, policy,
+    namespace::namespace,
+    policy,
 };
 use crate::{
     kapi::genl::{attr_size, AttrPolicy, Doit, Request},

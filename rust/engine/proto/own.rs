@@ -3,7 +3,7 @@
 //! Timeouts that a service sets for itself.
 
 use super::super::spec;
-use super::State;
+use super::state::State;
 
 /// States with a timeout of a service's own: those of TCP and that of UDP. SCTP's are always the
 /// namespace's.

@@ -5,7 +5,7 @@
 //! They are the dest's: a client's INIT opens an association, and its cookie comes back to who
 //! made it. The first chunk of a packet counts, but for an ABORT behind a cookie.
 
-use super::State;
+use super::state::State;
 
 /// How many states SCTP has.
 pub const STATES: usize = 14;

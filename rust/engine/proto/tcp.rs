@@ -6,7 +6,7 @@
 //! `ip_vs` has a second set of tables for its `secure_tcp` defence; RVS has not.
 
 use super::super::wire::TcpFlags;
-use super::State;
+use super::state::State;
 
 /// How many states TCP has.
 pub const STATES: usize = 11;

@@ -13,7 +13,7 @@
 //! the new address's words for its own: they look at the key once more after reading. Two CPUs that
 //! bring in the same address at once may make two entries of it, of which one is never found again.
 
-use super::hash_32;
+use super::scheduler::hash_32;
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},

@@ -5,7 +5,8 @@
 //!
 //! The table has each slot's dest.
 
-use super::{hash_32, Flow, Needs, Options, Plan, Scheduler, View};
+use super::flow::Flow;
+use super::scheduler::{hash_32, Needs, Options, Plan, Scheduler, View};
 
 /// `IP_VS_DH_TAB_BITS`.
 const BITS: u32 = 8;
@@ -26,7 +27,7 @@ impl Scheduler for DestinationHashing {
     }
 
     fn build(&self, plan: &Plan<'_>, table: &mut [u32], _scratch: &mut [u32]) {
-        table.fill(super::NONE);
+        table.fill(super::scheduler::NONE);
         let in_turn = (0..plan.weights.len() as u32).cycle();
         for (slot, index) in table.iter_mut().zip(in_turn) {
             *slot = index;

@@ -3,8 +3,8 @@
 //! Fail over (`ip_vs_fo.c`): the dest of the highest weight that is not overloaded, of equals the
 //! first.
 
+use super::scheduler::View;
 use super::tree::Rule;
-use super::View;
 
 /// The scheduler `fo`.
 pub(super) struct FailOver;

@@ -11,9 +11,10 @@
 //! State: `wlc`'s; how many dests have connections to spare, and for each whether; the addresses.
 
 use super::cache::Cache;
+use super::flow::Flow;
+use super::scheduler::{Needs, Options, Plan, Scheduler, View, GONE};
 use super::tree::{settle, Least};
 use super::wlc::WeightedLeastConnection;
-use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The scheduler `lblc`.

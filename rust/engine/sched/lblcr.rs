@@ -11,8 +11,9 @@
 //! State: as `lblc`, with sets in place of dests.
 
 use super::cache::{Cache, Entry};
+use super::flow::Flow;
 use super::lblc::Parts;
-use super::{overhead, Flow, Needs, Options, Plan, Scheduler, View, GONE};
+use super::scheduler::{overhead, Needs, Options, Plan, Scheduler, View, GONE};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},

@@ -5,8 +5,8 @@
 //! `ip_vs` counts in 32 bits, which turn negative from 8.3 million active connections on; here
 //! they do not.
 
+use super::scheduler::{overhead, View};
 use super::tree::Rule;
-use super::{overhead, View};
 
 /// The scheduler `lc`.
 pub(super) struct LeastConnection;

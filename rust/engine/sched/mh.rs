@@ -19,8 +19,9 @@
 //! Source: Eisenbud et al., "Maglev: a fast and reliable software network load balancer" (NSDI
 //! 2016), section 3.4.
 
+use super::flow::Flow;
+use super::scheduler::{Identity, Needs, Options, Plan, Scheduler, View, MH_SIZES, NONE};
 use super::sh::hashed;
-use super::{Flow, Identity, Needs, Options, Plan, Scheduler, View, MH_SIZES, NONE};
 use crate::engine::hash::{word32, Key};
 
 /// Times that a flow is hashed again; of dests half of which take nothing, fewer than one flow in

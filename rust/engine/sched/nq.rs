@@ -5,8 +5,8 @@
 //! Which is `sed` with a load of 0 for a dest that has none: it comes before all that have some,
 //! whatever the weights.
 
+use super::scheduler::View;
 use super::tree::Rule;
-use super::View;
 
 /// The scheduler `nq`.
 pub(super) struct NeverQueue;

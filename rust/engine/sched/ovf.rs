@@ -4,8 +4,8 @@
 //! than its weight, of equals the first; none when all have more.
 
 use super::fo::by_weight;
+use super::scheduler::View;
 use super::tree::Rule;
-use super::View;
 
 /// The scheduler `ovf`.
 pub(super) struct Overflow;

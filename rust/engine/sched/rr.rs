@@ -6,7 +6,8 @@
 //! [`Options::random_start`] one that is drawn, and [`DRAWN`] with it. The table has, for each
 //! index and for the one past the end, the next dest of weight above 0 from there on, going round.
 
-use super::{Flow, Needs, Options, Plan, Scheduler, View, GONE, NONE};
+use super::flow::Flow;
+use super::scheduler::{Needs, Options, Plan, Scheduler, View, GONE, NONE};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The position was drawn, and nothing was picked yet.

@@ -2,8 +2,8 @@
 
 //! Shortest expected delay (`ip_vs_sed.c`): the least `(active + 1) / weight`, of equals the first.
 
+use super::scheduler::View;
 use super::tree::Rule;
-use super::View;
 
 /// The scheduler `sed`.
 pub(super) struct ShortestExpectedDelay;

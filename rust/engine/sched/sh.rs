@@ -11,7 +11,8 @@
 //! The table has each slot's dest, then for each slot the next one, itself or after it and going
 //! round, whose dest has weight.
 
-use super::{hash_32, Flow, Needs, Options, Plan, Scheduler, View, NONE};
+use super::flow::Flow;
+use super::scheduler::{hash_32, Needs, Options, Plan, Scheduler, View, NONE};
 
 /// `IP_VS_SH_TAB_BITS`.
 const BITS: u32 = 8;

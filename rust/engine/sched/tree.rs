@@ -17,7 +17,8 @@
 //! Source: Jayanti, "f-arrays: implementation and applications" (PODC 2002), with retries until
 //! success in place of his second attempt, as load-linked is not to be had.
 
-use super::{Flow, Needs, Options, Plan, Scheduler, View, NONE};
+use super::flow::Flow;
+use super::scheduler::{Needs, Options, Plan, Scheduler, View, NONE};
 use core::marker::PhantomData;
 use core::sync::atomic::{
     AtomicU64,

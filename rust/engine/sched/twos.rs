@@ -10,8 +10,9 @@
 //!
 //! Source: Mitzenmacher, "The power of two choices in randomized load balancing" (2001).
 
+use super::flow::Flow;
+use super::scheduler::{overhead, Needs, Options, Scheduler, View};
 use super::tree::{settle, sum, Tree};
-use super::{overhead, Flow, Needs, Options, Scheduler, View};
 
 /// The scheduler `twos`.
 pub(super) struct TwoChoices;

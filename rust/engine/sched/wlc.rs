@@ -3,8 +3,8 @@
 //! Weighted least connection (`ip_vs_wlc.c`): the least `(active * 257 + inactive) / weight`, of
 //! equals the first.
 
+use super::scheduler::{overhead, View};
 use super::tree::Rule;
-use super::{overhead, View};
 
 /// The scheduler `wlc`.
 pub(super) struct WeightedLeastConnection;

@@ -13,7 +13,8 @@
 //! children `2i` and `2i + 1`, and from node `leaves` on the nodes are the weights themselves.
 //! "Next dest from here on with at least that weight" is a way up and a way down.
 
-use super::{Flow, Needs, Options, Plan, Scheduler, View};
+use super::flow::Flow;
+use super::scheduler::{Needs, Options, Plan, Scheduler, View};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The scheduler `wrr`.

@@ -7,6 +7,7 @@
 //! but the fields asked for. Checksums are not looked at: the packet goes on as it came and its
 //! receiver checks it.
 
+pub mod header;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
@@ -16,6 +17,7 @@ pub mod source_route;
 pub mod transport;
 pub mod tunnel;
 
+pub use header::IpHeader;
 pub use icmp::{IcmpError, IcmpFamily};
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;

@@ -5,14 +5,16 @@
 use kernel::error::{code::*, Error, Result};
 
 use super::decode::{DestRequest, ServiceRequest};
+use super::policy::POLICY;
+use super::sysctl;
 use super::uapi::{cmd, main};
-use super::{sysctl, POLICY};
 use crate::engine::change::{Blame, Change, ChangeError};
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestUpdate, Mode, ServiceId};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 use crate::netlink::generated::cmd as told;
-use crate::netlink::{change, event, namespace, refusal};
+use crate::netlink::namespace::namespace;
+use crate::netlink::{change, event, refusal};
 use crate::table::{ConfigGuard, Service};
 
 /// NEW_SERVICE, SET_SERVICE, DEL_SERVICE, NEW_DEST, SET_DEST or DEL_DEST.

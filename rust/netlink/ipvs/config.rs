@@ -4,12 +4,14 @@
 
 use kernel::error::{code::EINVAL, Result};
 
+use super::policy::POLICY;
 use super::uapi::{cmd, info, main, IP_VS_VERSION};
-use super::{encode, nest, POLICY};
+use super::{encode, nest};
 use crate::engine::proto::State;
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
 use crate::kapi::time;
-use crate::netlink::{event, namespace, refusal};
+use crate::netlink::namespace::namespace;
+use crate::netlink::{event, refusal};
 
 /// The timeouts and the states that have them.
 const TIMEOUTS: [(u16, State); 3] = [

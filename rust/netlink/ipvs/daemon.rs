@@ -10,15 +10,13 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use kernel::error::{code::*, Result};
 use kernel::prelude::*;
 
+use super::daemons::{Daemon, Role, NAME_MAX};
 use super::namespace::Namespace;
 use super::nest::{self, Nest, Rule};
+use super::policy::POLICY;
 use super::uapi::{cmd, daemon, main};
-use super::POLICY;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Full, Progress, Request, Writer};
 use crate::kapi::netdev;
-
-/// Longest name of a device (`IP_VS_IFNAME_MAXLEN` less the terminating zero).
-const NAME_MAX: usize = 15;
 
 /// What `ip_vs` takes when the request does not say.
 const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
@@ -38,61 +36,6 @@ const RULES: [Rule; ATTRS] = {
     rules[daemon::MCAST_TTL as usize] = Rule::AtLeast(1);
     rules
 };
-
-/// What a daemon does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Tells of its connections.
-    Master,
-    /// Listens to a master.
-    Backup,
-}
-
-impl Role {
-    const ALL: [Self; 2] = [Self::Master, Self::Backup];
-
-    /// `IP_VS_STATE_MASTER`, `IP_VS_STATE_BACKUP`.
-    fn number(self) -> u32 {
-        match self {
-            Self::Master => 1,
-            Self::Backup => 2,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Master => "master",
-            Self::Backup => "backup",
-        }
-    }
-}
-
-/// A daemon that was started.
-#[derive(Clone, Copy)]
-pub(super) struct Daemon {
-    device: [u8; NAME_MAX + 1],
-    sync_id: u32,
-    max_len: u16,
-    group: IpAddr,
-    port: u16,
-    ttl: u8,
-}
-
-/// The daemons of a namespace.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Daemons {
-    master: Option<Daemon>,
-    backup: Option<Daemon>,
-}
-
-impl Daemons {
-    fn of(&mut self, role: Role) -> &mut Option<Daemon> {
-        match role {
-            Role::Master => &mut self.master,
-            Role::Backup => &mut self.backup,
-        }
-    }
-}
 
 /// NEW_DAEMON.
 pub(super) struct New;

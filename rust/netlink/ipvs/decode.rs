@@ -10,7 +10,7 @@ use kernel::error::{code::*, Result};
 
 use super::nest::{self, Nest, Rule};
 use super::uapi::{dest, forward, main, service, service_flags};
-use crate::engine::change::{SchedulerName, SCHEDULER_NAME_MAX};
+use crate::engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use crate::engine::threshold::Thresholds;

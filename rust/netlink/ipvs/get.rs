@@ -6,11 +6,12 @@ use kernel::error::Result;
 
 use super::decode::ServiceRequest;
 use super::nest::Rule;
+use super::policy::POLICY;
 use super::uapi::{cmd, main};
-use super::{change, encode, POLICY};
+use super::{change, encode};
 use crate::engine::spec::ServiceId;
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
-use crate::netlink::namespace;
+use crate::netlink::namespace::namespace;
 use crate::netlink::view::{DestView, ServiceView};
 
 /// GET_SERVICE of one service, and of all.

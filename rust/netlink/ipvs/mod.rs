@@ -9,11 +9,14 @@
 mod change;
 mod config;
 mod daemon;
+mod daemons;
 mod decode;
 mod encode;
+mod files;
 mod get;
 mod namespace;
 mod nest;
+mod policy;
 mod proc;
 mod sysctl;
 mod uapi;
@@ -21,24 +24,14 @@ mod uapi;
 use kernel::error::code::EEXIST;
 use kernel::prelude::*;
 
-use crate::kapi::genl::{AttrPolicy, Family, Op, Registration};
+use crate::kapi::genl::{Family, Op, Registration};
 use crate::kapi::modules;
 use crate::kapi::netns::Registered;
 use crate::kapi::notifier::{self, Listening};
 use change::Set;
+use files::Files;
 use namespace::Namespace;
 use uapi::{cmd, main};
-
-/// `ip_vs_cmd_policy`.
-static POLICY: [AttrPolicy; main::MAX as usize + 1] = [
-    AttrPolicy::UNSPEC,
-    AttrPolicy::NEST,
-    AttrPolicy::NEST,
-    AttrPolicy::NEST,
-    AttrPolicy::U32,
-    AttrPolicy::U32,
-    AttrPolicy::U32,
-];
 
 static FAMILY: Family = Family::old(
     uapi::NAME,
@@ -71,6 +64,7 @@ static HANDLERS: [Op; 17] = [
 /// The dialect, while it is spoken.
 pub(crate) struct Spoken {
     _family: Registration,
+    _files: Option<Registered<Files>>,
     _namespaces: Option<Registered<Namespace>>,
     _gate: Option<Listening>,
 }
@@ -105,11 +99,16 @@ pub(crate) fn speak() -> Option<Spoken> {
             pr_info!("ipvsadm and keepalived now drive RVS\n");
             let gate = modules::guard::<Gate>()
                 .inspect_err(|error| pr_warn!("ip_vs is not kept out ({})\n", error.to_errno()));
+            let namespaces = Namespace::register();
             // Only now, as ip_vs has files of these names.
-            let namespaces = Namespace::register()
-                .inspect_err(|error| pr_warn!("no files in /proc ({})\n", error.to_errno()));
+            let files = namespaces.as_ref().map_err(|error| *error);
+            let files = files.and_then(|_| Files::register());
+            if let Err(error) = &files {
+                pr_warn!("no files in /proc ({})\n", error.to_errno());
+            }
             Some(Spoken {
                 _family: family,
+                _files: files.ok(),
                 _namespaces: namespaces.ok(),
                 _gate: gate.ok(),
             })

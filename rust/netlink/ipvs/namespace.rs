@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has while the dialect is spoken: files below `/proc/net` and
-//! `/proc/sys/net/ipv4/vs`, what was written to those, and the daemons that were started.
+//! What a network namespace has while the dialect is spoken: what was written to
+//! `/proc/sys/net/ipv4/vs`, and the daemons that were started.
 
 use kernel::{
     new_mutex,
@@ -9,20 +9,14 @@ use kernel::{
     sync::{Mutex, MutexGuard},
 };
 
-use super::{daemon::Daemons, proc, sysctl};
-use crate::kapi::{
-    netns::{Net, PerNet, Registered, Registration},
-    proc::File,
-    sysctl::Registered as SysctlFiles,
-};
+use super::{daemons::Daemons, sysctl::variables::Kept};
+use crate::kapi::netns::{Net, PerNet, Registered, Registration};
 
 /// State of one namespace.
 #[pin_data]
 pub(super) struct Namespace {
-    files: [File; 4],
-    sysctl_files: SysctlFiles,
     #[pin]
-    sysctls: Mutex<sysctl::Kept>,
+    sysctls: Mutex<Kept>,
     #[pin]
     daemons: Mutex<Daemons>,
 }
@@ -31,18 +25,9 @@ static REGISTRATION: Registration<Namespace> = Registration::new();
 
 impl PerNet for Namespace {
     fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
-        let files = [
-            File::new::<proc::Services>(net)?,
-            File::new::<proc::Connections>(net)?,
-            File::new::<proc::Statistics>(net)?,
-            File::new::<proc::StatisticsByCpu>(net)?,
-        ];
-        let sysctls = sysctl::Kept::init(net);
-        let sysctl_files = SysctlFiles::new::<sysctl::Folder>(net)?;
+        let sysctls = Kept::init(net);
         KBox::pin_init(
             pin_init!(Self {
-                files,
-                sysctl_files,
                 sysctls <- new_mutex!(sysctls, "rvs ipvs sysctls"),
                 daemons <- new_mutex!(Daemons::default(), "rvs ipvs daemons"),
             }),
@@ -50,11 +35,7 @@ impl PerNet for Namespace {
         )
     }
 
-    fn pre_exit(&self) {
-        // Nobody reads the services of a namespace that loses them.
-        self.files.iter().for_each(File::remove);
-        self.sysctl_files.remove();
-    }
+    fn pre_exit(&self) {}
 
     fn registration() -> &'static Registration<Self> {
         &REGISTRATION
@@ -73,7 +54,7 @@ impl Namespace {
     }
 
     /// What was written to `/proc/sys/net/ipv4/vs`.
-    pub(super) fn sysctls(&self) -> MutexGuard<'_, sysctl::Kept> {
+    pub(super) fn sysctls(&self) -> MutexGuard<'_, Kept> {
         self.sysctls.lock()
     }
 

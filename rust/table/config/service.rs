@@ -16,9 +16,9 @@ use super::super::{
 };
 use crate::{
     engine::{
-        change::{ChangeError, SchedulerName},
+        change::ChangeError,
         hash::{self, Key},
-        sched::{self, Scheduler},
+        sched::{self, Scheduler, SchedulerName},
         service::ServiceSpec,
         spec::{DestId, ServiceId},
     },

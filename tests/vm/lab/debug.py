@@ -76,16 +76,17 @@ def failing_in(start, end, **settings):
         "reject-start": 0, "reject-end": 0,
     }
     values = {
+        **where,
         # The point is that callers do without a word what they have to.
         "verbose": 0,
         "ignore-gfp-wait": "N",
         "task-filter": "N",
         "interval": 1,
         "times": -1,
-        "probability": 0,
-        **where,
         **{key.replace("_", "-"): value for key, value in settings.items()},
     }
+    # Last: before it is known where, everything would fail, this program as well.
+    values["probability"] = values.pop("probability", 0)
     try:
         for key, value in values.items():
             _write(f"{FAILSLAB}/{key}", value)

@@ -7,7 +7,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use proptest::prelude::*;
-use rvs_engine::change::{Blame, Change, ChangeError, SchedulerName, SCHEDULER_NAME_MAX};
+use rvs_engine::change::{Blame, Change, ChangeError};
+use rvs_engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use rvs_engine::spec::{DestId, DestSpec, Field, Mode, Protocol, ServiceId, SpecError};
 
 /// What an extended ack holds (`NETLINK_MAX_FMTMSG_LEN` less its zero byte).

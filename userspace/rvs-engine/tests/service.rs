@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use proptest::prelude::*;
-use rvs_engine::change::SchedulerName;
+use rvs_engine::sched::SchedulerName;
 use rvs_engine::persistence::Persistence;
 use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
 use rvs_engine::proto::State;

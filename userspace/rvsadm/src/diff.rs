@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::change::Change;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
+use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId};
 use rvs_engine::threshold::Thresholds;

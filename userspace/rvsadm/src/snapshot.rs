@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use rvs_engine::change::SchedulerName;
+use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{DestInfo, Error, Reply, Request, ServiceInfo, Transport};

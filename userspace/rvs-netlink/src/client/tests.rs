@@ -7,7 +7,8 @@ use netlink_packet_core::{
     NLMSG_DONE, NLMSG_ERROR, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLM_F_MULTIPART,
 };
 use proptest::prelude::*;
-use rvs_engine::change::{Change, SchedulerName};
+use rvs_engine::change::Change;
+use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::{Protocol, ServiceId};
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use netlink_packet_core::DecodeError;
-use rvs_engine::change::SchedulerName;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
 use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;

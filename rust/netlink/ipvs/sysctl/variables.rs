@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/proc/sys/net/ipv4/vs`: the names, defaults and limits of `ip_vs`.
-//!
-//! `docs/ipvs-sysctls.md` says of each what it does here. Most only keep what is written.
+//! The files of `/proc/sys/net/ipv4/vs`: what each may have, starts with and sets.
 
 use core::ffi::{c_int, CStr};
 
-use kernel::{
-    error::code::{EINVAL, ENODEV},
-    prelude::*,
-};
+use kernel::{error::code::EINVAL, prelude::*};
 
-use super::namespace::Namespace;
 use crate::{
-    engine::{change::Change, defence::When, service::ServiceUpdate, spec::ConnReuse},
+    engine::{defence::When, spec::ConnReuse},
     kapi::{
         memory,
         netns::Net,
-        sysctl::{self, File, Kind, Value, CPUS_MAX},
+        sysctl::{self, File, Kind, CPUS_MAX},
         time,
     },
-    netlink::refusal,
-    table::{ConfigGuard, Netns, Settings},
+    table::Settings,
 };
 
 /// `IP_VS_CONN_MAX`: what `conn_max` starts with, and its limit.
@@ -29,7 +22,7 @@ const CONN_MAX: u64 = 1 << 30;
 
 /// What may be written to a file.
 #[derive(Clone, Copy)]
-enum Rule {
+pub(super) enum Rule {
     /// Anything of its kind.
     Any,
     /// A number from the first to the second.
@@ -42,7 +35,7 @@ enum Rule {
 
 /// A file whose content is one of RVS's own settings.
 #[derive(Clone, Copy)]
-enum Backing {
+pub(super) enum Backing {
     /// None: what is written is kept.
     None,
     /// Whether clients stay with dests that take no new ones.
@@ -90,11 +83,11 @@ macro_rules! level {
 }
 
 /// A file and its rules.
-struct Variable {
-    file: File,
+pub(super) struct Variable {
+    pub(super) file: File,
     default: [c_int; 2],
-    rule: Rule,
-    backing: Backing,
+    pub(super) rule: Rule,
+    pub(super) backing: Backing,
 }
 
 impl Variable {
@@ -140,7 +133,7 @@ impl Variable {
 /// Levels of `ip_vs`'s defences.
 const LEVELS: Rule = Rule::Range(0, 3);
 
-static VARIABLES: [Variable; 32] = [
+pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"amemthresh", 1024).backing(Backing::Setting {
         set: |settings, pages| settings.memory_min = mebibytes(pages),
         shown: |settings| pages(settings.memory_min),
@@ -208,17 +201,17 @@ static VARIABLES: [Variable; 32] = [
 ];
 
 /// Values that were written, by the order of [`VARIABLES`].
-pub(super) struct Kept {
-    ints: [[c_int; 2]; VARIABLES.len()],
+pub(in super::super) struct Kept {
+    pub(super) ints: [[c_int; 2]; VARIABLES.len()],
     /// `sync_qlen_max`, the only one of its kind.
-    long: u64,
+    pub(super) long: u64,
     /// `est_cpulist`, likewise.
-    cpus: [u8; CPUS_MAX],
+    pub(super) cpus: [u8; CPUS_MAX],
 }
 
 impl Kept {
     /// What a namespace starts with, written to where it is to be: it is large.
-    pub(super) fn init(net: &Net) -> impl Init<Self> + '_ {
+    pub(in super::super) fn init(net: &Net) -> impl Init<Self> + '_ {
         init!(Self {
             ints: ints(net),
             long: sysctl::buffer_pages() / 32,
@@ -243,59 +236,8 @@ fn ints(net: &Net) -> [[c_int; 2]; VARIABLES.len()] {
     ints
 }
 
-/// The files.
-pub(super) struct Folder;
-
-impl sysctl::Folder for Folder {
-    const PATH: &'static CStr = c"net/ipv4/vs";
-
-    fn file(index: usize) -> Option<&'static File> {
-        VARIABLES.get(index).map(|variable| &variable.file)
-    }
-
-    fn get(net: &Net, index: usize) -> Result<Value> {
-        let variable = VARIABLES.get(index).ok_or(EINVAL)?;
-        let (namespace, netns) = states(net)?;
-        let kept = namespace.sysctls();
-        let ints = kept.ints.get(index).copied().ok_or(EINVAL)?;
-        let value = match variable.file.kind {
-            Kind::Long => Value::Long(kept.long),
-            Kind::Cpus => Value::Cpus(kept.cpus),
-            Kind::Int | Kind::Pair => Value::Ints(ints),
-        };
-        drop(kept);
-        let Backing::Setting { set, shown } = variable.backing else {
-            return Ok(value);
-        };
-        let settings = netns.config().settings();
-        // Another number for the same is shown as it was written.
-        let [kept, _] = ints;
-        let mut written = settings;
-        set(&mut written, kept);
-        let now = shown(&settings);
-        let is_kept = shown(&written) == now;
-        Ok(Value::Ints([if is_kept { kept } else { now }, 0]))
-    }
-
-    fn set(net: &Net, index: usize, value: Value) -> Result {
-        let variable = VARIABLES.get(index).ok_or(EINVAL)?;
-        let (namespace, netns) = states(net)?;
-        if let Value::Ints(ints) = value {
-            variable.rule.check(ints)?;
-            variable.backing.set(netns, ints)?;
-        }
-        let mut kept = namespace.sysctls();
-        match value {
-            Value::Ints(ints) => *kept.ints.get_mut(index).ok_or(EINVAL)? = ints,
-            Value::Long(long) => kept.long = long,
-            Value::Cpus(cpus) => kept.cpus = cpus,
-        }
-        Ok(())
-    }
-}
-
 impl Rule {
-    fn check(self, [first, second]: [c_int; 2]) -> Result {
+    pub(super) fn check(self, [first, second]: [c_int; 2]) -> Result {
         let holds = match self {
             Self::Any => true,
             Self::Range(least, most) => (least..=most).contains(&first),
@@ -307,24 +249,6 @@ impl Rule {
         } else {
             Err(EINVAL)
         }
-    }
-}
-
-impl Backing {
-    /// Makes what was written take effect.
-    fn set(self, netns: &Netns, [value, _]: [c_int; 2]) -> Result {
-        let mut config = netns.config();
-        let mut settings = config.settings();
-        match self {
-            Self::None => return Ok(()),
-            Self::Quiescent => return quiesce(&mut config, value == 0),
-            Self::Estimation => {
-                netns.estimate_rates(value != 0);
-                return Ok(());
-            }
-            Self::Setting { set, .. } => set(&mut settings, value),
-        }
-        config.set_settings(settings).map_err(|_| EINVAL)
     }
 }
 
@@ -373,41 +297,4 @@ fn conn_reuse(mode: c_int) -> ConnReuse {
         mode if mode & 2 != 0 => ConnReuse::Closing,
         _ => ConnReuse::Closed,
     }
-}
-
-/// Lets clients stay with dests that take no new ones, or not: those of all services with
-/// persistence, as the setting is the namespace's in `ip_vs`.
-fn quiesce(config: &mut ConfigGuard<'_>, quiesced: bool) -> Result {
-    let mut changes = KVVec::new();
-    for service in config.services() {
-        if service.spec().persistence.seconds != 0 {
-            let update = ServiceUpdate {
-                quiesced: Some(quiesced),
-                ..ServiceUpdate::default()
-            };
-            let id = service.id();
-            changes.push(Change::ServiceSet { id, update }, GFP_KERNEL)?;
-        }
-    }
-    let done = config.apply(&changes);
-    done.map_err(|refused| refusal::errno(&refused.error))
-}
-
-/// What new services of the dialect have for that.
-pub(super) fn quiesced(net: &Net) -> bool {
-    let named = |v: &Variable| matches!(v.backing, Backing::Quiescent);
-    let index = VARIABLES.iter().position(named);
-    let kept = Namespace::of(net)
-        .zip(index)
-        .and_then(|(namespace, index)| {
-            let ints = namespace.sysctls().ints.get(index).copied();
-            ints.map(|[value, _]| value)
-        });
-    kept.unwrap_or(0) == 0
-}
-
-/// The states of a namespace; `ENODEV` when it comes or goes.
-fn states(net: &Net) -> Result<(&Namespace, &Netns)> {
-    let namespace = Namespace::of(net).ok_or(ENODEV)?;
-    Ok((namespace, Netns::of(net).ok_or(ENODEV)?))
 }
