@@ -5,8 +5,9 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::mode::Protocol;
 use super::service_key::ServiceKey;
-use super::spec::{check_unicast, Protocol, SpecError};
+use super::spec_error::SpecError;
 
 /// What names a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,4 +127,17 @@ fn write_endpoint(f: &mut fmt::Formatter<'_>, address: IpAddr, port: u16) -> fmt
         IpAddr::V4(a) => write!(f, "{a}:{port}"),
         IpAddr::V6(a) => write!(f, "[{a}]:{port}"),
     }
+}
+
+/// Refuses addresses that no single host can have, or of which nobody knows the network.
+pub(super) fn check_unicast(
+    address: IpAddr,
+    error: fn(IpAddr) -> SpecError,
+) -> Result<(), SpecError> {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
+    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if broadcast || link_local || address.is_unspecified() || address.is_multicast() {
+        return Err(error(address));
+    }
+    Ok(())
 }

@@ -4,7 +4,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::spec::{SpecError, TIMEOUT_MAX};
+use super::limits::TIMEOUT_MAX;
+use super::spec_error::SpecError;
 
 /// Persistence of a service: all flows of a network of clients go to the dest of the first, until
 /// none has begun for a while (`ip_vs_sched_persist` of `ip_vs_core.c`).

@@ -2,7 +2,7 @@
 
 //! Slow start: a dest that is new, or takes connections again, gets its share little by little.
 
-use super::spec::WEIGHT_MAX;
+use super::limits::WEIGHT_MAX;
 
 /// Steps that a weight of 1 has on its way up, where weights leave room for them.
 const STEPS: u32 = 100;

@@ -12,7 +12,7 @@ use super::change::{self, Step};
 use super::decode::Decoder;
 use super::generated::{cmd, main};
 use super::namespace::namespace;
-use super::{config, event, policy};
+use super::{config, event, policy, settings};
 use crate::engine::change::Change;
 use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::Refused;
@@ -59,7 +59,7 @@ impl Doit for Batch {
         let mut config = namespace(request)?.config();
         // Whatever may be refused comes before the first change.
         let settings = match nest {
-            Some(nest) => Some((nest, config::decode(&decoder, nest, &config)?)),
+            Some(nest) => Some((nest, settings::decode(&decoder, nest, &config)?)),
             None => None,
         };
         if !changes.is_empty() {

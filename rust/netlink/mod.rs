@@ -26,6 +26,7 @@ mod policy;
 mod refusal;
 mod release;
 mod service;
+mod settings;
 mod stats;
 mod template;
 mod view;
