@@ -20,8 +20,8 @@ use super::{
 use crate::{
     engine::{
         change::{Change, ChangeError},
-        service::ServiceSpec,
-        spec::{DestId, DestSpec, Mode, ServiceId},
+        service::{ServiceSpec, ServiceUpdate},
+        spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId},
     },
     kapi::{
         broken::broken,
@@ -95,17 +95,7 @@ impl<'a> ConfigGuard<'a> {
     fn step(&mut self, change: &Change) -> Result<Undo, ChangeError> {
         match *change {
             Change::ServiceAdd { id, spec } => self.add_service(id, spec),
-            Change::ServiceSet { id, update } => {
-                let (place, service) = self.config.service_mut(&id)?;
-                let new = update.of(&service.spec);
-                new.validate(&id)?;
-                self.config.mark_changed(place)?;
-                let (place, service) = self.config.service_mut(&id)?;
-                Ok(Undo::ServiceSet(
-                    place,
-                    service.set(new, &self.netns.templates)?,
-                ))
-            }
+            Change::ServiceSet { id, update } => self.set_service(id, update),
             Change::ServiceDel { id } => {
                 let missing = ChangeError::NoService(id);
                 let place = self.config.services.place(&id).ok_or(missing)?;
@@ -118,42 +108,8 @@ impl<'a> ConfigGuard<'a> {
                 service,
                 id,
                 update,
-            } => {
-                let is_lenient = self.is_lenient;
-                let (at, place) = self.config.service_mut(&service)?;
-                let member = place.dests.find(&id).ok_or(ChangeError::NoDest(id))?;
-                let dest = member.dest.clone();
-                let old = dest.spec();
-                let new = update.of(&old);
-                let is_lenient = is_lenient || new.mode == old.mode;
-                new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
-                update.validate()?;
-                if new.mode != old.mode && !is_lenient {
-                    check_dest(self.netns.net(), id.address, new.mode)?;
-                }
-                self.config.mark_changed(at)?;
-                dest.set_spec(new);
-                let deadline = dest.deadline();
-                if let Some(seconds) = update.drain {
-                    dest.drain(seconds);
-                    self.config.draining = true;
-                    self.netns.expect_work();
-                } else if new.weight > 0 {
-                    dest.set_deadline(None);
-                }
-                Ok(Undo::DestSet(dest, old, deadline))
-            }
-            Change::DestDel { service, id } => {
-                let missing = ChangeError::NoDest(id);
-                let (at, place) = self.config.service_mut(&service)?;
-                let within = place.dests.place(&id).ok_or(missing)?;
-                self.config.mark_changed(at)?;
-                let (at, place) = self.config.service_mut(&service)?;
-                let member = place.dests.take(within).ok_or(missing)?;
-                let carried = member.dest.carried();
-                place.retired = place.retired.plus(carried);
-                Ok(Undo::DestDel(at, within, member, carried))
-            }
+            } => self.set_dest(service, id, update),
+            Change::DestDel { service, id } => self.remove_dest(service, id),
             Change::LocalAdd { service, address } => {
                 let (position, pool) = self.config.pool_mut(service.as_ref())?;
                 pool.add(self.netns.net(), address)?;
@@ -165,6 +121,64 @@ impl<'a> ConfigGuard<'a> {
                 Ok(Undo::LocalDel(position, at, address))
             }
         }
+    }
+
+    #[inline(never)]
+    fn set_service(&mut self, id: ServiceId, update: ServiceUpdate) -> Result<Undo, ChangeError> {
+        let (place, service) = self.config.service_mut(&id)?;
+        let new = update.of(&service.spec);
+        new.validate(&id)?;
+        self.config.mark_changed(place)?;
+        let (place, service) = self.config.service_mut(&id)?;
+        Ok(Undo::ServiceSet(
+            place,
+            service.set(new, &self.netns.templates)?,
+        ))
+    }
+
+    #[inline(never)]
+    fn set_dest(
+        &mut self,
+        service: ServiceId,
+        id: DestId,
+        update: DestUpdate,
+    ) -> Result<Undo, ChangeError> {
+        let is_lenient = self.is_lenient;
+        let (at, place) = self.config.service_mut(&service)?;
+        let member = place.dests.find(&id).ok_or(ChangeError::NoDest(id))?;
+        let dest = member.dest.clone();
+        let old = dest.spec();
+        let new = update.of(&old);
+        let is_lenient = is_lenient || new.mode == old.mode;
+        new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
+        update.validate()?;
+        if new.mode != old.mode && !is_lenient {
+            check_dest(self.netns.net(), id.address, new.mode)?;
+        }
+        self.config.mark_changed(at)?;
+        dest.set_spec(new);
+        let deadline = dest.deadline();
+        if let Some(seconds) = update.drain {
+            dest.drain(seconds);
+            self.config.draining = true;
+            self.netns.expect_work();
+        } else if new.weight > 0 {
+            dest.set_deadline(None);
+        }
+        Ok(Undo::DestSet(dest, old, deadline))
+    }
+
+    #[inline(never)]
+    fn remove_dest(&mut self, service: ServiceId, id: DestId) -> Result<Undo, ChangeError> {
+        let missing = ChangeError::NoDest(id);
+        let (at, place) = self.config.service_mut(&service)?;
+        let within = place.dests.place(&id).ok_or(missing)?;
+        self.config.mark_changed(at)?;
+        let (at, place) = self.config.service_mut(&service)?;
+        let member = place.dests.take(within).ok_or(missing)?;
+        let carried = member.dest.carried();
+        place.retired = place.retired.plus(carried);
+        Ok(Undo::DestDel(at, within, member, carried))
     }
 
     #[inline(never)]
