@@ -23,6 +23,7 @@ ADM = "/tmp/rvsadm-of-user"
 SET_UP = f"""
 ip link set lo up && ip link add d0 type dummy && ip link set d0 up
 ip addr add 10.0.0.1/8 dev d0 && ip route add default dev d0
+{ADM} config set --udp-timeout 86400
 {ADM} service add {ID} -s rr && {ADM} dest add {ID} 10.1.1.1:53 --mode dr --weight 1
 echo ready
 while read -r line; do eval "$line"; echo ready; done
