@@ -133,7 +133,7 @@ fn packet(criterion: &mut Criterion) {
         bench.iter(|| Packet::<V4>::parse(black_box(&PACKET), PACKET.len()));
     });
     criterion.bench_function("hash", |bench| {
-        bench.iter(|| tuple_v4(&key, black_box(&tuple)));
+        bench.iter(|| tuple_v4(&key, black_box(&tuple).words()));
     });
     criterion.bench_function("tcp state", |bench| {
         bench.iter(|| {

@@ -9,6 +9,8 @@ use netlink_packet_core::{
     parse_u8, DecodeError, Emitable, ErrorContext, Nla, NlaBuffer, NlasIterator, NLA_F_NESTED,
 };
 
+use crate::generated::laddr;
+
 /// What an attribute carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
@@ -72,6 +74,11 @@ impl Attr {
     pub fn nest(kind: u16, attributes: impl AsRef<[Self]>) -> Self {
         let value = Value::Nest(encode(attributes.as_ref()));
         Self { kind, value }
+    }
+
+    /// The nest of a local address.
+    pub(crate) fn local_address(kind: u16, address: IpAddr) -> Self {
+        Self::nest(kind, [Self::address(laddr::ADDRESS, address)])
     }
 }
 

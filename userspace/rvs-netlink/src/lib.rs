@@ -4,6 +4,7 @@
 //!
 //! - [`Request`] and [`Reply`] are the messages, typed; [`attr`] puts them on the wire.
 //! - [`Transport`] is what a program talks to: [`Client`] over a blocking socket, or a fake.
+//! - [`Lists`] reads whole answers of it.
 //! - [`Events`] reads the multicast group of changes.
 //! - [`toa`] is the same for the family `toa`, the receiver on real servers.
 //! - [`fou`] has the kernel's ports for tunnels in UDP.
@@ -17,10 +18,13 @@ mod config;
 mod conn;
 mod dest;
 mod error;
+mod event;
 mod events;
 mod exchange;
 mod extack;
+mod family;
 pub mod fou;
+mod lists;
 mod message;
 mod names;
 mod reply;
@@ -31,19 +35,22 @@ mod stats;
 mod steady;
 mod template;
 pub mod toa;
+mod transport;
 
 /// Numbers and policies of the family, made from the spec.
 #[path = "../../../rust/netlink/generated.rs"]
 pub mod generated;
 
-pub use client::{Client, Transport, Watch};
+pub use client::Client;
 pub use config::{Config, TcpTimeouts};
 pub use conn::Connection;
 pub use dest::DestInfo;
 pub use error::Error;
-pub use events::{Event, Events};
+pub use event::Event;
+pub use events::Events;
 pub use exchange::{Exchange, Replies};
 pub use extack::{Blame, Refusal};
+pub use lists::Lists;
 pub use names::attribute_name;
 pub use reply::Reply;
 pub use request::Request;
@@ -51,3 +58,4 @@ pub use service::ServiceInfo;
 pub use socket::{Datagrams, NetlinkSocket};
 pub use stats::{Counters, Stats};
 pub use template::Template;
+pub use transport::{Transport, Watch};

@@ -9,7 +9,7 @@ use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 
 use crate::attr::Attr;
-use crate::client::Family;
+use crate::family::Family;
 use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
 
 /// A generic netlink family that is spoken here.

@@ -9,7 +9,6 @@ use netlink_packet_generic::GenlHeader;
 
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
-use crate::request::local_address;
 use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats, Template};
 
 /// One message of the kernel; which parts it has follows from its command.
@@ -59,7 +58,7 @@ impl Reply {
         nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
         let laddr = self
             .laddr
-            .map(|address| local_address(main::LADDR, address));
+            .map(|address| Attr::local_address(main::LADDR, address));
         nests.extend(laddr);
         nests
     }

@@ -2,14 +2,12 @@
 
 //! What a program asks of the kernel.
 
-use std::net::IpAddr;
-
 use rvs_engine::change::Change;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, ServiceId};
 
 use crate::attr::Attr;
-use crate::generated::{change, cmd, laddr, main, FAMILY_NAME, FAMILY_VERSION};
+use crate::generated::{change, cmd, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::message::{Message, Spoken};
 use crate::{dest, service as service_wire, Config, Error};
 
@@ -221,18 +219,13 @@ fn change_attributes(change: &Change, kinds: &Kinds) -> Vec<Attr> {
             let service = service.iter().map(service_wire::id_attributes);
             let nests = service.map(|nest| Attr::nest(kinds.service, nest));
             return nests
-                .chain([local_address(kinds.laddr, *address)])
+                .chain([Attr::local_address(kinds.laddr, *address)])
                 .collect();
         }
     };
     let dest = dest.map(|dest| Attr::nest(kinds.dest, dest));
     let service = Attr::nest(kinds.service, service);
     std::iter::once(service).chain(dest).collect()
-}
-
-/// The nest of a local address.
-pub(crate) fn local_address(kind: u16, address: IpAddr) -> Attr {
-    Attr::nest(kind, vec![Attr::address(laddr::ADDRESS, address)])
 }
 
 #[cfg(test)]

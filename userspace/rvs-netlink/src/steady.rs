@@ -68,7 +68,11 @@ pub(crate) fn read(
                 Err(error) => return Err(error),
             }
         }
-        let last = kernel.one(&Request::ConfigGet)?.generation;
+        let mut last = None;
+        kernel.call(&Request::ConfigGet, &mut |reply| {
+            last = reply.generation;
+            Ok(())
+        })?;
         let last = last.ok_or(Error::Missing("generation"))?;
         let told = events.pending()?;
         let Some(changes) = changes(&told, last) else {

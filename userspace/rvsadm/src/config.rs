@@ -10,7 +10,7 @@ use rvs_engine::spec::ConnReuse;
 use rvs_engine::spec::{
     validate_drop_rate, validate_local_ports, validate_timeout, validate_toa_kind,
 };
-use rvs_netlink::{Config, Error, Request, TcpTimeouts, Transport};
+use rvs_netlink::{Config, Error, Lists, Request, TcpTimeouts, Transport};
 
 use crate::context::Context;
 use crate::failure::Failure;

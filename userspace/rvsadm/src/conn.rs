@@ -12,7 +12,7 @@ use rvs_netlink::{Connection, Error, Request};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::cell;
+use crate::output::{cell, seconds};
 use crate::templates;
 use crate::values;
 use crate::views::ConnectionView;
@@ -204,9 +204,4 @@ impl Printer<'_> {
             (false, false) => writeln!(self.out, "{}", self.count),
         }
     }
-}
-
-/// Milliseconds as seconds with one decimal.
-pub fn seconds(milliseconds: u32) -> String {
-    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }

@@ -11,7 +11,7 @@ use rvs_engine::spec::{
 };
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
-use rvs_netlink::{DestInfo, Request, ServiceInfo};
+use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo};
 use serde::Serialize;
 
 use crate::context::Context;

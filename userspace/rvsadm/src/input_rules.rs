@@ -4,7 +4,7 @@
 
 use std::process::{Command, Stdio};
 
-use rvs_netlink::{Request, Transport};
+use rvs_netlink::{Lists, Request, Transport};
 use serde_json::Value;
 
 /// Warns, after a service was added, if it is the namespace's first and there are rules in INPUT

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::spec::{validate_local, ServiceId};
-use rvs_netlink::{Config, Request, Transport};
+use rvs_netlink::{Config, Lists, Request, Transport};
 use serde::Serialize;
 
 use crate::context::Context;

@@ -6,6 +6,7 @@
 //! an error, so that what both tools are to read has none.
 
 mod options;
+mod words;
 mod write;
 
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ use rvs_engine::change::ChangeError;
 use rvs_engine::persistence::Persistence;
 use rvs_engine::sched;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
-use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError};
+use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use rvs_netlink::Config;
@@ -26,17 +27,12 @@ use crate::ports::Ports;
 use crate::service;
 use crate::values;
 use options::{Command, Options};
+pub use words::Problem;
+use words::{DEFAULT_LOCAL, SERVICE, SETTINGS};
 pub use write::{
     default_local_line, dest_line, local_line, service_lines, settings_line, tunnel_options,
 };
 
-/// What a line of settings starts with.
-const SETTINGS: &str = "#rvsadm config ";
-
-/// What the line of a local address for all services starts with.
-const DEFAULT_LOCAL: &str = "#rvsadm laddr ";
-/// What a line starts with that has settings of a service for which ipvsadm has no options.
-const SERVICE: &str = "#rvsadm service ";
 /// What our own lines start with; of those that are not known a later version knows what they mean.
 const OWN: &str = "#rvsadm ";
 /// The first line of a saved file.
@@ -71,31 +67,6 @@ pub enum Line {
     Begin,
     /// Its end.
     End,
-}
-
-/// Why a line is refused.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong.
-    pub reason: String,
-    /// How to mend it.
-    pub hint: Option<String>,
-    /// The service that the line would have added, so that its dests are not complained about.
-    pub service: Option<ServiceId>,
-}
-
-impl Problem {
-    fn new(reason: impl Into<String>, hint: &str) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: Some(hint.to_owned()),
-            service: None,
-        }
-    }
-
-    fn of_spec(error: SpecError) -> Self {
-        Self::new(error.to_string(), &hints::of_spec(&error))
-    }
 }
 
 /// Reads a line.

@@ -75,6 +75,11 @@ pub fn cell<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
+/// Milliseconds as seconds with one decimal.
+pub fn seconds(milliseconds: u32) -> String {
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,9 @@
 use std::collections::{HashMap, HashSet};
 
 use rvs_engine::spec::{DestId, Mode, ServiceId};
-use rvs_netlink::{Counters, DestInfo, Error, Reply, Request, ServiceInfo, Stats, Transport};
+use rvs_netlink::{
+    Counters, DestInfo, Error, Lists, Reply, Request, ServiceInfo, Stats, Transport,
+};
 
 /// Attempts at a list until it may be one that changed in between.
 const ATTEMPTS: u32 = 3;

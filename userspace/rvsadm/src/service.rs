@@ -9,7 +9,7 @@ use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{Mode, ServiceId};
-use rvs_netlink::{DestInfo, Request, ServiceInfo, Transport};
+use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo, Transport};
 use serde::Serialize;
 
 use crate::config::first_line;

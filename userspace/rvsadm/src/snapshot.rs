@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::ServiceId;
-use rvs_netlink::{DestInfo, Error, Reply, Request, ServiceInfo, Transport};
+use rvs_netlink::{DestInfo, Error, Lists, Reply, Request, ServiceInfo, Transport};
 
 /// Attempts to read services and dests without a change in between.
 const ATTEMPTS: u32 = 8;

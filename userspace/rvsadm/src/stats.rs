@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand};
 use rvs_engine::spec::ServiceId;
-use rvs_netlink::{Error, Request};
+use rvs_netlink::{Error, Lists, Request};
 use serde::Serialize;
 
 use crate::context::Context;

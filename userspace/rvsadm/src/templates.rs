@@ -3,13 +3,12 @@
 //! `rvsadm conn templates`: clients that stay with a dest.
 
 use rvs_engine::spec::{Mode, ServiceId};
-use rvs_netlink::{Error, Reply, Request};
+use rvs_netlink::{Error, Lists, Reply, Request};
 use serde::Serialize;
 
-use crate::conn::seconds;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{cell, Table};
+use crate::output::{cell, seconds, Table};
 
 /// The list as JSON.
 #[derive(Serialize)]

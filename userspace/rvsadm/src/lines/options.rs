@@ -5,7 +5,7 @@
 use rvs_engine::spec::{Mode, Protocol};
 use rvs_engine::tunnel::TunnelSum;
 
-use super::Problem;
+use super::words::Problem;
 
 /// What a line adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

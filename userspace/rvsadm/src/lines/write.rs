@@ -10,7 +10,7 @@ use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind};
 use rvs_netlink::Config;
 
-use super::{DEFAULT_LOCAL, SERVICE, SETTINGS};
+use super::words::{DEFAULT_LOCAL, SERVICE, SETTINGS};
 use crate::{config, service, values};
 
 /// The line of a service, and another where ipvsadm has no options for some settings.

@@ -9,7 +9,7 @@ use rvs_engine::spec::{DestId, ServiceId};
 use rvs_netlink::{Connection, Error, Request, Transport};
 
 use crate::context::Kernel;
-use crate::output::cell;
+use crate::output::{cell, seconds};
 use crate::reading::Reading;
 
 /// Dests that are kept, 20 MB of them; more are counted.
@@ -44,7 +44,7 @@ impl From<&Connection> for Conn {
             client: connection.client.to_string(),
             service: connection.service.to_string(),
             state: connection.state_name(),
-            expires: cell(connection.expires_ms.map(crate::conn::seconds)),
+            expires: cell(connection.expires_ms.map(seconds)),
         }
     }
 }
