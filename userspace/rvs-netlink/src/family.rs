@@ -70,4 +70,5 @@ fn group_id(group: &[McastGrpAttrs]) -> Option<u32> {
     })
 }
 
-const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
+/// What a family is told by that is not there.
+pub(crate) const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();

@@ -6,7 +6,7 @@ use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::ops::RangeInclusive;
 
-use rvs_netlink::{Request, Transport};
+use rvs_netlink::{Lists, Request, Transport};
 
 use crate::output::say;
 

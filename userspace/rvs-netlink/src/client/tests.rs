@@ -14,8 +14,11 @@ use rvs_engine::spec::{Protocol, ServiceId};
 
 use super::*;
 use crate::attr::{encode, Attr};
+use crate::family::ENOENT;
 use crate::generated::FAMILY_NAME;
+use crate::generated::MCGRP_EVENTS;
 use crate::generated::{cmd, main, service};
+use crate::Lists;
 use crate::ServiceInfo;
 
 /// Number that the family has in these tests.

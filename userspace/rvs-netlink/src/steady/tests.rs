@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Config, DestInfo, ServiceInfo, Watch};
+use crate::{Config, DestInfo, Lists, ServiceInfo, Watch};
 
 /// A change: of the dest of that number in the service of that number, or of the service as a whole.
 #[derive(Clone, Copy, Debug)]
