@@ -69,12 +69,12 @@ fn pass_on<'a, F: Balanced>(
         return;
     };
     let Ok(packet) = Packet::<F>::frequent(skb.head(), skb.len() as usize) else {
-        drop(route::free(skb));
+        let _ = route::free(skb);
         return;
     };
     match hook::send(cx, conn, side, skb, &packet) {
-        Verdict::Accept(skb) => drop(skb.take_in(cx.netns.net(), Some(like))),
-        Verdict::Drop(skb) => drop(route::free(skb)),
+        Verdict::Accept(skb) => _ = skb.take_in(cx.netns.net(), Some(like)),
+        Verdict::Drop(skb) => _ = route::free(skb),
         Verdict::Stolen(_) => {}
     }
 }
@@ -88,7 +88,7 @@ fn send_to<'a>(cx: Context<'a>, conn: &'a Conn, side: Side, bytes: &[u8], ip_len
     if side == Side::Dest {
         match xmit::way_to(cx, conn.dest()) {
             Ok(way) => xmit::send_own(cx, way, packet),
-            Err(_) => drop(route::free(packet)),
+            Err(_) => _ = route::free(packet),
         }
         return;
     }
@@ -97,7 +97,7 @@ fn send_to<'a>(cx: Context<'a>, conn: &'a Conn, side: Side, bytes: &[u8], ip_len
     let reply = Reply::new(&packet, TCP, ends.virtual_address, ends.client);
     match NextHop::lookup_back(cx.netns.net(), &reply) {
         Ok(way) => xmit::send_own(cx, &way, packet),
-        Err(_) => drop(route::free(packet)),
+        Err(_) => _ = route::free(packet),
     }
 }
 

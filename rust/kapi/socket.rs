@@ -27,19 +27,21 @@ pub(crate) fn is_there(
     };
     let ((version, source), (of_other, destination)) = (bytes(from), bytes(to));
     let device = device.map_or(ptr::null_mut(), |device| device.0);
+    if version != of_other {
+        return false;
+    }
     // SAFETY: The namespace is alive, the pointers are to as many bytes as the version's addresses
     // have, and the device is one of a route that lives while the read lock is held.
-    version == of_other
-        && unsafe {
-            bindings::rvs_has_socket(
-                net.as_raw(),
-                version,
-                protocol,
-                ptr::addr_of!(source).cast(),
-                from.port().to_be(),
-                ptr::addr_of!(destination).cast(),
-                to.port().to_be(),
-                device.cast(),
-            )
-        }
+    unsafe {
+        bindings::rvs_has_socket(
+            net.as_raw(),
+            version,
+            protocol,
+            ptr::addr_of!(source).cast(),
+            from.port().to_be(),
+            ptr::addr_of!(destination).cast(),
+            to.port().to_be(),
+            device.cast(),
+        )
+    }
 }

@@ -111,13 +111,13 @@ pub(super) const HEADROOM: u32 = 128;
 pub(super) fn send_own(cx: Context<'_>, way: &NextHop, mut packet: Skb<'_>) {
     if way.is_local() {
         way.take_home(&mut packet);
-        drop(packet.take_in(cx.netns.net(), None));
+        let _ = packet.take_in(cx.netns.net(), None);
     } else if packet.make_writable(0, way.headroom()) {
         send_alone(cx, way, packet);
     } else {
         // It may get lost.
         cx.netns.counters.count(Counter::DropNoMemory);
-        drop(route::free(packet));
+        let _ = route::free(packet);
     }
 }
 
