@@ -50,7 +50,7 @@ struct Rvs {
 /// What has to outlive everything that was given to a grace period.
 struct Memory {
     _connections: table::Caches,
-    _defrag: kapi::defrag6::Defrag6,
+    _defrag: kapi::defrag::Defrag6,
 }
 
 impl Drop for Memory {
@@ -68,7 +68,7 @@ impl kernel::Module for Rvs {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory {
             _connections: table::create_caches()?,
-            _defrag: kapi::defrag6::Defrag6::new(),
+            _defrag: kapi::defrag::Defrag6::new(),
         };
         table::on_leave(datapath::ask);
         let namespaces = table::Netns::register(match module_parameters::local_in.value() {

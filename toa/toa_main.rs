@@ -56,7 +56,7 @@ struct Toa {
     _options: Option<options::Options>,
     _hooks: hooks::Hooks,
     _namespaces: kapi::netns::Registered<state::Netns>,
-    _defrag6: kapi::defrag6::Defrag6,
+    _defrag6: kapi::defrag::Defrag6,
     _memory: Memory,
 }
 
@@ -75,7 +75,7 @@ impl kernel::Module for Toa {
         let memory = Memory;
         let max_flows = module_parameters::max_flows.value();
         state::MAX_FLOWS.store(max_flows.max(1), Ordering::Relaxed);
-        let defrag6 = kapi::defrag6::Defrag6::new();
+        let defrag6 = kapi::defrag::Defrag6::new();
         let namespaces = netns::register()?;
         let hooks = hooks::Hooks::start(match module_parameters::kretprobes.value() {
             0 => Mechanism::Best,

@@ -20,6 +20,7 @@ use crate::{
     },
     flows::{destination, source, Learned},
     kapi::{
+        defrag,
         netfilter::{self, Description, Hook, Place, Verdict},
         packet,
         rcu::Rcu,
@@ -62,7 +63,7 @@ impl<F: Restored> Hook<Netns> for Coming<F> {
         };
         // IPv4's came together ahead of us, IPv6's would behind.
         if ip.is_fragment() && netns.trusts(ip.tuple(0).src().into(), rcu) {
-            skb = match skb.defragment(netns.net, F::VERSION) {
+            skb = match defrag::gather(skb, netns.net, F::VERSION) {
                 Ok(whole) => whole,
                 Err(queued) => return Verdict::Stolen(queued),
             };

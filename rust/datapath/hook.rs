@@ -26,6 +26,7 @@ use crate::{
     },
     kapi::{
         broken::broken,
+        defrag,
         icmp::Answer,
         netfilter::{self, Hook, Hooks, Place, Verdict},
         rcu::Rcu,
@@ -377,7 +378,7 @@ pub(super) fn mend<'a, F: Balanced>(
                     return Mended::Verdict(Verdict::Drop(skb));
                 }
             }
-            Error::Fragment => match skb.defragment(cx.netns.net(), F::VERSION) {
+            Error::Fragment => match defrag::gather(skb, cx.netns.net(), F::VERSION) {
                 Ok(whole) => skb = whole,
                 Err(queued) => return Mended::Verdict(Verdict::Stolen(queued)),
             },

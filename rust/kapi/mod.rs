@@ -7,7 +7,7 @@
 //! that a namespace is alive, [`skb::Skb`] that a packet is owned by the hook that got it.
 
 pub(crate) mod broken;
-pub(crate) mod defrag6;
+pub(crate) mod defrag;
 pub(crate) mod delay;
 pub(crate) mod genl;
 pub(crate) mod icmp;

@@ -6,7 +6,7 @@
 
 use core::{ffi::c_int, marker::PhantomData, ptr::NonNull, slice};
 
-use super::{defrag6, netns::Net};
+use super::netns::Net;
 use crate::bindings;
 
 /// `skb->pkt_type` of frames that are addressed to this host.
@@ -589,38 +589,5 @@ impl<'a> Skb<'a> {
             .__bindgen_anon_1
             .__bindgen_anon_1
             .dev = device.cast();
-    }
-
-    /// Puts the packet's fragments together, where this host can; a packet of that IP version.
-    ///
-    /// An error when this was not the last one: the packet is kept until the others come. The
-    /// network header of what comes back is at its start.
-    pub(crate) fn defragment(self, net: &Net, version: u8) -> Result<Self, Consumed> {
-        if version == 4 {
-            self.defragment_v4(net)
-        } else {
-            defrag6::gather(self, net)
-        }
-    }
-
-    fn defragment_v4(self, net: &Net) -> Result<Self, Consumed> {
-        // SAFETY: By the invariant; the queue owns the packet unless 0 is returned. Its locks are
-        // also taken in softirqs, which a local sender's process has not turned off.
-        let error = unsafe {
-            bindings::local_bh_disable();
-            let error = bindings::ip_defrag(
-                net.as_raw(),
-                self.as_raw(),
-                bindings::ip_defrag_users_IP_DEFRAG_VS_IN,
-            );
-            bindings::local_bh_enable();
-            error
-        };
-        if error == 0 {
-            Ok(self)
-        } else {
-            // SAFETY: `ip_defrag` keeps or frees the packet when it returns an error.
-            Err(unsafe { Consumed::new() })
-        }
     }
 }

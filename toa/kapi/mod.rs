@@ -5,8 +5,8 @@
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../../rust/kapi/broken.rs"]
 pub(crate) mod broken;
-#[path = "../../rust/kapi/defrag6.rs"]
-pub(crate) mod defrag6;
+#[path = "../../rust/kapi/defrag.rs"]
+pub(crate) mod defrag;
 pub(crate) mod end;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/genl/mod.rs"]

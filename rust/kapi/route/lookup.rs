@@ -18,7 +18,7 @@ use kernel::{
 use super::{
     has_output_rules,
     leave::CONNECTED,
-    told::{OutputHooks, Route},
+    state::{OutputHooks, Route},
     NextHop, Reply,
 };
 use crate::{

@@ -13,7 +13,7 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use self::told::{OutputHooks, Route};
+use self::state::{OutputHooks, Route};
 use super::{netdev::Device, netns::Net};
 use crate::bindings;
 
@@ -21,6 +21,7 @@ mod host;
 mod leave;
 mod lookup;
 mod reply;
+mod state;
 mod told;
 
 pub(crate) use host::{has_output_rules, is_of_this_host};

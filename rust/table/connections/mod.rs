@@ -13,6 +13,7 @@ mod nat;
 mod node;
 mod slab;
 mod view;
+mod whole;
 
 use core::{
     ptr::{self, NonNull},

@@ -8,8 +8,8 @@ use core::{
 };
 
 use super::{
-    conn::{Conn, CLIENT_OFFSET},
-    node::{Key, Side},
+    conn::Conn,
+    node::{Key, Side, CLIENT_OFFSET},
 };
 use crate::{
     engine::{

@@ -7,11 +7,13 @@ use core::{
     sync::atomic::AtomicPtr,
 };
 
-use super::conn::{Conn, CLIENT_OFFSET};
 use crate::engine::{
     family::Tuple,
     tuple::{TupleV4, TupleV6},
 };
+
+/// Where the client's key is in a connection of any layout: bytes of its first part.
+pub(super) const CLIENT_OFFSET: usize = 24;
 
 /// Where the IP version of a node's key is in the tag.
 const VERSION_SHIFT: u32 = 32;
@@ -101,13 +103,13 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// `this` is a node of a live connection.
+    /// `this` is a node of a live connection, whose first part is a `C`.
     #[inline(always)]
-    pub(super) unsafe fn conn<'a>(this: NonNull<Self>) -> &'a Conn {
+    pub(super) unsafe fn conn<'a, C>(this: NonNull<Self>) -> &'a C {
         // SAFETY: The caller vouches for it.
         let offset = unsafe { this.as_ref() }.offset();
         // SAFETY: That is where in the connection the node is.
-        unsafe { this.byte_sub(offset).cast::<Conn>().as_ref() }
+        unsafe { this.byte_sub(offset).cast::<C>().as_ref() }
     }
 }
 

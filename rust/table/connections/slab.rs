@@ -8,9 +8,9 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::dest::Dest,
-    conn::{Conn, Layout, OneKey, CLIENT_OFFSET},
+    conn::{Conn, Layout, OneKey},
     nat::{NatConn, NatKeys},
-    node::Key,
+    node::{Key, CLIENT_OFFSET},
 };
 use crate::{
     engine::{
