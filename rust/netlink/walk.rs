@@ -29,18 +29,23 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// How many of those of such names are to be passed over.
-    fn passed(&self, names: impl Iterator<Item = u32> + Clone) -> usize {
+    /// How many of `items` are to be passed over, by their `name`s.
+    // Without an iterator of names: its name would be too long for the kernel.
+    fn passed<T>(
+        &self,
+        mut items: impl Iterator<Item = T> + Clone,
+        name: impl Fn(&T) -> u32,
+    ) -> usize {
         let Some(before) = self.sent.checked_sub(1) else {
             return 0;
         };
         // Mostly it is where it was.
         let (before, sent) = (before as usize, self.sent as usize);
-        if names.clone().nth(before) == Some(self.last) {
+        let is_last = |item: T| name(&item) == self.last;
+        if items.clone().nth(before).is_some_and(is_last) {
             return sent;
         }
-        let mut names = names;
-        match names.position(|name| name == self.last) {
+        match items.position(is_last) {
             Some(there) => there.saturating_add(1),
             None => self.sent.saturating_sub(AGAIN) as usize,
         }
@@ -114,7 +119,7 @@ impl<C: Default> Walk<C> {
             // When it is gone by now, the generation tells.
             return find(id).map_or(Progress::Done, |owner| show(owner, &mut self.within));
         }
-        let mut passed = self.owners.passed(all.clone().map(|owner| name(&owner)));
+        let mut passed = self.owners.passed(all.clone(), name);
         for owner in all.skip(passed) {
             let name = name(&owner);
             if self.present != name as u16 {
@@ -140,7 +145,7 @@ pub(super) fn each<T>(
     name: impl Fn(&T) -> u32 + Copy,
     mut send: impl FnMut(T) -> Result<(), Full>,
 ) -> Progress {
-    let mut passed = place.passed(items.clone().map(|item| name(&item)));
+    let mut passed = place.passed(items.clone(), name);
     for item in items.skip(passed) {
         let name = name(&item);
         if send(item).is_err() {

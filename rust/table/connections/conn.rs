@@ -4,7 +4,6 @@
 
 use core::{
     mem::offset_of,
-    net::SocketAddr,
     ptr,
     sync::atomic::{AtomicPtr, AtomicU32, AtomicU8, Ordering},
 };
@@ -12,14 +11,12 @@ use core::{
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
-    super::{dest::Dest, ports::Place, settings::LiveSettings},
+    super::{dest::Dest, settings::LiveSettings},
     node::{Key, CLIENT_OFFSET},
 };
 use crate::{
     engine::{
-        family::{Address, Tuple},
         proto::{State, STATES},
-        spec::Mode,
         tuple::{TupleV4, TupleV6},
     },
     kapi::{broken::broken, time},
