@@ -6,7 +6,7 @@
 //! toward the client as what leaves: so MTUs are kept and told as either side sees them.
 
 use kernel::{
-    alloc::flags::{__GFP_NOWARN, GFP_ATOMIC},
+    alloc::flags::{GFP_ATOMIC, __GFP_NOWARN},
     prelude::*,
 };
 
