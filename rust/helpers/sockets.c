@@ -3,6 +3,7 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/ipv6.h>
+#include <linux/version.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
@@ -25,11 +26,15 @@ static bool rvs_has_socket4(struct net *net, u8 protocol, __be32 from, __be16 sp
 	if (protocol == IPPROTO_TCP)
 		return rvs_put(__inet_lookup_established(net, from, sport, to, port, dif, 0)) ||
 		       __inet_lookup_listener(net, NULL, 0, from, sport, to, port, dif, 0);
+	if (protocol != IPPROTO_UDP)
+		return false;
 #if IS_ENABLED(CONFIG_NF_TPROXY_IPV4) || IS_ENABLED(CONFIG_NF_SOCKET_IPV4)
-	if (protocol == IPPROTO_UDP)
-		return rvs_put(udp4_lib_lookup(net, from, sport, to, dport, dif));
-#endif
+	return rvs_put(udp4_lib_lookup(net, from, sport, to, dport, dif));
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	return __udp4_lib_lookup(net, from, sport, to, dport, dif, 0, NULL);
+#else
 	return false;
+#endif
 }
 
 static bool rvs_has_socket6(struct net *net, u8 protocol, const struct in6_addr *from, __be16 sport,
@@ -40,11 +45,15 @@ static bool rvs_has_socket6(struct net *net, u8 protocol, const struct in6_addr 
 	if (protocol == IPPROTO_TCP)
 		return rvs_put(__inet6_lookup_established(net, from, sport, to, port, dif, 0)) ||
 		       inet6_lookup_listener(net, NULL, 0, from, sport, to, port, dif, 0);
+	if (protocol != IPPROTO_UDP)
+		return false;
 #if IS_ENABLED(CONFIG_NF_TPROXY_IPV6) || IS_ENABLED(CONFIG_NF_SOCKET_IPV6)
-	if (protocol == IPPROTO_UDP)
-		return rvs_put(udp6_lib_lookup(net, from, sport, to, dport, dif));
-#endif
+	return rvs_put(udp6_lib_lookup(net, from, sport, to, dport, dif));
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	return __udp6_lib_lookup(net, from, sport, to, dport, dif, 0, NULL);
+#else
 	return false;
+#endif
 }
 
 /*
