@@ -36,7 +36,7 @@ mod name;
 mod nq;
 mod ovf;
 mod rr;
-mod scheduler;
+pub mod scheduler;
 mod sed;
 mod sh;
 mod tree;
