@@ -279,12 +279,13 @@ def test_other_routes(flow, hosts):
                 assert send(seconds=0.3) is None
             assert send() is True
         hop = route.split()[1] if "via" in route else target.split("/")[0]
-        with flow.changed(f"nexthop add id 10 via {hop} dev eth0", "nexthop del id 10"), \
+        # Onlink: that of IPv6 has its address from this very route.
+        with flow.changed(f"nexthop add id 10 via {hop} dev eth0 onlink", "nexthop del id 10"), \
                 flow.changed(f"route add {target} nhid 10", f"route del {target}"):
             assert send() is True
-            flow.ip(f"nexthop replace id 10 via {other} dev eth0")
+            flow.ip(f"nexthop replace id 10 via {other} dev eth0 onlink")
             assert send(seconds=0.3) is None
-            flow.ip(f"nexthop replace id 10 via {hop} dev eth0")
+            flow.ip(f"nexthop replace id 10 via {hop} dev eth0 onlink")
             assert send() is True
         assert send() is True
 
