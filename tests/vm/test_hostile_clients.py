@@ -9,7 +9,7 @@ import socket
 import struct
 
 import pytest
-from lab import shell
+from lab import debug, shell
 from lab.director import Service
 from lab.fullnat import LOCALS
 from lab.handshake import Connection, Hand, toa
@@ -250,6 +250,8 @@ def test_fast_open(clients, way):
 @pytest.mark.parametrize("deferred", [0, 30])
 def test_multipath(clients, way, deferred):
     """Clients and programs of Multipath TCP talk plain TCP where its options leave no room."""
+    if not debug.has_mptcp6():
+        pytest.skip("the listener is of both families, and the debug kernel has no MPTCP over IPv6")
     vip, to = way
     options = {"TCP_DEFER_ACCEPT": deferred} if deferred else {}
     listener = clients.serve(vip=vip, to=to, protocol=MPTCP, **options)

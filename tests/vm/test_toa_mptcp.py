@@ -2,7 +2,6 @@
 """Clients of several paths and listeners of such: they are seen as any other."""
 
 import contextlib
-import errno
 import json
 import socket
 import threading
@@ -76,21 +75,11 @@ def is_multipath(s):
         return False
 
 
-def has_ipv6():
-    """Whether the kernel has several paths for IPv6: the debug kernel has not, distributions have."""
-    try:
-        socket.socket(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
-    except OSError as error:
-        assert error.errno == errno.EPROTONOSUPPORT and debug.is_debug_kernel()
-        return False
-    return True
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_listener_of_several_paths(six, fullnat, server, case):
     vip, listens, expected = balance(six, fullnat, case)
     family = socket.AF_INET6 if ":" in listens else socket.AF_INET
-    if family == socket.AF_INET6 and not has_ipv6():
+    if family == socket.AF_INET6 and not debug.has_mptcp6():
         pytest.skip("no MPTCP over IPv6 in the debug kernel")
     with server.inside():
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
@@ -131,7 +120,7 @@ def test_a_listener_of_several_paths(six, fullnat, server, case):
 @pytest.mark.parametrize("program", ["go", "mptcpize"])
 def test_programs(six, fullnat, server, program):
     """One that listens so by itself, and one that is made to."""
-    if program == "go" and not has_ipv6():
+    if program == "go" and not debug.has_mptcp6():
         pytest.skip("Go listens over IPv6, and the debug kernel has no MPTCP there")
     vip, _, expected = balance(six, fullnat, "v4")
     command = {

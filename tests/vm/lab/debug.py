@@ -2,8 +2,10 @@
 """What only the debug kernel has: leaked memory, the state of lockdep, allocations that fail."""
 
 import contextlib
+import errno
 import os
 import re
+import socket
 import time
 
 from . import shell
@@ -96,3 +98,13 @@ def failing_in(start, end, **settings):
         yield
     finally:
         _write(f"{FAILSLAB}/probability", 0)
+
+
+def has_mptcp6():
+    """Whether the kernel has several paths for IPv6: the debug kernel has not, distributions have."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
+    except OSError as error:
+        assert error.errno == errno.EPROTONOSUPPORT and is_debug_kernel()
+        return False
+    return True
