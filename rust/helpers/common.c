@@ -97,6 +97,12 @@ void rvs_memcg_leave(struct mem_cgroup *before)
 	set_active_memcg(before);
 }
 
+/* For a worker: at a limit it does without, it has nobody killed. */
+void *rvs_kvzalloc_within_limit(size_t size)
+{
+	return kvzalloc(size, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+}
+
 /* Whether someone else than the present task is charged. */
 bool rvs_memcg_is_entered(void)
 {

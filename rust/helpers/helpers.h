@@ -33,6 +33,7 @@ void rvs_memcg_put(struct mem_cgroup *memcg);
 struct mem_cgroup *rvs_memcg_enter(struct mem_cgroup *memcg);
 void rvs_memcg_leave(struct mem_cgroup *before);
 bool rvs_memcg_is_entered(void);
+void *rvs_kvzalloc_within_limit(size_t size);
 
 /* linux/netdevice.h */
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);

@@ -110,3 +110,19 @@ pub(super) fn atomic_flags_raw() -> bindings::gfp_t {
         bindings::GFP_ATOMIC | bindings::__GFP_NOWARN
     }
 }
+
+/// `len` pointers that are null, charged to whoever is entered. May sleep.
+///
+/// Fails at that one's limit. The kernel's own flags would have a process of theirs killed there, for
+/// what others send.
+pub(crate) fn pointers<T>(len: usize) -> Result<KVVec<AtomicPtr<T>>> {
+    let size = len.checked_mul(size_of::<AtomicPtr<T>>()).ok_or(ENOMEM)?;
+    // SAFETY: In a task that may sleep, as the caller says.
+    let array = unsafe { bindings::rvs_kvzalloc_within_limit(size) };
+    if array.is_null() {
+        return Err(ENOMEM);
+    }
+    // SAFETY: The allocator of a `KVVec` would have made it, the size is that of `len` elements, and
+    // nought is a null pointer.
+    Ok(unsafe { KVVec::from_raw_parts(array.cast(), len, len) })
+}

@@ -68,6 +68,21 @@ class User:
         """Datagrams by somebody else."""
         send(self.host, ports)
 
+    def tell(self, ports):
+        """Datagrams of a director that the user trusts, each with the client of a flow of its own."""
+        with self.host.inside():
+            s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        with s:
+            for port in ports:
+                option = bytes([31, 8]) + port.to_bytes(2, "big") + bytes([198, 18, 0, 1])
+                s.sendto(udp(("10.9.9.9", port), ("10.0.0.1", 53), options=option), ("10.0.0.1", 0))
+
+    def now(self, kind):
+        """Connections or flows that there are."""
+        if kind == "connections":
+            return self.counters()["conns_now"]
+        return json.loads(self.host.run("rvsadm", "--json", "toa", "stats").stdout)["counters"]["flows_now"]
+
     def close(self):
         """Nothing of the user is left."""
         self._shell.stdin.close()
@@ -84,7 +99,19 @@ class User:
 
 def write(path, text):
     with open(path, "w", encoding="ascii") as f:
-        f.write(text)
+        f.write(str(text))
+
+
+def memory():
+    """Bytes that the user's cgroup has."""
+    with open(f"{BOX}/memory.current", encoding="ascii") as f:
+        return int(f.read())
+
+
+def events():
+    """How often the user's cgroup met a limit, and what came of it."""
+    with open(f"{BOX}/memory.events", encoding="ascii") as f:
+        return {name: int(count) for name, count in map(str.split, f)}
 
 
 def send(host, ports):
@@ -141,26 +168,42 @@ def test_a_user_pays_for_connections_and_dests_and_has_a_limit(user):
     user.run(f"printf '#rvsadm\\n-A -u {VIP}:53 -s rr\\n{lines}' | {ADM} restore -")
     wait_until(lambda: charged() - before > 500 * 256, "dests are paid for", step=0.3)
     # Whoever sends, the limit holds.
-    with open(f"{BOX}/memory.current", encoding="ascii") as f:
-        limit = int(f.read()) + (1 << 20)
-    write(f"{BOX}/memory.max", str(limit))
+    write(f"{BOX}/memory.max", memory() + (1 << 20))
     user.send(range(1024, 1024 + 40_000))
     counters = user.counters()
     assert counters["drop_no_memory"] > 0
     assert counters["conns_now"] + counters["drop_no_memory"] == 40_000
 
 
+@pytest.mark.parametrize("kind", ("connections", "flows"))
+def test_nobody_is_killed_for_what_others_send(user, kind):
+    send_from = user.send
+    if kind == "flows":
+        user.run(f"{ADM} toa trust add 10.9.9.9 && {ADM} toa udp on")
+        send_from = user.tell
+    # The next array of buckets is larger than what CPUs have of charged pages to give.
+    port = 1024 + 32_000
+    send_from(range(1024, port))
+    assert user.now(kind) == 32_000
+    # Little by little, so that the array is what is too much.
+    write(f"{BOX}/memory.max", memory())
+    while user.now(kind) < 33_000:
+        assert port < 60_000
+        write(f"{BOX}/memory.max", memory() + (32 << 10))
+        send_from(range(port, port + 500))
+        port += 500
+    # The worker, too, has met the limit.
+    before = events()
+    wait_until(lambda: events()["max"] > before["max"], "a larger array is asked for", step=0.3)
+    assert events()["oom_kill"] == 0
+    assert user.now(kind) >= 33_000
+
+
 def test_a_user_pays_for_clients_that_are_told_of(user):
     user.run(f"{ADM} toa trust add 10.9.9.9 && {ADM} toa udp on")
     before = charged_at_rest()
-    with user.host.inside():
-        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    with s:
-        for port in range(1000, 7000):
-            option = bytes([31, 8]) + port.to_bytes(2, "big") + bytes([198, 18, 0, 1])
-            s.sendto(udp(("10.9.9.9", port), ("10.0.0.1", 53), options=option), ("10.0.0.1", 0))
-    counters = json.loads(user.host.run("rvsadm", "--json", "toa", "stats").stdout)["counters"]
-    assert counters["flows_now"] == 6000
+    user.tell(range(1000, 7000))
+    assert user.now("flows") == 6000
     # Key, client, time, links.
     wait_until(lambda: charged() - before > 6000 * 60, "flows are paid for", step=0.3)
 

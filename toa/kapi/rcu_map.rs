@@ -49,13 +49,9 @@ struct Array<K, V> {
 
 impl<K, V> Array<K, V> {
     fn new(len: usize, link: usize, moved: u32) -> Result<Self> {
-        let mut buckets = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
-        for _ in 0..len {
-            buckets.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
-        }
         let moved = AtomicU32::new(moved);
         Ok(Self {
-            buckets,
+            buckets: memcg::pointers(len)?,
             link,
             moved,
         })

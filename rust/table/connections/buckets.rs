@@ -21,11 +21,8 @@ use super::{
 };
 use crate::{
     engine::family::Tuple,
-    kapi::{delay, rcu::Rcu, work},
+    kapi::{delay, memcg, rcu::Rcu},
 };
-
-/// Buckets that are made before others may run.
-const BATCH: u32 = 1 << 12;
 
 /// The chains; a power of two of them.
 ///
@@ -42,16 +39,9 @@ pub(super) struct Buckets {
 impl Buckets {
     /// `len` empty chains, a power of two. May sleep.
     pub(super) fn new(len: u32) -> Result<KBox<Self>> {
-        let mut slots = KVVec::with_capacity(len as usize, GFP_KERNEL_ACCOUNT)?;
-        for bucket in 0..len {
-            slots.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
-            if bucket % BATCH == 0 {
-                work::give_way();
-            }
-        }
         Ok(KBox::new(
             Self {
-                slots,
+                slots: memcg::pointers(len as usize)?,
                 mask: len.wrapping_sub(1),
                 future: AtomicPtr::new(ptr::null_mut()),
             },
