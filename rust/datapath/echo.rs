@@ -4,7 +4,14 @@
 
 use core::sync::atomic::AtomicU32;
 
-use super::{context::Context, family::Balanced, source, xmit};
+use super::{
+    answer::{discard, refuse},
+    context::Context,
+    forward,
+    gate::Balanced,
+    source,
+    xmit::leave,
+};
 use crate::{
     engine::{
         echo::{self, Echo},
@@ -43,12 +50,12 @@ pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip
     let client = flow.src().folded();
     match schedule.by_hash(client) {
         Some(dest) if matches!(dest.mode(), Mode::Dr | Mode::Tun) => {
-            xmit::whole::<F>(cx, dest, skb, ip, client)
+            forward::whole::<F>(cx, dest, skb, ip, client)
         }
         Some(_) => answer::<F>(cx, skb, ip),
         None => {
             cx.netns.counters.count(Counter::DropNoDest);
-            super::hook::refuse(skb, F::VERSION, Answer::HostUnreachable)
+            refuse(skb, F::VERSION, Answer::HostUnreachable)
         }
     }
 }
@@ -68,20 +75,14 @@ fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Ver
     };
     let writes = echo::writes(ip);
     if !skb.make_writable(writes, way.headroom()) {
-        netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(netns, skb, Counter::DropNoMemory);
     }
     skb.forget_checksum();
     if echo::answer::<F>(skb.head_mut(), ip).is_none() {
-        netns.counters.count(Counter::DropMalformed);
-        return Verdict::Drop(skb);
+        return discard(netns, skb, Counter::DropMalformed);
     }
     skb.forget_input();
     // What came in fragments leaves in such.
-    Verdict::Stolen(if skb.len() <= way.straight() {
-        way.send(skb, cx.rcu)
-    } else {
-        netns.counters.count(Counter::SlowXmit);
-        way.send_slowly(skb, cx.rcu, || netns.counters.count(Counter::DropOutput))
-    })
+    let straight = skb.len() <= way.straight();
+    leave(cx, way, skb, straight)
 }

@@ -2,7 +2,12 @@
 
 //! Connections that end although both ends would go on: both are reset.
 
-use super::{context::Context, family::Balanced, hook, xmit};
+use super::{
+    answer::discard,
+    context::Context,
+    forward,
+    xmit::{self, Crosses},
+};
 use crate::{
     engine::{
         family::IpHeader,
@@ -32,7 +37,7 @@ pub(super) fn is_due(conn: &Conn, protocol: u8, flags: TcpFlags) -> bool {
 /// Tells the sender of a segment that its connection is over, and the other end, which does not get
 /// the segment. What the sender acknowledges is what it expects next.
 #[cold]
-pub(super) fn tell_both<'a, F: Balanced>(
+pub(super) fn tell_both<'a, F: Crosses>(
     cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
@@ -41,8 +46,7 @@ pub(super) fn tell_both<'a, F: Balanced>(
 ) -> Verdict<'a> {
     let end = packet.headers_len();
     if skb.head().len() < end && !skb.pull(end) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     conn.told();
     if let Some((bytes, len)) = reset::answer::<F>(skb.head(), packet) {
@@ -57,13 +61,7 @@ pub(super) fn tell_both<'a, F: Balanced>(
 }
 
 /// Sends a segment to the other end as if `side` had sent it, where `like` is one that it has sent.
-fn pass_on<'a, F: Balanced>(
-    cx: Context<'a>,
-    conn: &'a Conn,
-    side: Side,
-    like: &Skb<'_>,
-    own: &Own,
-) {
+fn pass_on<'a, F: Crosses>(cx: Context<'a>, conn: &'a Conn, side: Side, like: &Skb<'_>, own: &Own) {
     let Some(skb) = Skb::with_packet(own.bytes(), own.ip_len, xmit::HEADROOM) else {
         cx.netns.counters.count(Counter::DropNoMemory);
         return;
@@ -72,7 +70,7 @@ fn pass_on<'a, F: Balanced>(
         let _ = route::free(skb);
         return;
     };
-    match hook::send(cx, conn, side, skb, &packet) {
+    match forward::send(cx, conn, side, skb, &packet) {
         Verdict::Accept(skb) => _ = skb.take_in(cx.netns.net(), Some(like)),
         Verdict::Drop(skb) => _ = route::free(skb),
         Verdict::Stolen(_) => {}

@@ -3,11 +3,13 @@
 //! ICMP messages to a virtual address, or from a dest.
 
 use super::{
+    answer::{discard, malformed},
     context::Context,
-    echo,
-    family::Balanced,
-    hook::{self, Ours},
-    source, xmit,
+    echo, forward,
+    gate::{Balanced, Ours},
+    read::ATTEMPTS,
+    source,
+    xmit::{self, Crosses},
 };
 use crate::{
     engine::{
@@ -15,17 +17,8 @@ use crate::{
         wire::{Error, IcmpError},
     },
     kapi::{broken::broken, netfilter::Verdict, skb::Skb},
-    table::{Counter, Netns, Side},
+    table::{Counter, Side},
 };
-
-/// Whether a packet that this host sends may be its own error about one that was translated on its
-/// way to a dest: such an error is to the client, and from any of the host's addresses.
-#[inline(always)]
-pub(super) fn is_own_error<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> bool {
-    // The host puts no extension headers in its errors.
-    !F::gate(netns).translated_dests.is_empty()
-        && skb.head().get(F::PROTOCOL_AT).copied() == Some(F::ICMP)
-}
 
 /// An ICMP message: errors about a connection's packets go to its dest, echo requests where the
 /// operator wants, others to this host.
@@ -33,7 +26,7 @@ pub(super) fn is_own_error<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> bool {
 /// The dest of a DR connection answers clients itself, so it has to learn of too big packets and
 /// unreachable clients.
 #[cold]
-pub(super) fn receive<'a, F: Balanced>(
+pub(super) fn receive<'a, F: Crosses>(
     cx: Context<'a>,
     mut skb: Skb<'a>,
     ip: &F::Ip,
@@ -42,10 +35,9 @@ pub(super) fn receive<'a, F: Balanced>(
     let (ip, error) = match read::<F>(&mut skb, ip) {
         Ok(read) => read,
         Err(Error::NotLinear(_)) => {
-            cx.netns.counters.count(Counter::DropNoMemory);
-            return Verdict::Drop(skb);
+            return discard(cx.netns, skb, Counter::DropNoMemory);
         }
-        Err(error) if error.is_malformed() => return hook::malformed(cx.netns, skb, ours),
+        Err(error) if error.is_malformed() => return malformed(cx.netns, skb, ours),
         Err(Error::IcmpQuery) if ours == Ours::ByDestination => {
             return echo::receive::<F>(cx, skb, ip);
         }
@@ -67,12 +59,11 @@ pub(super) fn receive<'a, F: Balanced>(
         Side::Dest => dest.packet_out(skb.len()),
     }
     if !conn.has_two_keys() {
-        return xmit::whole::<F>(cx, dest, skb, &ip, conn.flow());
+        return forward::whole::<F>(cx, dest, skb, &ip, conn.flow());
     }
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len()) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     if let Some(nat) = conn.nat64() {
         return F::cross_error(cx, conn, nat, skb, &error);
@@ -89,7 +80,7 @@ fn read<F: Balanced>(skb: &mut Skb<'_>, ip: &F::Ip) -> Result<(F::Ip, IcmpError<
     let mut ip = *ip;
     let mut result = IcmpError::<F>::parse(skb.head(), &ip);
     // The header, the inner header with its extensions, the ports.
-    for _ in 0..hook::ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         match result {
             Err(Error::NotLinear(len)) if skb.pull(len) => {
                 ip = F::Ip::parse(skb.head(), skb.len() as usize)?;

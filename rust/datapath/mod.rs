@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a packet: hook, look-up, schedule, transmit.
+//! The way of a packet. Each room uses those below it:
+//!
+//! ```text
+//! places                   the hooks, in the order of the host's path
+//! late, tunnel_error       what waited for its mark; errors about our own tunnels
+//! balance                  the look-up: known or new
+//! icmp, echo               errors and pings;   reuse    a connection that takes no more
+//! new_flow, farewell       the first packet of a flow; resets for both ends
+//! forward                  state, count, send
+//! xmit                     one file a mode, and the way out
+//! read, source             packets that are hard to read; where they say they come from
+//! answer                   what is dropped, and what its sender is told
+//! gate                     the cheap test
+//! ```
 
+mod answer;
+mod balance;
 mod context;
 mod echo;
-mod family;
 mod farewell;
-mod hook;
+mod forward;
+mod gate;
 mod icmp;
 mod late;
 mod new_flow;
+mod places;
+mod read;
+mod reuse;
 mod source;
 mod tunnel_error;
 mod xmit;
 
 pub(crate) use farewell::ask;
-pub(crate) use hook::{activate, activate_behind};
+pub(crate) use places::{activate, activate_behind};

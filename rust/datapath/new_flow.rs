@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The first packet of a flow, and flows whose connection is of no more use.
+//! The first packet of a flow: admitted, given a dest, opened, sent.
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::{context::Context, family::Balanced, farewell, hook, source, xmit};
+use super::{
+    answer::{discard, refuse},
+    context::Context,
+    forward,
+    gate::Balanced,
+    source,
+    xmit::Crosses,
+};
 use crate::{
     engine::{
         family::{IpHeader, Tuple},
@@ -15,7 +22,7 @@ use crate::{
         },
         sched::Flow,
         shift::Opening,
-        spec::{ConnReuse, Mode},
+        spec::Mode,
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, route, skb::Skb},
@@ -25,7 +32,7 @@ use crate::{
 /// A packet that no connection is known for: whether it may begin a flow is asked first, so that
 /// nothing is made for one that may not, and no dest's turn is taken.
 #[cold]
-pub(super) fn begin<'a, F: Balanced>(
+pub(super) fn begin<'a, F: Crosses>(
     cx: Context<'a>,
     skb: Skb<'a>,
     packet: &Packet<F>,
@@ -37,7 +44,7 @@ pub(super) fn begin<'a, F: Balanced>(
 }
 
 /// An error is what becomes of a packet that begins no flow.
-fn start<'a, F: Balanced>(
+fn start<'a, F: Crosses>(
     cx: Context<'a>,
     skb: Skb<'a>,
     packet: &Packet<F>,
@@ -50,10 +57,10 @@ fn start<'a, F: Balanced>(
         dest.packet_in(skb.len());
         // There is no connection to keep the worker awake, which looks for rules of what leaves.
         cx.netns.expect_work();
-        return Ok(xmit::whole::<F>(cx, dest, skb, &packet.ip, hash));
+        return Ok(forward::whole::<F>(cx, dest, skb, &packet.ip, hash));
     }
     let (skb, conn) = open(cx, skb, packet, hash, (&flow, dest))?;
-    let verdict = hook::send(cx, conn, Side::Client, skb, packet);
+    let verdict = forward::send(cx, conn, Side::Client, skb, packet);
     if flow.one_packet {
         // It was there for the translation only.
         cx.netns.disconnect(conn, cx.rcu);
@@ -100,8 +107,7 @@ fn admit<'a, F: Balanced>(
     };
     let skb = source::check::<F>(cx, skb, &packet.ip)?;
     if netns.defence.drops() {
-        netns.counters.count(Counter::DropOverload);
-        return Err(Verdict::Drop(skb));
+        return Err(discard(netns, skb, Counter::DropOverload));
     }
     let flow = Admitted {
         schedule,
@@ -111,8 +117,7 @@ fn admit<'a, F: Balanced>(
     };
     let leaves_something = !flow.one_packet || schedule.is_persistent();
     if leaves_something && !netns.has_room(schedule, cx.rcu) {
-        netns.counters.count(Counter::DropConnMax);
-        return Err(Verdict::Drop(skb));
+        return Err(discard(netns, skb, Counter::DropConnMax));
     }
     Ok((skb, flow))
 }
@@ -150,12 +155,9 @@ fn pick<'a, F: Balanced>(
         }
         Err(NoDest::Usable) => {
             netns.counters.count(Counter::DropNoDest);
-            Err(hook::refuse(skb, F::VERSION, Answer::PortUnreachable))
+            Err(refuse(skb, F::VERSION, Answer::PortUnreachable))
         }
-        Err(NoDest::Memory) => {
-            netns.counters.count(Counter::DropNoMemory);
-            Err(Verdict::Drop(skb))
-        }
+        Err(NoDest::Memory) => Err(discard(netns, skb, Counter::DropNoMemory)),
     }
 }
 
@@ -170,8 +172,7 @@ fn open<'a, F: Balanced>(
     let netns = cx.netns;
     if flow.one_packet && netns.is_full() {
         // Nobody knew that its dest wants a connection.
-        netns.counters.count(Counter::DropConnMax);
-        return Err(Verdict::Drop(skb));
+        return Err(discard(netns, skb, Counter::DropConnMax));
     }
     if flow.by_mark {
         // Packets of the connection are for the early hook.
@@ -179,8 +180,7 @@ fn open<'a, F: Balanced>(
         gate.virtual_addresses.add(F::destination(&skb));
     }
     let Ok(opening) = opening(&mut skb, packet, dest) else {
-        netns.counters.count(Counter::DropNoMemory);
-        return Err(Verdict::Drop(skb));
+        return Err(discard(netns, skb, Counter::DropNoMemory));
     };
     let new = NewFlow {
         tuple: packet.tuple,
@@ -196,12 +196,11 @@ fn open<'a, F: Balanced>(
     let conn = match conn {
         Ok(conn) => conn,
         Err(NoConnection::Memory) => {
-            netns.counters.count(Counter::DropNoMemory);
-            return Err(Verdict::Drop(skb));
+            return Err(discard(netns, skb, Counter::DropNoMemory));
         }
         Err(NoConnection::Port) => {
             netns.counters.count(Counter::DropNoPort);
-            return Err(hook::refuse(skb, F::VERSION, Answer::PortUnreachable));
+            return Err(refuse(skb, F::VERSION, Answer::PortUnreachable));
         }
     };
     if flow.state.assures() {
@@ -239,80 +238,4 @@ fn may_pass_by<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> bool {
 /// wants to take over connections of another director.
 fn may_begin(netns: &Netns, flags: TcpFlags) -> bool {
     flags.opens() || (netns.settings.sloppy_tcp() && !flags.has(TcpFlags::RST))
-}
-
-/// Whether a client's SYN finds a connection that it shall not revive but have scheduled anew: one
-/// that has ended, as `ip_vs` has it with `conn_reuse_mode`, one whose dest was removed, or, where
-/// connections are to leave dests at once, one whose dest takes no more.
-#[cold]
-pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
-    let dest = conn.dest();
-    let has_ended = match (netns.settings.conn_reuse(), conn.state()) {
-        (ConnReuse::Off, _) => false,
-        (_, State::TimeWait | State::Close | State::SctpClosed) => true,
-        (ConnReuse::Closing, State::FinWait) => !conn.has_two_keys(),
-        _ => false,
-    };
-    let is_over = has_ended
-        || dest.is_gone()
-        || (dest.spec().weight == 0 && dest.ends_when_removed(&netns.settings));
-    side == Side::Client && is_over
-}
-
-/// Whether a connection that has lost its dest takes another packet all the same: those of TCP and
-/// SCTP of a removed dest go on until they end, unless the operator wants otherwise. Of a dest that
-/// takes no new ones those of UDP have lost it, where they are to leave it. Past its deadline those
-/// of TCP are over.
-#[cold]
-pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side, flags: TcpFlags) -> bool {
-    let protocol = conn.client_ends().protocol;
-    if farewell::is_due(conn, protocol, flags) {
-        return false;
-    }
-    let has_an_end = protocol != UDP;
-    if !conn.dest().is_gone() {
-        return has_an_end || side == Side::Dest;
-    }
-    has_an_end && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
-}
-
-/// A packet of a connection that cannot stay.
-///
-/// A TCP or SCTP packet whose dest is gone is dropped with the connection, where `ip_vs` lets it go on to
-/// this host, which resets it only if the virtual address is its own. The client's next attempt
-/// finds another dest. UDP goes to another at once. Where connections end at a deadline both ends
-/// are told.
-#[cold]
-pub(super) fn replace<'a, F: Balanced>(
-    cx: Context<'a>,
-    conn: &'a Conn,
-    skb: Skb<'a>,
-    packet: &Packet<F>,
-    hash: u32,
-) -> Verdict<'a> {
-    if farewell::is_due(conn, packet.ip.protocol(), packet.segment.flags) {
-        return farewell::tell_both(cx, conn, Side::Client, skb, packet);
-    }
-    let gone = conn.dest().is_gone();
-    cx.netns.disconnect(conn, cx.rcu);
-    if gone && packet.ip.protocol() != UDP && !packet.segment.flags.opens() {
-        cx.netns.counters.count(Counter::DropDestGone);
-        return Verdict::Drop(skb);
-    }
-    begin(cx, skb, packet, hash)
-}
-
-/// A dest's packet of a connection that cannot stay.
-#[cold]
-pub(super) fn dismiss<'a, F: Balanced>(
-    cx: Context<'a>,
-    conn: &'a Conn,
-    skb: Skb<'a>,
-    packet: &Packet<F>,
-) -> Verdict<'a> {
-    if farewell::is_due(conn, packet.ip.protocol(), packet.segment.flags) {
-        return farewell::tell_both(cx, conn, Side::Dest, skb, packet);
-    }
-    cx.netns.disconnect(conn, cx.rcu);
-    Verdict::Accept(skb)
 }

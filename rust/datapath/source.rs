@@ -6,7 +6,7 @@
 //! it). So first packets of flows, ICMP errors and pings are asked here what it would ask them;
 //! what follows them has the same source.
 
-use super::{context::Context, family::Balanced};
+use super::{answer::discard, context::Context, gate::Balanced};
 use crate::{
     engine::{
         family::{IpHeader, Tuple},
@@ -39,10 +39,7 @@ pub(super) fn check<'a, F: Balanced>(
     match ask::<F>(cx, &mut skb, ip) {
         Source::Good => Ok(skb),
         Source::Routed => Err(Verdict::Accept(skb)),
-        Source::Bad(counter) => {
-            cx.netns.counters.count(counter);
-            Err(Verdict::Drop(skb))
-        }
+        Source::Bad(counter) => Err(discard(cx.netns, skb, counter)),
     }
 }
 

@@ -5,12 +5,7 @@
 //! They are for this host, not for a virtual address, so that they are looked for where packets
 //! for this host arrive; those that are forwarded pay nothing.
 
-use core::marker::PhantomData;
-
-use super::{
-    family::Balanced,
-    hook::{ATTEMPTS, PRIORITY},
-};
+use super::{gate::Balanced, read::ATTEMPTS};
 use crate::{
     engine::{
         family::{IpHeader, V4, V6},
@@ -19,33 +14,16 @@ use crate::{
     },
     kapi::{
         icmp::{self, PassedOn},
-        netfilter::{Hook, Place, Verdict},
+        netfilter::Verdict,
         rcu::Rcu,
         skb::Skb,
     },
     table::{Netns, Side},
 };
 
-/// Packets of an IP version for this host.
-pub(super) struct FromTunnels<O>(PhantomData<O>);
-
-impl<O: Balanced> Hook<Netns> for FromTunnels<O> {
-    const VERSION: u8 = O::VERSION;
-    const PLACE: Place = Place::LocalIn;
-    const PRIORITY: i32 = PRIORITY;
-
-    #[inline]
-    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        match O::Ip::parse(skb.head(), skb.len() as usize) {
-            Ok(ip) if ip.protocol() == O::ICMP => receive::<O>(netns, skb, ip, rcu),
-            _ => Verdict::Accept(skb),
-        }
-    }
-}
-
 /// An ICMP message to this host.
 #[cold]
-fn receive<'a, O: Balanced>(
+pub(super) fn receive<'a, O: Balanced>(
     netns: &'a Netns,
     mut skb: Skb<'a>,
     ip: O::Ip,

@@ -38,7 +38,7 @@ pub(crate) mod rcu_map;
 pub(crate) mod receive;
 mod registers;
 #[allow(dead_code)]
-#[path = "../../rust/kapi/skb.rs"]
+#[path = "../../rust/kapi/skb/mod.rs"]
 pub(crate) mod skb;
 pub(crate) mod sock;
 pub(crate) mod sock_map;

@@ -4,11 +4,12 @@
 //! may not.
 
 use super::{
-    nat::{send, translate, translate_chunks},
-    send_alone, way_to, Edit,
+    own::make_and_send,
+    translate::{to_other_side, translate, translate_chunks},
+    transmit::{way_to, Edit},
 };
 use crate::{
-    datapath::{context::Context, family::Balanced},
+    datapath::{context::Context, gate::Balanced},
     engine::{
         carry::Told,
         csum::Delta,
@@ -17,7 +18,7 @@ use crate::{
         wire::{Packet, SCTP},
     },
     kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
-    table::{Conn, Counter, NatConn, Side, Stage},
+    table::{Conn, NatConn, Side, Stage},
 };
 
 /// How a datagram's dest is told the client's address.
@@ -127,20 +128,12 @@ fn forward<'a, F: Balanced>(
                 }
                 Tells::Ahead(told, way) => {
                     let (bytes, len) = uoa::alone::<F>(skb.head(), header_len, &told)?;
-                    send_ahead(cx, way, bytes.get(..len)?, F::Ip::FIXED_LEN);
+                    // If it gets lost, the next datagram tells it.
+                    make_and_send(cx, way, bytes.get(..len)?, F::Ip::FIXED_LEN);
                 }
             }
             Some(())
         },
     };
-    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
-}
-
-/// Sends a packet of our own to a dest.
-fn send_ahead<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
-    match Skb::with_packet(bytes, ip_len, way.headroom()) {
-        Some(packet) => send_alone(cx, way, packet),
-        // The next datagram tells it.
-        None => cx.netns.counters.count(Counter::DropNoMemory),
-    }
+    to_other_side::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }

@@ -2,9 +2,9 @@
 
 //! Direct routing: addresses and ports stay, only the frame's destination changes.
 
-use super::{no_way, transmit, way_to, Edit};
+use super::transmit::{transmit, way_to, Edit};
 use crate::{
-    datapath::context::Context,
+    datapath::{answer::no_way, context::Context},
     engine::family::{Family, IpHeader},
     kapi::{netfilter::Verdict, skb::Skb},
     table::Dest,
@@ -12,7 +12,7 @@ use crate::{
 
 /// Sends a packet to a dest on a network of this host.
 #[inline(always)]
-pub(super) fn dr<'a, F: Family>(
+pub(in crate::datapath) fn dr<'a, F: Family>(
     cx: Context<'a>,
     dest: &'a Dest,
     skb: Skb<'a>,

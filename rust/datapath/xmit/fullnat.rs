@@ -3,11 +3,11 @@
 //! FullNAT's TCP segments: moved sequence numbers, and the client's address in an option.
 
 use super::{
-    nat::{send, translate},
-    way_to, Edit,
+    translate::{to_other_side, translate},
+    transmit::{way_to, Edit},
 };
 use crate::{
-    datapath::{context::Context, family::Balanced},
+    datapath::{answer::discard, context::Context, gate::Balanced},
     engine::{
         carry::{self, Told},
         csum::Delta,
@@ -33,8 +33,7 @@ pub(super) fn segment<'a, F: Balanced>(
 ) -> Verdict<'a> {
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     if side == Side::Client && !is_middle(nat, &skb, packet) && tells(nat, &skb, packet) {
         return tell(cx, conn, nat, skb, packet);
@@ -44,7 +43,7 @@ pub(super) fn segment<'a, F: Balanced>(
         pushes: 0,
         edit: |skb: &mut Skb<'_>| rewrite(skb, nat, side, packet),
     };
-    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+    to_other_side::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Whether a client's segment is in the middle of a connection whose dest has a socket.
@@ -90,8 +89,7 @@ fn tell<'a, F: Balanced>(
     let gap = gap(&option, packet);
     if !fit(way_to(cx, conn.dest()).ok(), &mut skb, packet, gap) {
         // It comes again, and without the option it must not go.
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     let ip_len = packet.ip.header_len();
     let edit = Edit {
@@ -102,7 +100,7 @@ fn tell<'a, F: Balanced>(
             insert::<F::Ip>(skb, ip_len, packet.segment.header_len, &option)
         },
     };
-    send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
+    to_other_side::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
 }
 
 /// By how much a segment grows that gets the option.

@@ -2,27 +2,22 @@
 
 //! Address translation: packets get another tuple in both directions.
 
-use core::sync::atomic::Ordering;
-
-use kernel::prelude::*;
-
-use super::{datagram, fullnat, no_way, path, transmit, way_to, with_one_header, Edit};
+use super::{
+    datagram, fullnat, path,
+    translate::{quoted, to_other_side, translate},
+    transmit::{with_one_header, Edit},
+};
 use crate::{
-    datapath::{context::Context, family::Balanced},
+    datapath::{answer::discard, context::Context, gate::Balanced},
     engine::{
         carry,
         csum::Delta,
         family::{IpHeader, Tuple},
-        rewrite::{self, Checksum},
-        shift::{self, Shift},
+        rewrite, shift,
         spec::Mode,
         wire::{icmp::set_mtu, transport::TCP_MIN_LEN, IcmpError, Packet},
     },
-    kapi::{
-        netfilter::Verdict,
-        route::{NextHop, Reply},
-        skb::Skb,
-    },
+    kapi::{netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 
@@ -64,7 +59,7 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
         pushes: 0,
         edit,
     };
-    send::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+    to_other_side::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
 }
 
 /// Whether a segment has other options than the usual timestamps.
@@ -86,8 +81,7 @@ fn blanked<'a, F: Balanced>(
 ) -> Verdict<'a> {
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     let edit = Edit {
         writes,
@@ -104,45 +98,7 @@ fn blanked<'a, F: Balanced>(
             translate(skb, nat, Side::Client, packet, changed)
         },
     };
-    send::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
-}
-
-/// Gives a packet of TCP or UDP of `side` the tuple that the other knows. `more` is what else was changed behind
-/// its ports.
-#[inline(always)]
-pub(super) fn translate<F: Balanced>(
-    skb: &mut Skb<'_>,
-    nat: &NatConn<F::Tuple>,
-    side: Side,
-    packet: &Packet<F>,
-    more: Delta,
-) -> Option<()> {
-    let (to, deltas) = nat.translation(side);
-    let checksum = checksum(skb);
-    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
-}
-
-/// Gives a packet of SCTP of `side` the tuple that the other knows.
-#[cold]
-pub(super) fn translate_chunks<F: Balanced>(
-    skb: &mut Skb<'_>,
-    nat: &NatConn<F::Tuple>,
-    side: Side,
-    packet: &Packet<F>,
-) -> Option<()> {
-    let (to, deltas) = nat.translation(side);
-    let checksum = checksum(skb);
-    rewrite::chunks(skb.head_mut(), &packet.ip, &to, deltas, checksum)
-}
-
-/// What there is of a packet's checksum.
-#[inline(always)]
-fn checksum(skb: &Skb<'_>) -> Checksum {
-    if skb.is_checksum_partial() {
-        Checksum::PseudoHeader
-    } else {
-        Checksum::Whole
-    }
+    to_other_side::<F>(cx, conn, nat, Side::Client, skb, &packet.ip, edit)
 }
 
 /// Sends an ICMP error of `side`, about a packet that it received, on to the other. The message is
@@ -171,14 +127,8 @@ pub(in crate::datapath) fn icmp_error<'a, F: Balanced>(
         }
         _ => to,
     };
-    let quoted = |quote: &mut [u8]| {
-        // What this side received, the other has sent.
-        let of_client = side == Side::Dest;
-        match nat.shift() {
-            Shift::NONE => Some(Delta::NONE),
-            shift => shift.quoted(quote, of_client),
-        }
-    };
+    // What this side received, the other has sent.
+    let quoted = |quote: &mut [u8]| quoted(nat.shift(), quote, side == Side::Dest);
     let edit = |skb: &mut Skb<'_>| {
         if let Some(mtu) = mtu {
             set_mtu::<F>(skb.head_mut().get_mut(ip.header_len()..)?, mtu)?;
@@ -190,61 +140,5 @@ pub(in crate::datapath) fn icmp_error<'a, F: Balanced>(
         pushes: 0,
         edit,
     };
-    send::<F>(cx, conn, nat, side, skb, ip, edit)
-}
-
-/// Edits a packet of `side` and sends it to the other.
-#[inline(always)]
-pub(super) fn send<'a, F: Balanced>(
-    cx: Context<'a>,
-    conn: &'a Conn,
-    nat: &'a NatConn<F::Tuple>,
-    side: Side,
-    mut skb: Skb<'a>,
-    ip: &F::Ip,
-    edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
-) -> Verdict<'a> {
-    let edit = Edit {
-        writes: edit.writes,
-        pushes: edit.pushes,
-        edit: |skb: &mut Skb<'_>| {
-            skb.forget_checksum();
-            (edit.edit)(skb)
-        },
-    };
-    let way = match side {
-        Side::Client => way_to(cx, conn.dest()),
-        Side::Dest => way_back(cx, nat, &skb),
-    };
-    let way = match way {
-        Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
-    };
-    if !way.is_local() {
-        return transmit::<F>(cx, way, skb, ip, edit);
-    }
-    if !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
-    }
-    way.take_home(&mut skb);
-    Verdict::Accept(skb)
-}
-
-/// The way to a connection's client, for a reply as it came.
-#[inline(always)]
-pub(super) fn way_back<'a, C: Tuple, D: Tuple>(
-    cx: Context<'a>,
-    nat: &'a NatConn<C, D>,
-    skb: &Skb<'_>,
-) -> Result<&'a NextHop> {
-    let number = nat.way_back();
-    if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
-        return Ok(way);
-    }
-    cx.netns.looks_for_way();
-    let tuple = nat.client_tuple();
-    let (client, asked) = (tuple.source(), tuple.destination());
-    let reply = Reply::new(skb, tuple.protocol(), asked, client);
-    cx.netns.find_way_back(&reply, number, cx.rcu)
+    to_other_side::<F>(cx, conn, nat, side, skb, ip, edit)
 }

@@ -11,17 +11,23 @@ use kernel::{
 };
 
 use super::{
-    fullnat, nat::way_back, no_way, path, send_alone, transmit, way_to, with_one_header, Edit,
+    fullnat,
+    own::make_and_send,
+    path,
+    translate::quoted,
+    transmit::{transmit, way_back, way_to, with_one_header, Edit},
 };
 use crate::{
-    datapath::{context::Context, family::Balanced},
+    datapath::{
+        answer::{discard, no_way},
+        context::Context,
+        gate::Balanced,
+    },
     engine::{
         carry::Told,
-        csum::Delta,
         family::{IpHeader, Tuple, V4, V6},
         nat64::{self, ERROR_MAX, GROWTH},
         rewrite::{self, Checksum},
-        shift::Shift,
         tuple::{TupleV4, TupleV6},
         wire::{ipv4, ipv6, IcmpError, IcmpFamily, Ipv4, Packet, TCP, UDP},
     },
@@ -30,11 +36,76 @@ use crate::{
 };
 
 /// A connection of an IPv6 client with an IPv4 dest.
-type Nat64 = NatConn<TupleV6, TupleV4>;
+pub(in crate::datapath) type Nat64 = NatConn<TupleV6, TupleV4>;
+
+/// An IP version whose packets may have to leave as those of the other.
+pub(in crate::datapath) trait Crosses: Balanced {
+    /// Sends a packet of a connection between both on to the other side.
+    fn cross<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a>;
+
+    /// Tells the other side of such a connection of an ICMP error. The message is linear.
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a>;
+}
+
+impl Crosses for V4 {
+    fn cross<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a> {
+        toward_client(cx, conn, nat, skb, packet)
+    }
+
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        _conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a> {
+        error_toward_client(cx, nat, skb, error)
+    }
+}
+
+impl Crosses for V6 {
+    fn cross<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        packet: &Packet<Self>,
+    ) -> Verdict<'a> {
+        toward_dest(cx, conn, nat, skb, packet)
+    }
+
+    fn cross_error<'a>(
+        cx: Context<'a>,
+        conn: &'a Conn,
+        nat: &'a Nat64,
+        skb: Skb<'a>,
+        error: &IcmpError<Self>,
+    ) -> Verdict<'a> {
+        error_toward_dest(cx, conn, nat, skb, error)
+    }
+}
 
 /// Sends a packet of the client on to the dest.
 #[cold]
-pub(in crate::datapath) fn toward_dest<'a>(
+fn toward_dest<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
@@ -47,8 +118,7 @@ pub(in crate::datapath) fn toward_dest<'a>(
     };
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     let way = way_to(cx, conn.dest());
     // What an IPv6 client cannot make smaller may be cut on an IPv4 path that takes less (RFC 7915,
@@ -76,12 +146,12 @@ pub(in crate::datapath) fn toward_dest<'a>(
             Some(())
         },
     };
-    leave::<V6>(cx, way, skb, &packet.ip, edit)
+    across::<V6>(cx, way, skb, &packet.ip, edit)
 }
 
 /// Sends a packet of the dest on to the client.
 #[cold]
-pub(in crate::datapath) fn toward_client<'a>(
+fn toward_client<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
@@ -98,8 +168,7 @@ pub(in crate::datapath) fn toward_client<'a>(
     }
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        cx.netns.counters.count(Counter::DropNoMemory);
-        return Verdict::Drop(skb);
+        return discard(cx.netns, skb, Counter::DropNoMemory);
     }
     let edit = Edit {
         writes,
@@ -121,7 +190,7 @@ pub(in crate::datapath) fn toward_client<'a>(
         },
     };
     let way = way_back(cx, nat, &skb);
-    leave::<V4>(cx, way, skb, &packet.ip, edit)
+    across::<V4>(cx, way, skb, &packet.ip, edit)
 }
 
 /// Where the checksum is in a UDP header.
@@ -169,7 +238,7 @@ fn translate<F: Balanced>(
 /// Tells the client of an ICMP error about its packet, which somebody on the dest's side sent. The
 /// message is linear.
 #[cold]
-pub(in crate::datapath) fn error_toward_client<'a>(
+fn error_toward_client<'a>(
     cx: Context<'a>,
     nat: &'a Nat64,
     skb: Skb<'a>,
@@ -187,7 +256,7 @@ pub(in crate::datapath) fn error_toward_client<'a>(
 
 /// Tells the dest of an ICMPv6 error about its packet, likewise.
 #[cold]
-pub(in crate::datapath) fn error_toward_dest<'a>(
+fn error_toward_dest<'a>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a Nat64,
@@ -205,14 +274,6 @@ pub(in crate::datapath) fn error_toward_dest<'a>(
     Verdict::Drop(skb)
 }
 
-/// Moves the quote of a segment back to what the packet's sender sent: the client if `of_client`.
-fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<Delta> {
-    match shift {
-        Shift::NONE => Some(Delta::NONE),
-        shift => shift.quoted(quote, of_client),
-    }
-}
-
 /// Sends the error that `make` writes, if it does, with an IP header of `ip_len` bytes.
 fn send_error<'a>(
     cx: Context<'a>,
@@ -223,31 +284,22 @@ fn send_error<'a>(
     let Ok(way) = way else {
         return;
     };
+    if way.is_local() {
+        return;
+    }
     let Ok(mut error) = KVec::from_elem(0, ERROR_MAX, GFP_ATOMIC | __GFP_NOWARN) else {
         cx.netns.counters.count(Counter::DropNoMemory);
         return;
     };
     let len = make(&mut error);
     if let Some(bytes) = len.and_then(|len| error.get(..len)) {
-        send_own(cx, way, bytes, ip_len);
-    }
-}
-
-/// Sends a packet that this host made, with an IP header of `ip_len` bytes.
-fn send_own<'a>(cx: Context<'a>, way: &'a NextHop, bytes: &[u8], ip_len: usize) {
-    if way.is_local() {
-        return;
-    }
-    match Skb::with_packet(bytes, ip_len, way.headroom()) {
-        Some(packet) => send_alone(cx, way, packet),
-        // An error may get lost.
-        None => cx.netns.counters.count(Counter::DropNoMemory),
+        make_and_send(cx, way, bytes, ip_len);
     }
 }
 
 /// Sends a packet on a way that leads to another host. Neither client nor dest may be this one: the
 /// host would have to take the packet in again, in the other family.
-fn leave<'a, F: Balanced>(
+fn across<'a, F: Balanced>(
     cx: Context<'a>,
     way: Result<&'a NextHop>,
     skb: Skb<'a>,

@@ -3,7 +3,7 @@
 //! What ICMP errors say of paths: of packets to which something was added on the way.
 
 use crate::{
-    datapath::{context::Context, family::Balanced},
+    datapath::{context::Context, gate::Balanced},
     engine::{
         carry::Told,
         family::{IpHeader, Tuple},

@@ -4,9 +4,9 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::{no_way, transmit, way_to, with_one_header, Edit};
+use super::transmit::{transmit, way_to, with_one_header, Edit};
 use crate::{
-    datapath::context::Context,
+    datapath::{answer::no_way, context::Context},
     engine::{
         family::{Family, IpHeader, Tuple},
         nat64::GROWTH,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Sends a packet to a dest anywhere, in a tunnel. `flow` is its flow's hash.
 #[inline]
-pub(super) fn tun<'a, F: Family>(
+pub(in crate::datapath) fn tun<'a, F: Family>(
     cx: Context<'a>,
     dest: &'a Dest,
     skb: Skb<'a>,

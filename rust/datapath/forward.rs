@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets of a known connection: its state moves on, they are counted and sent.
+
+use super::{
+    context::Context,
+    xmit::{self, Crosses},
+};
+use crate::{
+    engine::{
+        family::{Family, IpHeader},
+        proto::{
+            sctp,
+            tcp::{self, Table},
+        },
+        spec::Mode,
+        wire::{Packet, SCTP, TCP},
+    },
+    kapi::{broken::broken, netfilter::Verdict, skb::Skb},
+    table::{Conn, Dest, Side},
+};
+
+/// A packet of `side` of a connection that takes it.
+#[inline(always)]
+pub(super) fn known<'a, F: Crosses>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    if packet.ip.protocol() == TCP {
+        let table = match (conn.has_two_keys(), side) {
+            (false, _) => Table::InOnly,
+            (true, Side::Client) => Table::In,
+            (true, Side::Dest) => Table::Out,
+        };
+        conn.step(|state| tcp::next(table, packet.segment.flags, state));
+    } else if packet.ip.protocol() == SCTP {
+        step_sctp(conn, side, packet.segment.event);
+    }
+    send(cx, conn, side, skb, packet)
+}
+
+/// Follows an association of SCTP.
+#[cold]
+fn step_sctp(conn: &Conn, side: Side, event: sctp::Event) {
+    let table = match (conn.has_two_keys(), side) {
+        (false, _) => sctp::Table::InOnly,
+        (true, Side::Client) => sctp::Table::In,
+        (true, Side::Dest) => sctp::Table::Out,
+    };
+    conn.step(|state| sctp::next(table, event, state));
+}
+
+/// Counts a packet of `side` and sends it the way its connection goes.
+#[inline(always)]
+pub(super) fn send<'a, F: Crosses>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let dest = conn.dest();
+    match side {
+        Side::Client => dest.packet_in(skb.len()),
+        Side::Dest => dest.packet_out(skb.len()),
+    }
+    if !conn.has_two_keys() {
+        return whole::<F>(cx, dest, skb, &packet.ip, conn.flow());
+    }
+    if let Some(nat) = conn.nat::<F::Tuple>() {
+        return xmit::nat(cx, conn, nat, side, skb, packet);
+    }
+    match conn.nat64() {
+        Some(nat) => F::cross(cx, conn, nat, skb, packet),
+        None => {
+            broken!(c"a connection with two keys has none of its packet's family");
+            Verdict::Drop(skb)
+        }
+    }
+}
+
+/// Sends a packet to a dest as it is, by the dest's mode. `flow` is its flow's hash.
+#[inline(always)]
+pub(super) fn whole<'a, F: Family>(
+    cx: Context<'a>,
+    dest: &'a Dest,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+    flow: u32,
+) -> Verdict<'a> {
+    match dest.mode() {
+        Mode::Tun => xmit::tun::<F>(cx, dest, skb, ip, flow),
+        // This host's own packet, whatever the dest's address.
+        Mode::Local => Verdict::Accept(skb),
+        _ => xmit::dr::<F>(cx, dest, skb, ip),
+    }
+}

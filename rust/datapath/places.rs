@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where packets come in: the hooks, their places in the host's path and their turns.
+
+use core::marker::PhantomData;
+
+use kernel::prelude::*;
+
+use super::{
+    balance::{balance, AGAIN, FIRST},
+    context::Context,
+    gate::{admit, is_own_error, Balanced, Ours},
+    late, tunnel_error,
+    xmit::Crosses,
+};
+use crate::{
+    engine::family::{Family, IpHeader, V4, V6},
+    kapi::{
+        netfilter::{self, Hook, Hooks, Place, Verdict},
+        rcu::Rcu,
+        skb::Skb,
+    },
+    table::{Netns, Turn},
+};
+
+/// The early hooks.
+const PRIORITY: i32 = Turn::Early.priority();
+
+/// Where `ip_vs` stands: behind INPUT and FORWARD (0), ahead of source NAT (100).
+const BEHIND: i32 = 99;
+
+/// Packets from the network.
+struct FromNetwork<F>(PhantomData<F>);
+
+/// Packets from the network that are for this host, seen late.
+struct ToHost<F>(PhantomData<F>);
+
+/// Packets from the network that this host forwards, seen late: replies of dests.
+struct ThroughHost<F>(PhantomData<F>);
+
+/// Packets of programs on this host.
+struct FromHost<F>(PhantomData<F>);
+
+impl<F: Crosses> Hook<Netns> for FromNetwork<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::PreRouting;
+    const PRIORITY: i32 = PRIORITY;
+
+    #[inline(always)]
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        let Some(ours) = admit::<F>(netns, &skb) else {
+            return Verdict::Accept(skb);
+        };
+        if !skb.is_for_this_host() {
+            return Verdict::Accept(skb);
+        }
+        let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
+        balance::<F, FIRST>(cx, skb, ours)
+    }
+}
+
+impl<F: Crosses> Hook<Netns> for ToHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalIn;
+    const PRIORITY: i32 = BEHIND;
+
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        let by_mark = || {
+            let marked = F::gate(netns).has_marks() && late::is_marked::<F>(netns, &skb, rcu);
+            marked.then_some(Ours::ByDestination)
+        };
+        let Some(ours) = admit::<F>(netns, &skb).or_else(by_mark) else {
+            return Verdict::Accept(skb);
+        };
+        skb.orphan();
+        // It has its mark, and no other hook of ours has seen it.
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        balance::<F, FIRST>(cx, skb, ours)
+    }
+}
+
+impl<F: Crosses> Hook<Netns> for ThroughHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::Forward;
+    const PRIORITY: i32 = BEHIND;
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        match admit::<F>(netns, &skb) {
+            Some(Ours::BySource) if skb.is_for_this_host() => {
+                let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+                balance::<F, FIRST>(cx, skb, Ours::BySource)
+            }
+            _ => Verdict::Accept(skb),
+        }
+    }
+}
+
+impl<F: Crosses> Hook<Netns> for FromHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalOut;
+    const PRIORITY: i32 = PRIORITY;
+
+    #[inline(always)]
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        let own_error = || is_own_error::<F>(netns, &skb).then_some(Ours::BySource);
+        let Some(ours) = admit::<F>(netns, &skb).or_else(own_error) else {
+            return Verdict::Accept(skb);
+        };
+        if skb.is_balanced() {
+            return Verdict::Accept(skb);
+        }
+        skb.tell_of_missing_sum();
+        let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
+        balance::<F, FIRST>(cx, skb, ours)
+    }
+}
+
+/// Packets from the network that have been marked, or not.
+struct MarkedFromNetwork<F>(PhantomData<F>);
+
+/// Packets of programs on this host that have been marked, or not.
+struct MarkedFromHost<F>(PhantomData<F>);
+
+impl<F: Crosses> Hook<Netns> for MarkedFromNetwork<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::PreRouting;
+    const PRIORITY: i32 = Turn::Late.priority();
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if !skb.is_for_this_host() {
+            return Verdict::Accept(skb);
+        }
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        if late::may_begin::<F>(netns, &skb, rcu) {
+            balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
+        } else if F::gate(netns).replies_wait() && admit::<F>(netns, &skb).is_some() {
+            late::waited::<F>(cx, skb)
+        } else {
+            Verdict::Accept(skb)
+        }
+    }
+}
+
+impl<F: Crosses> Hook<Netns> for MarkedFromHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalOut;
+    const PRIORITY: i32 = Turn::Late.priority();
+
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if skb.is_balanced() || !late::may_begin::<F>(netns, &skb, rcu) {
+            return Verdict::Accept(skb);
+        }
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
+    }
+}
+
+/// Packets of an IP version for this host.
+struct FromTunnels<O>(PhantomData<O>);
+
+impl<O: Balanced> Hook<Netns> for FromTunnels<O> {
+    const VERSION: u8 = O::VERSION;
+    const PLACE: Place = Place::LocalIn;
+    const PRIORITY: i32 = PRIORITY;
+
+    #[inline]
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        match O::Ip::parse(skb.head(), skb.len() as usize) {
+            Ok(ip) if ip.protocol() == O::ICMP => tunnel_error::receive::<O>(netns, skb, ip, rcu),
+            _ => Verdict::Accept(skb),
+        }
+    }
+}
+
+/// Puts the hooks of a turn for an IP version into a namespace: ahead of everything else.
+pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
+    if version == V4::VERSION {
+        hooks::<V4>(netns, turn)
+    } else {
+        hooks::<V6>(netns, turn)
+    }
+}
+
+fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
+    if turn == Turn::Late {
+        return netns.hook([
+            netfilter::describe::<_, MarkedFromNetwork<F>>(),
+            netfilter::describe::<_, MarkedFromHost<F>>(),
+        ]);
+    }
+    F::gate(netns).set_ahead_of_input();
+    netfilter::tell_of_input_rules(netns.net(), F::VERSION);
+    netns.hook([
+        netfilter::describe::<_, FromNetwork<F>>(),
+        netfilter::describe::<_, FromHost<F>>(),
+        netfilter::describe::<_, FromTunnels<F>>(),
+    ])
+}
+
+/// Puts the hooks of a turn for an IP version where `ip_vs` has them.
+pub(crate) fn activate_behind(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
+    if version == V4::VERSION {
+        hooks_behind::<V4>(netns, turn)
+    } else {
+        hooks_behind::<V6>(netns, turn)
+    }
+}
+
+fn hooks_behind<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
+    if turn == Turn::Late {
+        // What comes from the network has its mark by then.
+        return netns.hook([netfilter::describe::<_, MarkedFromHost<F>>()]);
+    }
+    netns.hook([
+        netfilter::describe::<_, ToHost<F>>(),
+        netfilter::describe::<_, ThroughHost<F>>(),
+        netfilter::describe::<_, FromHost<F>>(),
+        netfilter::describe::<_, FromTunnels<F>>(),
+    ])
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What all packets between clients and dests that see another tuple have done to them.
+
+use super::transmit::{transmit, way_back, way_to, Edit};
+use crate::{
+    datapath::{
+        answer::{discard, no_way},
+        context::Context,
+        gate::Balanced,
+    },
+    engine::{
+        csum::Delta,
+        rewrite::{self, Checksum},
+        shift::Shift,
+        wire::Packet,
+    },
+    kapi::{netfilter::Verdict, skb::Skb},
+    table::{Conn, Counter, NatConn, Side},
+};
+
+/// Gives a packet of TCP or UDP of `side` the tuple that the other knows. `more` is what else was
+/// changed behind its ports.
+#[inline(always)]
+pub(super) fn translate<F: Balanced>(
+    skb: &mut Skb<'_>,
+    nat: &NatConn<F::Tuple>,
+    side: Side,
+    packet: &Packet<F>,
+    more: Delta,
+) -> Option<()> {
+    let (to, deltas) = nat.translation(side);
+    let checksum = checksum(skb);
+    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+}
+
+/// Gives a packet of SCTP of `side` the tuple that the other knows.
+#[cold]
+pub(super) fn translate_chunks<F: Balanced>(
+    skb: &mut Skb<'_>,
+    nat: &NatConn<F::Tuple>,
+    side: Side,
+    packet: &Packet<F>,
+) -> Option<()> {
+    let (to, deltas) = nat.translation(side);
+    let checksum = checksum(skb);
+    rewrite::chunks(skb.head_mut(), &packet.ip, &to, deltas, checksum)
+}
+
+/// What there is of a packet's checksum.
+#[inline(always)]
+fn checksum(skb: &Skb<'_>) -> Checksum {
+    if skb.is_checksum_partial() {
+        Checksum::PseudoHeader
+    } else {
+        Checksum::Whole
+    }
+}
+
+/// Moves the quote of a segment, in an ICMP error, back to what the packet's sender sent: the client
+/// if `of_client`.
+pub(super) fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<Delta> {
+    match shift {
+        Shift::NONE => Some(Delta::NONE),
+        shift => shift.quoted(quote, of_client),
+    }
+}
+
+/// Edits a packet of `side` and sends it to the other side.
+#[inline(always)]
+pub(super) fn to_other_side<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    mut skb: Skb<'a>,
+    ip: &F::Ip,
+    edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
+) -> Verdict<'a> {
+    let edit = Edit {
+        writes: edit.writes,
+        pushes: edit.pushes,
+        edit: |skb: &mut Skb<'_>| {
+            skb.forget_checksum();
+            (edit.edit)(skb)
+        },
+    };
+    let way = match side {
+        Side::Client => way_to(cx, conn.dest()),
+        Side::Dest => way_back(cx, nat, &skb),
+    };
+    let way = match way {
+        Ok(way) => way,
+        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
+    };
+    if !way.is_local() {
+        return transmit::<F>(cx, way, skb, ip, edit);
+    }
+    if !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
+        return discard(cx.netns, skb, Counter::DropNoMemory);
+    }
+    way.take_home(&mut skb);
+    Verdict::Accept(skb)
+}

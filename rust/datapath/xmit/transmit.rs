@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way out: looked up, and taken as a router does, with the time to live and the MTU.
+
+use core::sync::atomic::Ordering;
+
+use kernel::prelude::*;
+
+use super::exit::{exit, Exit};
+use crate::{
+    datapath::{
+        answer::{discard, too_big, ttl_exceeded},
+        context::Context,
+    },
+    engine::{
+        family::{Family, IpHeader, Tuple},
+        spec::Mode,
+    },
+    kapi::{
+        netfilter::Verdict,
+        route::{NextHop, Reply},
+        skb::Skb,
+    },
+    table::{Counter, Dest, NatConn},
+};
+
+/// The way to a dest, looked up when there is none or it is no longer good.
+#[inline(always)]
+pub(in crate::datapath) fn way_to<'a>(cx: Context<'a>, dest: &'a Dest) -> Result<&'a NextHop> {
+    match dest.way(cx.rcu) {
+        Some(way) => Ok(way),
+        None => {
+            cx.netns.looks_for_way();
+            dest.find_way(cx.netns.net(), cx.rcu)
+        }
+    }
+}
+
+/// Whether packets to a dest are for this host.
+pub(in crate::datapath) fn stays_here(cx: Context<'_>, dest: &Dest) -> bool {
+    dest.mode() == Mode::Local || way_to(cx, dest).is_ok_and(NextHop::is_local)
+}
+
+/// The way to a connection's client, for a reply as it came.
+#[inline(always)]
+pub(super) fn way_back<'a, C: Tuple, D: Tuple>(
+    cx: Context<'a>,
+    nat: &'a NatConn<C, D>,
+    skb: &Skb<'_>,
+) -> Result<&'a NextHop> {
+    let number = nat.way_back();
+    if let Some(way) = cx.netns.ways.get(number.load(Ordering::Relaxed), cx.rcu) {
+        return Ok(way);
+    }
+    cx.netns.looks_for_way();
+    let tuple = nat.client_tuple();
+    let (client, asked) = (tuple.source(), tuple.destination());
+    let reply = Reply::new(skb, tuple.protocol(), asked, client);
+    cx.netns.find_way_back(&reply, number, cx.rcu)
+}
+
+/// Gives a packet one header for all its segments, where each has its own: what a mode does to the
+/// one it then does to all. An error where there is no memory.
+#[inline(always)]
+pub(super) fn with_one_header<'a>(
+    cx: Context<'a>,
+    skb: Skb<'a>,
+    ip: &impl IpHeader,
+) -> Result<Skb<'a>, Verdict<'a>> {
+    if skb.has_many_headers() {
+        return take_first_header(cx, skb, ip.header_len());
+    }
+    Ok(skb)
+}
+
+#[cold]
+fn take_first_header<'a>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    transport: usize,
+) -> Result<Skb<'a>, Verdict<'a>> {
+    if skb.take_first_header(transport) {
+        return Ok(skb);
+    }
+    Err(discard(cx.netns, skb, Counter::DropNoMemory))
+}
+
+/// What a mode does to a packet.
+pub(super) struct Edit<F> {
+    /// It writes to this many bytes from the IP header on.
+    pub(super) writes: usize,
+    /// It puts this many bytes in front.
+    pub(super) pushes: u32,
+    pub(super) edit: F,
+}
+
+/// Sends a packet on a way that leads to another host, as a router does: time to live, MTU.
+///
+/// `edit` changes the first `writes` bytes, which are linear, and puts `pushes` bytes in front;
+/// `None` from it is a packet that it cannot be done to, and that is dropped.
+#[inline(always)]
+pub(super) fn transmit<'a, F: Family>(
+    cx: Context<'a>,
+    way: &'a NextHop,
+    mut skb: Skb<'a>,
+    ip: &F::Ip,
+    Edit {
+        writes,
+        pushes,
+        edit,
+    }: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
+) -> Verdict<'a> {
+    let netns = cx.netns;
+    let forwarded = cx.place.counts_hop();
+    if forwarded && ip.ttl() <= 1 {
+        return ttl_exceeded(skb, F::VERSION);
+    }
+    let mut straight = true;
+    if skb.len() > way.straight().saturating_sub(pushes) {
+        match exit::<F>(&skb, way, ip, pushes, forwarded) {
+            Exit::Straight => {}
+            Exit::Slow => straight = false,
+            Exit::None(mtu) => return too_big(netns, skb, F::VERSION, mtu),
+        }
+    }
+    if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
+        return discard(netns, skb, Counter::DropNoMemory);
+    }
+    if forwarded {
+        skb.count_hop(F::VERSION);
+    }
+    if edit(&mut skb).is_none() {
+        return discard(netns, skb, Counter::DropMalformed);
+    }
+    skb.forget_input();
+    leave(cx, way, skb, straight)
+}
+
+/// Hands a packet over: to the neighbour, or to the kernel's own output.
+#[inline(always)]
+pub(in crate::datapath) fn leave<'a>(
+    cx: Context<'a>,
+    way: &NextHop,
+    skb: Skb<'a>,
+    straight: bool,
+) -> Verdict<'a> {
+    let counters = &cx.netns.counters;
+    Verdict::Stolen(if straight {
+        way.send(skb, cx.rcu)
+    } else {
+        counters.count(Counter::SlowXmit);
+        way.send_slowly(skb, cx.rcu, || counters.count(Counter::DropOutput))
+    })
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of headers.
+
+use super::Skb;
+use crate::{bindings, kapi::netns::Net};
+
+impl Skb<'_> {
+    /// Takes one off the time to live and mends the header's checksum. The header must be writable.
+    #[inline(always)]
+    fn decrease_ttl(&mut self) {
+        let skb = self.get_mut();
+        if skb.len.wrapping_sub(skb.data_len) < 20 {
+            return;
+        }
+        // SAFETY: The linear part holds an IP header, and it is writable, says the caller.
+        let header = unsafe { &mut *skb.data.cast::<[u8; 20]>() };
+        let [.., ttl, _, c0, c1, _, _, _, _, _, _, _, _] = header;
+        *ttl = ttl.wrapping_sub(1);
+        // RFC 1624: 0x0100 less in the header is 0x0100 more in the checksum.
+        let (sum, carry) = u16::from_be_bytes([*c0, *c1]).overflowing_add(0x0100);
+        [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
+    }
+
+    /// Takes one off the time to live or hop limit of a packet of that IP version, as a router does.
+    /// The header must be writable.
+    #[inline(always)]
+    pub(crate) fn count_hop(&mut self, version: u8) {
+        if version == 4 {
+            self.decrease_ttl();
+        } else if let Some(hop_limit) = self.head_mut().get_mut(7) {
+            *hop_limit = hop_limit.wrapping_sub(1);
+        }
+    }
+
+    /// Puts a frame's header in front: the last `len` of the bytes.
+    ///
+    /// # Safety
+    ///
+    /// All of the bytes fit in front of the packet, and `len` is not more than they are.
+    #[inline(always)]
+    pub(in crate::kapi) unsafe fn push_stored(&mut self, header: [u64; 2], len: u32) {
+        let skb = self.get_mut();
+        // SAFETY: The caller vouches for the room; nothing says that it is aligned.
+        unsafe {
+            skb.data
+                .sub(size_of_val(&header))
+                .cast::<[u64; 2]>()
+                .write_unaligned(header);
+            skb.data = skb.data.sub(len as usize);
+        }
+        skb.len = skb.len.wrapping_add(len);
+    }
+
+    /// Puts an IPv4 header in front of the packet, which has the headroom for it and is writable.
+    /// None on lack of memory, or for a packet that is in tunnels already whose segments nobody
+    /// could tell.
+    #[inline]
+    pub(crate) fn push_ipip(&mut self, header: &[u8; 20]) -> Option<()> {
+        // SAFETY: By the invariant; the header is of the right length.
+        unsafe { bindings::rvs_push_ipip(self.as_raw(), header.as_ptr().cast()) }.then_some(())
+    }
+
+    /// Puts `outer`, an IP header without options, and that of a tunnel in front of the packet,
+    /// which has the headroom for them and is writable; `inner` is the IANA number of the packet's
+    /// IP version, `kind` and `sum` are the netlink family's numbers, `port` is in host order. None
+    /// as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
+    /// although it says so.
+    pub(crate) fn push_tunnel(
+        &mut self,
+        net: &Net,
+        outer: &[u8],
+        inner: u8,
+        (kind, sum, port): (u8, u8, u16),
+    ) -> Option<()> {
+        if outer.len() < 40 && !(outer.len() == 20 && outer.starts_with(&[0x45])) {
+            return None;
+        }
+        let (net, outer) = (net.as_raw(), outer.as_ptr().cast());
+        // SAFETY: By the invariant; the header is of the right length.
+        unsafe {
+            bindings::rvs_push_tunnel(net, self.as_raw(), outer, inner, kind, sum, port.to_be())
+        }
+        .then_some(())
+    }
+
+    /// Makes room for `len` bytes at `offset`: what is before them moves into the headroom, which
+    /// must be there. The transport header is then at `transport`. None, and nothing is done, when
+    /// what is to move is not in the linear part.
+    pub(crate) fn open_gap(&mut self, offset: usize, len: usize, transport: usize) -> Option<()> {
+        let is_in_packet = transport <= self.head().len().checked_add(len)?;
+        if offset > self.head().len() || !is_in_packet || self.headroom() < len {
+            return None;
+        }
+        // SAFETY: By the invariant; `offset` bytes are linear and `len` are free in front of them.
+        unsafe {
+            bindings::rvs_open_gap(self.as_raw(), offset as u32, len as u32, transport as u32);
+        }
+        Some(())
+    }
+
+    /// Puts an IP header, perhaps of the other family, in the place of the first `old` bytes, which
+    /// are linear. A longer one goes into the headroom, which must be there. None, and nothing is
+    /// done, when it is not.
+    pub(crate) fn swap_ip_header(&mut self, old: usize, header: &[u8]) -> Option<()> {
+        let more = header.len().saturating_sub(old);
+        if old > self.head().len() || self.headroom() < more {
+            return None;
+        }
+        let (from, len) = (header.as_ptr().cast(), header.len() as u32);
+        // SAFETY: By the invariant; the old header is linear, there is room for the new one, and
+        // the pointer is to `len` bytes.
+        unsafe { bindings::rvs_swap_ip_header(self.as_raw(), old as u32, from, len) };
+        Some(())
+    }
+}
