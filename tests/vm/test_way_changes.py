@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is kept of a way is told of each change, under traffic, in both IP versions and every mode.
 
-Each test is a row of ARCHITECTURE.md's table of what tells of a change. Stock ip_vs does the same
+Each test is a row of docs/design/packets.md's table of what tells of a change. Stock ip_vs does the same
 tests, where it has the feature.
 """
 

@@ -4,7 +4,7 @@
 //!
 //! Each packet asks [`NextHop::is_good`]. So whatever is kept of route, neighbour and device either
 //! has something that changes with it and is compared there, or it is not kept but read where it is
-//! needed. ARCHITECTURE.md has the table, and `tests/vm/test_way_changes.py` a test for each row.
+//! needed. docs/design/packets.md has the table, and `tests/vm/test_way_changes.py` a test for each row.
 
 use core::ptr;
 
