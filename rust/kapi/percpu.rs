@@ -70,6 +70,30 @@ impl<const N: usize> PerCpuCounters<N> {
         unsafe { self.add_unchecked(I, value) };
     }
 
+    /// Adds 1 to the counter `ONE` of this CPU and `value` to `MORE`, each as [`Self::add`] does.
+    #[inline(always)] // Each packet is counted.
+    pub(crate) fn add_both<const ONE: usize, const MORE: usize>(&self, value: u64) {
+        const { assert!(ONE < N && MORE < N) };
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: As in `add_unchecked`; both are of the allocation.
+        unsafe {
+            core::arch::asm!(
+                concat!("inc qword ptr ", this_cpu!(), "[{base} + {one}]"),
+                concat!("add qword ptr ", this_cpu!(), "[{base} + {more}], {value}"),
+                base = in(reg) self.base,
+                one = const ONE * size_of::<u64>(),
+                more = const MORE * size_of::<u64>(),
+                value = in(reg) value,
+                options(nostack),
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self.add::<ONE>(1);
+            self.add::<MORE>(value);
+        }
+    }
+
     /// Adds to the counter at `index` of this CPU; nothing when there is none.
     #[inline]
     pub(crate) fn add_at(&self, index: usize, value: u64) {

@@ -83,14 +83,12 @@ impl TrafficCounters {
 
     #[inline(always)]
     pub(super) fn packet_in(&self, bytes: u32) {
-        self.0.add::<IN_PACKETS>(1);
-        self.0.add::<IN_BYTES>(u64::from(bytes));
+        self.0.add_both::<IN_PACKETS, IN_BYTES>(u64::from(bytes));
     }
 
     #[inline(always)]
     pub(super) fn packet_out(&self, bytes: u32) {
-        self.0.add::<OUT_PACKETS>(1);
-        self.0.add::<OUT_BYTES>(u64::from(bytes));
+        self.0.add_both::<OUT_PACKETS, OUT_BYTES>(u64::from(bytes));
     }
 
     pub(super) fn connection(&self) {

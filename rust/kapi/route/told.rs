@@ -49,26 +49,36 @@ impl NextHop {
     /// again. RCU's read lock is held.
     #[inline(always)] // Each packet asks.
     pub(crate) fn is_good(&self) -> bool {
-        let (net, dst) = (self.net.as_raw(), self.dst());
-        let (is_good, version) = match &self.kind {
-            Route::Table => (self.is_good_v4(), 4),
-            Route::Learned(was) => {
-                // SAFETY: By the invariant.
-                let is = unsafe { bindings::rvs_learned_route_is_good(dst, was) };
-                (is, 4)
-            }
-            Route::Six(was) => {
-                // SAFETY: By the invariant.
-                let is = unsafe { bindings::rvs_route6_is_good(net, dst, was) };
-                (is, 6)
-            }
+        let is_good = match &self.kind {
+            Route::Table => self.is_good_v4() && self.has_hooks(4),
+            other => self.is_good_otherwise(other),
         };
         is_good
-            && OutputHooks::of(self.net, version) == self.hooks
             && self.neighbour.is_none_or(|neighbour| {
                 // SAFETY: By the invariant; others write the field whole.
                 unsafe { ptr::read_volatile(ptr::addr_of!((*neighbour.as_ptr()).dead)) == 0 }
             })
+    }
+
+    /// Whether a route that is not one of IPv4's table, and the rules, are those that were looked up.
+    #[inline]
+    fn is_good_otherwise(&self, kind: &Route) -> bool {
+        let (net, dst) = (self.net.as_raw(), self.dst());
+        // SAFETY: By the invariant.
+        let is_good = unsafe {
+            match kind {
+                Route::Table => self.is_good_v4(),
+                Route::Learned(was) => bindings::rvs_learned_route_is_good(dst, was),
+                Route::Six(was) => bindings::rvs_route6_is_good(net, dst, was),
+            }
+        };
+        is_good && self.has_hooks(kind.version())
+    }
+
+    /// Whether the rules of packets of that IP version are those of the look-up.
+    #[inline(always)]
+    fn has_hooks(&self, version: u8) -> bool {
+        OutputHooks::of(self.net, version) == self.hooks
     }
 
     #[inline(always)]
