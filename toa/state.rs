@@ -2,10 +2,7 @@
 
 //! What a network namespace has, and the sockets whose clients are known.
 
-use core::{
-    net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kernel::{
     new_mutex,
@@ -17,7 +14,7 @@ use crate::{
     engine::{
         family::Tuple,
         prefix::Prefix,
-        toa::{self, Kinds, Malformed},
+        toa::Kinds,
         tuple::{TupleV4, TupleV6},
     },
     flows::{Flows, FLOWS_MAX},
@@ -27,7 +24,6 @@ use crate::{
         netns::{Net, Registration},
         percpu::PerCpuCounters,
         rcu::{Rcu, RcuBox, RcuSlot},
-        sock::Segment,
         sock_map::SockMap,
         time,
         work::{Work, Worker},
@@ -94,10 +90,6 @@ impl Settings {
             udp: false,
             demands: false,
         }
-    }
-
-    fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(peer))
     }
 }
 
@@ -252,18 +244,6 @@ impl Netns {
         settings.map_or((false, false), |settings| (settings.udp, settings.demands))
     }
 
-    /// Whether `peer` is believed.
-    pub(crate) fn trusts(&self, peer: IpAddr, rcu: Rcu<'_>) -> bool {
-        let settings = self.settings(rcu);
-        settings.is_some_and(|settings| settings.trusts(peer))
-    }
-
-    /// Whether `peer` is one who has to tell of a client.
-    pub(crate) fn demands_of(&self, peer: IpAddr, rcu: Rcu<'_>) -> bool {
-        let settings = self.settings(rcu);
-        settings.is_some_and(|settings| settings.demands && settings.trusts(peer))
-    }
-
     /// Counts one.
     #[inline]
     pub(crate) fn count(&self, counter: Counter) {
@@ -313,38 +293,6 @@ impl Netns {
         self.count(Counter::FlowLearned);
         if self.is_idle.load(Ordering::SeqCst) && self.is_idle.swap(false, Ordering::SeqCst) {
             self.worker.kick(SWEEP);
-        }
-    }
-
-    /// Whom `segment` is forwarded for, if its sender is to be believed. What is not is counted.
-    pub(crate) fn client_of(&self, segment: &Segment<'_>, rcu: Rcu<'_>) -> Option<SocketAddr> {
-        let told = toa::find(segment.options(), &self.settings(rcu)?.kinds);
-        self.believed(told, segment.peer(), rcu)
-    }
-
-    /// The client that `peer` has told of, if it is to be believed. What is not is counted.
-    pub(crate) fn believed(
-        &self,
-        told: Result<Option<SocketAddr>, Malformed>,
-        peer: IpAddr,
-        rcu: Rcu<'_>,
-    ) -> Option<SocketAddr> {
-        match told {
-            Ok(None) => None,
-            Ok(Some(client)) if self.settings(rcu)?.trusts(peer) => Some(client),
-            Ok(Some(_)) => {
-                self.count(Counter::Untrusted);
-                None
-            }
-            Err(malformed) => {
-                self.count(match malformed {
-                    Malformed::Length => Counter::Malformed,
-                    Malformed::WrongLength => Counter::WrongLength,
-                    Malformed::Twice => Counter::Twice,
-                    Malformed::Address => Counter::BadAddress,
-                });
-                None
-            }
         }
     }
 }

@@ -23,6 +23,7 @@ mod netlink;
 mod netns;
 mod options;
 mod state;
+mod trust;
 mod udp;
 
 module! {

@@ -21,7 +21,7 @@ use crate::{
             State,
         },
         sched::Flow,
-        shift::Opening,
+        seqadj::Opening,
         spec::Mode,
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },

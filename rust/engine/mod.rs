@@ -7,7 +7,6 @@
 //! randomness and memory come in as arguments.
 
 pub mod address;
-pub mod carry;
 pub mod change;
 pub mod crc32c;
 pub mod csum;
@@ -31,14 +30,12 @@ pub mod rate;
 pub mod reset;
 pub mod rewrite;
 pub mod sched;
+pub mod seqadj;
 pub mod service;
 pub mod service_key;
-pub mod shift;
 pub mod slow;
 pub mod spec;
 pub mod spec_error;
-pub mod squeeze;
-pub mod telling;
 pub mod threshold;
 pub mod toa;
 pub mod tunnel;

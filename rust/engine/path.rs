@@ -2,8 +2,8 @@
 
 //! What fits in a path, as the sender of a packet sees it to which the director has added something.
 
-use super::carry::Told;
 use super::family::IpHeader;
+use super::toa::insert::Told;
 use super::uoa::Carrier;
 use super::wire::transport::TCP_MIN_LEN;
 use super::wire::{IcmpError, TCP, UDP};

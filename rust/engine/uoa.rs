@@ -14,9 +14,9 @@
 
 use core::net::SocketAddr;
 
-use super::carry::Told;
 use super::csum::{self, Delta};
 use super::family::{Family, IpHeader, V4, V6};
+use super::toa::insert::Told;
 use super::toa::{self, Kinds, Malformed};
 use super::wire::transport::UDP_LEN;
 use super::wire::UDP;

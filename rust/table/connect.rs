@@ -19,7 +19,7 @@ use crate::{
         hash,
         proto::State,
         rewrite::Deltas,
-        shift::{Opening, Shift},
+        seqadj::{Opening, Shift},
         spec::{Mode, TOA_INHERITED},
         tuple::{TupleV4, TupleV6},
         uoa,

@@ -11,10 +11,11 @@ use super::{
 use crate::{
     datapath::{context::Context, gate::Balanced},
     engine::{
-        carry::Told,
         csum::Delta,
         family::IpHeader,
-        rewrite, uoa,
+        rewrite,
+        toa::insert::Told,
+        uoa,
         wire::{Packet, SCTP},
     },
     kapi::{netfilter::Verdict, route::NextHop, skb::Skb},

@@ -9,12 +9,12 @@ use super::{
 use crate::{
     datapath::{answer::discard, context::Context, gate::Balanced},
     engine::{
-        carry::{self, Told},
         csum::Delta,
         family::{IpHeader, Tuple},
-        shift,
-        squeeze::{replace, squeeze, HEADER_MAX},
-        telling,
+        seqadj,
+        toa::insert::{self, Told},
+        toa::room::{replace, squeeze, HEADER_MAX},
+        toa::telling,
         wire::{transport::TCP_MIN_LEN, Packet, TcpFlags},
     },
     kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
@@ -125,7 +125,7 @@ pub(super) fn insert<I: IpHeader>(
     let is_partial = skb.is_checksum_partial();
     if option.has_room(header_len) {
         skb.open_gap(at, option.size(), ip_len)?;
-        return carry::fill::<I>(skb.head_mut(), ip_len, option, is_partial);
+        return insert::fill::<I>(skb.head_mut(), ip_len, option, is_partial);
     }
     let end = ip_len.checked_add(header_len)?;
     let options = squeeze(skb.head().get(ip_len..end)?, option.bytes())?;
@@ -187,7 +187,7 @@ pub(super) fn numbers<F: Balanced, C: Tuple, D: Tuple>(
     match side {
         Side::Client => {
             let moved = nat.shift().toward_dest(header)?;
-            if header.len() == TCP_MIN_LEN || shift::has_only_timestamps(header) {
+            if header.len() == TCP_MIN_LEN || seqadj::has_only_timestamps(header) {
                 return Some(moved);
             }
             // Nobody but a director is to tell a client's address.
@@ -210,9 +210,9 @@ fn clean<C: Tuple, D: Tuple>(
     flags: TcpFlags,
 ) -> Option<Delta> {
     if flags.has(TcpFlags::SYN) && nat.toa_kind() != 0 {
-        return carry::blank_syn(header, C::VERSION);
+        return insert::blank_syn(header, C::VERSION);
     }
-    carry::blank(header)
+    insert::blank(header)
 }
 
 /// Follows a dest's segment. Its SYN leaves room for the option.
@@ -225,7 +225,7 @@ fn follow<C: Tuple, D: Tuple>(
 ) -> Option<Delta> {
     let tells = nat.follow(|telling| telling.server(header, has_payload));
     if tells.is_some() && flags.has(TcpFlags::SYN) {
-        return carry::lower_mss(header, C::VERSION);
+        return insert::lower_mss(header, C::VERSION);
     }
     Some(Delta::NONE)
 }

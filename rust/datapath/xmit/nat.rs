@@ -10,11 +10,11 @@ use super::{
 use crate::{
     datapath::{answer::discard, context::Context, gate::Balanced},
     engine::{
-        carry,
         csum::Delta,
         family::{IpHeader, Tuple},
-        rewrite, shift,
+        rewrite, seqadj,
         spec::Mode,
+        toa::insert,
         wire::{icmp::set_mtu, transport::TCP_MIN_LEN, IcmpError, Packet},
     },
     kapi::{netfilter::Verdict, skb::Skb},
@@ -66,7 +66,7 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
 #[inline(always)]
 fn has_odd<F: Balanced>(skb: &Skb<'_>, packet: &Packet<F>) -> bool {
     let header = skb.head().get(packet.ip.header_len()..packet.headers_len());
-    !header.is_some_and(shift::has_only_timestamps)
+    !header.is_some_and(seqadj::has_only_timestamps)
 }
 
 /// Sends a client's segment on with only those of its options that TCP itself uses: nobody but a
@@ -91,7 +91,7 @@ fn blanked<'a, F: Balanced>(
                 .head_mut()
                 .get_mut(..writes)?
                 .split_at_mut_checked(packet.ip.header_len())?;
-            let changed = carry::blank(header)?;
+            let changed = insert::blank(header)?;
             if ip.len() != F::Ip::FIXED_LEN {
                 F::blank(ip)?;
             }

@@ -24,10 +24,10 @@ use crate::{
         gate::Balanced,
     },
     engine::{
-        carry::Told,
         family::{IpHeader, Tuple, V4, V6},
         nat64::{self, ERROR_MAX, GROWTH},
         rewrite::{self, Checksum},
+        toa::insert::Told,
         tuple::{TupleV4, TupleV6},
         wire::{ipv4, ipv6, IcmpError, IcmpFamily, Ipv4, Packet, TCP, UDP},
     },

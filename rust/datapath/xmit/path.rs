@@ -5,9 +5,9 @@
 use crate::{
     datapath::{context::Context, gate::Balanced},
     engine::{
-        carry::Told,
         family::{IpHeader, Tuple},
         path,
+        toa::insert::Told,
         wire::{icmp::Report, IcmpError, IcmpFamily},
     },
     kapi::{icmp, skb::Skb},

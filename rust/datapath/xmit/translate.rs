@@ -12,7 +12,7 @@ use crate::{
     engine::{
         csum::Delta,
         rewrite::{self, Checksum},
-        shift::Shift,
+        seqadj::Shift,
         wire::Packet,
     },
     kapi::{netfilter::Verdict, skb::Skb},

@@ -3,7 +3,8 @@
 //! TCP's states, as `ip_vs` follows them (`tcp_states` in `ip_vs_proto_tcp.c`).
 //!
 //! The balancer sees packets, not what becomes of them; the tables say what to think of each.
-//! `ip_vs` has a second set of tables for its `secure_tcp` defence; RVS has not.
+//! `ip_vs` has a second set of tables for its `secure_tcp` defence; RVS has not. A SYN that finds its
+//! connection in TIME_WAIT or CLOSE begins another one: that is not here, but in `datapath/reuse.rs`.
 
 use super::super::wire::TcpFlags;
 use super::state::State;

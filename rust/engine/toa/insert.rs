@@ -11,11 +11,11 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::csum::{self, Delta};
-use super::family::{IpHeader, Tuple};
-use super::toa::{is_of_tcp, V4_LEN, V6_LEN};
-use super::wire::options::{TcpOptions, MPTCP, MSS, TIMESTAMPS};
-use super::wire::transport::TCP_MIN_LEN;
+use super::super::csum::{self, Delta};
+use super::super::family::{IpHeader, Tuple};
+use super::super::wire::options::{TcpOptions, MPTCP, MSS, TIMESTAMPS};
+use super::super::wire::transport::TCP_MIN_LEN;
+use super::{is_of_tcp, V4_LEN, V6_LEN};
 
 /// Longest TCP header, in bytes.
 const TCP_MAX_LEN: usize = 60;
@@ -176,8 +176,8 @@ pub fn fill<I: IpHeader>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tuple::{TupleV4, TupleV6};
-    use super::super::wire::{Ipv4, Ipv6, TCP};
+    use super::super::super::tuple::{TupleV4, TupleV6};
+    use super::super::super::wire::{Ipv4, Ipv6, TCP};
     use super::*;
 
     const OPTION: [u8; V4_LEN] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];

@@ -1,42 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TOA: the client's address in a TCP option.
-//!
-//! A director that forwards with its own address as the source tells the real server whom it
-//! forwards for by an option in the client's segments: kind, length, port and address, both in
-//! network order. The length is 8 for IPv4 and 20 for IPv6. The kind is agreed upon between the
-//! two; 254 is the usual one, and 28, 200, 252 and 253 are also met.
+//! Reading the option that carries the client's address.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The kind that directors use unless told otherwise.
-pub const DEFAULT_KIND: u8 = 254;
-
-/// Lowest kind that may carry addresses: those below have no length. See [`is_of_tcp`] as well.
-pub const KIND_MIN: u8 = 2;
-
-/// Highest kind that may carry addresses.
-pub const KIND_MAX: u8 = 254;
-
-/// Length of the option with an IPv4 address, in bytes.
-pub const V4_LEN: usize = 8;
-
-/// Length of the option with an IPv6 address, in bytes.
-pub const V6_LEN: usize = 20;
+use super::DEFAULT_KIND;
 
 /// End of the options (RFC 9293).
 const END: u8 = 0;
 /// One byte of padding (RFC 9293).
 const NOP: u8 = 1;
-
-/// Whether hosts use an option of this kind for TCP itself, so that it cannot carry addresses: of
-/// IANA's "TCP Option Kind Numbers" the end of options, padding, segment size, window scale,
-/// selective acknowledgments (4, 5), timestamps, MD5 signatures (19), authentication (29),
-/// Multipath TCP (30), Fast Open (34), encryption (69) and accurate ECN (172, 174). The others are
-/// historic, never came into use, are for experiments or unassigned.
-pub const fn is_of_tcp(kind: u8) -> bool {
-    matches!(kind, 0..=5 | 8 | 19 | 29 | 30 | 34 | 69 | 172 | 174)
-}
 
 /// A set of option kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +62,7 @@ impl Kinds {
 pub enum Malformed {
     /// An option, of whatever kind, whose length is 0 or 1, or goes past the end.
     Length,
-    /// The option has a length other than [`V4_LEN`] and [`V6_LEN`].
+    /// The option has a length other than [`V4_LEN`](super::V4_LEN) and [`V6_LEN`](super::V6_LEN).
     WrongLength,
     /// The option comes twice.
     Twice,
@@ -153,7 +126,7 @@ impl<'a> Iterator for Options<'a> {
 }
 
 /// The address in an option's value.
-pub(super) fn address(value: &[u8]) -> Result<SocketAddr, Malformed> {
+pub(in super::super) fn address(value: &[u8]) -> Result<SocketAddr, Malformed> {
     let (port, address) = value.split_first_chunk().ok_or(Malformed::WrongLength)?;
     let port = u16::from_be_bytes(*port);
     let address = if let Ok(v4) = <[u8; 4]>::try_from(address) {
@@ -182,6 +155,7 @@ fn may_be_client(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{V4_LEN, V6_LEN};
     use super::*;
 
     const V4: [u8; 8] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];

@@ -5,12 +5,12 @@
 //! Padding goes, and of the other options what has no room: what matters most is put first. The new
 //! header is as long as one can be, so that it only ever grows.
 
-use super::csum::{self, Delta};
-use super::family::IpHeader;
-use super::wire::options::{
+use super::super::csum::{self, Delta};
+use super::super::family::IpHeader;
+use super::super::wire::options::{
     TcpOptions, MPTCP, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WINDOW_SCALE,
 };
-use super::wire::transport::TCP_MIN_LEN;
+use super::super::wire::transport::TCP_MIN_LEN;
 
 /// Longest TCP header, in bytes.
 pub const HEADER_MAX: usize = 60;
@@ -112,7 +112,7 @@ pub fn replace<I: IpHeader>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::Ipv4;
+    use super::super::super::wire::Ipv4;
     use super::*;
 
     const FIRST: [u8; 8] = [254, 8, 0x9c, 0x40, 198, 51, 100, 7];

@@ -14,8 +14,8 @@
 //! given several such numbers every segment. A reset makes every segment tell again as well: whoever
 //! guesses at cookies of connections before, gets resets for those that are wrong.
 
-use super::wire::options::{TcpOptions, FAST_OPEN};
-use super::wire::TcpFlags;
+use super::super::wire::options::{TcpOptions, FAST_OPEN};
+use super::super::wire::TcpFlags;
 
 /// Where things are in the TCP header.
 const SEQUENCE: usize = 4;

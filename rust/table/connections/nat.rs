@@ -15,8 +15,8 @@ use crate::{
     engine::{
         family::Tuple,
         rewrite::Deltas,
-        shift::Shift,
-        telling::{Phase, Telling},
+        seqadj::Shift,
+        toa::telling::{Phase, Telling},
         tuple::{TupleV4, TupleV6},
         uoa,
     },

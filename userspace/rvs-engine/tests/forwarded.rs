@@ -11,7 +11,7 @@ use rvs_engine::csum;
 use rvs_engine::family::{Address, Family, IpHeader, Tuple, V4, V6};
 use rvs_engine::nat64;
 use rvs_engine::rewrite::{self, Checksum, Deltas};
-use rvs_engine::shift::{Opening, Shift};
+use rvs_engine::seqadj::{Opening, Shift};
 use rvs_engine::tunnel::{outer, Tunnel, TunnelKind, TunnelSum};
 use rvs_engine::wire::{ipv6, Error, IcmpError, IcmpFamily, Packet, SCTP, TCP, UDP};
 

@@ -3,9 +3,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rvs_engine::carry::Told;
 use rvs_engine::family::{V4, V6};
-use rvs_engine::squeeze::{squeeze, OPTIONS_MAX};
+use rvs_engine::toa::insert::Told;
+use rvs_engine::toa::room::{squeeze, OPTIONS_MAX};
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::uoa::{Carrier, KIND};
 use rvs_engine::wire::options::{TcpOptions, SACK};

@@ -11,11 +11,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 
-use rvs_engine::carry::{blank, blank_syn, fill, lower_mss, Told};
 use rvs_engine::csum::{self, Delta};
-use rvs_engine::shift::{Opening, Shift};
-use rvs_engine::squeeze::{replace, squeeze, HEADER_MAX};
-use rvs_engine::telling::{Phase, Telling};
+use rvs_engine::seqadj::{Opening, Shift};
+use rvs_engine::toa::insert::{blank, blank_syn, fill, lower_mss, Told};
+use rvs_engine::toa::room::{replace, squeeze, HEADER_MAX};
+use rvs_engine::toa::telling::{Phase, Telling};
 use rvs_engine::toa::{find, is_of_tcp, Kinds};
 use rvs_engine::tuple::TupleV4;
 use rvs_engine::wire::options::{TcpOptions, FAST_OPEN};
