@@ -10,7 +10,7 @@ use super::{
     forward,
     gate::Balanced,
     source,
-    xmit::leave,
+    xmit::{leave, Exit},
 };
 use crate::{
     engine::{
@@ -81,8 +81,10 @@ fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Ver
     if echo::answer::<F>(skb.head_mut(), ip).is_none() {
         return discard(netns, skb, Counter::DropMalformed);
     }
-    skb.forget_input();
     // What came in fragments leaves in such.
-    let straight = skb.len() <= way.straight();
-    leave(cx, way, skb, straight)
+    let exit = match skb.len() <= way.straight() {
+        true => Exit::Straight,
+        false => Exit::Slow,
+    };
+    leave(cx, way, skb, exit)
 }

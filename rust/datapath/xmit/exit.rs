@@ -11,16 +11,18 @@ use crate::{
 };
 
 /// How a packet leaves.
-pub(super) enum Exit {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::datapath) enum Exit {
     /// To the neighbour.
     Straight,
     /// By the kernel's own output, which cuts it where it is too long.
     Slow,
-    /// It does not: it is longer than this many bytes and may not be cut.
-    None(u32),
+    /// Not at all: it is for this host.
+    Home,
 }
 
-/// How a packet leaves that is longer than what may go straight.
+/// How a packet leaves that is longer than what may go straight. An error is the MTU of one that may
+/// not be cut.
 #[cold]
 pub(super) fn exit<F: Family>(
     skb: &Skb<'_>,
@@ -28,19 +30,19 @@ pub(super) fn exit<F: Family>(
     ip: &F::Ip,
     pushes: u32,
     forwarded: bool,
-) -> Exit {
+) -> Result<Exit, u32> {
     let mtu = way.mtu().saturating_sub(pushes);
     // A packet over the MTU may be one that will be cut into segments under it.
     // An IPv6 packet that came in fragments leaves in such.
     let came_whole = || F::VERSION == 4 || !(forwarded && skb.came_in_fragments_v6());
     let least = least::<F>();
     match (skb.fits(mtu), way.straight()) {
-        (true, 0) => Exit::Slow,
-        (true, _) => Exit::Straight,
+        (true, 0) => Ok(Exit::Slow),
+        (true, _) => Ok(Exit::Straight),
         // Senders of IPv6 go no lower: the packet around it is cut, or the one of IPv4 that it becomes.
-        (false, _) if F::VERSION == 6 && skb.fits(least) => Exit::Slow,
-        (false, _) if ip.dont_fragment() && came_whole() => Exit::None(mtu.max(least)),
-        (false, _) => Exit::Slow,
+        (false, _) if F::VERSION == 6 && skb.fits(least) => Ok(Exit::Slow),
+        (false, _) if ip.dont_fragment() && came_whole() => Err(mtu.max(least)),
+        (false, _) => Ok(Exit::Slow),
     }
 }
 

@@ -15,6 +15,7 @@ mod transmit;
 mod tun;
 
 pub(super) use dr::dr;
+pub(super) use exit::Exit;
 pub(super) use nat::{icmp_error, nat};
 pub(super) use nat64::Crosses;
 pub(super) use own::{send_own, HEADROOM};

@@ -2,7 +2,10 @@
 
 //! What all packets between clients and dests that see another tuple have done to them.
 
-use super::transmit::{transmit, way_back, way_to, Edit};
+use super::{
+    exit::Exit,
+    transmit::{edit_and_leave, prepare, way_back, way_to, Edit},
+};
 use crate::{
     datapath::{
         answer::{discard, no_way},
@@ -66,25 +69,17 @@ pub(super) fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<
     }
 }
 
-/// Edits a packet of `side` and sends it to the other side.
+/// Edits a packet of `side` and sends it to the other side, which may be this host.
 #[inline(always)]
 pub(super) fn to_other_side<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
     nat: &'a NatConn<F::Tuple>,
     side: Side,
-    mut skb: Skb<'a>,
+    skb: Skb<'a>,
     ip: &F::Ip,
     edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
-    let edit = Edit {
-        writes: edit.writes,
-        pushes: edit.pushes,
-        edit: |skb: &mut Skb<'_>| {
-            skb.forget_checksum();
-            (edit.edit)(skb)
-        },
-    };
     let way = match side {
         Side::Client => way_to(cx, conn.dest()),
         Side::Dest => way_back(cx, nat, &skb),
@@ -93,12 +88,28 @@ pub(super) fn to_other_side<'a, F: Balanced>(
         Ok(way) => way,
         Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
     };
-    if !way.is_local() {
-        return transmit::<F>(cx, way, skb, ip, edit);
+    // One call of `edit`, so that it is inlined.
+    let ready = match way.is_local() {
+        false => prepare::<F>(cx, way, skb, ip, edit.size()),
+        true => prepare_for_here(cx, skb, edit.size()),
+    };
+    let (mut skb, exit) = match ready {
+        Ok(ready) => ready,
+        Err(verdict) => return verdict,
+    };
+    skb.forget_checksum();
+    edit_and_leave(cx, way, skb, exit, edit.edit)
+}
+
+/// Makes a packet for this host ready for an edit of that size.
+#[cold]
+fn prepare_for_here<'a>(
+    cx: Context<'a>,
+    mut skb: Skb<'a>,
+    (writes, pushes): (usize, u32),
+) -> Result<(Skb<'a>, Exit), Verdict<'a>> {
+    if !skb.make_writable(writes, pushes) {
+        return Err(discard(cx.netns, skb, Counter::DropNoMemory));
     }
-    if !skb.make_writable(edit.writes, edit.pushes) || (edit.edit)(&mut skb).is_none() {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
-    }
-    way.take_home(&mut skb);
-    Verdict::Accept(skb)
+    Ok((skb, Exit::Home))
 }

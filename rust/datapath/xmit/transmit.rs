@@ -94,6 +94,14 @@ pub(super) struct Edit<F> {
     pub(super) edit: F,
 }
 
+impl<F> Edit<F> {
+    /// How many bytes it writes, and how many it puts in front.
+    #[inline(always)]
+    pub(super) fn size(&self) -> (usize, u32) {
+        (self.writes, self.pushes)
+    }
+}
+
 /// Sends a packet on a way that leads to another host, as a router does: time to live, MTU.
 ///
 /// `edit` changes the first `writes` bytes, which are linear, and puts `pushes` bytes in front;
@@ -102,53 +110,90 @@ pub(super) struct Edit<F> {
 pub(super) fn transmit<'a, F: Family>(
     cx: Context<'a>,
     way: &'a NextHop,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+    edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
+) -> Verdict<'a> {
+    match prepare::<F>(cx, way, skb, ip, edit.size()) {
+        Ok((skb, exit)) => edit_and_leave(cx, way, skb, exit, edit.edit),
+        Err(verdict) => verdict,
+    }
+}
+
+/// Makes a packet ready for an edit of that size, and to leave for another host.
+#[inline(always)]
+pub(super) fn prepare<'a, F: Family>(
+    cx: Context<'a>,
+    way: &NextHop,
     mut skb: Skb<'a>,
     ip: &F::Ip,
-    Edit {
-        writes,
-        pushes,
-        edit,
-    }: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
-) -> Verdict<'a> {
-    let netns = cx.netns;
+    (writes, pushes): (usize, u32),
+) -> Result<(Skb<'a>, Exit), Verdict<'a>> {
     let forwarded = cx.place.counts_hop();
     if forwarded && ip.ttl() <= 1 {
-        return ttl_exceeded(skb, F::VERSION);
+        return Err(ttl_exceeded(skb, F::VERSION));
     }
-    let mut straight = true;
+    let mut leaves = Exit::Straight;
     if skb.len() > way.straight().saturating_sub(pushes) {
         match exit::<F>(&skb, way, ip, pushes, forwarded) {
-            Exit::Straight => {}
-            Exit::Slow => straight = false,
-            Exit::None(mtu) => return too_big(netns, skb, F::VERSION, mtu),
+            Ok(exit) => leaves = exit,
+            Err(mtu) => return Err(too_big(cx.netns, skb, F::VERSION, mtu)),
         }
     }
     if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
-        return discard(netns, skb, Counter::DropNoMemory);
+        return Err(discard(cx.netns, skb, Counter::DropNoMemory));
     }
     if forwarded {
         skb.count_hop(F::VERSION);
     }
-    if edit(&mut skb).is_none() {
-        return discard(netns, skb, Counter::DropMalformed);
-    }
-    skb.forget_input();
-    leave(cx, way, skb, straight)
+    Ok((skb, leaves))
 }
 
-/// Hands a packet over: to the neighbour, or to the kernel's own output.
+/// Edits a packet that was made ready for that, and sends it.
+#[inline(always)]
+pub(super) fn edit_and_leave<'a>(
+    cx: Context<'a>,
+    way: &NextHop,
+    mut skb: Skb<'a>,
+    exit: Exit,
+    edit: impl FnOnce(&mut Skb<'_>) -> Option<()>,
+) -> Verdict<'a> {
+    if edit(&mut skb).is_none() {
+        return discard(cx.netns, skb, Counter::DropMalformed);
+    }
+    leave(cx, way, skb, exit)
+}
+
+/// Hands a packet over: to the neighbour, or to who else is to have it.
 #[inline(always)]
 pub(in crate::datapath) fn leave<'a>(
     cx: Context<'a>,
     way: &NextHop,
-    skb: Skb<'a>,
-    straight: bool,
+    mut skb: Skb<'a>,
+    exit: Exit,
 ) -> Verdict<'a> {
+    if exit != Exit::Straight {
+        return leave_otherwise(cx, way, skb, exit == Exit::Home);
+    }
+    skb.forget_input();
+    Verdict::Stolen(way.send(skb, cx.rcu))
+}
+
+/// Hands a packet over to this host, or to its output.
+#[cold]
+fn leave_otherwise<'a>(
+    cx: Context<'a>,
+    way: &NextHop,
+    mut skb: Skb<'a>,
+    is_home: bool,
+) -> Verdict<'a> {
+    if is_home {
+        way.take_home(&mut skb);
+        return Verdict::Accept(skb);
+    }
     let counters = &cx.netns.counters;
-    Verdict::Stolen(if straight {
-        way.send(skb, cx.rcu)
-    } else {
-        counters.count(Counter::SlowXmit);
-        way.send_slowly(skb, cx.rcu, || counters.count(Counter::DropOutput))
-    })
+    skb.forget_input();
+    counters.count(Counter::SlowXmit);
+    let refused = || counters.count(Counter::DropOutput);
+    Verdict::Stolen(way.send_slowly(skb, cx.rcu, refused))
 }
