@@ -3,7 +3,7 @@
 //! FullNAT's TCP segments: moved sequence numbers, and the client's address in an option.
 
 use super::{
-    translate::{to_other_side, translate},
+    translate::{ready, to_other_side, translate},
     transmit::{way_to, Edit},
 };
 use crate::{
@@ -38,12 +38,12 @@ pub(super) fn segment<'a, F: Balanced>(
     if side == Side::Client && !is_middle(nat, &skb, packet) && tells(nat, &skb, packet) {
         return tell(cx, conn, nat, skb, packet);
     }
-    let edit = Edit {
-        writes,
-        pushes: 0,
-        edit: |skb: &mut Skb<'_>| rewrite(skb, nat, side, packet),
+    let mut ready = match ready::<F>(cx, conn, nat, side, skb, &packet.ip, (writes, 0)) {
+        Ok(ready) => ready,
+        Err(verdict) => return verdict,
     };
-    to_other_side::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+    let edited = rewrite(&mut ready.skb, nat, side, packet);
+    ready.leave(cx, edited)
 }
 
 /// Whether a client's segment is in the middle of a connection whose dest has a socket.

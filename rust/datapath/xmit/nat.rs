@@ -4,7 +4,7 @@
 
 use super::{
     datagram, fullnat, path,
-    translate::{quoted, to_other_side, translate},
+    translate::{quoted, ready, to_other_side, translate},
     transmit::{with_one_header, Edit},
 };
 use crate::{
@@ -53,13 +53,13 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
     if packet.ip.header_len() != F::Ip::FIXED_LEN {
         return datagram::silent(cx, conn, nat, side, skb, packet);
     }
-    let edit = |skb: &mut Skb<'_>| translate(skb, nat, side, packet, Delta::NONE);
-    let edit = Edit {
-        writes: rewrite::writes(&packet.ip),
-        pushes: 0,
-        edit,
+    let size = (rewrite::writes(&packet.ip), 0);
+    let mut ready = match ready::<F>(cx, conn, nat, side, skb, &packet.ip, size) {
+        Ok(ready) => ready,
+        Err(verdict) => return verdict,
     };
-    to_other_side::<F>(cx, conn, nat, side, skb, &packet.ip, edit)
+    let edited = translate(&mut ready.skb, nat, side, packet, Delta::NONE);
+    ready.leave(cx, edited)
 }
 
 /// Whether a segment has other options than the usual timestamps.

@@ -4,7 +4,7 @@
 
 use super::{
     exit::Exit,
-    transmit::{edit_and_leave, prepare, way_back, way_to, Edit},
+    transmit::{prepare, way_back, way_to, Edit, Ready},
 };
 use crate::{
     datapath::{
@@ -18,7 +18,7 @@ use crate::{
         seqadj::Shift,
         wire::Packet,
     },
-    kapi::{netfilter::Verdict, skb::Skb},
+    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side},
 };
 
@@ -70,7 +70,7 @@ pub(super) fn quoted(shift: Shift, quote: &mut [u8], of_client: bool) -> Option<
 }
 
 /// Edits a packet of `side` and sends it to the other side, which may be this host.
-#[inline(always)]
+#[inline]
 pub(super) fn to_other_side<'a, F: Balanced>(
     cx: Context<'a>,
     conn: &'a Conn,
@@ -80,36 +80,53 @@ pub(super) fn to_other_side<'a, F: Balanced>(
     ip: &F::Ip,
     edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
+    let mut ready = match ready::<F>(cx, conn, nat, side, skb, ip, edit.size()) {
+        Ok(ready) => ready,
+        Err(verdict) => return verdict,
+    };
+    let edited = (edit.edit)(&mut ready.skb);
+    ready.leave(cx, edited)
+}
+
+/// Makes a packet of `side` ready for an edit of that size, and to leave for the other side. For
+/// what is frequent: as a closure the edit would be a function of its own.
+#[inline(always)]
+pub(super) fn ready<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    ip: &F::Ip,
+    size: (usize, u32),
+) -> Result<Ready<'a>, Verdict<'a>> {
     let way = match side {
         Side::Client => way_to(cx, conn.dest()),
         Side::Dest => way_back(cx, nat, &skb),
     };
     let way = match way {
         Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
+        Err(error) => return Err(no_way(cx.netns, skb, F::VERSION, error)),
     };
-    // One call of `edit`, so that it is inlined.
-    let ready = match way.is_local() {
-        false => prepare::<F>(cx, way, skb, ip, edit.size()),
-        true => prepare_for_here(cx, skb, edit.size()),
+    let mut ready = match way.is_local() {
+        false => prepare::<F>(cx, way, skb, ip, size)?,
+        true => prepare_for_here(cx, way, skb, size)?,
     };
-    let (mut skb, exit) = match ready {
-        Ok(ready) => ready,
-        Err(verdict) => return verdict,
-    };
-    skb.forget_checksum();
-    edit_and_leave(cx, way, skb, exit, edit.edit)
+    ready.skb.forget_checksum();
+    Ok(ready)
 }
 
 /// Makes a packet for this host ready for an edit of that size.
 #[cold]
 fn prepare_for_here<'a>(
     cx: Context<'a>,
+    way: &'a NextHop,
     mut skb: Skb<'a>,
     (writes, pushes): (usize, u32),
-) -> Result<(Skb<'a>, Exit), Verdict<'a>> {
+) -> Result<Ready<'a>, Verdict<'a>> {
     if !skb.make_writable(writes, pushes) {
         return Err(discard(cx.netns, skb, Counter::DropNoMemory));
     }
-    Ok((skb, Exit::Home))
+    let exit = Exit::Home;
+    Ok(Ready { skb, way, exit })
 }

@@ -102,6 +102,24 @@ impl<F> Edit<F> {
     }
 }
 
+/// A packet that may be edited now, and then leaves.
+pub(super) struct Ready<'a> {
+    pub(super) skb: Skb<'a>,
+    pub(super) way: &'a NextHop,
+    pub(super) exit: Exit,
+}
+
+impl<'a> Ready<'a> {
+    /// Sends it, unless it could not be `edited`.
+    #[inline(always)]
+    pub(super) fn leave(self, cx: Context<'a>, edited: Option<()>) -> Verdict<'a> {
+        match edited {
+            Some(()) => leave(cx, self.way, self.skb, self.exit),
+            None => discard(cx.netns, self.skb, Counter::DropMalformed),
+        }
+    }
+}
+
 /// Sends a packet on a way that leads to another host, as a router does: time to live, MTU.
 ///
 /// `edit` changes the first `writes` bytes, which are linear, and puts `pushes` bytes in front;
@@ -114,29 +132,31 @@ pub(super) fn transmit<'a, F: Family>(
     ip: &F::Ip,
     edit: Edit<impl FnOnce(&mut Skb<'_>) -> Option<()>>,
 ) -> Verdict<'a> {
-    match prepare::<F>(cx, way, skb, ip, edit.size()) {
-        Ok((skb, exit)) => edit_and_leave(cx, way, skb, exit, edit.edit),
-        Err(verdict) => verdict,
-    }
+    let mut ready = match prepare::<F>(cx, way, skb, ip, edit.size()) {
+        Ok(ready) => ready,
+        Err(verdict) => return verdict,
+    };
+    let edited = (edit.edit)(&mut ready.skb);
+    ready.leave(cx, edited)
 }
 
 /// Makes a packet ready for an edit of that size, and to leave for another host.
 #[inline(always)]
 pub(super) fn prepare<'a, F: Family>(
     cx: Context<'a>,
-    way: &NextHop,
+    way: &'a NextHop,
     mut skb: Skb<'a>,
     ip: &F::Ip,
     (writes, pushes): (usize, u32),
-) -> Result<(Skb<'a>, Exit), Verdict<'a>> {
+) -> Result<Ready<'a>, Verdict<'a>> {
     let forwarded = cx.place.counts_hop();
     if forwarded && ip.ttl() <= 1 {
         return Err(ttl_exceeded(skb, F::VERSION));
     }
-    let mut leaves = Exit::Straight;
+    let mut by = Exit::Straight;
     if skb.len() > way.straight().saturating_sub(pushes) {
         match exit::<F>(&skb, way, ip, pushes, forwarded) {
-            Ok(exit) => leaves = exit,
+            Ok(exit) => by = exit,
             Err(mtu) => return Err(too_big(cx.netns, skb, F::VERSION, mtu)),
         }
     }
@@ -146,22 +166,7 @@ pub(super) fn prepare<'a, F: Family>(
     if forwarded {
         skb.count_hop(F::VERSION);
     }
-    Ok((skb, leaves))
-}
-
-/// Edits a packet that was made ready for that, and sends it.
-#[inline(always)]
-pub(super) fn edit_and_leave<'a>(
-    cx: Context<'a>,
-    way: &NextHop,
-    mut skb: Skb<'a>,
-    exit: Exit,
-    edit: impl FnOnce(&mut Skb<'_>) -> Option<()>,
-) -> Verdict<'a> {
-    if edit(&mut skb).is_none() {
-        return discard(cx.netns, skb, Counter::DropMalformed);
-    }
-    leave(cx, way, skb, exit)
+    Ok(Ready { skb, way, exit: by })
 }
 
 /// Hands a packet over: to the neighbour, or to who else is to have it.
