@@ -94,7 +94,7 @@ impl Netns {
         }
         for dest in dests {
             // Who speaks is told.
-            dest.dismiss();
+            dest.life().dismiss();
         }
         let mut asked = 0u32;
         self.connections.remove_all(|conn, rcu| {
@@ -102,7 +102,7 @@ impl Netns {
             let is_over = dests.binary_search_by_key(&at, address).is_ok()
                 && self.take_leave(conn, &mut asked, rcu);
             if is_over {
-                conn.dest().count_drain_ended();
+                conn.dest().life().count_drain_ended();
             }
             is_over
         });
@@ -111,7 +111,7 @@ impl Netns {
     /// Asks an end of a connection, which may only wait, where it is: from the answer both are told.
     /// True when there is nothing more to be done for them.
     fn take_leave(&self, conn: &Conn, asked: &mut u32, rcu: Rcu<'_>) -> bool {
-        let is_late = conn.dest().overdue_for() > PATIENCE;
+        let is_late = conn.dest().life().overdue_for() > PATIENCE;
         let (side, step) = match conn.farewell() {
             _ if !is_between_two(conn) => return true,
             // The dest first: between it and this host is nobody who lets only right numbers pass.
@@ -166,14 +166,14 @@ impl ConfigGuard<'_> {
         for service in self.services() {
             for member in service.dests() {
                 let dest = member.dest();
-                if dest.drain_left().is_none() {
+                if dest.life().drain_left().is_none() {
                     continue;
                 }
-                if dest.active() > 0 || dest.inactive() > 0 {
+                if dest.has_connections() {
                     others = true;
                     continue;
                 }
-                dest.set_deadline(None);
+                dest.life().set_deadline(None);
                 if let Some(told) = ON_DRAINED.as_ref() {
                     told(self.net(), self, member);
                 }

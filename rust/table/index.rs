@@ -9,17 +9,11 @@ use kernel::{
     sync::{Arc, SetOnce},
 };
 
-use super::schedule::Schedule;
+use super::{publication::Published, schedule::Schedule};
 use crate::{
     engine::{hash::Key, service_key::ServiceKey},
-    kapi::{
-        broken::broken,
-        rcu::{Rcu, RcuSlot},
-    },
+    kapi::{broken::broken, rcu::Rcu},
 };
-
-/// A service's present schedule, shared by the configuration and the index.
-pub(super) type Published = Arc<RcuSlot<Schedule>>;
 
 /// A hash table of services, open addressing, at most half full.
 ///

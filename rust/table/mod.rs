@@ -20,10 +20,10 @@ mod local_port;
 mod netns;
 mod ordered;
 mod ports;
+mod publication;
 mod room;
 mod schedule;
 mod settings;
-mod shelf;
 mod templates;
 mod ways;
 

@@ -369,7 +369,7 @@ impl Netns {
     /// Notes that no local address has a port free toward a dest, or that there is no address.
     #[cold]
     pub(super) fn exhausted(&self, dest: &Dest, has_addresses: bool) {
-        dest.lacks_port(has_addresses);
+        dest.failures().lacks_port(has_addresses);
         self.exhausted.store(true, Ordering::Relaxed);
         self.wake(TICK);
     }
@@ -384,7 +384,7 @@ impl Netns {
         self.exhausted.store(false, Ordering::Relaxed);
         let mut said = false;
         self.config.lock().for_each_dest(|dest| {
-            let Some((total, has_addresses)) = dest.newly_lacked_ports() else {
+            let Some((total, has_addresses)) = dest.failures().newly_lacked_ports() else {
                 return;
             };
             if !said {

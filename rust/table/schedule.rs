@@ -2,11 +2,15 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::{net::IpAddr, ops::Deref, ptr, sync::atomic::AtomicU64};
+use core::{net::IpAddr, ptr, sync::atomic::AtomicU64};
 
 use kernel::{prelude::*, sync::Arc};
 
-use super::{dest::Dest, index::Published, local::Locals, templates::Templates};
+use super::{
+    dest::Dest,
+    local::Locals,
+    templates::{Candidates, Templates},
+};
 use crate::{
     engine::{
         persistence::Persistence,
@@ -14,71 +18,8 @@ use crate::{
         service::ServiceSpec,
         slow,
     },
-    kapi::{
-        random,
-        rcu::{Rcu, RcuBox, RcuSlot},
-        time,
-    },
+    kapi::{random, time},
 };
-
-/// A service's hold on its schedule.
-///
-/// Dests know where their service's schedule is published and schedules hold their dests, so when
-/// the service goes it takes the schedule out.
-pub(super) struct Publication {
-    slot: Published,
-    /// Whether nobody else publishes there.
-    is_last: bool,
-}
-
-impl Publication {
-    /// Publishes where dests know it that were removed and still have connections. Until it is
-    /// told that it is the last, what is published there stays when it goes.
-    pub(super) fn again(slot: &Published) -> Self {
-        let (slot, is_last) = (slot.clone(), false);
-        Self { slot, is_last }
-    }
-
-    /// Says whether what is published goes with it.
-    pub(super) fn set_last(&mut self, is_last: bool) {
-        self.is_last = is_last;
-    }
-
-    /// Nothing is published yet.
-    pub(super) fn new() -> Result<Self> {
-        let slot = Arc::new(RcuSlot::empty(), GFP_KERNEL_ACCOUNT)?;
-        let is_last = true;
-        Ok(Self { slot, is_last })
-    }
-}
-
-impl Deref for Publication {
-    type Target = Published;
-
-    fn deref(&self) -> &Published {
-        &self.slot
-    }
-}
-
-impl Drop for Publication {
-    fn drop(&mut self) {
-        if self.is_last {
-            self.slot.replace(None);
-        }
-    }
-}
-
-/// Shows a schedule to packets in place of the one before. The configuration mutex is held.
-///
-/// From its making until its dests know their places in it, changes of their counts go past it, so
-/// it looks at all of them once more at the end.
-pub(super) fn publish(slot: &Published, schedule: KBox<RcuBox<Schedule>>) {
-    slot.replace(Some(schedule));
-    let guard = kernel::sync::rcu::read_lock();
-    if let Some(schedule) = slot.get(Rcu::of(&guard)) {
-        schedule.settle();
-    }
-}
 
 /// A snapshot of a service's dests, newest first as `ip_vs` lists them. Never changed once it is
 /// published, but for the scheduler's state.
@@ -155,7 +96,7 @@ impl Schedule {
 
     /// Lowers the weights of dests that started less than `period` seconds ago.
     fn warm_up(&mut self, period: u32) {
-        let cold = |dest: &Arc<Dest>| dest.warm_for().filter(|seconds| *seconds < period);
+        let cold = |dest: &Arc<Dest>| dest.life().warm_for().filter(|seconds| *seconds < period);
         let warming = self.dests.iter().any(|dest| cold(dest).is_some());
         if !warming || !self.scheduler.takes_shares() {
             return;
@@ -215,13 +156,12 @@ impl Schedule {
     }
 
     /// Lets the dests tell this snapshot of changes, and looks at them once.
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         // A dest's counts say whether it is overloaded, which every scheduler has to be told.
         let follows = self.scheduler.follows_counts() || self.thresholds;
         for (index, dest) in (0u32..).zip(self.dests.iter()) {
-            dest.keep_weight();
-            dest.keep_thresholds();
-            dest.set_place(follows.then_some(index));
+            dest.note_published();
+            dest.load().set_place(follows.then_some(index));
             if follows {
                 self.scheduler.changed(&self.view(), index);
             }
@@ -253,31 +193,17 @@ impl Schedule {
         self.one_packet
     }
 
-    /// How clients stay with a dest.
-    pub(super) fn persistence(&self) -> &Persistence {
-        &self.persistence
-    }
-
     /// Kind of the option that tells the client's address; see [`ServiceSpec::toa`].
     pub(crate) fn toa(&self) -> u8 {
         self.toa
     }
 
-    /// Where a dest is, which was at `hint` once; none when it is not among these.
-    pub(super) fn index_of(&self, dest: &Arc<Dest>, hint: u32) -> Option<u32> {
-        let there = self.dests.get(hint as usize);
-        if there.is_some_and(|there| Arc::ptr_eq(there, dest)) {
-            return Some(hint);
+    /// Where networks of clients may go, and for how long.
+    fn candidates(&self) -> Candidates<'_> {
+        Candidates {
+            dests: &self.dests,
+            rule: &self.persistence,
         }
-        let mut dests = (0u32..).zip(self.dests.iter());
-        let found = dests.find(|(_, other)| Arc::ptr_eq(other, dest));
-        found.map(|(index, _)| index)
-    }
-
-    /// Where a dest is, and the dest; none when it is not among these.
-    pub(super) fn place_of(&self, dest: &Dest) -> Option<(u32, &Arc<Dest>)> {
-        let mut dests = (0u32..).zip(self.dests.iter());
-        dests.find(|(_, other)| ptr::eq(&***other, dest))
     }
 
     /// Makes room by ending a template that is not assured. False when none was found.
@@ -289,7 +215,7 @@ impl Schedule {
     /// A flow of `client` to `dest` was answered.
     pub(super) fn assure(&self, client: IpAddr, dest: &Dest) {
         if let Some(templates) = &self.templates {
-            templates.assure(self.persistence.network(client), dest, self);
+            templates.assure(self.persistence.network(client), dest, self.candidates());
         }
     }
 
@@ -310,7 +236,7 @@ impl Schedule {
         let start = (hash as usize).checked_rem(len)?;
         (0..len)
             .filter_map(|step| self.dests.get(start.wrapping_add(step) % len))
-            .find(|dest| dest.spec().weight > 0 && !dest.is_overloaded())
+            .find(|dest| dest.spec().weight > 0 && !dest.load().is_too_much())
     }
 
     fn persistent(
@@ -320,7 +246,7 @@ impl Schedule {
         client: IpAddr,
     ) -> Result<Option<u32>, NoDest> {
         let network = self.persistence.network(client);
-        if let Some(index) = templates.find(network, self) {
+        if let Some(index) = templates.find(network, self.candidates()) {
             return Ok(Some(index));
         }
         let index = self.scheduler.pick(&self.view(), flow);
@@ -328,7 +254,7 @@ impl Schedule {
         let Some(chosen) = chosen else {
             return Ok(None);
         };
-        let kept = templates.keep(network, chosen, self);
+        let kept = templates.keep(network, chosen, self.candidates());
         kept.map(Some).map_err(|_| NoDest::Memory)
     }
 }
@@ -353,7 +279,7 @@ impl Live for Schedule {
 
     fn is_overloaded(&self, index: u32) -> bool {
         let dest = self.dests.get(index as usize);
-        dest.is_some_and(|dest| dest.is_overloaded())
+        dest.is_some_and(|dest| dest.load().is_too_much())
     }
 
     fn now(&self) -> u32 {

@@ -12,7 +12,7 @@ use super::{
         dest::Dest,
         local::Pool,
         ordered::Ordered,
-        schedule::Publication,
+        publication::{Publication, Published},
     },
     service::{scheduler_by_name, templates, Member, Past, Service},
     ConfigGuard,
@@ -46,8 +46,8 @@ pub(super) enum Undo {
     DestBack(usize, usize, Traffic),
     /// What it was set to, and the deadline of its draining.
     DestSet(Arc<Dest>, DestSpec, Option<u32>),
-    /// With what the dest had carried.
-    DestDel(usize, usize, Member, Traffic),
+    /// With where the service's schedules are published, and what the dest had carried.
+    DestDel(usize, usize, Member, (Published, Traffic)),
     /// Place of the service, none for the namespace's pool.
     LocalAdd(Option<usize>, IpAddr),
     /// As above, and the address's place in the pool.
@@ -157,13 +157,13 @@ impl<'a> ConfigGuard<'a> {
         }
         self.config.mark_changed(at)?;
         dest.set_spec(new);
-        let deadline = dest.deadline();
+        let deadline = dest.life().deadline();
         if let Some(seconds) = update.drain {
-            dest.drain(seconds);
+            dest.life().drain(seconds);
             self.config.draining = true;
             self.netns.expect_work();
         } else if new.weight > 0 {
-            dest.set_deadline(None);
+            dest.life().set_deadline(None);
         }
         Ok(Undo::DestSet(dest, old, deadline))
     }
@@ -178,7 +178,8 @@ impl<'a> ConfigGuard<'a> {
         let member = place.dests.take(within).ok_or(missing)?;
         let carried = member.dest.carried();
         place.retired = place.retired.plus(carried);
-        Ok(Undo::DestDel(at, within, member, carried))
+        let left = (place.published.clone(), carried);
+        Ok(Undo::DestDel(at, within, member, left))
     }
 
     #[inline(never)]
@@ -191,7 +192,7 @@ impl<'a> ConfigGuard<'a> {
         }
         // Where a service of that id was removed, its dests may still have connections.
         let published = match self.config.removed.of_service(&id) {
-            Some(removed) => Ok(Publication::again(removed.dest.published())),
+            Some(removed) => Ok(Publication::again(&removed.published)),
             None => Publication::new(),
         };
         let service = KBox::new(
@@ -254,7 +255,7 @@ impl<'a> ConfigGuard<'a> {
         }
         let dest = Dest::new(service, id, spec, published).map_err(|_| ChangeError::NoMemory)?;
         if slow_start > 0 {
-            dest.start_slowly();
+            dest.life().start_slowly();
         }
         let within = self.add_member(&service, &dest, Traffic::default())?;
         Ok(Undo::DestAdd(at, within))
@@ -318,9 +319,9 @@ impl<'a> ConfigGuard<'a> {
             }
             Undo::DestSet(dest, spec, deadline) => {
                 dest.set_spec(spec);
-                dest.set_deadline(deadline);
+                dest.life().set_deadline(deadline);
             }
-            Undo::DestDel(at, within, member, carried) => {
+            Undo::DestDel(at, within, member, (_, carried)) => {
                 if let Some(service) = changed_at(services, at) {
                     service.retired = service.retired.since(carried);
                     service.dests.put(within, member);

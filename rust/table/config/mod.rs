@@ -32,7 +32,7 @@ use super::{
     local::{Left, Pool},
     netns::Netns,
     ordered::Ordered,
-    schedule,
+    publication,
     settings::{LiveSettings, Settings},
 };
 use crate::{
@@ -448,7 +448,7 @@ impl<'a> ConfigGuard<'a> {
                 continue;
             };
             service.warming = warming;
-            schedule::publish(&service.published, schedule);
+            publication::publish(&service.published, schedule);
         }
         self.has_warming()
     }

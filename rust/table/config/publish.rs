@@ -7,8 +7,9 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::{
-        index::{Index, Published},
-        schedule::{self, Schedule},
+        index::Index,
+        publication::{self, Published},
+        schedule::Schedule,
     },
     change::Undo,
     service::Service,
@@ -71,7 +72,7 @@ impl ConfigGuard<'_> {
         netns.is_set_up();
         self.follow_services(undo);
         for (published, schedule) in schedules {
-            schedule::publish(&published, schedule);
+            publication::publish(&published, schedule);
             delay::here();
         }
         self.replace_index(index);
@@ -242,8 +243,8 @@ impl ConfigGuard<'_> {
                 self.retire_service(&service);
                 self.config.filters_stale = true;
             }
-            Undo::DestDel(_, _, member, carried) => {
-                self.retire_dest(member.dest, carried);
+            Undo::DestDel(_, _, member, (published, carried)) => {
+                self.retire_dest(member.dest, published, carried);
                 self.config.filters_stale = true;
             }
             Undo::LocalDel(_, _, address) => {

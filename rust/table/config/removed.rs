@@ -7,7 +7,7 @@ use core::{mem::replace, net::IpAddr};
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
-    super::{counters::Traffic, dest::Dest, index::Published, ways::Which},
+    super::{counters::Traffic, dest::Dest, publication::Published, ways::Which},
     service::Service,
     Config, ConfigGuard,
 };
@@ -22,6 +22,8 @@ const UNSORTED: usize = 64;
 /// A dest that was removed but still has connections.
 pub(super) struct Removed {
     pub(super) dest: Arc<Dest>,
+    /// Where the schedules of its service were published, which it tells what happens to it.
+    pub(super) published: Published,
     /// What it had carried when it was removed.
     pub(super) carried: Traffic,
     /// Those who were reading then may still give it connections.
@@ -136,7 +138,7 @@ impl Config {
             dest.is_gone()
                 // Its connections have no way in another mode.
                 && dest.spec().mode == spec.mode
-                && dest.is_told_by(published)
+                && Arc::ptr_eq(&removed.published, published)
         });
         found.map(|removed| (removed.dest.clone(), removed.carried))
     }
@@ -148,17 +150,22 @@ impl ConfigGuard<'_> {
         self.retire_locals(service.locals.addresses());
         for member in &service.dests {
             let carried = member.dest.carried();
-            self.retire_dest(member.dest.clone(), carried);
+            self.retire_dest(member.dest.clone(), service.published.clone(), carried);
         }
     }
 
     /// Keeps a removed dest while it has connections; there is room for it. Packets no longer see
     /// it, but for those that are on their way.
-    pub(super) fn retire_dest(&mut self, dest: Arc<Dest>, carried: Traffic) {
+    pub(super) fn retire_dest(&mut self, dest: Arc<Dest>, published: Published, carried: Traffic) {
         dest.set_gone();
         delay::here();
         let at = Moment::now();
-        let removed = Removed { dest, carried, at };
+        let removed = Removed {
+            dest,
+            published,
+            carried,
+            at,
+        };
         self.config.removed.add(removed);
         self.netns.expect_work();
     }
@@ -182,7 +189,7 @@ impl ConfigGuard<'_> {
             let dest = &removed.dest;
             // In this order: what the last readers began is counted.
             let may_grow = !removed.at.has_no_readers();
-            let lives = may_grow || dest.active() > 0 || dest.inactive() > 0;
+            let lives = may_grow || dest.has_connections();
             if !lives {
                 retired = retired.plus(dest.carried().since(removed.carried));
                 forgotten.add(dest);

@@ -11,7 +11,8 @@ use super::super::{
     dest::Dest,
     local::Pool,
     ordered::{Named, Ordered},
-    schedule::{Publication, Schedule},
+    publication::Publication,
+    schedule::Schedule,
     templates::{Holder, TemplateCursor, TemplateView, Total},
 };
 use crate::{

@@ -387,7 +387,7 @@ impl Connections {
                         let ended = self.remove(conn, rcu);
                         expired = expired.wrapping_add(ended.into());
                         if ended && in_vain {
-                            conn.dest().count_no_reply();
+                            conn.dest().failures().count_no_reply();
                             unanswered = unanswered.wrapping_add(1);
                         }
                     } else if pressed && conn.is_expendable(now) {

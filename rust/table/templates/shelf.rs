@@ -2,54 +2,13 @@
 
 //! Templates under one lock: those that are assured and those that are not.
 
-use core::ops::Deref;
+use kernel::rbtree::RBTree;
 
-use kernel::{
-    rbtree::{RBTree, RBTreeNode},
-    sync::Arc,
-};
-
-use super::{dest::Dest, schedule::Schedule, templates::TemplateView};
-use crate::{engine::persistence::Persistence, kapi::time};
+use super::template::{Node, Template};
+use crate::kapi::time;
 
 /// Templates of which the oldest goes when room is short.
 const SAMPLE: usize = 8;
-
-/// A dest that counts the templates which chose it.
-pub(super) struct Chosen(Arc<Dest>);
-
-impl Chosen {
-    pub(super) fn new(dest: &Arc<Dest>) -> Self {
-        dest.template_begins();
-        Self(dest.clone())
-    }
-}
-
-impl Deref for Chosen {
-    type Target = Arc<Dest>;
-
-    fn deref(&self) -> &Arc<Dest> {
-        &self.0
-    }
-}
-
-impl Drop for Chosen {
-    fn drop(&mut self) {
-        self.0.template_ends();
-    }
-}
-
-/// Where a network's flows go.
-pub(super) struct Template {
-    pub(super) dest: Chosen,
-    /// Where the last schedule that asked has the dest.
-    pub(super) index: u32,
-    /// Tick at which the last flow began.
-    pub(super) seen: u32,
-}
-
-/// A template in a tree, by its network.
-pub(super) type Node = RBTreeNode<u128, Template>;
 
 /// Templates by network, under one lock.
 pub(super) struct Shelf {
@@ -123,35 +82,5 @@ impl Shelf {
         }
         self.hand = next.map_or(0, |cursor| *cursor.current().0);
         self.fresh.remove_node(&oldest?.1)
-    }
-}
-
-impl Template {
-    /// Where `schedule` has its dest, if a flow that begins now goes there and so makes it live
-    /// longer.
-    pub(super) fn follow(&mut self, schedule: &Schedule) -> Option<u32> {
-        let rule = schedule.persistence();
-        if !self.lives(rule) || (!rule.quiesced && self.dest.spec().weight == 0) {
-            return None;
-        }
-        self.index = schedule.index_of(&self.dest, self.index)?;
-        self.seen = time::now();
-        Some(self.index)
-    }
-
-    pub(super) fn view(&self, network: u128, assured: bool, rule: &Persistence) -> TemplateView {
-        let silent = time::now().wrapping_sub(self.seen);
-        let left = time::seconds(rule.seconds).saturating_sub(silent);
-        TemplateView {
-            network,
-            dest: self.dest.id(),
-            mode: self.dest.spec().mode,
-            expires_ms: time::to_millis(left),
-            assured,
-        }
-    }
-
-    pub(super) fn lives(&self, rule: &Persistence) -> bool {
-        time::now().wrapping_sub(self.seen) <= time::seconds(rule.seconds)
     }
 }

@@ -10,6 +10,9 @@
 //! the limit of connections, and those that no dest has answered yet stand in trees of their own,
 //! where they are found and ended when room is short.
 
+mod shelf;
+mod template;
+
 use core::{
     ops::{ControlFlow, Deref},
     ptr,
@@ -18,16 +21,15 @@ use core::{
 
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
-use super::{
-    dest::Dest,
-    schedule::Schedule,
-    shelf::{Chosen, Node, Shelf, Template},
+pub(super) use self::template::Candidates;
+pub(crate) use self::template::TemplateView;
+use self::{
+    shelf::Shelf,
+    template::{Chosen, Node, Template},
 };
+use super::dest::Dest;
 use crate::{
-    engine::{
-        persistence::Persistence,
-        spec::{DestId, Mode},
-    },
+    engine::persistence::Persistence,
     kapi::{locked::LockedArray, memcg, random, time, work},
 };
 
@@ -46,21 +48,6 @@ const SHOWN: usize = 4;
 
 /// Templates that one look at a tree passes at most, under its lock, which new flows wait for.
 const BATCH: usize = 32;
-
-/// A template as an operator sees it.
-#[derive(Clone, Copy)]
-pub(crate) struct TemplateView {
-    /// The network of clients, as [`Persistence::network`] gives it.
-    pub(crate) network: u128,
-    /// Where its flows go.
-    pub(crate) dest: DestId,
-    /// How packets travel there.
-    pub(crate) mode: Mode,
-    /// Milliseconds that it has left when no flow begins.
-    pub(crate) expires_ms: u32,
-    /// Whether the dest has answered a flow of it.
-    pub(crate) assured: bool,
-}
 
 /// Where a listing goes on. Bytes, so that a dump has room for it.
 #[derive(Clone, Copy, Default)]
@@ -192,31 +179,31 @@ impl Templates {
         self.shelves.with(tree / 2, f)
     }
 
-    /// Where `schedule` has the dest that flows of `network` go to; a flow begins now.
-    pub(super) fn find(&self, network: u128, schedule: &Schedule) -> Option<u32> {
+    /// Where `candidates` have the dest that flows of `network` go to; a flow begins now.
+    pub(super) fn find(&self, network: u128, candidates: Candidates<'_>) -> Option<u32> {
         let found = self.shelves.with(shelf_of(network), |shelf| {
             let template = shelf.get_mut(network)?;
-            template.follow(schedule)
+            template.follow(candidates)
         });
         found.flatten()
     }
 
-    /// Lets flows of `network` go to `dest`, which `schedule` has at `index`, from now on. Where
+    /// Lets flows of `network` go to `dest`, which `candidates` have at `index`, from now on. Where
     /// they go already when another CPU was first, or `index`. An error when there is no memory.
     pub(super) fn keep(
         &self,
         network: u128,
         chosen: (u32, &Arc<Dest>),
-        schedule: &Schedule,
+        candidates: Candidates<'_>,
     ) -> Result<u32> {
-        self.put(network, chosen, schedule, false)
+        self.put(network, chosen, candidates, false)
     }
 
     fn put(
         &self,
         network: u128,
         (index, dest): (u32, &Arc<Dest>),
-        schedule: &Schedule,
+        candidates: Candidates<'_>,
         assured: bool,
     ) -> Result<u32> {
         let template = Template {
@@ -228,7 +215,7 @@ impl Templates {
         // What is replaced or not used is dropped when the lock is not held any more.
         let kept = self.shelves.with(shelf_of(network), |shelf| {
             let there = shelf.get_mut(network);
-            if let Some(index) = there.and_then(|there| there.follow(schedule)) {
+            if let Some(index) = there.and_then(|there| there.follow(candidates)) {
                 return (Some(index), None);
             }
             let old = shelf.remove(network);
@@ -246,7 +233,7 @@ impl Templates {
 
     /// Notes that `dest` has answered a flow of `network`, if that stays with it. Where the
     /// network's template had to go meanwhile, there is one again.
-    pub(super) fn assure(&self, network: u128, dest: &Dest, schedule: &Schedule) {
+    pub(super) fn assure(&self, network: u128, dest: &Dest, candidates: Candidates<'_>) {
         let there = self.shelves.with(shelf_of(network), |shelf| {
             let is_of_dest = ptr::eq(&**shelf.get_mut(network)?.dest, dest);
             if is_of_dest && shelf.assure(network) {
@@ -257,9 +244,9 @@ impl Templates {
         if there.flatten().is_some() {
             return;
         }
-        if let Some(chosen) = schedule.place_of(dest) {
+        if let Some(chosen) = candidates.place_of(dest) {
             // Without memory the network's next flow is scheduled anew.
-            let _ = self.put(network, chosen, schedule, true);
+            let _ = self.put(network, chosen, candidates, true);
         }
     }
 

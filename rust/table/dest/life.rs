@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a dest is in its life: warms up, takes connections, drains, is gone.
+
+use core::sync::atomic::{AtomicU32, AtomicU8, Ordering};
+
+use crate::kapi::time;
+
+/// In [`Life::care`]: it was removed from its service.
+const GONE: u8 = 1;
+
+/// In [`Life::care`]: its weight is 0, and UDP flows are to leave it then.
+const QUIESCED: u8 = 2;
+
+/// In [`Life::care`]: its deadline has passed, its connections are over.
+const OVERDUE: u8 = 4;
+
+/// Where it is.
+pub(crate) struct Life {
+    /// Second of the uptime at which it began to take connections, where that was a slow start; 0
+    /// where not.
+    warm_since: AtomicU32,
+    /// Second of the uptime at which its connections end, from 1 on; 0 while it does not drain.
+    deadline: AtomicU32,
+    /// Connections that the last draining ended.
+    drain_ended: AtomicU32,
+    /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`],
+    /// [`OVERDUE`].
+    care: AtomicU8,
+}
+
+impl Life {
+    /// It takes connections.
+    pub(super) fn new() -> Self {
+        Self {
+            warm_since: AtomicU32::new(0),
+            deadline: AtomicU32::new(0),
+            drain_ended: AtomicU32::new(0),
+            care: AtomicU8::new(0),
+        }
+    }
+
+    /// From now on it takes connections, few at first.
+    pub(in crate::table) fn start_slowly(&self) {
+        let now = time::uptime().max(1);
+        self.warm_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Seconds for which it has taken connections; none for long.
+    pub(in crate::table) fn warm_for(&self) -> Option<u32> {
+        let since = self.warm_since.load(Ordering::Relaxed);
+        (since != 0).then(|| time::uptime().saturating_sub(since))
+    }
+
+    /// Lets it drain for that many seconds.
+    pub(in crate::table) fn drain(&self, seconds: u32) {
+        self.drain_ended.store(0, Ordering::Relaxed);
+        let deadline = time::uptime().saturating_add(seconds).max(1);
+        self.set_deadline(Some(deadline));
+    }
+
+    /// Second of the uptime at which its connections end.
+    pub(in crate::table) fn deadline(&self) -> Option<u32> {
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        (deadline != 0).then_some(deadline)
+    }
+
+    pub(in crate::table) fn set_deadline(&self, deadline: Option<u32>) {
+        self.mark(OVERDUE, false);
+        self.deadline
+            .store(deadline.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Seconds until its connections end, while it drains.
+    pub(crate) fn drain_left(&self) -> Option<u32> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_sub(time::uptime()))
+    }
+
+    /// Seconds since its deadline.
+    pub(in crate::table) fn overdue_for(&self) -> u32 {
+        let deadline = self.deadline().unwrap_or(u32::MAX);
+        time::uptime().saturating_sub(deadline)
+    }
+
+    /// Its connections are over; whoever speaks in them is told.
+    pub(in crate::table) fn dismiss(&self) {
+        self.mark(OVERDUE, true);
+    }
+
+    /// Whether its connections are over, as its deadline has passed.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.care.load(Ordering::Relaxed) & OVERDUE != 0
+    }
+
+    /// Connections that the last draining ended.
+    pub(crate) fn drain_ended(&self) -> u32 {
+        self.drain_ended.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::table) fn count_drain_ended(&self) {
+        self.drain_ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// UDP flows are to leave it, or not, as its weight is 0.
+    pub(super) fn set_quiesced(&self, is_quiesced: bool) {
+        self.mark(QUIESCED, is_quiesced);
+    }
+
+    /// It was removed from its service, or taken back into it.
+    pub(super) fn set_gone(&self, is_gone: bool) {
+        self.mark(GONE, is_gone);
+    }
+
+    /// Whether it was removed from its service.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        self.care.load(Ordering::Relaxed) & GONE != 0
+    }
+
+    /// Whether a packet of its connections needs a look: it was removed, its deadline has passed, or
+    /// UDP flows are to leave it as its weight is 0.
+    #[inline(always)]
+    pub(super) fn needs_care(&self) -> bool {
+        self.care.load(Ordering::Relaxed) != 0
+    }
+
+    /// Sets or clears a bit that says so.
+    fn mark(&self, bit: u8, is_set: bool) {
+        if is_set {
+            self.care.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.care.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+}

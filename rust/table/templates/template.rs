@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A template: which dest a network's flows go to.
+
+use core::{ops::Deref, ptr};
+
+use kernel::{rbtree::RBTreeNode, sync::Arc};
+
+use super::super::dest::Dest;
+use crate::{
+    engine::{
+        persistence::Persistence,
+        spec::{DestId, Mode},
+    },
+    kapi::time,
+};
+
+/// A template as an operator sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct TemplateView {
+    /// The network of clients, as [`Persistence::network`] gives it.
+    pub(crate) network: u128,
+    /// Where its flows go.
+    pub(crate) dest: DestId,
+    /// How packets travel there.
+    pub(crate) mode: Mode,
+    /// Milliseconds that it has left when no flow begins.
+    pub(crate) expires_ms: u32,
+    /// Whether the dest has answered a flow of it.
+    pub(crate) assured: bool,
+}
+
+/// The dests of a service that a network's flows may go to, and how long they stay with one.
+#[derive(Clone, Copy)]
+pub(in crate::table) struct Candidates<'a> {
+    pub(in crate::table) dests: &'a [Arc<Dest>],
+    pub(in crate::table) rule: &'a Persistence,
+}
+
+impl<'a> Candidates<'a> {
+    /// Where a dest is, which was at `hint` once; none when it is not among these.
+    fn index_of(self, dest: &Arc<Dest>, hint: u32) -> Option<u32> {
+        let there = self.dests.get(hint as usize);
+        if there.is_some_and(|there| Arc::ptr_eq(there, dest)) {
+            return Some(hint);
+        }
+        let mut dests = (0u32..).zip(self.dests.iter());
+        let found = dests.find(|(_, other)| Arc::ptr_eq(other, dest));
+        found.map(|(index, _)| index)
+    }
+
+    /// Where a dest is, and the dest; none when it is not among these.
+    pub(super) fn place_of(self, dest: &Dest) -> Option<(u32, &'a Arc<Dest>)> {
+        let mut dests = (0u32..).zip(self.dests.iter());
+        dests.find(|(_, other)| ptr::eq(&***other, dest))
+    }
+}
+
+/// A dest that counts the templates which chose it.
+pub(super) struct Chosen(Arc<Dest>);
+
+impl Chosen {
+    pub(super) fn new(dest: &Arc<Dest>) -> Self {
+        dest.load().template_begins();
+        Self(dest.clone())
+    }
+}
+
+impl Deref for Chosen {
+    type Target = Arc<Dest>;
+
+    fn deref(&self) -> &Arc<Dest> {
+        &self.0
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.0.load().template_ends();
+    }
+}
+
+/// Where a network's flows go.
+pub(super) struct Template {
+    pub(super) dest: Chosen,
+    /// Where the candidates of the last flow have the dest.
+    pub(super) index: u32,
+    /// Tick at which the last flow began.
+    pub(super) seen: u32,
+}
+
+/// A template in a tree, by its network.
+pub(super) type Node = RBTreeNode<u128, Template>;
+
+impl Template {
+    /// Where `candidates` have its dest, if a flow that begins now goes there and so makes it live
+    /// longer.
+    pub(super) fn follow(&mut self, candidates: Candidates<'_>) -> Option<u32> {
+        let rule = candidates.rule;
+        if !self.lives(rule) || (!rule.quiesced && self.dest.spec().weight == 0) {
+            return None;
+        }
+        self.index = candidates.index_of(&self.dest, self.index)?;
+        self.seen = time::now();
+        Some(self.index)
+    }
+
+    pub(super) fn view(&self, network: u128, assured: bool, rule: &Persistence) -> TemplateView {
+        let silent = time::now().wrapping_sub(self.seen);
+        let left = time::seconds(rule.seconds).saturating_sub(silent);
+        TemplateView {
+            network,
+            dest: self.dest.id(),
+            mode: self.dest.spec().mode,
+            expires_ms: time::to_millis(left),
+            assured,
+        }
+    }
+
+    pub(super) fn lives(&self, rule: &Persistence) -> bool {
+        time::now().wrapping_sub(self.seen) <= time::seconds(rule.seconds)
+    }
+}
