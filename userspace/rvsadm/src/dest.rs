@@ -2,7 +2,8 @@
 
 //! `rvsadm dest`.
 
-use std::time::Duration;
+mod drain;
+mod table;
 
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
@@ -11,17 +12,17 @@ use rvs_engine::spec::{
 };
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
-use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo};
-use serde::Serialize;
+use rvs_netlink::{Lists, Request};
 
+use self::drain::drained;
+pub use self::table::{table, DestList};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::laddr;
-use crate::output::{cell, say, Table};
+use crate::output::say;
 use crate::snapshot::dests_of;
-use crate::stats::{warn_missing, Columns};
+use crate::stats::Columns;
 use crate::values;
-use crate::views::DestView;
 use crate::watch::Watch;
 
 const ADD_HELP: &str = "\
@@ -52,9 +53,6 @@ The dest gets weight 0. The second example ends a draining. The event dest-drain
 
 JSON, with --wait: {\"drained\":{…}}, the dest as in the list; drain_ended is how many connections
 the deadline ended";
-
-/// Time between two looks at a dest that drains.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What to do with dests.
 #[derive(Debug, Subcommand)]
@@ -195,26 +193,6 @@ impl TunnelOptions {
     }
 }
 
-/// The list as JSON.
-#[derive(Serialize)]
-pub struct DestList {
-    /// The dests.
-    pub dests: Vec<DestView>,
-}
-
-impl DestList {
-    /// The list of `dests`.
-    pub fn new(dests: &[(ServiceInfo, DestInfo)]) -> Self {
-        check_complete(dests);
-        let views = dests
-            .iter()
-            .map(|(service, dest)| DestView::new(&service.id, dest));
-        Self {
-            dests: views.collect(),
-        }
-    }
-}
-
 /// Does it.
 pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
@@ -288,7 +266,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             }
             let made = context.kernel.execute(&request);
             made.map_err(|error| Failure::kernel(what.as_str(), error))?;
-            drained(&what, &id, context)
+            drained(&what, (id.service, id.dest), context)
         }
         Command::Del { id } => {
             let change = Change::DestDel {
@@ -323,50 +301,6 @@ fn warn_of(mode: Mode, id: &Id, context: &mut Context<'_>) {
         if let Some(missing) = missing {
             say(format_args!("rvsadm: warning: {missing}"));
         }
-    }
-}
-
-/// The end of a draining as JSON.
-#[derive(Serialize)]
-struct Drained {
-    drained: DestView,
-}
-
-/// Waits until a dest has drained.
-fn drained(what: &str, id: &Id, context: &mut Context<'_>) -> Result<(), Failure> {
-    let request = Request::DestGet(id.service, id.dest);
-    let mut last = None;
-    loop {
-        let failed = |error| Failure::kernel(what, error);
-        let reply = context.kernel.one(&request).map_err(failed)?;
-        let (service, dest) = dests_of(vec![reply]).map_err(failed)?.remove(0);
-        let left = dest
-            .active
-            .unwrap_or(0)
-            .saturating_add(dest.inactive.unwrap_or(0));
-        let Some(seconds) = dest.drain else {
-            // Somebody has taken it back meanwhile.
-            if dest.weight != Some(0) {
-                return Err(Failure::new(what, "it was given a weight again", None));
-            }
-            if left > 0 {
-                let reason = format!("it drains no longer, and {left} connections are left");
-                return Err(Failure::new(what, reason, None));
-            }
-            let drained = DestView::new(&service.id, &dest);
-            let ended = dest.drain_ended.unwrap_or(0);
-            if context.json {
-                return context.print_json(&Drained { drained });
-            }
-            writeln!(context.out, "drained; {ended} connections were ended")?;
-            return Ok(());
-        };
-        if last.replace(left) != Some(left) {
-            say(format_args!(
-                "rvsadm: {left} connections are left, for {seconds} s"
-            ));
-        }
-        std::thread::sleep(LOOK);
     }
 }
 
@@ -412,88 +346,4 @@ fn print(
     let replies = context.kernel.collect(request).map_err(failed)?;
     let document = DestList::new(&dests_of(replies).map_err(failed)?);
     context.print(&document, |document| table(&document.dests, columns, true))
-}
-
-/// The table of `dests`, with or without traffic and their service.
-pub fn table(dests: &[DestView], columns: Columns, service: bool) -> Table {
-    let text: &[&str] = if service {
-        &["SERVICE", "DEST", "MODE"]
-    } else {
-        &["DEST", "MODE"]
-    };
-    let mut table = Table::new(text, &["WEIGHT", "ACTIVE", "INACTIVE"]);
-    let thresholds = dests.iter().any(|dest| dest.upper.unwrap_or(0) != 0);
-    if thresholds {
-        table.numbers(&["UPPER", "LOWER"]);
-    }
-    let draining = dests.iter().any(|dest| dest.drain.is_some());
-    if draining {
-        table.numbers(&["DRAIN"]);
-    }
-    let no_port = dests.iter().any(|dest| dest.no_port.unwrap_or(0) != 0);
-    if no_port {
-        table.numbers(&["NO-PORT"]);
-    }
-    let no_reply = dests.iter().any(|dest| dest.no_reply.unwrap_or(0) != 0);
-    if no_reply {
-        table.numbers(&["NO-REPLY"]);
-    }
-    columns.head(&mut table);
-    for dest in dests {
-        let mut cells = Vec::new();
-        if service {
-            cells.push(dest.service.clone());
-        }
-        cells.extend([
-            dest.id.clone(),
-            mode_cell(dest),
-            cell(dest.weight),
-            cell(dest.active),
-            cell(dest.inactive),
-        ]);
-        if thresholds {
-            cells.extend([cell(dest.upper), cell(dest.lower)]);
-        }
-        if draining {
-            cells.push(cell(dest.drain.map(|seconds| format!("{seconds} s"))));
-        }
-        if no_port {
-            cells.push(cell(dest.no_port));
-        }
-        if no_reply {
-            cells.push(cell(dest.no_reply));
-        }
-        columns.fill(&mut cells, dest.stats.as_ref(), dest.rates.as_ref());
-        table.row(cells);
-    }
-    table
-}
-
-/// The mode, and the tunnel unless it is the plainest: "tun gue:6080 csum".
-fn mode_cell(dest: &DestView) -> String {
-    let mode = cell(dest.mode);
-    match &dest.tunnel {
-        Some(tunnel) if tunnel.kind != TunnelKind::Ipip.name() => {
-            let port = tunnel.port.map_or(String::new(), |port| format!(":{port}"));
-            format!("{mode} {}{port} {}", tunnel.kind, tunnel.checksum)
-        }
-        _ => mode,
-    }
-}
-
-/// Warns when the module tells less than this version of the spec has.
-fn check_complete(dests: &[(ServiceInfo, DestInfo)]) {
-    warn_missing(
-        dests,
-        &[
-            ("mode", |(_, d)| d.mode.is_some()),
-            ("weight", |(_, d)| d.weight.is_some()),
-            ("upper-threshold", |(_, d)| d.upper.is_some()),
-            ("lower-threshold", |(_, d)| d.lower.is_some()),
-            ("active", |(_, d)| d.active.is_some()),
-            ("inactive", |(_, d)| d.inactive.is_some()),
-            ("stats", |(_, d)| d.stats.is_some()),
-            ("rates", |(_, d)| d.rates.is_some()),
-        ],
-    );
 }
