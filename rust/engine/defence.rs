@@ -3,6 +3,9 @@
 //! What is given up when memory runs short, by the rules of `ip_vs` (`update_defense_level` of
 //! `ip_vs_ctl.c`).
 
+use super::numbered::numbered;
+use super::proto::State;
+
 /// When something is given up; the numbers are those of the netlink enum `defence`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
@@ -16,29 +19,16 @@ pub enum When {
     On = 2,
 }
 
+// Names as in `rvsadm config set --drop-entry`.
+numbered! {
+    When as u32 {
+        Off = "off",
+        Auto = "auto",
+        On = "on",
+    }
+}
+
 impl When {
-    /// All of them, by number.
-    pub const ALL: [Self; 3] = [Self::Off, Self::Auto, Self::On];
-
-    /// The one with this number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Its number.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Name as in `rvsadm config set --drop-entry`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Auto => "auto",
-            Self::On => "on",
-        }
-    }
-
     /// Whether something is given up now.
     pub const fn applies(self, short: bool) -> bool {
         match self {
@@ -46,6 +36,16 @@ impl When {
             Self::Auto => short,
             Self::On => true,
         }
+    }
+}
+
+/// Seconds of silence after which a connection in `state` can be done without when memory is short
+/// (`drop_entry`): one that its client has not answered at once, a UDP flow after a minute. None for others.
+pub const fn expendable_after(state: State) -> Option<u32> {
+    match state {
+        State::SynRecv | State::SynAck => Some(0),
+        State::Udp => Some(60),
+        _ => None,
     }
 }
 
@@ -86,9 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn half_open_connections_and_silent_flows_go_first() {
+        assert_eq!(expendable_after(State::SynRecv), Some(0));
+        assert_eq!(expendable_after(State::SynAck), Some(0));
+        assert_eq!(expendable_after(State::Udp), Some(60));
+        let others = State::all().filter(|state| expendable_after(*state).is_none());
+        assert_eq!(others.count(), State::all().count() - 3);
+    }
+
+    #[test]
     fn every_number_is_that_of_its_name() {
         for when in When::ALL {
-            assert_eq!(When::from_number(when.number().into()), Some(when));
+            assert_eq!(When::from_number(when.number()), Some(when));
             assert_eq!(when.applies(false), when == When::On);
             assert_eq!(when.applies(true), when != When::Off);
         }

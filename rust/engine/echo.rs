@@ -4,6 +4,7 @@
 
 use super::csum::Delta;
 use super::family::{IpHeader, Tuple};
+use super::numbered::numbered;
 use super::wire::IcmpFamily;
 
 /// Where the checksum is in the ICMP header.
@@ -25,32 +26,12 @@ pub enum Echo {
     Balance = 2,
 }
 
-impl Echo {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Host, Self::Answer, Self::Balance];
-
-    /// The one with this netlink number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::Host),
-            1 => Some(Self::Answer),
-            2 => Some(Self::Balance),
-            _ => None,
-        }
-    }
-
-    /// Its netlink number.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Name as in `rvsadm config set --echo`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Answer => "answer",
-            Self::Balance => "balance",
-        }
+// Names as in `rvsadm config set --echo`.
+numbered! {
+    Echo as u8 {
+        Host = "host",
+        Answer = "answer",
+        Balance = "balance",
     }
 }
 

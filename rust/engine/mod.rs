@@ -18,6 +18,7 @@ pub mod id;
 pub mod limits;
 pub mod mode;
 pub mod nat64;
+mod numbered;
 pub mod opp;
 pub mod path;
 pub mod persistence;

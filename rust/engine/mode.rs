@@ -4,6 +4,8 @@
 
 use core::net::IpAddr;
 
+use super::numbered::numbered;
+
 /// Transport protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -16,29 +18,12 @@ pub enum Protocol {
     Sctp = 132,
 }
 
-impl Protocol {
-    /// The protocol with this IANA number, if RVS balances it.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            6 => Some(Self::Tcp),
-            17 => Some(Self::Udp),
-            132 => Some(Self::Sctp),
-            _ => None,
-        }
-    }
-
-    /// Its IANA number, as in the IP header.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Name as in a service's printed id.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        }
+// IANA's numbers, as in the IP header. Names as in a service's printed id.
+numbered! {
+    Protocol as u8 {
+        Tcp = "tcp",
+        Udp = "udp",
+        Sctp = "sctp",
     }
 }
 
@@ -58,35 +43,18 @@ pub enum Mode {
     Local = 5,
 }
 
+// Names as in `rvsadm dest add … --mode`.
+numbered! {
+    Mode as u32 {
+        Dr = "dr",
+        Nat = "nat",
+        Tun = "tun",
+        FullNat = "fullnat",
+        Local = "local",
+    }
+}
+
 impl Mode {
-    /// The mode with this netlink number.
-    pub const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            1 => Some(Self::Dr),
-            2 => Some(Self::Nat),
-            3 => Some(Self::Tun),
-            4 => Some(Self::FullNat),
-            5 => Some(Self::Local),
-            _ => None,
-        }
-    }
-
-    /// Its netlink number.
-    pub const fn number(self) -> u32 {
-        self as u32
-    }
-
-    /// Name as in `rvsadm dest add … --mode`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Dr => "dr",
-            Self::Nat => "nat",
-            Self::Tun => "tun",
-            Self::FullNat => "fullnat",
-            Self::Local => "local",
-        }
-    }
-
     /// How packets really travel to a dest of that address: to one on loopback they stay on this
     /// host, as they are, whatever the mode. From the network no packet comes to such an address.
     #[must_use]

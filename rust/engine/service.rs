@@ -2,6 +2,7 @@
 
 //! What a service is set to, besides its id.
 
+use super::numbered::numbered;
 use super::persistence::Persistence;
 use super::proto::own::{OwnTimeouts, TimeoutUpdate};
 use super::sched::SchedulerName;
@@ -99,29 +100,16 @@ pub enum Removed {
     Expire = 2,
 }
 
+// Names as in `rvsadm service add … --expire-nodest`.
+numbered! {
+    Removed as u32 {
+        Default = "default",
+        GoOn = "off",
+        Expire = "on",
+    }
+}
+
 impl Removed {
-    /// All of them, by number.
-    pub const ALL: [Self; 3] = [Self::Default, Self::GoOn, Self::Expire];
-
-    /// The one with this number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Its number.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Name as in `rvsadm service add … --expire-nodest`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::GoOn => "off",
-            Self::Expire => "on",
-        }
-    }
-
     /// Whether they end, where the namespace's setting is `default`.
     pub const fn ends(self, default: bool) -> bool {
         match self {

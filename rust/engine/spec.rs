@@ -14,6 +14,7 @@ pub use super::mode::{Mode, Protocol};
 pub use super::spec_error::{Field, SpecError};
 
 use super::id::check_unicast;
+use super::numbered::numbered;
 use super::portpool::PortRange;
 use super::threshold::Thresholds;
 use super::toa;
@@ -176,32 +177,12 @@ pub enum ConnReuse {
     Closing = 2,
 }
 
-impl ConnReuse {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Off, Self::Closed, Self::Closing];
-
-    /// The one with this netlink number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::Off),
-            1 => Some(Self::Closed),
-            2 => Some(Self::Closing),
-            _ => None,
-        }
-    }
-
-    /// Its netlink number.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Name as in `rvsadm config set --conn-reuse`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Closed => "closed",
-            Self::Closing => "closing",
-        }
+// Names as in `rvsadm config set --conn-reuse`.
+numbered! {
+    ConnReuse as u8 {
+        Off = "off",
+        Closed = "closed",
+        Closing = "closing",
     }
 }
 

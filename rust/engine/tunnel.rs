@@ -4,6 +4,7 @@
 
 use super::csum;
 use super::family::IpHeader;
+use super::numbered::numbered;
 
 /// IANA number of IPv4 in IPv4 (RFC 2003).
 const IPIP: u8 = 4;
@@ -28,27 +29,12 @@ pub enum TunnelKind {
     Gre = 2,
 }
 
-impl TunnelKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ipip, Self::Gue, Self::Gre];
-
-    /// The kind with this netlink number.
-    pub const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Ipip),
-            1 => Some(Self::Gue),
-            2 => Some(Self::Gre),
-            _ => None,
-        }
-    }
-
-    /// Its name, ipvsadm's.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ipip => "ipip",
-            Self::Gue => "gue",
-            Self::Gre => "gre",
-        }
+// Names as ipvsadm's.
+numbered! {
+    TunnelKind as u32 {
+        Ipip = "ipip",
+        Gue = "gue",
+        Gre = "gre",
     }
 }
 
@@ -65,27 +51,12 @@ pub enum TunnelSum {
     Remote = 2,
 }
 
-impl TunnelSum {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::None, Self::Whole, Self::Remote];
-
-    /// The one with this netlink number.
-    pub const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::None),
-            1 => Some(Self::Whole),
-            2 => Some(Self::Remote),
-            _ => None,
-        }
-    }
-
-    /// Its name, as in ipvsadm's options `--tun-…`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "nocsum",
-            Self::Whole => "csum",
-            Self::Remote => "remcsum",
-        }
+// Names as in ipvsadm's options `--tun-…`.
+numbered! {
+    TunnelSum as u32 {
+        None = "nocsum",
+        Whole = "csum",
+        Remote = "remcsum",
     }
 }
 

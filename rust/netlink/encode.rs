@@ -92,8 +92,8 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
             timeouts.try_for_each(|&(kind, state)| w.u32(kind, spec.timeouts.get(state)))
         })?;
         w.u32(service::UDP_TIMEOUT, spec.timeouts.get(State::Udp))?;
-        w.u32(service::REMOVED, u32::from(spec.removed.number()))?;
-        let quiesced = u32::from(spec.quiesced_flows.number());
+        w.u32(service::REMOVED, spec.removed.number())?;
+        let quiesced = spec.quiesced_flows.number();
         w.u32(service::QUIESCED_FLOWS, quiesced)?;
         w.u32(service::TEMPLATES, view.templates)?;
         w.u32(service::SLOW_START, spec.slow_start)?;
@@ -223,8 +223,8 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u8(config::SLOPPY_TCP, u8::from(settings.sloppy_tcp))?;
         w.u8(config::CONN_REUSE, settings.conn_reuse.number())?;
         w.u8(config::NAT_AS_FULLNAT, u8::from(settings.nat_as_fullnat))?;
-        w.u32(config::DROP_ENTRY, settings.drop_entry.number().into())?;
-        w.u32(config::DROP_PACKET, settings.drop_packet.number().into())?;
+        w.u32(config::DROP_ENTRY, settings.drop_entry.number())?;
+        w.u32(config::DROP_PACKET, settings.drop_packet.number())?;
         w.u32(config::DROP_RATE, settings.drop_rate)?;
         w.u32(config::MEMORY_MIN, settings.memory_min)?;
         w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))?;

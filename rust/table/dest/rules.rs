@@ -35,8 +35,7 @@ impl Rules {
 
     /// Takes those of a service.
     pub(super) fn follow(&self, spec: &ServiceSpec) {
-        let removed = u32::from(spec.removed.number());
-        self.removed.store(removed, Ordering::Relaxed);
+        self.removed.store(spec.removed.number(), Ordering::Relaxed);
         let persistent = spec.persistence.seconds != 0;
         self.persistent.store(persistent, Ordering::Relaxed);
         let own: &OwnTimeouts = &spec.timeouts;

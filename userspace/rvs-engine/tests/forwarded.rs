@@ -214,8 +214,8 @@ fn check_tunnel<F: Family>(case: &Case<'_>, kind: &str) {
     assert!(case.after.ends_with(&inner), "{}", case.name);
     let ip = F::Ip::parse(&inner, inner.len()).unwrap();
     let (kind, sum) = kind.split_once('-').unwrap_or((kind, "nocsum"));
-    let kind = TunnelKind::ALL.into_iter().find(|k| k.name() == kind);
-    let sum = TunnelSum::ALL.into_iter().find(|s| s.name() == sum);
+    let kind = TunnelKind::from_name(kind);
+    let sum = TunnelSum::from_name(sum);
     let (kind, sum) = (kind.unwrap(), sum.unwrap());
     let port = match kind {
         TunnelKind::Gue => 6080,

@@ -189,7 +189,7 @@ fn timeouts_of_a_service() {
 #[test]
 fn what_becomes_of_connections_of_a_removed_dest() {
     for removed in Removed::ALL {
-        assert_eq!(Removed::from_number(removed.number().into()), Some(removed));
+        assert_eq!(Removed::from_number(removed.number()), Some(removed));
     }
     assert_eq!(Removed::from_number(3), None);
     let ends = |default| Removed::ALL.map(|removed| removed.ends(default));

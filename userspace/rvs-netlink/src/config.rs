@@ -85,14 +85,8 @@ impl Config {
         attributes.extend(echo.map(|number| Attr::u8(config::ECHO, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let numbers = [
-            (
-                config::DROP_ENTRY,
-                self.drop_entry.map(|when| u32::from(when.number())),
-            ),
-            (
-                config::DROP_PACKET,
-                self.drop_packet.map(|when| u32::from(when.number())),
-            ),
+            (config::DROP_ENTRY, self.drop_entry.map(When::number)),
+            (config::DROP_PACKET, self.drop_packet.map(When::number)),
             (config::DROP_RATE, self.drop_rate),
             (config::MEMORY_MIN, self.memory_min),
         ];

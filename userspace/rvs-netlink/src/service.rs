@@ -69,9 +69,9 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
     attributes.extend(slow_start.map(|n| Attr::u32(service::SLOW_START, n)));
     let udp = update.timeouts.get(State::Udp);
     attributes.extend(udp.map(|n| Attr::u32(service::UDP_TIMEOUT, n)));
-    let removed = update.removed.map(|removed| u32::from(removed.number()));
+    let removed = update.removed.map(Removed::number);
     attributes.extend(removed.map(|n| Attr::u32(service::REMOVED, n)));
-    let flows = update.quiesced_flows.map(|flows| u32::from(flows.number()));
+    let flows = update.quiesced_flows.map(Removed::number);
     attributes.extend(flows.map(|n| Attr::u32(service::QUIESCED_FLOWS, n)));
     attributes.extend(update.toa.map(|kind| Attr::u8(service::TOA, kind)));
     attributes

@@ -6,11 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::portpool::PortRange;
+use rvs_engine::proto::State;
 use rvs_engine::spec::ConnReuse;
 use rvs_engine::spec::{
     validate_drop_rate, validate_local_ports, validate_timeout, validate_toa_kind,
 };
-use rvs_netlink::{Config, Error, Lists, Request, TcpTimeouts, Transport};
+use rvs_netlink::{Config, Error, Lists, Request, Transport};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -46,8 +47,8 @@ JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N
 #[group(required = true, multiple = true)]
 pub struct Settings {
     /// Seconds of silence after which a TCP connection in a state expires
-    #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = tcp_timeout)]
-    tcp_timeout: Vec<(String, u32)>,
+    #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = values::timeout)]
+    tcp_timeout: Vec<(State, u32)>,
     /// Seconds of silence after which a UDP flow expires
     #[arg(long, value_name = "SECONDS")]
     udp_timeout: Option<u32>,
@@ -101,16 +102,12 @@ pub struct Settings {
 
 /// Reads `closed`.
 fn conn_reuse(text: &str) -> Result<ConnReuse, String> {
-    let found = ConnReuse::ALL
-        .into_iter()
-        .find(|reuse| reuse.name() == text);
-    found.ok_or_else(|| "it is off, closed or closing".to_owned())
+    ConnReuse::from_name(text).ok_or_else(|| "it is off, closed or closing".to_owned())
 }
 
 /// Reads `host`.
 fn echo(text: &str) -> Result<Echo, String> {
-    let found = Echo::ALL.into_iter().find(|echo| echo.name() == text);
-    found.ok_or_else(|| "it is host, answer or balance".to_owned())
+    Echo::from_name(text).ok_or_else(|| "it is host, answer or balance".to_owned())
 }
 
 /// Reads `off` or `254`.
@@ -138,21 +135,6 @@ fn local_ports(text: &str) -> Result<PortRange, String> {
         .ok_or_else(|| "it is MIN-MAX, like 5000-65535".to_owned())
 }
 
-/// Reads `established=900`.
-fn tcp_timeout(text: &str) -> Result<(String, u32), String> {
-    let (state, seconds) = text
-        .split_once('=')
-        .ok_or_else(|| "it is STATE=SECONDS, like established=900".to_owned())?;
-    if !TcpTimeouts::states().any(|name| name == state) {
-        let names: Vec<_> = TcpTimeouts::states().collect();
-        return Err(format!("the TCP states are {}", names.join(", ")));
-    }
-    let seconds = seconds
-        .parse()
-        .map_err(|_| format!("{seconds:?} is not a number of seconds"))?;
-    Ok((state.to_owned(), seconds))
-}
-
 impl Settings {
     /// The settings, checked; what is wrong as text and hint.
     fn into_config(self) -> Result<Config, rvs_engine::spec::SpecError> {
@@ -178,8 +160,8 @@ impl Settings {
         };
         for (state, seconds) in self.tcp_timeout {
             validate_timeout(seconds)?;
-            // The state was looked up when the argument was read.
-            let _ = config.tcp_timeouts.set(&state, seconds);
+            // The spec has all states that the argument may name.
+            let _ = config.tcp_timeouts.set(state.name(), seconds);
         }
         self.toa.map_or(Ok(()), validate_toa_kind)?;
         self.drop_rate.map_or(Ok(()), validate_drop_rate)?;

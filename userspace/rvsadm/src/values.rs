@@ -15,9 +15,6 @@ use rvs_engine::uoa;
 
 use crate::endpoint;
 
-/// Protocols that a service can have.
-const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
-
 /// Reads `tcp/203.0.113.10:443`, `fwmark/7` or `fwmark6/7`.
 pub fn service_id(text: &str) -> Result<ServiceId, String> {
     let Some((protocol, rest)) = text.split_once('/') else {
@@ -33,9 +30,8 @@ pub fn service_id(text: &str) -> Result<ServiceId, String> {
             ipv6,
         });
     }
-    let named = PROTOCOLS.into_iter().find(|p| p.name() == protocol);
-    let protocol =
-        named.ok_or_else(|| format!("{protocol:?} is not tcp, udp, sctp, fwmark or fwmark6"))?;
+    let protocol = Protocol::from_name(protocol)
+        .ok_or_else(|| format!("{protocol:?} is not tcp, udp, sctp, fwmark or fwmark6"))?;
     let (address, port) = endpoint::parse(rest).map_err(|error| error.to_string())?;
     Ok(ServiceId::Virtual {
         protocol,
@@ -133,15 +129,10 @@ pub fn toa_text(kind: u8) -> String {
     }
 }
 
-/// All modes, also those that this version does not forward with.
-pub fn modes() -> impl Iterator<Item = Mode> {
-    (0..=u32::from(u8::MAX)).filter_map(Mode::from_number)
-}
-
 /// Reads the name of a mode.
 pub fn mode(text: &str) -> Result<Mode, String> {
-    modes().find(|mode| mode.name() == text).ok_or_else(|| {
-        let names: Vec<_> = modes().map(Mode::name).collect();
+    Mode::from_name(text).ok_or_else(|| {
+        let names = Mode::ALL.map(Mode::name);
         format!("the modes are {}", names.join(", "))
     })
 }
@@ -196,21 +187,17 @@ pub fn timeout(text: &str) -> Result<(State, u32), String> {
 
 /// Reads what becomes of connections whose dest is removed.
 pub fn removed(text: &str) -> Result<Removed, String> {
-    let mut all = Removed::ALL.into_iter();
-    let known = all.find(|removed| removed.name() == text);
-    known.ok_or_else(|| "it is on, off or default".to_owned())
+    Removed::from_name(text).ok_or_else(|| "it is on, off or default".to_owned())
 }
 
 /// Reads when something is given up.
 pub fn when(text: &str) -> Result<When, String> {
-    let known = When::ALL.into_iter().find(|when| when.name() == text);
-    known.ok_or_else(|| "it is off, auto or on".to_owned())
+    When::from_name(text).ok_or_else(|| "it is off, auto or on".to_owned())
 }
 
 /// Reads the kind of a tunnel.
 pub fn tunnel_kind(text: &str) -> Result<TunnelKind, String> {
-    let known = TunnelKind::ALL.into_iter().find(|kind| kind.name() == text);
-    known.ok_or_else(|| {
+    TunnelKind::from_name(text).ok_or_else(|| {
         let names = TunnelKind::ALL.map(TunnelKind::name);
         format!("the tunnels are {}", names.join(", "))
     })

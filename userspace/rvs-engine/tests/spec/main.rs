@@ -16,8 +16,6 @@ use rvs_engine::spec::{
 };
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 
-const MODES: [Mode; 5] = [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat, Mode::Local];
-
 fn service(address: &str, port: u16) -> ServiceId {
     ServiceId::Virtual {
         protocol: Protocol::Tcp,
@@ -61,13 +59,13 @@ fn ids_are_printed_as_they_are_typed() {
 
 #[test]
 fn numbers_and_names_are_those_of_the_wire() {
-    for mode in MODES {
+    for mode in Mode::ALL {
         assert_eq!(Mode::from_number(mode.number()), Some(mode));
     }
     assert_eq!(Mode::from_number(0), None);
     assert_eq!(Mode::from_number(6), None);
     assert_eq!(
-        MODES.map(Mode::name),
+        Mode::ALL.map(Mode::name),
         ["dr", "nat", "tun", "fullnat", "local"]
     );
     for number in 0..=255 {

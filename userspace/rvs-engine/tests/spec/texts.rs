@@ -11,7 +11,7 @@ use rvs_engine::spec::{
 };
 use rvs_engine::tunnel::{TunnelKind, TunnelSum};
 
-use super::{dr, MODES};
+use super::dr;
 
 /// What an extended ack holds (`NETLINK_MAX_FMTMSG_LEN` less its zero byte).
 const TEXT_MAX: usize = 79;
@@ -111,7 +111,7 @@ fn fits(error: &SpecError) -> bool {
 #[test]
 fn the_longest_texts_fit_an_extended_ack() {
     let longest = IpAddr::V6(Ipv6Addr::from([0xab; 16]));
-    for mode in MODES {
+    for mode in Mode::ALL {
         for error in every_error(longest, u16::MAX, u32::MAX, mode) {
             assert!(fits(&error), "{error}");
         }
@@ -138,7 +138,7 @@ proptest! {
     fn every_refusal_fits_an_extended_ack(
         vip in (address(), port()),
         rs in (address(), port()),
-        mode in prop::sample::select(&MODES[..]),
+        mode in prop::sample::select(&Mode::ALL[..]),
         weight in any::<u32>(),
     ) {
         let vip = ServiceId::Virtual { protocol: Protocol::Udp, address: vip.0, port: vip.1 };
