@@ -135,7 +135,7 @@ pub(crate) struct Netns {
     /// Whether the worker is to be woken.
     is_idle: AtomicBool,
     #[pin]
-    pub(crate) worker: Worker<Self>,
+    pub(crate) worker: Worker,
 }
 
 /// Where namespaces have their states.
@@ -174,7 +174,7 @@ impl Work for Netns {
         Some(SWEEP)
     }
 
-    fn worker(&self) -> &Worker<Self> {
+    fn worker(&self) -> &Worker {
         &self.worker
     }
 }

@@ -8,40 +8,38 @@
 
 use core::{marker::PhantomPinned, mem::offset_of, ptr};
 
-use kernel::{prelude::*, types::Opaque};
+use kernel::{ffi::c_void, prelude::*, types::Opaque};
 
 use crate::bindings;
 
-/// What a [`Worker`] does.
-pub(crate) trait Work: Send + Sync + 'static {
+/// What a [`Worker`] does for what it is a part of. `K` tells several workers of one apart.
+pub(crate) trait Work<K = ()>: Send + Sync + 'static {
     /// One run. Returns the ticks until the next, or `None` to stop until kicked. May sleep.
     fn run(&self) -> Option<u32>;
 
     /// The worker that runs it.
-    fn worker(&self) -> &Worker<Self>
-    where
-        Self: Sized;
+    fn worker(&self) -> &Worker;
 }
 
-/// The work item of a `T` that embeds it.
+/// The work item of what embeds it.
 ///
 /// # Invariants
 ///
-/// After [`Worker::start`], `owner` points to the pinned `T` that this worker is a field of, until
-/// [`Worker::stop`] returns.
+/// After [`Worker::start`], `owner` points to what this worker is a part of, pinned and of the type that it
+/// was started with, until [`Worker::stop`] returns.
 #[repr(C)]
-pub(crate) struct Worker<T> {
+pub(crate) struct Worker {
     work: Opaque<bindings::delayed_work>,
-    owner: Opaque<*const T>,
+    owner: Opaque<*const c_void>,
     _pin: PhantomPinned,
 }
 
-// SAFETY: Work items may be queued from any thread.
-unsafe impl<T: Send + Sync> Send for Worker<T> {}
+// SAFETY: Work items may be queued from any thread, and what they work on is `Sync`.
+unsafe impl Send for Worker {}
 // SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for Worker<T> {}
+unsafe impl Sync for Worker {}
 
-impl<T: Work> Worker<T> {
+impl Worker {
     /// One that does not run yet.
     pub(crate) fn new() -> Self {
         Self {
@@ -56,13 +54,15 @@ impl<T: Work> Worker<T> {
     /// # Safety
     ///
     /// Called once for `owner`, before any kick; [`Worker::stop`] is called before `owner` goes.
-    pub(crate) unsafe fn start(owner: Pin<&T>) {
+    pub(crate) unsafe fn start<T: Work<K>, K>(owner: Pin<&T>) {
         let owner = owner.get_ref();
         let worker = owner.worker();
         // SAFETY: Nobody uses the worker yet, says the caller.
-        unsafe { ptr::write(worker.owner.get(), owner) };
+        unsafe { ptr::write(worker.owner.get(), ptr::from_ref(owner).cast()) };
         // SAFETY: As above; the owner is pinned, so the item stays where it is.
-        unsafe { bindings::rvs_init_delayed_work(worker.work.get(), Some(Self::trampoline)) };
+        unsafe {
+            bindings::rvs_init_delayed_work(worker.work.get(), Some(Self::trampoline::<T, K>))
+        };
     }
 
     /// Queues a run in `ticks`, or moves one that is queued to that time. From any context.
@@ -84,12 +84,12 @@ impl<T: Work> Worker<T> {
         unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
     }
 
-    extern "C" fn trampoline(work: *mut bindings::work_struct) {
+    extern "C" fn trampoline<T: Work<K>, K>(work: *mut bindings::work_struct) {
         let offset = offset_of!(bindings::delayed_work, work);
         // SAFETY: C hands us the `work` of our item, which is the first field of a `Worker`.
         let worker = unsafe { &*work.byte_sub(offset).cast::<Self>() };
         // SAFETY: By the invariant.
-        let owner = unsafe { &**worker.owner.get() };
+        let owner = unsafe { &*(*worker.owner.get()).cast::<T>() };
         if let Some(ticks) = owner.run() {
             worker.kick(ticks);
         }

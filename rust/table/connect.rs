@@ -9,8 +9,8 @@ use kernel::sync::Arc;
 use super::{
     connections::{Conn, Inserted, NatKeys, Pair, Single, Stage},
     dest::Dest,
+    live::Live,
     local::LocalAddress,
-    netns::{Netns, TICK},
     schedule::Schedule,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(super) type Attempt<'a> = Result<Option<&'a Conn>, NoConnection>;
 pub(crate) trait Connect: Single {
     /// Makes a connection with a dest whose packets come back here under another tuple.
     fn connect_translated<'a>(
-        netns: &Netns,
+        live: &Live,
         flow: &NewFlow<'_, Self>,
         mode: Mode,
         rcu: Rcu<'a>,
@@ -80,30 +80,30 @@ pub(crate) trait Connect: Single {
 
 impl Connect for TupleV4 {
     fn connect_translated<'a>(
-        netns: &Netns,
+        live: &Live,
         flow: &NewFlow<'_, Self>,
         mode: Mode,
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection> {
-        netns.connect_alike(flow, mode, rcu)
+        live.connect_alike(flow, mode, rcu)
     }
 }
 
 impl Connect for TupleV6 {
     fn connect_translated<'a>(
-        netns: &Netns,
+        live: &Live,
         flow: &NewFlow<'_, Self>,
         mode: Mode,
         rcu: Rcu<'a>,
     ) -> Result<&'a Conn, NoConnection> {
         if flow.dest.id().address.is_ipv6() {
-            return netns.connect_alike(flow, mode, rcu);
+            return live.connect_alike(flow, mode, rcu);
         }
-        netns.connect_locally::<_, TupleV4>(flow, rcu)
+        live.connect_locally::<_, TupleV4>(flow, rcu)
     }
 }
 
-impl Netns {
+impl Live {
     /// Makes a connection, or finds the one that another CPU has made.
     pub(crate) fn connect<'a, T: Connect>(
         &self,
@@ -215,11 +215,10 @@ impl Netns {
             Inserted::Taken => None,
             Inserted::Existing(conn) => Some(conn),
             Inserted::New(conn) => {
-                self.wake(if self.connections.is_crowded(rcu) {
-                    0
-                } else {
-                    TICK
-                });
+                match self.connections.is_crowded(rcu) {
+                    true => self.waking.hurry(),
+                    false => self.waking.wake(),
+                }
                 Some(conn)
             }
         })

@@ -15,9 +15,8 @@ use kernel::{
 
 use super::{
     config::{ConfigGuard, Member},
-    connections::{Conn, Side},
+    connections::{Conn, Connections, Side},
     dest::Dest,
-    netns::Netns,
 };
 use crate::{
     engine::proto::State,
@@ -31,14 +30,10 @@ static ON_DRAINED: SetOnce<OnDrained> = SetOnce::new();
 
 /// Asks the end of a connection on that side where it is. A connection whose dest's packets pass
 /// this host by has only its client to ask.
-pub(crate) type OnLeave = fn(&Netns, &Conn, Side, Rcu<'_>);
+pub(super) type Leave<'a> = &'a dyn Fn(&Conn, Side, Rcu<'_>);
 
-static ON_LEAVE: SetOnce<OnLeave> = SetOnce::new();
-
-/// Sets who asks, once.
-pub(crate) fn on_leave(ask: OnLeave) {
-    ON_LEAVE.populate(ask);
-}
+/// Dests whose deadline has passed and that have connections, in the order of their addresses in memory.
+pub(super) type Overdue = KVVec<Arc<Dest>>;
 
 /// How far a connection's end is: nobody was asked yet,
 const NOT_ASKED: u8 = 0;
@@ -67,70 +62,66 @@ pub(crate) fn on_drained(told: OnDrained) {
     ON_DRAINED.populate(told);
 }
 
-impl Netns {
-    /// Dests whose deadline has passed and that have connections. Without memory none; it is asked
-    /// again before long.
-    pub(super) fn overdue(&self) -> KVVec<Arc<Dest>> {
-        let config = self.config();
-        let mut overdue = KVVec::new();
-        if !config.is_draining() {
-            return overdue;
-        }
-        for dest in config.shared_dests().filter(|dest| dest.is_overdue()) {
-            if overdue.push(dest.clone(), GFP_KERNEL).is_err() {
-                break;
-            }
-        }
-        // Each connection is looked for among them.
-        sort::by_key(&mut overdue, address);
-        overdue
+/// Those that are overdue. Without memory none; it is asked again before long.
+pub(super) fn overdue(config: &ConfigGuard<'_>) -> Overdue {
+    let mut overdue = KVVec::new();
+    if !config.is_draining() {
+        return overdue;
     }
+    for dest in config.shared_dests().filter(|dest| dest.is_overdue()) {
+        if overdue.push(dest.clone(), GFP_KERNEL).is_err() {
+            break;
+        }
+    }
+    // Each connection is looked for among them.
+    sort::by_key(&mut overdue, address);
+    overdue
+}
 
-    /// Brings the end of dests' connections forward, of which some ends are to be told first. May
-    /// sleep; the table is not resized meanwhile.
-    pub(super) fn end_connections(&self, dests: &[Arc<Dest>]) {
-        if dests.is_empty() {
-            return;
-        }
-        for dest in dests {
-            // Who speaks is told.
-            dest.life().dismiss();
-        }
-        let mut asked = 0u32;
-        self.connections.remove_all(|conn, rcu| {
-            let at = ptr::from_ref(conn.dest()) as usize;
-            let is_over = dests.binary_search_by_key(&at, address).is_ok()
-                && self.take_leave(conn, &mut asked, rcu);
-            if is_over {
-                conn.dest().life().count_drain_ended();
-            }
-            is_over
-        });
+/// Brings the end of dests' connections forward, of which some ends are to be told first, by `ask`. May
+/// sleep; the table is not resized meanwhile.
+pub(super) fn end_connections(connections: &Connections, dests: &Overdue, ask: Option<Leave<'_>>) {
+    if dests.is_empty() {
+        return;
     }
+    for dest in dests {
+        // Who speaks is told.
+        dest.life().dismiss();
+    }
+    let mut asked = 0u32;
+    connections.remove_all(|conn, rcu| {
+        let at = ptr::from_ref(conn.dest()) as usize;
+        let is_over = dests.binary_search_by_key(&at, address).is_ok()
+            && take_leave(conn, &mut asked, ask, rcu);
+        if is_over {
+            conn.dest().life().count_drain_ended();
+        }
+        is_over
+    });
+}
 
-    /// Asks an end of a connection, which may only wait, where it is: from the answer both are told.
-    /// True when there is nothing more to be done for them.
-    fn take_leave(&self, conn: &Conn, asked: &mut u32, rcu: Rcu<'_>) -> bool {
-        let is_late = conn.dest().life().overdue_for() > PATIENCE;
-        let (side, step) = match conn.farewell() {
-            _ if !is_between_two(conn) => return true,
-            // The dest first: between it and this host is nobody who lets only right numbers pass.
-            NOT_ASKED => (Side::Dest, ASKED_DEST),
-            ASKED_DEST if conn.silent() >= ANSWER_TICKS => (Side::Client, ASKED_CLIENT),
-            ASKED_CLIENT => return conn.silent() >= ANSWER_TICKS,
-            TOLD => return is_late || conn.silent() >= SETTLED_TICKS,
-            _ => return false,
-        };
-        let Some(ask) = ON_LEAVE.as_ref() else {
-            return true;
-        };
-        if *asked < ASKED_AT_ONCE {
-            *asked = asked.saturating_add(1);
-            conn.set_farewell(step);
-            ask(self, conn, side, rcu);
-        }
-        false
+/// Asks an end of a connection, which may only wait, where it is: from the answer both are told.
+/// True when there is nothing more to be done for them.
+fn take_leave(conn: &Conn, asked: &mut u32, ask: Option<Leave<'_>>, rcu: Rcu<'_>) -> bool {
+    let is_late = conn.dest().life().overdue_for() > PATIENCE;
+    let (side, step) = match conn.farewell() {
+        _ if !is_between_two(conn) => return true,
+        // The dest first: between it and this host is nobody who lets only right numbers pass.
+        NOT_ASKED => (Side::Dest, ASKED_DEST),
+        ASKED_DEST if conn.silent() >= ANSWER_TICKS => (Side::Client, ASKED_CLIENT),
+        ASKED_CLIENT => return conn.silent() >= ANSWER_TICKS,
+        TOLD => return is_late || conn.silent() >= SETTLED_TICKS,
+        _ => return false,
+    };
+    let Some(ask) = ask else {
+        return true;
+    };
+    if *asked < ASKED_AT_ONCE {
+        *asked = asked.saturating_add(1);
+        conn.set_farewell(step);
+        ask(conn, side, rcu);
     }
+    false
 }
 
 impl Conn {
@@ -155,31 +146,29 @@ fn address(dest: &Arc<Dest>) -> usize {
     ptr::from_ref::<Dest>(dest) as usize
 }
 
-impl ConfigGuard<'_> {
-    /// Ends the draining of dests that have no connections any more, and tells of it. True while
-    /// others drain.
-    pub(super) fn end_drains(&mut self) -> bool {
-        if !self.is_draining() {
-            return false;
-        }
-        let mut others = false;
-        for service in self.services() {
-            for member in service.dests() {
-                let dest = member.dest();
-                if dest.life().drain_left().is_none() {
-                    continue;
-                }
-                if dest.has_connections() {
-                    others = true;
-                    continue;
-                }
-                dest.life().set_deadline(None);
-                if let Some(told) = ON_DRAINED.as_ref() {
-                    told(self.net(), self, member);
-                }
+/// Ends the draining of dests that have no connections any more, and tells of it. True while others
+/// drain.
+pub(super) fn end_drains(config: &mut ConfigGuard<'_>) -> bool {
+    if !config.is_draining() {
+        return false;
+    }
+    let mut others = false;
+    for service in config.services() {
+        for member in service.dests() {
+            let dest = member.dest();
+            if dest.life().drain_left().is_none() {
+                continue;
+            }
+            if dest.has_connections() {
+                others = true;
+                continue;
+            }
+            dest.life().set_deadline(None);
+            if let Some(told) = ON_DRAINED.as_ref() {
+                told(config.net(), config, member);
             }
         }
-        self.set_draining(others);
-        others
     }
+    config.set_draining(others);
+    others
 }

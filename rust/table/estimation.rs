@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The work that estimates a namespace's rates of traffic while it has services.
+//! When a namespace's rates of traffic are estimated: while it has services.
 //!
-//! Packets only count; this looks at the counts now and then.
+//! Packets only count; a worker looks at the counts now and then.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::netns::Netns;
 use crate::{
     engine::rate::PERIOD_MS,
-    kapi::{
-        netns::Net,
-        time,
-        work::{Work, Worker},
-    },
+    kapi::{time, work::Worker},
 };
 
 /// Ticks between two looks.
 const PERIOD: u32 = time::HZ * (PERIOD_MS / 1000);
 
-/// Estimates the rates of `net`.
-#[repr(C)]
+/// The worker, and whether it is to run.
 pub(super) struct Estimation {
-    worker: Worker<Self>,
-    net: &'static Net,
+    worker: Worker,
     /// It runs by itself. Changed under the configuration mutex.
     is_awake: AtomicBool,
     /// Rates are to stay as they are.
@@ -32,13 +25,16 @@ pub(super) struct Estimation {
 
 impl Estimation {
     /// One that does not run yet.
-    pub(super) fn new(net: &'static Net) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             worker: Worker::new(),
-            net,
             is_awake: AtomicBool::new(false),
             is_suspended: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
     }
 
     /// Lets it run by itself; true when it has not. The configuration mutex is held.
@@ -55,21 +51,11 @@ impl Estimation {
         self.is_suspended.store(is_suspended, Ordering::Relaxed);
     }
 
-    /// Ends it. May sleep.
-    pub(super) fn stop(&self) {
-        self.worker.stop();
-    }
-}
-
-impl Work for Estimation {
-    fn run(&self) -> Option<u32> {
-        let mut config = Netns::of(self.net)?.config();
-        let goes_on = self.is_suspended.load(Ordering::Relaxed) || config.estimate();
+    /// One run, which estimates by `estimate`; that says whether there is anything left to. Ticks
+    /// until the next. The configuration mutex is held.
+    pub(super) fn run(&self, estimate: impl FnOnce() -> bool) -> Option<u32> {
+        let goes_on = self.is_suspended.load(Ordering::Relaxed) || estimate();
         self.is_awake.store(goes_on, Ordering::Relaxed);
         goes_on.then_some(PERIOD)
-    }
-
-    fn worker(&self) -> &Worker<Self> {
-        &self.worker
     }
 }

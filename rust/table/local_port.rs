@@ -10,8 +10,8 @@
 use super::{
     connect::{Attempt, NewFlow, NoConnection},
     connections::{Conn, NatKeys, Pair, Side, Stage},
+    live::Live,
     local::LocalAddress,
-    netns::Netns,
     ports::Place,
 };
 use crate::{
@@ -34,7 +34,7 @@ const SETTLED: u32 = time::HZ;
 
 /// A search.
 struct Search<'a, 's, C: Tuple, D: Tuple> {
-    netns: &'s Netns,
+    live: &'s Live,
     flow: &'s NewFlow<'s, C>,
     real_server: (D::Address, u16),
     stage: Stage,
@@ -48,7 +48,7 @@ struct Search<'a, 's, C: Tuple, D: Tuple> {
     over: Option<(u32, &'a Conn, (D, u32))>,
 }
 
-impl Netns {
+impl Live {
     /// Makes a connection from a local address and port that no other has toward the real server.
     pub(super) fn connect_locally<'a, C: Pair<D>, D: Tuple>(
         &self,
@@ -65,7 +65,7 @@ impl Netns {
             return Err(NoConnection::Port);
         }
         let search = Search {
-            netns: self,
+            live: self,
             flow,
             real_server: (address, flow.dest.port(flow.tuple.dport())),
             stage,
@@ -84,8 +84,8 @@ where
     D::Address: LocalAddress,
 {
     fn run(mut self, locals: &[D::Address]) -> Result<&'a Conn, NoConnection> {
-        let (netns, dest) = (self.netns, self.flow.dest);
-        let (ranges, known) = (netns.settings.local_ports(), dest.ports());
+        let (live, dest) = (self.live, self.flow.dest);
+        let (ranges, known) = (live.settings.local_ports(), dest.ports());
         let addresses = u32::try_from(locals.len()).unwrap_or(u32::MAX);
         let pool = self.pool(addresses, ranges);
         if !known.is_full(pool) {
@@ -96,7 +96,7 @@ where
             }
             known.lacking(self.looked, pool, pairs);
         }
-        netns.exhausted(dest, addresses > 0);
+        live.exhausted(dest, addresses > 0);
         Err(NoConnection::Port)
     }
 
@@ -126,11 +126,11 @@ where
     /// What the order of candidates depends on: the flow, the real server, and, so that who asks
     /// again in vain is not told the same, how many look-ups have been.
     fn order(&self) -> u64 {
-        let (netns, dest) = (self.netns, self.flow.dest);
-        let flow = netns.connections.long_hash(&self.flow.tuple);
+        let (live, dest) = (self.live, self.flow.dest);
+        let flow = live.connections.long_hash(&self.flow.tuple);
         let in_vain = u64::from(dest.ports().in_vain()) << 32;
         let real_server = u64::from(folded(dest.id().address));
-        hash::word(&netns.sequence_key, flow ^ real_server ^ in_vain)
+        hash::word(&live.sequence_key, flow ^ real_server ^ in_vain)
     }
 
     /// Number of the pool that candidates are of: one for each port that clients may ask for, and
@@ -143,7 +143,7 @@ where
                 | u64::from(protocol),
             (u64::from(ports.first) << 16) | u64::from(ports.last),
         ];
-        hash::words(&self.netns.sequence_key, words) as u32
+        hash::words(&self.live.sequence_key, words) as u32
     }
 
     /// When some candidates had connections: the port of one that has been over for a while, or one
@@ -171,12 +171,12 @@ where
 
     /// Makes a connection from there, if no other is.
     fn attempt(&mut self, local: D::Address, port: u16) -> Attempt<'a> {
-        let netns = self.netns;
+        let live = self.live;
         let protocol = self.flow.tuple.protocol();
         let key = D::between(self.real_server, (local, port), protocol);
-        let hash = netns.connections.hash(&key);
+        let hash = live.connections.hash(&key);
         self.looked = self.looked.wrapping_add(1);
-        if let Some((conn, side)) = netns.connections.lookup(&key, hash, self.rcu) {
+        if let Some((conn, side)) = live.connections.lookup(&key, hash, self.rcu) {
             if side == Side::Dest {
                 self.note(conn, (key, hash));
             }
@@ -197,13 +197,13 @@ where
         let way = self.flow.dest.way(self.rcu);
         let device = way.map(NextHop::device);
         let ends = (key.source(), key.destination());
-        socket::is_there(self.netns.net(), key.protocol(), ends, device, self.rcu)
+        socket::is_there(self.live.net(), key.protocol(), ends, device, self.rcu)
     }
 
     /// Remembers a connection that has a candidate, if it is over.
     fn note(&mut self, conn: &'a Conn, key: (D, u32)) {
         let is_tcp = self.flow.tuple.protocol() == TCP;
-        let Some(since) = conn.over_for(is_tcp, &self.netns.settings) else {
+        let Some(since) = conn.over_for(is_tcp, &self.live.settings) else {
             return;
         };
         if self.over.is_none_or(|(longest, ..)| since > longest) {
@@ -217,7 +217,7 @@ where
         match self.over {
             Some((since, conn, (key, hash))) if since >= least => {
                 self.over = None;
-                self.netns.disconnect(conn, self.rcu);
+                self.live.disconnect(conn, self.rcu);
                 self.insert(key, hash)
             }
             _ => Ok(None),
@@ -229,10 +229,10 @@ where
         let keys = NatKeys {
             dest: (key, hash),
             deltas: Deltas::new(&flow.tuple, &key.reversed()),
-            shift: self.netns.shift(&key, flow.opening.as_ref()),
+            shift: self.live.shift(&key, flow.opening.as_ref()),
             stage: self.stage,
             toa_kind: self.toa_kind,
         };
-        self.netns.insert_translated(flow, keys, self.rcu)
+        self.live.insert_translated(flow, keys, self.rcu)
     }
 }

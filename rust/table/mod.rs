@@ -3,6 +3,8 @@
 //! What a namespace knows: its services and dests, connections, settings and counts.
 
 mod activity;
+mod client_routes;
+mod complaints;
 mod config;
 mod connect;
 mod connections;
@@ -10,24 +12,28 @@ mod counters;
 mod cpus;
 mod defence;
 mod dest;
+mod devices;
 mod drain;
 mod estimation;
 mod filter;
 mod index;
 mod line;
+mod live;
 mod local;
 mod local_port;
 mod netns;
 mod ordered;
 mod ports;
 mod publication;
+mod replies;
 mod room;
 mod schedule;
 mod settings;
 mod templates;
+mod turn;
+mod waking;
 mod ways;
 
-pub(crate) use activity::Turn;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
@@ -35,10 +41,12 @@ pub(crate) use connections::{
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
-pub(crate) use drain::{on_drained, on_leave};
+pub(crate) use devices::Devices;
+pub(crate) use drain::on_drained;
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
-pub(crate) use netns::{Devices, Netns};
+pub(crate) use netns::{on_leave, Netns};
 pub(crate) use schedule::{NoDest, Schedule};
 pub(crate) use settings::Settings;
 pub(crate) use templates::{TemplateCursor, TemplateView};
+pub(crate) use turn::Turn;

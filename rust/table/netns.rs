@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has.
+//! What a network namespace has: what packets see, the configuration, and the workers that look after both.
 
-use core::{
-    ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use core::ops::{ControlFlow, Deref};
 
 use kernel::{
     new_mutex,
@@ -14,39 +11,26 @@ use kernel::{
 };
 
 use super::{
-    activity::Turn,
+    activity::Activate,
     config::{Config, ConfigGuard},
-    connections::{Conn, ConnCursor, ConnView, Connections},
-    counters::{Counter, EventCounters},
-    defence::Defence,
-    dest::Dest,
-    estimation::Estimation,
-    filter::Gate,
-    index::Index,
-    schedule::Schedule,
-    settings::{LiveSettings, Settings},
-    templates::Total,
-    ways::{Ways, Which},
+    connections::{Conn, ConnCursor, ConnView, Side},
+    counters::Counter,
+    drain::{self, Leave},
+    live::{random_key, Live},
+    turn::Turn,
+    waking::TICK,
+    ways::Which,
 };
 use crate::{
-    engine::{family::Tuple, hash::Key, spec::ServiceId},
+    engine::spec::ServiceId,
     kapi::{
-        memcg::{Charge, Owner},
-        netdev::{Device, DeviceWatcher},
-        netfilter::{self, Description, Hooks},
+        netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
-        notifier, random,
-        rcu::{self, Rcu, RcuSlot},
-        route, time,
+        rcu::{self, Rcu},
+        time,
         work::{Work, Worker},
     },
 };
-
-/// Ticks between two lines in the log about a namespace's lack of ports.
-const COMPLAINT_TICKS: u32 = 10 * time::HZ;
-
-/// Ticks between two runs of the worker.
-pub(super) const TICK: u32 = time::HZ / 4;
 
 /// Ticks of the worker between two looks for ways that nobody needs.
 const TIDY_TURNS: u32 = 16;
@@ -57,97 +41,57 @@ pub(crate) type Activation = fn(&Netns, u8, Turn) -> Result<Hooks>;
 /// Set once, by the module's init.
 static ACTIVATION: SetOnce<Activation> = SetOnce::new();
 
+/// Asks the end of a connection on that side where it is. A connection whose dest's packets pass
+/// this host by has only its client to ask.
+pub(crate) type OnLeave = fn(&Netns, &Conn, Side, Rcu<'_>);
+
+static ON_LEAVE: SetOnce<OnLeave> = SetOnce::new();
+
+/// Sets who asks, once.
+pub(crate) fn on_leave(ask: OnLeave) {
+    ON_LEAVE.populate(ask);
+}
+
 /// State of one network namespace.
 #[pin_data]
 pub(crate) struct Netns {
-    /// First, as every IPv4 packet asks it.
-    pub(crate) gate_v4: Gate,
-    /// What every IPv6 packet asks.
-    pub(crate) gate_v6: Gate,
-    /// Ways back to clients.
-    pub(crate) ways: Ways,
-    /// The connections.
-    pub(crate) connections: Connections,
-    /// How many templates of persistence there are.
-    pub(super) templates: Total,
-    /// Settings as packets need them.
-    pub(crate) settings: LiveSettings,
-    /// What is given up when memory runs short.
-    pub(crate) defence: Defence,
-    /// Counts of what happened.
-    pub(crate) counters: EventCounters,
-    pub(super) index: RcuSlot<Index>,
-    pub(super) service_key: Key,
-    /// For the sequence numbers of FullNAT connections, which other hosts see.
-    pub(super) sequence_key: Key,
-    net: &'static Net,
-    /// Who pays for the memory of connections, where that is not the host.
-    owner: Owner,
-    idle: AtomicBool,
-    /// The worker was told to run at once, and has not begun yet.
-    hurried: AtomicBool,
-    /// Whether a dest has lacked ports since the worker last looked.
-    exhausted: AtomicBool,
-    /// When the log was last told so, in ticks.
-    complained: AtomicU32,
-    /// Whether packets of IPv4 and IPv6 met rules or IPsec policies on their way out when the worker
-    /// last looked.
-    output_rules: [AtomicBool; 2],
-    generation: AtomicU32,
     #[pin]
-    pub(super) config: Mutex<Config>,
+    live: Live,
+    #[pin]
+    config: Mutex<Config>,
     /// Held while the table is resized, and by those who must not meet that. Holds where the next
     /// sweep starts.
     #[pin]
     maintenance: Mutex<u32>,
-    #[pin]
-    worker: Worker<Netns>,
-    #[pin]
-    pub(super) estimation: Estimation,
+}
+
+impl Deref for Netns {
+    type Target = Live;
+
+    #[inline(always)]
+    fn deref(&self) -> &Live {
+        &self.live
+    }
 }
 
 static REGISTRATION: Registration<Netns> = Registration::new();
 
 impl PerNet for Netns {
     fn init(net: &'static Net) -> Result<Pin<KBox<Self>>> {
-        let connections = Connections::new(random_key())?;
-        let counters = EventCounters::new()?;
-        let ways = Ways::new()?;
-        let templates = Total::new()?;
         let config = Config::init(random_key())?;
         let netns = KBox::pin_init(
             pin_init!(Self {
-                gate_v4: Gate::new(),
-                gate_v6: Gate::new(),
-                ways,
-                connections,
-                templates,
-                settings: LiveSettings::new(&Settings::DEFAULT, net.is_first()),
-                defence: Defence::new(),
-                counters,
-                index: RcuSlot::empty(),
-                service_key: random_key(),
-                sequence_key: random_key(),
-                net,
-                owner: Owner::new(),
-                idle: AtomicBool::new(true),
-                hurried: AtomicBool::new(false),
-                exhausted: AtomicBool::new(false),
-                complained: AtomicU32::new(time::now().wrapping_sub(COMPLAINT_TICKS)),
-                output_rules: [const { AtomicBool::new(false) }; 2],
-                generation: AtomicU32::new(1),
+                live <- Live::init(net),
                 config <- new_mutex!(config, "rvs config"),
                 maintenance <- new_mutex!(0, "rvs maintenance"),
-                worker: Worker::new(),
-                estimation: Estimation::new(net),
-            }),
+            }? Error),
             GFP_KERNEL_ACCOUNT,
         )?;
         netns.inherit();
         // SAFETY: Just made; `pre_exit` stops it.
-        unsafe { Worker::start(netns.as_ref()) };
-        // SAFETY: A field of what is pinned stays where it is. The rest is as above.
-        unsafe { Worker::start(Pin::new_unchecked(&netns.estimation)) };
+        unsafe { Worker::start::<Self, Upkeep>(netns.as_ref()) };
+        // SAFETY: As above.
+        unsafe { Worker::start::<Self, Rates>(netns.as_ref()) };
         Ok(netns)
     }
 
@@ -155,8 +99,8 @@ impl PerNet for Netns {
         // Nobody sends packets through us or kicks the worker after this.
         self.config.lock().drop_hooks();
         rcu::synchronize();
-        self.worker.stop();
-        self.estimation.stop();
+        self.waking.worker().stop();
+        self.estimation.worker().stop();
         // Devices may not go while a way leads through them.
         self.forget_ways(Which::All);
         self.connections.remove_all(|_, _| true);
@@ -168,20 +112,10 @@ impl PerNet for Netns {
     }
 }
 
-fn random_key() -> Key {
-    Key::new(random::u64(), random::u64())
-}
-
 impl Netns {
     /// The state of a namespace; none when it is going away.
     pub(crate) fn of(net: &Net) -> Option<&Self> {
         REGISTRATION.get(net)
-    }
-
-    /// The namespace.
-    #[inline]
-    pub(crate) fn net(&self) -> &'static Net {
-        self.net
     }
 
     /// Keeps state in every namespace, with `activation` for its hooks, until the result is dropped.
@@ -193,119 +127,19 @@ impl Netns {
     /// Registers hooks that get this state; what activations do. They are gone before it is.
     pub(crate) fn hook(&self, hooks: impl IntoIterator<Item = Description<Self>>) -> Result<Hooks> {
         // SAFETY: `pre_exit` drops them and waits.
-        unsafe { Hooks::register(self.net, self, hooks) }
-    }
-
-    /// Registers the datapath's hooks of a turn for that IP version.
-    pub(super) fn activate(&self, version: u8, turn: Turn) -> Result<Hooks> {
-        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn)
+        unsafe { Hooks::register(self.net(), self, hooks) }
     }
 
     /// The configuration, for reading and changing. May sleep.
     pub(crate) fn config(&self) -> ConfigGuard<'_> {
-        ConfigGuard::new(self, self.config.lock())
-    }
-
-    /// Whether rates of traffic are estimated, or stay as they are.
-    pub(crate) fn estimate_rates(&self, wanted: bool) {
-        self.estimation.suspend(!wanted);
-    }
-
-    /// Counts changes of the configuration.
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn next_generation(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The schedule of the service that a new flow is for.
-    pub(crate) fn schedule<'a>(&self, tuple: &impl Tuple, rcu: Rcu<'a>) -> Option<&'a Schedule> {
-        self.index.get(rcu)?.find(tuple.service_key(), rcu)
-    }
-
-    /// The schedule of the service that was added first of those of a packet's destination, where
-    /// ICMP messages are to find it.
-    pub(crate) fn schedule_of_address<'a>(
-        &self,
-        tuple: &impl Tuple,
-        rcu: Rcu<'a>,
-    ) -> Option<&'a Schedule> {
-        let address = tuple.service_key().of_address();
-        self.index.get(rcu)?.find_exactly(address, rcu)
-    }
-
-    /// How many chains or tables of rules there are in INPUT that packets to services do not meet.
-    pub(super) fn input_rules(&self) -> u32 {
-        let gates = [(&self.gate_v4, 4), (&self.gate_v6, 6)];
-        let ahead = gates.iter().filter(|(gate, _)| gate.is_ahead_of_input());
-        let rules = ahead.map(|(_, version)| netfilter::input_rules(self.net, *version));
-        rules.fold(0, u32::saturating_add)
-    }
-
-    /// Whether packets with that destination are for an address of a service.
-    pub(crate) fn is_virtual(&self, tuple: &impl Tuple, rcu: Rcu<'_>) -> bool {
-        self.schedule_of_address(tuple, rcu).is_some()
-    }
-
-    /// The schedule of the service of new flows with that mark, of that IP version.
-    pub(crate) fn marked_schedule<'a>(
-        &self,
-        mark: u32,
-        version: u8,
-        rcu: Rcu<'a>,
-    ) -> Option<&'a Schedule> {
-        if mark == 0 {
-            return None;
-        }
-        self.index.get(rcu)?.find_marked(mark, version, rcu)
+        ConfigGuard::new(&self.live, self, self.config.lock())
     }
 
     /// Starts with the limit that the first namespace sets.
     #[inline(never)]
     fn inherit(&self) {
         let mut config = self.config.lock();
-        config.inherit(self.net.is_first(), &self.settings);
-    }
-
-    /// Charges whoever set the namespace up for connections and what else flows that begin leave,
-    /// until the result is dropped.
-    #[inline]
-    pub(crate) fn charge(&self) -> Option<Charge<'_>> {
-        self.owner.charge()
-    }
-
-    /// The present task sets the namespace up. The first one is the host's.
-    pub(super) fn is_set_up(&self) {
-        if !self.net.is_first() {
-            self.owner.set_to_caller();
-        }
-    }
-
-    /// Ends a connection.
-    pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
-        self.connections.remove(conn, rcu);
-        self.wake(TICK);
-    }
-
-    /// Sees to it that the worker runs: at once, or within `ticks` unless it is awake anyway.
-    pub(super) fn wake(&self, ticks: u32) {
-        let asleep = self.idle.load(Ordering::Relaxed);
-        let awakened = asleep && self.idle.swap(false, Ordering::Relaxed);
-        // A flood of new connections asks for a larger table with each of them.
-        let hurries = || {
-            let hurried = self.hurried.load(Ordering::Relaxed);
-            !hurried && !self.hurried.swap(true, Ordering::Relaxed)
-        };
-        if awakened || (ticks == 0 && hurries()) {
-            self.worker.kick(ticks);
-        }
-    }
-
-    /// There is something to clear up, or to look after, before long.
-    pub(crate) fn expect_work(&self) {
-        self.wake(TICK);
+        config.inherit(self.net().is_first(), &self.settings);
     }
 
     /// Shows connections to `visit`; see [`Connections::list`]. May sleep, and keeps the worker
@@ -313,6 +147,8 @@ impl Netns {
     ///
     /// The second part counts the table's resizes: when it differs between two calls, connections
     /// may have been left out or shown twice.
+    ///
+    /// [`Connections::list`]: super::connections::Connections::list
     pub(crate) fn connections(
         &self,
         cursor: ConnCursor,
@@ -330,94 +166,46 @@ impl Netns {
         self.connections
             .remove_all(|conn, _| service.is_none_or(|id| conn.dest().service() == *id));
         drop(no_resize);
-        self.wake(0);
-    }
-
-    /// Counts that a way is looked up. One that is kept is let go of by the worker, which goes to
-    /// sleep where there are no connections.
-    #[cold]
-    pub(crate) fn looks_for_way(&self) {
-        self.counters.count(Counter::RouteRefreshes);
-        self.expect_work();
+        self.waking.hurry();
     }
 
     /// Lets go of ways, to dests and back to clients.
-    fn forget_ways(&self, which: Which) {
+    pub(super) fn forget_ways(&self, which: Which) {
         self.config
             .lock()
             .for_each_dest(|dest| dest.forget_way(which));
         self.ways.forget(which);
     }
-}
 
-impl Netns {
-    /// Lets go of all ways when rules or IPsec policies for what leaves the host have come or gone:
-    /// each way knows from its look-up whether there are any.
-    fn watch_output(&self) {
-        let mut changed = false;
-        for (known, version) in self.output_rules.iter().zip([4, 6]) {
-            let rules = route::has_output_rules(self.net, version);
-            changed |= known.swap(rules, Ordering::Relaxed) != rules;
-        }
-        if changed {
-            self.forget_ways(Which::All);
-        }
+    /// Ends the connections of dests whose deadline has passed. The table is not resized meanwhile.
+    fn end_overdue(&self, overdue: &drain::Overdue) {
+        let ask = ON_LEAVE.as_ref().copied();
+        let ask = ask.map(|ask| move |conn: &Conn, side, rcu: Rcu<'_>| ask(self, conn, side, rcu));
+        let ask = ask.as_ref().map(|ask| ask as Leave<'_>);
+        drain::end_connections(&self.connections, overdue, ask);
     }
 }
 
-impl Netns {
-    /// Notes that no local address has a port free toward a dest, or that there is no address.
-    #[cold]
-    pub(super) fn exhausted(&self, dest: &Dest, has_addresses: bool) {
-        dest.failures().lacks_port(has_addresses);
-        self.exhausted.store(true, Ordering::Relaxed);
-        self.wake(TICK);
-    }
-
-    /// Tells the log which dests lack ports, one of them each time and not often.
-    fn complain(&self) {
-        let now = time::now();
-        let since = now.wrapping_sub(self.complained.load(Ordering::Relaxed));
-        if !self.exhausted.load(Ordering::Relaxed) || since < COMPLAINT_TICKS {
-            return;
-        }
-        self.exhausted.store(false, Ordering::Relaxed);
-        let mut said = false;
-        self.config.lock().for_each_dest(|dest| {
-            let Some((total, has_addresses)) = dest.failures().newly_lacked_ports() else {
-                return;
-            };
-            if !said {
-                let (service, id) = (dest.service(), dest.id());
-                let text = if has_addresses {
-                    "no local port is free toward"
-                } else {
-                    "there is no local address (rvsadm laddr add) toward"
-                };
-                pr_notice!(
-                    "{}\n",
-                    format_args!("{service}: {text} {id}, {total} connections refused")
-                );
-                said = true;
-            }
-        });
-        if said {
-            self.complained.store(now, Ordering::Relaxed);
-        }
+impl Activate for Netns {
+    fn activate(&self, version: u8, turn: Turn) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn)
     }
 }
 
-impl Work for Netns {
+/// The work that looks after connections, dests and ways.
+struct Upkeep;
+
+impl Work<Upkeep> for Netns {
     /// Fits the table to its load, ends what has expired, frees what has ended.
     fn run(&self) -> Option<u32> {
-        let overdue = self.overdue();
+        let overdue = drain::overdue(&self.config());
         let mut cursor = self.maintenance.lock();
-        // Before the look at the number of connections; who is late all the same waits for a tick.
-        self.hurried.store(false, Ordering::SeqCst);
+        // Before the look at the number of connections.
+        self.waking.begins();
         let charge = self.charge();
         self.connections.resize();
         drop(charge);
-        self.end_connections(&overdue);
+        self.end_overdue(&overdue);
         let pressed = self.defence.ends_entries().then(time::uptime);
         let swept = self.connections.sweep(*cursor, &self.settings, pressed);
         *cursor = swept.next;
@@ -428,8 +216,11 @@ impl Work for Netns {
             .count_many(Counter::ConnsDropped, swept.dropped);
         self.connections.reap();
         drop(cursor);
-        self.watch_output();
-        self.complain();
+        if self.have_output_rules_changed() {
+            self.forget_ways(Which::All);
+        }
+        self.complaints
+            .tell(|show| self.config.lock().for_each_dest(show));
         let turn = time::now() / TICK;
         if turn % TIDY_TURNS == 0 {
             self.forget_ways(Which::Idle);
@@ -438,7 +229,7 @@ impl Work for Netns {
         config.follow_rules();
         self.defence.look(&config.settings());
         let templates = config.sweep_templates(turn, pressed);
-        let draining = config.end_drains() | config.warm_up();
+        let draining = drain::end_drains(&mut config) | config.warm_up();
         let lingering = config.bury_removed() || templates || draining;
         drop(config);
         if self.is_busy() || lingering {
@@ -446,42 +237,28 @@ impl Work for Netns {
         }
         // They would hold neighbours and devices for nothing.
         self.forget_ways(Which::All);
-        self.idle.store(true, Ordering::SeqCst);
-        // Whoever added a connection or removed a dest before seeing us idle relies on this look.
-        let config = self.config();
-        let busy =
-            self.is_busy() || config.has_removed() || config.is_draining() || config.has_warming();
-        drop(config);
-        if busy && self.idle.swap(false, Ordering::SeqCst) {
-            return Some(TICK);
-        }
-        None
+        let is_needed = || {
+            let config = self.config();
+            self.is_busy() || config.has_removed() || config.is_draining() || config.has_warming()
+        };
+        (!self.waking.sleeps(is_needed)).then_some(TICK)
     }
 
-    fn worker(&self) -> &Worker<Self> {
-        &self.worker
+    fn worker(&self) -> &Worker {
+        self.waking.worker()
     }
 }
 
-impl Netns {
-    fn is_busy(&self) -> bool {
-        self.connections.count() > 0 || self.connections.has_dead()
-    }
-}
+/// The work that estimates rates of traffic.
+struct Rates;
 
-/// Lets go of routes through devices that go away.
-pub(crate) struct Devices;
-
-static DEVICES: notifier::Registration = notifier::Registration::new();
-
-impl DeviceWatcher for Devices {
-    fn gone(net: &Net, device: Device) {
-        if let Some(netns) = Netns::of(net) {
-            netns.forget_ways(Which::Through(device));
-        }
+impl Work<Rates> for Netns {
+    fn run(&self) -> Option<u32> {
+        let mut config = self.config();
+        self.estimation.run(|| config.estimate())
     }
 
-    fn registration() -> &'static notifier::Registration {
-        &DEVICES
+    fn worker(&self) -> &Worker {
+        self.estimation.worker()
     }
 }

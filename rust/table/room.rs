@@ -2,7 +2,7 @@
 
 //! Whether a namespace has room for another flow.
 
-use super::{counters::Counter, netns::Netns, schedule::Schedule};
+use super::{counters::Counter, live::Live, schedule::Schedule};
 use crate::kapi::{random, rcu::Rcu};
 
 /// Entries that a flow may need: its connection, and its client's template.
@@ -11,7 +11,7 @@ const ENTRIES: usize = 2;
 /// Services that are asked for a template which may go.
 const ASKED: usize = 16;
 
-impl Netns {
+impl Live {
     /// Whether the namespace holds as many connections and templates as it may (`conn-max`): both
     /// are made by whoever sends a packet, and both count for `ip_vs`.
     pub(crate) fn is_full(&self) -> bool {

@@ -20,7 +20,7 @@ const TICKS: u32 = time::seconds(10);
 pub(crate) struct SockMap<V: Send + Sync + 'static> {
     map: RcuMap<usize, V>,
     #[pin]
-    worker: Worker<Self>,
+    worker: Worker,
 }
 
 impl<V: Send + Sync + 'static> Work for SockMap<V> {
@@ -28,7 +28,7 @@ impl<V: Send + Sync + 'static> Work for SockMap<V> {
         self.map.fit().then_some(TICKS)
     }
 
-    fn worker(&self) -> &Worker<Self> {
+    fn worker(&self) -> &Worker {
         &self.worker
     }
 }

@@ -2,8 +2,6 @@
 
 //! Batches of changes: made one by one, then published, or taken back in the opposite order.
 
-use core::net::IpAddr;
-
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
@@ -12,46 +10,23 @@ use super::{
         dest::Dest,
         local::Pool,
         ordered::Ordered,
-        publication::{Publication, Published},
+        publication::Publication,
     },
-    service::{scheduler_by_name, templates, Member, Past, Service},
-    ConfigGuard,
+    checks::{check_dest, port_that_counts},
+    guard::ConfigGuard,
+    service::{scheduler_by_name, templates, Member, Service},
+    undo::Undo,
 };
-use crate::{
-    engine::{
-        change::{Change, ChangeError},
-        service::{ServiceSpec, ServiceUpdate},
-        spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId},
-    },
-    kapi::{
-        broken::broken,
-        netns::Net,
-        route::{self, NextHop},
-    },
+use crate::engine::{
+    change::{Change, ChangeError},
+    service::{ServiceSpec, ServiceUpdate},
+    spec::{DestId, DestSpec, DestUpdate, ServiceId},
 };
 
 /// A refused change: which one of those given, and why.
 pub(crate) struct Refused {
     pub(crate) index: usize,
     pub(crate) error: ChangeError,
-}
-
-/// How to take back a change: places of service and dest, and what was there.
-pub(super) enum Undo {
-    ServiceAdd(usize),
-    ServiceSet(usize, Past),
-    ServiceDel(usize, KBox<Service>),
-    DestAdd(usize, usize),
-    /// With what the dest had carried when it was removed.
-    DestBack(usize, usize, Traffic),
-    /// What it was set to, and the deadline of its draining.
-    DestSet(Arc<Dest>, DestSpec, Option<u32>),
-    /// With where the service's schedules are published, and what the dest had carried.
-    DestDel(usize, usize, Member, (Published, Traffic)),
-    /// Place of the service, none for the namespace's pool.
-    LocalAdd(Option<usize>, IpAddr),
-    /// As above, and the address's place in the pool.
-    LocalDel(Option<usize>, usize, IpAddr),
 }
 
 impl<'a> ConfigGuard<'a> {
@@ -83,11 +58,23 @@ impl<'a> ConfigGuard<'a> {
         }
         if outcome.is_err() {
             while let Some(step) = undo.pop() {
-                self.take_back(step);
+                step.take_back(&mut self.config);
             }
         }
         self.config.settle_changes();
         outcome
+    }
+
+    /// Removes all services.
+    pub(crate) fn flush(&mut self) -> Result<(), ChangeError> {
+        let mut changes = KVVec::with_capacity(self.service_count(), GFP_KERNEL_ACCOUNT)
+            .map_err(|_| ChangeError::NoMemory)?;
+        for service in &self.config.services {
+            changes
+                .push(Change::ServiceDel { id: service.id }, GFP_KERNEL_ACCOUNT)
+                .map_err(|_| ChangeError::NoMemory)?;
+        }
+        self.apply(&changes).map_err(|refused| refused.error)
     }
 
     /// Applies one change to the configuration, but not to what packets see.
@@ -112,7 +99,7 @@ impl<'a> ConfigGuard<'a> {
             Change::DestDel { service, id } => self.remove_dest(service, id),
             Change::LocalAdd { service, address } => {
                 let (position, pool) = self.config.pool_mut(service.as_ref())?;
-                pool.add(self.netns.net(), address)?;
+                pool.add(self.live.net(), address)?;
                 Ok(Undo::LocalAdd(position, address))
             }
             Change::LocalDel { service, address } => {
@@ -132,7 +119,7 @@ impl<'a> ConfigGuard<'a> {
         let (place, service) = self.config.service_mut(&id)?;
         Ok(Undo::ServiceSet(
             place,
-            service.set(new, &self.netns.templates)?,
+            service.set(new, &self.live.templates)?,
         ))
     }
 
@@ -153,7 +140,7 @@ impl<'a> ConfigGuard<'a> {
         new.validate(&port_that_counts(id, &new, &service, is_lenient), &service)?;
         update.validate()?;
         if new.mode != old.mode && !is_lenient {
-            check_dest(self.netns.net(), id.address, new.mode)?;
+            check_dest(self.live.net(), id.address, new.mode)?;
         }
         self.config.mark_changed(at)?;
         dest.set_spec(new);
@@ -161,7 +148,7 @@ impl<'a> ConfigGuard<'a> {
         if let Some(seconds) = update.drain {
             dest.life().drain(seconds);
             self.config.draining = true;
-            self.netns.expect_work();
+            self.live.expect_work();
         } else if new.weight > 0 {
             dest.life().set_deadline(None);
         }
@@ -203,7 +190,7 @@ impl<'a> ConfigGuard<'a> {
                 dests: Ordered::new(self.config.key),
                 locals: Pool::new(),
                 published: published.map_err(|_| ChangeError::NoMemory)?,
-                templates: templates(&spec, &self.netns.templates)?,
+                templates: templates(&spec, &self.live.templates)?,
                 retired: Traffic::default(),
                 zero: Traffic::default(),
                 estimator: Estimator::new(Traffic::default()),
@@ -218,7 +205,7 @@ impl<'a> ConfigGuard<'a> {
         let place = place.map_err(|_| ChangeError::NoMemory)?;
         self.config.marks.add(&id);
         if let Err(error) = self.config.mark_changed(place) {
-            self.take_back(Undo::ServiceAdd(place));
+            Undo::ServiceAdd(place).take_back(&mut self.config);
             return Err(error);
         }
         Ok(Undo::ServiceAdd(place))
@@ -231,7 +218,7 @@ impl<'a> ConfigGuard<'a> {
         id: DestId,
         spec: DestSpec,
     ) -> Result<Undo, ChangeError> {
-        let (net, is_lenient) = (self.netns.net(), self.is_lenient);
+        let (net, is_lenient) = (self.live.net(), self.is_lenient);
         let (at, place) = self.config.service_mut(&service)?;
         spec.validate(&port_that_counts(id, &spec, &service, is_lenient), &service)?;
         if place.dests.place(&id).is_some() {
@@ -243,7 +230,7 @@ impl<'a> ConfigGuard<'a> {
         let slow_start = place.spec.slow_start;
         let published = place.published.clone();
         self.config.mark_changed(at)?;
-        if let Some((dest, carried)) = self.config.removed_dest(service, id, spec, &published) {
+        if let Some((dest, carried)) = self.config.removed.take_up(service, id, spec, &published) {
             // Its connections find it again.
             let within = self.add_member(&service, &dest, dest.carried())?;
             let (_, place) = self.config.service_mut(&service)?;
@@ -280,106 +267,4 @@ impl<'a> ConfigGuard<'a> {
         let pushed = place.dests.push(member);
         pushed.map_err(|_| ChangeError::NoMemory)
     }
-
-    /// Takes back the last change that has not been taken back yet.
-    #[inline(never)]
-    fn take_back(&mut self, step: Undo) {
-        let config = &mut *self.config;
-        let services = &mut config.services;
-        match step {
-            Undo::ServiceAdd(place) => {
-                if let Some(service) = services.take(place) {
-                    config.marks.remove(&service.id);
-                }
-            }
-            Undo::ServiceSet(place, past) => {
-                if let Some(service) = changed_at(services, place) {
-                    (service.spec, service.scheduler) = (past.spec, past.scheduler);
-                    if let Some(templates) = past.templates {
-                        service.templates = templates;
-                    }
-                }
-            }
-            Undo::ServiceDel(place, service) => {
-                config.marks.add(&service.id);
-                services.put(place, service);
-            }
-            Undo::DestAdd(at, within) => {
-                if let Some(service) = changed_at(services, at) {
-                    drop(service.dests.take(within));
-                }
-            }
-            Undo::DestBack(at, within, carried) => {
-                if let Some(service) = changed_at(services, at) {
-                    service.retired = service.retired.plus(carried);
-                    if let Some(member) = service.dests.take(within) {
-                        member.dest.set_gone();
-                    }
-                }
-            }
-            Undo::DestSet(dest, spec, deadline) => {
-                dest.set_spec(spec);
-                dest.life().set_deadline(deadline);
-            }
-            Undo::DestDel(at, within, member, (_, carried)) => {
-                if let Some(service) = changed_at(services, at) {
-                    service.retired = service.retired.since(carried);
-                    service.dests.put(within, member);
-                }
-            }
-            Undo::LocalAdd(place, _) => {
-                if let Some(pool) = config.pool_at(place) {
-                    pool.take_back_add();
-                }
-            }
-            Undo::LocalDel(place, at, address) => {
-                if let Some(pool) = config.pool_at(place) {
-                    pool.take_back_remove(at, address);
-                }
-            }
-        }
-    }
-}
-
-/// The dest as its settings are checked: where the mode leaves the port as it is, and whoever asks
-/// may say any, with the service's.
-fn port_that_counts(id: DestId, spec: &DestSpec, service: &ServiceId, is_lenient: bool) -> DestId {
-    if is_lenient && !spec.mode.toward(id.address).can_change_port() {
-        return DestId {
-            port: service.port(),
-            ..id
-        };
-    }
-    id
-}
-
-/// Whether a dest's packets could be sent now.
-pub(super) fn check_route(net: &'static Net, address: IpAddr) -> Result<(), ChangeError> {
-    NextHop::check(net, address).map_err(|error| {
-        if error == ENOMEM || error == ENOBUFS {
-            ChangeError::NoMemory
-        } else {
-            ChangeError::NoRoute(address)
-        }
-    })
-}
-
-/// Checks that there is a way to a dest, or with mode local that it is this host.
-fn check_dest(net: &'static Net, address: IpAddr, mode: Mode) -> Result<(), ChangeError> {
-    if mode != Mode::Local {
-        return check_route(net, address);
-    }
-    match route::is_of_this_host(net, address) {
-        true => Ok(()),
-        false => Err(ChangeError::NotOnThisHost(address)),
-    }
-}
-
-/// The service at the place at which a change has been made.
-fn changed_at(services: &mut Ordered<KBox<Service>>, place: usize) -> Option<&mut KBox<Service>> {
-    let service = services.get_mut(place);
-    if service.is_none() {
-        broken!(c"there is no service where one was changed");
-    }
-    service
 }

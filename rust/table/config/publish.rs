@@ -11,9 +11,9 @@ use super::{
         publication::{self, Published},
         schedule::Schedule,
     },
-    change::Undo,
+    guard::ConfigGuard,
     service::Service,
-    ConfigGuard,
+    undo::Undo,
 };
 use crate::kapi::{
     delay,
@@ -35,13 +35,26 @@ enum NextIndex {
 /// Schedules that are made, and where they are to be published.
 type Schedules = KVVec<(Published, KBox<RcuBox<Schedule>>)>;
 
+/// What is made, to be shown.
+struct Ready {
+    schedules: Schedules,
+    index: NextIndex,
+    /// What keeps the module from now on, where nothing did.
+    hold: Option<Hold>,
+}
+
 impl ConfigGuard<'_> {
-    /// Makes what packets see of the configuration as it is now, then shows it to them.
-    ///
-    /// Everything that can fail comes first. Takes the removed services and dests out of `undo`.
-    #[inline(never)]
+    /// Makes what packets see of the configuration as it is now, then shows it to them. Takes the removed
+    /// services and dests out of `undo`.
     pub(super) fn publish(&mut self, undo: &mut KVVec<Undo>) -> Result {
-        let netns = self.netns;
+        let ready = self.make(undo)?;
+        self.show(ready, undo);
+        Ok(())
+    }
+
+    /// Everything that can fail.
+    #[inline(never)]
+    fn make(&mut self, undo: &[Undo]) -> Result<Ready> {
         let schedules = self.make_schedules()?;
         let index = self.next_index(undo)?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
@@ -58,31 +71,56 @@ impl ConfigGuard<'_> {
             }
             _ => None,
         });
-        config.activity.prepare(netns, &config.marks, added)?;
-        let wanted = !config.services.is_empty();
-        let hold = match &mut config.hold {
-            Some(_) => None,
-            None if wanted => Some(Hold::new()?),
-            None => None,
+        config.activity.prepare(self.hooks, &config.marks, added)?;
+        let is_wanted = !config.services.is_empty();
+        let hold = match config.hold {
+            None if is_wanted => Some(Hold::new()?),
+            _ => None,
         };
-        // Nothing fails from here on.
-        if hold.is_some() || !wanted {
-            config.hold = hold;
+        Ok(Ready {
+            schedules,
+            index,
+            hold,
+        })
+    }
+
+    /// Shows it. Nothing fails here.
+    #[inline(never)]
+    fn show(&mut self, ready: Ready, undo: &mut KVVec<Undo>) {
+        let live = self.live;
+        if ready.hold.is_some() || self.config.services.is_empty() {
+            self.config.hold = ready.hold;
         }
-        netns.is_set_up();
+        live.is_set_up();
         self.follow_services(undo);
-        for (published, schedule) in schedules {
+        for (published, schedule) in ready.schedules {
             publication::publish(&published, schedule);
             delay::here();
         }
-        self.replace_index(index);
+        self.replace_index(ready.index);
         let config = &mut *self.config;
-        config.activity.settle(netns, &config.marks);
-        config.activity.follow_rules(netns, &config.marks);
+        config.activity.settle(live, &config.marks);
+        self.follow_rules();
         if undo.iter().any(|step| matches!(step, Undo::DestBack(..))) {
             // Those are in their service again.
-            config.removed.retain(|removed| removed.dest.is_gone());
+            self.config.removed.retain(|removed| removed.dest.is_gone());
         }
+        let warming = self.settle_services();
+        while let Some(step) = undo.pop() {
+            self.complete(step);
+        }
+        if !self.config.services.is_empty() && live.estimation.wake() {
+            self.config.estimated_at = time::nanoseconds();
+        }
+        if warming || self.config.filters_stale {
+            live.expect_work();
+        }
+        live.next_generation();
+    }
+
+    /// Services that have changed hold what they have published. True where dests may start slowly.
+    fn settle_services(&mut self) -> bool {
+        let config = &mut *self.config;
         let mut warming = false;
         for place in &config.changed {
             if let Some(service) = config.services.get_mut(*place) {
@@ -92,17 +130,7 @@ impl ConfigGuard<'_> {
                 warming |= service.warming;
             }
         }
-        while let Some(step) = undo.pop() {
-            self.complete(step);
-        }
-        if !self.config.services.is_empty() && netns.estimation.wake() {
-            self.config.estimated_at = time::nanoseconds();
-        }
-        if warming || self.config.filters_stale {
-            netns.expect_work();
-        }
-        netns.next_generation();
-        Ok(())
+        warming
     }
 
     #[inline(never)]
@@ -162,7 +190,7 @@ impl ConfigGuard<'_> {
             }
         }
         let guard = kernel::sync::rcu::read_lock();
-        let there = self.netns.index.get(Rcu::of(&guard));
+        let there = self.live.index.get(Rcu::of(&guard));
         let stays = there.is_some_and(|index| match added {
             Some(_) => index.has_room(),
             None => removed.is_none_or(|service| self.may_lose(index, service)),
@@ -178,7 +206,9 @@ impl ConfigGuard<'_> {
     /// Lets replies wait for their marks where the host's routing asks for those by now.
     pub(in crate::table) fn follow_rules(&mut self) {
         let config = &mut *self.config;
-        config.activity.follow_rules(self.netns, &config.marks);
+        config
+            .activity
+            .follow_rules(self.live, self.hooks, &config.marks);
     }
 
     /// Whether the index goes on well without a service that was removed: where that stands for an
@@ -194,14 +224,25 @@ impl ConfigGuard<'_> {
                 && services.iter().any(|other| shares(other)))
     }
 
+    /// The index of the services as they are.
+    fn index(&self) -> Result<KBox<RcuBox<Index>>> {
+        let services = self.config.services.iter();
+        let index = Index::new(
+            services.map(|s| (s.id.key(), &*s.published)),
+            self.config.services.len(),
+            self.live.service_key,
+        )?;
+        RcuBox::new(index, GFP_KERNEL_ACCOUNT)
+    }
+
     fn replace_index(&self, next: NextIndex) {
         match next {
             NextIndex::Same => {}
-            NextIndex::New(index) => self.netns.index.replace(Some(index)),
+            NextIndex::New(index) => self.live.index.replace(Some(index)),
             NextIndex::With(place) => {
                 let guard = kernel::sync::rcu::read_lock();
                 let rcu = Rcu::of(&guard);
-                let index = self.netns.index.get(rcu);
+                let index = self.live.index.get(rcu);
                 if let Some((index, service)) = index.zip(self.config.services.get(place)) {
                     index.add(service.id.key(), &service.published, rcu);
                 }
@@ -252,26 +293,6 @@ impl ConfigGuard<'_> {
                 self.config.filters_stale = true;
             }
             Undo::ServiceSet(..) => {}
-        }
-    }
-}
-
-impl Undo {
-    /// How many dests leave for good when the change stands.
-    fn dests_removed(&self) -> usize {
-        match self {
-            Self::ServiceDel(_, service) => service.dests.len(),
-            Self::DestDel(..) => 1,
-            _ => 0,
-        }
-    }
-
-    /// How many local addresses leave their pools for good when the change stands.
-    fn locals_removed(&self) -> usize {
-        match self {
-            Self::ServiceDel(_, service) => service.locals.addresses().len(),
-            Self::LocalDel(..) => 1,
-            _ => 0,
         }
     }
 }

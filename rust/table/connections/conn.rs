@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     engine::{
+        defence,
         proto::{State, STATES},
         tuple::{TupleV4, TupleV6},
     },
@@ -222,17 +223,12 @@ impl Conn {
         }
     }
 
-    /// Whether it can be done without when memory is short: one that its client has not answered,
-    /// or a UDP flow that has been silent for a minute.
+    /// Whether it can be done without when memory is short.
     pub(super) fn is_expendable(&self, now: u32) -> bool {
-        match self.state() {
-            State::SynRecv | State::SynAck => true,
-            State::Udp => {
-                let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
-                silent >= time::seconds(60) && !is_ahead(silent)
-            }
-            _ => false,
-        }
+        let silent = now.wrapping_sub(self.seen.load(Ordering::Relaxed));
+        let silent = if is_ahead(silent) { 0 } else { silent };
+        let after = defence::expendable_after(self.state());
+        after.is_some_and(|seconds| silent >= time::seconds(seconds))
     }
 
     /// Milliseconds until it expires when no packet comes.

@@ -31,7 +31,7 @@ pub(crate) struct NatConn<C, D = C> {
     pub(super) dest_side: Key<D>,
     /// From the client's tuple to the one the dest sees.
     deltas: Deltas,
-    /// See [`Ways`](super::super::ways::Ways).
+    /// See [`ClientRoutes`](super::super::client_routes::ClientRoutes).
     way_back: AtomicU32,
     /// What the dest sees of the client's sequence numbers.
     shift: Shift,

@@ -4,7 +4,7 @@
 
 use core::{net::SocketAddr, ops::ControlFlow};
 
-use super::{conn::Conn, Connections};
+use super::{conn::Conn, table::Connections};
 use crate::{
     engine::{
         proto::State,

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table of connections.
+
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+};
+
+use kernel::prelude::*;
+
+use super::{
+    super::line::Line,
+    buckets::Buckets,
+    conn::Conn,
+    node::{AnyKey, Node, Side},
+    slab,
+};
+use crate::{
+    engine::{family::Tuple, hash},
+    kapi::{
+        delay,
+        lock::{PairGuard, StripedLock, STRIPES},
+        rcu::{self, Rcu},
+        work,
+    },
+};
+
+/// Buckets that a table has at least; not fewer than there are stripes.
+pub(super) const MIN_BUCKETS: u32 = STRIPES;
+
+/// Steps of a long loop after which others may run.
+pub(super) const BATCH: u32 = 64;
+
+/// What became of a new connection.
+pub(in crate::table) enum Inserted<'a> {
+    /// It is in the table.
+    New(&'a Conn),
+    /// Another CPU was first with the same flow; the new one is gone.
+    Existing(&'a Conn),
+    /// Its dest's key is another flow's; the new one is gone.
+    Taken,
+}
+
+/// The table.
+///
+/// # Invariants
+///
+/// `current` is a live [`Buckets`]; all nodes reachable from it are parts of [`Conn`]s from the slab, each in one chain, and freed only a grace period after being unlinked.
+pub(crate) struct Connections {
+    pub(super) current: AtomicPtr<Buckets>,
+    key: hash::Key,
+    pub(super) locks: StripedLock,
+    pub(super) resizes: AtomicU32,
+    changing: Line<Changing>,
+}
+
+/// What connections change that begin and end.
+struct Changing {
+    count: AtomicU32,
+    /// Keys in the table: one or two a connection.
+    nodes: AtomicU32,
+    /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
+    dead: AtomicPtr<Conn>,
+}
+
+// SAFETY: All shared state is atomic or locked; connections are `Send` and `Sync`.
+unsafe impl Send for Connections {}
+// SAFETY: As above.
+unsafe impl Sync for Connections {}
+
+impl Connections {
+    #[inline(never)] // For the frame of who makes all of a namespace.
+    pub(in crate::table) fn new(key: hash::Key) -> Result<Self> {
+        let locks = StripedLock::new()?;
+        let buckets = Buckets::new(MIN_BUCKETS)?;
+        Ok(Self {
+            current: AtomicPtr::new(KBox::into_raw(buckets)),
+            key,
+            locks,
+            resizes: AtomicU32::new(0),
+            changing: Line(Changing {
+                count: AtomicU32::new(0),
+                nodes: AtomicU32::new(0),
+                dead: AtomicPtr::new(ptr::null_mut()),
+            }),
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn current<'a>(&self, _rcu: Rcu<'a>) -> &'a Buckets {
+        // SAFETY: By the invariant; an old table is freed a grace period after it was replaced.
+        unsafe { &*self.current.load(Ordering::Acquire) }
+    }
+
+    /// Hash of a tuple in this table.
+    #[inline(always)]
+    pub(crate) fn hash(&self, tuple: &impl Tuple) -> u32 {
+        tuple.hash(&self.key) as u32
+    }
+
+    /// Hash of a tuple in this table, all of it: half of it is enough to know a bucket.
+    pub(in crate::table) fn long_hash(&self, tuple: &impl Tuple) -> u64 {
+        tuple.hash(&self.key)
+    }
+
+    /// The connection that a packet with that tuple belongs to.
+    #[inline(always)]
+    pub(crate) fn lookup<'a>(
+        &self,
+        tuple: &impl Tuple,
+        hash: u32,
+        rcu: Rcu<'a>,
+    ) -> Option<(&'a Conn, Side)> {
+        let mut table = self.current(rcu);
+        loop {
+            if let Some(found) = table.find(tuple, hash, rcu) {
+                return Some(found);
+            }
+            // While the table is being resized the rest is in the next one.
+            table = table.future(rcu)?;
+        }
+    }
+
+    /// Puts a connection in, unless one with a key of it is there.
+    pub(in crate::table) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Inserted<'a> {
+        // SAFETY: The caller made it; nobody else knows it yet.
+        let new: &'a Conn = unsafe { conn.as_ref() };
+        let inserted = self.link(new, rcu);
+        match inserted {
+            // Not before: two CPUs may have made one of the same flow.
+            Inserted::New(new) => new.dest().connection(),
+            // SAFETY: It came from the slab and was never shared.
+            _ => unsafe { slab::free(conn) },
+        }
+        inserted
+    }
+
+    /// Links the keys of a connection in, unless one of them is taken.
+    ///
+    /// All of it happens with the stripes of both keys locked, and so does a connection's end. So
+    /// nobody ends one of which only one key is in, and of two that begin the same flow the second
+    /// finds the first's.
+    fn link<'a>(&self, new: &'a Conn, rcu: Rcu<'a>) -> Inserted<'a> {
+        let _guard = self.lock(new);
+        if let Some((existing, _)) = self.lookup_key(new.client_key(), rcu) {
+            return Inserted::Existing(existing);
+        }
+        let dest_key = new.dest_key();
+        if dest_key.is_some_and(|key| self.lookup_key(key, rcu).is_some()) {
+            return Inserted::Taken;
+        }
+        let current = self.current(rcu);
+        let newest = current.future(rcu).unwrap_or(current);
+        // Before anybody may end it.
+        self.changing.count.fetch_add(1, Ordering::Relaxed);
+        // The dest's key first: as soon as the client's is in, packets go to the dest.
+        for key in [dest_key, Some(new.client_key())].into_iter().flatten() {
+            newest.push(NonNull::from(key.node()));
+            self.changing.nodes.fetch_add(1, Ordering::Relaxed);
+            delay::here();
+        }
+        Inserted::New(new)
+    }
+
+    /// Locks the stripes of a connection's keys.
+    fn lock(&self, conn: &Conn) -> PairGuard<'_> {
+        let client = conn.client_key().node().hash();
+        let dest = conn.dest_key().map_or(client, |key| key.node().hash());
+        self.locks.lock_both(client, dest)
+    }
+
+    /// The connection that has a key.
+    fn lookup_key<'a>(&self, key: AnyKey<'_>, rcu: Rcu<'a>) -> Option<(&'a Conn, Side)> {
+        let hash = key.node().hash();
+        match key {
+            AnyKey::V4(key) => self.lookup(&key.tuple, hash, rcu),
+            AnyKey::V6(key) => self.lookup(&key.tuple, hash, rcu),
+        }
+    }
+
+    /// Takes a node out, if it is in. Its stripe is locked.
+    fn unlink(&self, node: &Node, rcu: Rcu<'_>) {
+        let hash = node.hash();
+        let current = self.current(rcu);
+        let was_in = current.unlink(node, hash)
+            || current
+                .future(rcu)
+                .is_some_and(|future| future.unlink(node, hash));
+        if was_in {
+            self.changing.nodes.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a connection: counts it out of its dest and takes it from the table. False when that
+    /// was done already.
+    pub(in crate::table) fn remove(&self, conn: &Conn, rcu: Rcu<'_>) -> bool {
+        let guard = self.lock(conn);
+        let Some(last) = conn.end() else {
+            return false;
+        };
+        for key in [Some(conn.client_key()), conn.dest_key()]
+            .into_iter()
+            .flatten()
+        {
+            delay::here();
+            self.unlink(key.node(), rcu);
+        }
+        drop(guard);
+        conn.dest().connection_ends(last);
+        if let Some(place) = conn.local_place() {
+            conn.dest().ports().freed(place);
+        }
+        self.changing.count.fetch_sub(1, Ordering::Relaxed);
+        let dead = ptr::from_ref(conn).cast_mut();
+        let mut head = self.changing.dead.load(Ordering::Relaxed);
+        loop {
+            conn.next_dead.store(head, Ordering::Relaxed);
+            match self.changing.dead.compare_exchange_weak(
+                head,
+                dead,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Connections in the table.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.changing.count.load(Ordering::Relaxed)
+    }
+
+    /// Keys in the table.
+    #[inline]
+    pub(super) fn nodes(&self) -> u32 {
+        self.changing.nodes.load(Ordering::Relaxed)
+    }
+
+    /// Times the table was resized.
+    pub(crate) fn resizes(&self) -> u32 {
+        self.resizes.load(Ordering::Relaxed)
+    }
+
+    /// Buckets now.
+    pub(crate) fn buckets(&self) -> u32 {
+        let guard = kernel::sync::rcu::read_lock();
+        self.current(Rcu::of(&guard)).len()
+    }
+
+    /// Whether removed connections wait for [`Connections::reap`].
+    pub(in crate::table) fn has_dead(&self) -> bool {
+        !self.changing.dead.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Frees what was removed. May sleep.
+    ///
+    /// Only one caller at a time.
+    pub(in crate::table) fn reap(&self) {
+        let mut dead = self.changing.dead.swap(ptr::null_mut(), Ordering::Acquire);
+        if dead.is_null() {
+            return;
+        }
+        rcu::synchronize();
+        let mut batch = 0u32;
+        while let Some(conn) = NonNull::new(dead) {
+            // SAFETY: Unlinked before the grace period, so only we know it.
+            dead = unsafe { conn.as_ref() }.next_dead.load(Ordering::Relaxed);
+            // SAFETY: As above, and it came from the slab.
+            unsafe { slab::free(conn) };
+            breathe(&mut batch);
+        }
+    }
+
+    /// Ends all connections that `which` names. May sleep. Not while the table is resized.
+    pub(in crate::table) fn remove_all(&self, mut which: impl FnMut(&Conn, Rcu<'_>) -> bool) {
+        let mut batch = 0u32;
+        for bucket in 0..self.buckets() {
+            let guard = kernel::sync::rcu::read_lock();
+            let rcu = Rcu::of(&guard);
+            for conn in self.current(rcu).bucket(bucket, rcu) {
+                if which(conn, rcu) {
+                    self.remove(conn, rcu);
+                }
+            }
+            drop(guard);
+            breathe(&mut batch);
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.remove_all(|_, _| true);
+        self.reap();
+        // SAFETY: By the invariant; nobody else has the table any more.
+        drop(unsafe { KBox::from_raw(*self.current.get_mut()) });
+    }
+}
+
+/// Lets others run now and then in a long loop.
+pub(super) fn breathe(batch: &mut u32) {
+    *batch = batch.wrapping_add(1);
+    if *batch % BATCH == 0 {
+        work::give_way();
+    }
+}
