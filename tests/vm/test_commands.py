@@ -6,21 +6,18 @@ import random
 
 import pytest
 from lab.director import end
+from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.packets import udp
 from lab.raw import _director_rvs, _rvs, _wire  # noqa: F401
-from lab.topology import CLIENT, VIP, Lab
+from lab.topology import CLIENT, VIP
 
 COMMANDS = 60
 PORTS = (53, 54)
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh", "mh", "twos")
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(web=False)
-    yield made
-    made.close()
+_lab = lab_of_file(web=False)
 
 
 @dataclasses.dataclass

@@ -14,7 +14,8 @@ import urllib.request
 import pytest
 from lab import shell
 from lab.compat import TCP, UDP, same
-from lab.lone import VIP, LoneDirector
+from lab.fixtures import lone_of_file
+from lab.lone import VIP, send
 from lab.netns import Host, wait_until
 
 ID = f"udp/{VIP}:53"
@@ -33,12 +34,7 @@ UNPRIVILEGED = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-grou
 EXAMPLES = os.path.join(os.environ.get("RVS_REPO", "../.."), "examples", "prometheus")
 
 
-@pytest.fixture(name="alone", scope="module")
-def _alone():
-    made = LoneDirector("scraped")
-    made.ip(f"addr add {VIP}/32 dev lo")
-    yield made
-    made.close()
+_alone = lone_of_file("alone", "scraped")
 
 
 @pytest.fixture(name="served")
@@ -47,17 +43,8 @@ def _served(alone):
     shell.modprobe("rvs")
     alone.adm("service", "flush")
     alone.adm("restore", stdin=LINES)
-    flows(alone)
+    send(alone, 8)
     return alone
-
-
-def flows(host, count=8, port=53):
-    for source in range(20_000, 20_000 + count):
-        with host.inside():
-            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with s:
-            s.bind((VIP, source))
-            s.sendto(b"x" * 100, (VIP, port))
 
 
 @contextlib.contextmanager
@@ -286,7 +273,7 @@ def node_exporter(host):
 -A -f 7 -s rr
 -a -f 7 -r 10.1.1.3:0 -g -w 5
 """)
-    flows(host)
+    send(host, 8)
     child = host.start("prometheus-node-exporter", "--collector.disable-defaults", "--collector.ipvs",
                        "--web.listen-address=127.0.0.1:9100", "--log.level=error")
     try:

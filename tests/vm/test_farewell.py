@@ -9,9 +9,9 @@ import threading
 import pytest
 from lab import six as v6
 from lab.director import Rvs, end
+from lab.fixtures import lab_of_file
 from lab.fullnat import LOCALS
 from lab.places import MODES, VIPS, place_of, prepare, server_of
-from lab.topology import Lab
 from lab.transfer import family
 
 # How packets travel, where the dest is, and the IP versions of client and dest.
@@ -38,12 +38,7 @@ def lines():
         yield f"-a -t {end(VIPS[version][0], port)} -r {dest} {option} -w 1"
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(real_servers=2, web=False)
-    prepare(made)
-    yield made
-    made.close()
+_lab = lab_of_file(real_servers=2, web=False, prepare=prepare)
 
 
 @pytest.fixture(name="rvs")

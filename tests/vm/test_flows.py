@@ -3,6 +3,7 @@
 
 import pytest
 from lab.director import Service
+from lab.fixtures import lab_of_file
 from lab.packets import ACK, RST, SYN, tcp, udp
 from lab.raw import _director_rvs, _ipvs, _rvs, _wire, counted  # noqa: F401
 from lab.session import Session
@@ -10,13 +11,8 @@ from lab.topology import CLIENT, VIP, Lab
 from lab.web import get
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    """nginx and the virtual address on every real server."""
-    made = Lab()
-    made.prepare_dr()
-    yield made
-    made.close()
+# nginx and the virtual address on every real server.
+_lab = lab_of_file(prepare=Lab.prepare_dr)
 
 
 def web(lab, weights=(1, 1, 1), **kwargs):

@@ -6,6 +6,7 @@ import itertools
 import socket
 
 import pytest
+from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.packets import udp
 from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
@@ -18,12 +19,7 @@ MARK = 7
 FOUR, SIX = f"fwmark/{MARK}", f"fwmark6/{MARK}"
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab()
-    made.prepare_dr()
-    yield made
-    made.close()
+_lab = lab_of_file(prepare=Lab.prepare_dr)
 
 
 @pytest.fixture(name="clients")

@@ -7,10 +7,11 @@ import time
 import pytest
 from lab import shell
 from lab.director import Service
+from lab.fixtures import lab_of_file
 from lab.netns import wait_until, wire as connect
 from lab.packets import tcp, udp
 from lab.raw import Observed, Wire
-from lab.topology import CLIENT, VIP, Lab
+from lab.topology import CLIENT, VIP
 
 DNS = Service([("192.168.56.101", 1), ("192.168.56.102", 1)], protocol="udp", port=53)
 LINES = """
@@ -23,11 +24,7 @@ LINES = """
 FLOWS = ("udp_src_min 10000", "udp_src_max 14000")
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(web=False)
-    yield made
-    made.close()
+_lab = lab_of_file(web=False)
 
 
 @pytest.fixture(name="wire", scope="module")

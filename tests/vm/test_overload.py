@@ -3,6 +3,7 @@
 
 import pytest
 from lab.director import Service, run_by
+from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.packets import ACK, SYN, tcp, udp
 from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
@@ -12,12 +13,7 @@ from lab.topology import CLIENT, VIP, Lab
 EVERYTHING = 1 << 24
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab()
-    made.prepare_dr()
-    yield made
-    made.close()
+_lab = lab_of_file(prepare=Lab.prepare_dr)
 
 
 @pytest.fixture(name="web")

@@ -11,9 +11,10 @@ from lab import shell
 from lab import six as v6
 from lab.compat import unload
 from lab.director import Service
+from lab.fixtures import lab_of_file
 from lab.fullnat import LOCALS
 from lab.netns import wait_until
-from lab.topology import DIRECTOR, VIP, Lab
+from lab.topology import DIRECTOR, VIP
 from lab.transfer import family
 
 # Nobody has them, so nobody answers for them.
@@ -38,11 +39,7 @@ def named(case):
     return "-".join(map(str, case)) if isinstance(case, tuple) else None
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(real_servers=1, web=False)
-    yield made
-    made.close()
+_lab = lab_of_file(real_servers=1, web=False)
 
 
 @pytest.fixture(name="six", scope="module")

@@ -7,7 +7,8 @@ import socket
 import pytest
 from lab import shell
 from lab.director import Service
-from lab.flow import PORT, Flow, Hosts
+from lab.fixtures import _hosts, flow_by  # noqa: F401
+from lab.flow import PORT, Flow
 from lab.netns import wait_until
 from lab.raw import _director_rvs, _ipvs, _lab, _rvs  # noqa: F401
 from lab.transfer import UdpEcho, ask
@@ -17,11 +18,6 @@ FLOWS = [("rvs", 4, "nat"), ("rvs", 4, "fullnat"), ("rvs", 6, "nat"), ("rvs", 6,
 BY_ALL = pytest.mark.parametrize("flow", FLOWS, indirect=True,
                                  ids=["-".join(map(str, one)) for one in FLOWS])
 LONG, SHORT = 600, 100
-
-
-@pytest.fixture(name="hosts", scope="module")
-def _hosts(lab):
-    return Hosts(lab)
 
 
 @contextlib.contextmanager
@@ -38,11 +34,7 @@ def a_flow(hosts, director, version, mode):
         flow.close()
 
 
-@pytest.fixture(name="flow")
-def _flow(request, hosts, rvs, ipvs):
-    name, version, mode = request.param
-    with a_flow(hosts, rvs if name == "rvs" else ipvs, version, mode) as flow:
-        yield flow
+_flow = flow_by(a_flow)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 
 import pytest
 from lab.director import Service, run_by
+from lab.fixtures import lab_of_file
 from lab.packets import tcp, udp
 from lab.raw import _director_rvs, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT, VIP, Lab
@@ -10,12 +11,7 @@ from lab.topology import CLIENT, VIP, Lab
 DEFAULT = ("config", "set", "--expire-quiesced", "off")
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(web=False)
-    made.prepare_dr()
-    yield made
-    made.close()
+_lab = lab_of_file(web=False, prepare=Lab.prepare_dr)
 
 
 def asks(wire, port, protocol=udp):

@@ -3,18 +3,14 @@
 
 import pytest
 from lab.director import Service, run_by
+from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.packets import ACK, SYN, tcp, udp
 from lab.raw import _director_rvs, _ipvs, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT, VIP, Lab
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    made = Lab(web=False)
-    made.prepare_dr()
-    yield made
-    made.close()
+_lab = lab_of_file(web=False, prepare=Lab.prepare_dr)
 
 
 def service(lab, *options, protocol="tcp", port=80):

@@ -4,11 +4,11 @@
 import json
 import re
 import signal
-import socket
 
 import pytest
 from lab import shell
-from lab.lone import VIP, LoneDirector
+from lab.fixtures import lone_of_file
+from lab.lone import VIP, send
 from lab.netns import wait_until
 from lab.terminal import Terminal
 
@@ -24,12 +24,7 @@ FIRST = 20_000
 FLOWS = 10
 
 
-@pytest.fixture(name="host", scope="module")
-def _host():
-    made = LoneDirector("watched")
-    made.ip(f"addr add {VIP}/32 dev lo")
-    yield made
-    made.close()
+_host = lone_of_file("host", "watched")
 
 
 @pytest.fixture(name="flows")
@@ -37,16 +32,7 @@ def _flows(host):
     """Five flows of each dest that takes any."""
     shell.modprobe("rvs")
     host.adm("restore", stdin=LINES)
-    send(host)
-
-
-def send(host):
-    for port in range(FIRST, FIRST + FLOWS):
-        with host.inside():
-            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with s:
-            s.bind((VIP, port))
-            s.sendto(b"x" * 100, (VIP, 53))
+    send(host, FLOWS, FIRST)
 
 
 def words(screen, name):

@@ -11,7 +11,8 @@ import socket
 import pytest
 from lab import debug, shell
 from lab.capture import Capture
-from lab.flow import LENGTHS, TRANSLATING, Flow, Hosts
+from lab.fixtures import _hosts, flow_by  # noqa: F401
+from lab.flow import LENGTHS, TRANSLATING, Flow
 from lab.netns import wait_until
 from lab.raw import _director_rvs, _ipvs, _lab, _rvs  # noqa: F401
 
@@ -35,11 +36,6 @@ BY_ALL = with_flows(BOTH)
 BY_RVS = with_flows([one for one in BOTH if one[0] == "rvs"])
 
 
-@pytest.fixture(name="hosts", scope="module")
-def _hosts(lab):
-    return Hosts(lab)
-
-
 @contextlib.contextmanager
 def a_flow(hosts, director, version, mode, dest=None):
     flow = Flow(hosts, director, version, mode, dest)
@@ -50,11 +46,7 @@ def a_flow(hosts, director, version, mode, dest=None):
         flow.close()
 
 
-@pytest.fixture(name="flow")
-def _flow(request, hosts, rvs, ipvs):
-    name, version, mode = request.param
-    with a_flow(hosts, rvs if name == "rvs" else ipvs, version, mode) as flow:
-        yield flow
+_flow = flow_by(a_flow)
 
 
 def host_route(address):

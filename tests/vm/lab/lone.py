@@ -6,6 +6,7 @@ Made once for a file of tests; each test finds it without services and with defa
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -42,6 +43,16 @@ class LoneDirector(Host):
     def json(self, *args):
         """What `rvsadm ARGS -j` says."""
         return json.loads(self.adm(*args, "-j").stdout)
+
+
+def send(host, count, first=20_000, port=53):
+    """COUNT flows of UDP to the virtual address, which is the host's, from ports of their own."""
+    for source in range(first, first + count):
+        with host.inside():
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with s:
+            s.bind((VIP, source))
+            s.sendto(b"x" * 100, (VIP, port))
 
 
 def services(count, first_port=1):

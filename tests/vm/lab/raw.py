@@ -12,10 +12,11 @@ import time
 import pytest
 
 from . import director as directors
+from .fixtures import lab_of_file
 from .flood import Pktgen
 from .netns import wait_until
 from .packets import Tap, icmp, mac_bytes
-from .topology import VIP, Lab
+from .topology import VIP
 
 DEFAULT_CONFIG = (
     "--tcp-timeout",
@@ -122,12 +123,8 @@ class Observed(directors.Rvs):
         self.adm("stats", "zero")
 
 
-@pytest.fixture(name="lab", scope="module")
-def _lab():
-    """The hosts, without nginx."""
-    made = Lab(web=False)
-    yield made
-    made.close()
+# The hosts, without nginx.
+_lab = lab_of_file(web=False)
 
 
 @pytest.fixture(name="wire", scope="module")
