@@ -6,7 +6,7 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
-use super::namespace::namespace;
+use super::namespace::{dumped, namespace};
 use super::view::DestView;
 use super::walk::{self, Place, Walk};
 use super::{encode, lookup, policy};
@@ -55,9 +55,7 @@ impl Dumpit for Get {
         walk: &mut Walk<Place>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
-        let config = namespace(request)?.config();
-        let generation = config.generation();
-        out.set_generation(generation);
+        let (config, generation) = dumped(request, out)?;
         let find = |id: &ServiceId| config.service(id);
         let name = |service: &&Service| walk::name(&service.id());
         Ok(walk.on(find, config.services(), name, |service, place| {

@@ -7,7 +7,7 @@ use core::{iter, net::IpAddr};
 use kernel::error::Result;
 
 use super::generated::cmd;
-use super::namespace::namespace;
+use super::namespace::dumped;
 use super::view::LocalView;
 use super::walk::{self, Place, Walk};
 use super::{encode, policy};
@@ -32,9 +32,7 @@ impl Dumpit for Get {
         walk: &mut Walk<Place>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
-        let config = namespace(request)?.config();
-        let generation = config.generation();
-        out.set_generation(generation);
+        let (config, generation) = dumped(request, out)?;
         let find = |id: &ServiceId| config.service(id).map(own);
         // The namespace's first.
         let services = config.services().map(own);

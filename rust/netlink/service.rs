@@ -6,7 +6,7 @@ use kernel::error::Result;
 
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
-use super::namespace::namespace;
+use super::namespace::{dumped, namespace};
 use super::view::ServiceView;
 use super::walk::{self, Place};
 use super::{encode, event, lookup, policy, refusal};
@@ -50,9 +50,7 @@ impl Dumpit for Get {
         place: &mut Place,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
-        let config = namespace(request)?.config();
-        let generation = config.generation();
-        out.set_generation(generation);
+        let (config, generation) = dumped(request, out)?;
         let name = |service: &&Service| walk::name(&service.id());
         Ok(walk::each(config.services(), place, name, |service| {
             let view = ServiceView::new(service);

@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 use kernel::error::Result;
 
 use super::generated::cmd;
-use super::namespace::namespace;
+use super::namespace::dumped;
 use super::walk::{self, Walk};
 use super::{encode, policy};
 use crate::engine::spec::ServiceId;
@@ -31,9 +31,7 @@ impl Dumpit for Get {
         walk: &mut Walk<TemplateCursor>,
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
-        let config = namespace(request)?.config();
-        let generation = config.generation();
-        out.set_generation(generation);
+        let (config, generation) = dumped(request, out)?;
         let find = |id: &ServiceId| config.service(id);
         let name = |service: &&Service| walk::name(&service.id());
         Ok(walk.on(find, config.services(), name, |service, cursor| {
