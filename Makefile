@@ -38,7 +38,7 @@ test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
 
 test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode
-	@RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer'
+	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes'
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/own-kernel debug

@@ -10,6 +10,8 @@ from lab import shell
 
 PROBED = {"tcp_v4_syn_recv_sock", "tcp_v6_syn_recv_sock", "inet_getname", "inet6_getname",
           "inet_sock_destruct"}
+# All of them take two minutes: `make test-long` runs them.
+FILES = ["test_toa_six.py"] + (["test_toa.py", "test_toa_more.py"] if os.environ.get("RVS_LONG") else [])
 
 
 @pytest.fixture(name="options")
@@ -39,7 +41,7 @@ def test_the_parameter_chooses_kretprobes(monkeypatch, options):
 
 
 @pytest.mark.seconds(500)
-@pytest.mark.parametrize("file", ["test_toa.py", "test_toa_more.py", "test_toa_six.py"])
+@pytest.mark.parametrize("file", FILES)
 def test_the_same_as_with_fprobes(file, options):
     env = {name: value for name, value in os.environ.items() if not name.startswith("RVS_")}
     done = subprocess.run(

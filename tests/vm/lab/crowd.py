@@ -30,6 +30,7 @@ NETWORK = ipaddress.ip_network("100.64.0.0/10")
 SYN_OPTIONS_MSS = b"\2\4\5\264"  # 1460
 DESCRIPTORS = 100_000
 AGAIN = 0.3  # seconds until it is sent again
+PATIENCE = 120  # seconds without a word until a client is given up
 FAST_OPEN = 34
 # Those that TCP itself uses are no claims.
 CLAIMED = sorted(set(range(2, 255)) - {2, 3, 4, 5, 8, 19, 29, 30, FAST_OPEN, 69, 172, 174})
@@ -148,6 +149,7 @@ class Client:
     due: float = 0.0
     tries: int = 0
     taken: int = 0  # bytes that its SYN brought
+    heard: float = 0.0
 
 
 class Crowd:
@@ -177,9 +179,8 @@ class Crowd:
         number = 0
         while number - self.resets < count or self._clients:
             assert time.monotonic() < until, (
-                f"{len(self._clients)} clients of {number} have no answer: " + "; ".join(
-                    f"{c.source} to {c.to}, {'open' if c.ack else 'opening'}, has {c.got}"
-                    for c in list(self._clients.values())[:9]))
+                f"{len(self._clients)} clients of {number} have no answer: "
+                + "; ".join(map(self._told, list(self._clients.values())[:9])))
             while number - self.resets < count and len(self._clients) < at_once:
                 self._begin(number, self._random.choice(ends))
                 number += 1
@@ -217,6 +218,11 @@ class Crowd:
             return
         if client.got == 0:
             self._ask(client, now)
+        elif now - client.heard > PATIENCE:
+            # The reset that a server answers a wrong acknowledgment with ends the connection for the
+            # director, as for ip_vs: it is forgotten when neither side speaks for ten seconds.
+            assert client.hostile, f"client {client.number} hears no more: {self._told(client)}"
+            self._replace(client)
 
     def _open(self, client, now):
         """A SYN."""
@@ -339,8 +345,19 @@ class Crowd:
             if client:
                 self._take(client, packet[at:], now)
 
+    @staticmethod
+    def _told(client):
+        return (f"{client.source} to {client.to}, {'open' if client.ack else 'opening'}, has {client.got}, "
+                f"{'hostile' if client.hostile else 'honest'}, heard {client.heard:.0f}")
+
+    def _replace(self, client):
+        """Another one takes its place."""
+        self.resets += 1
+        del self._clients[client.source], self.sources[client.number]
+
     def _take(self, client, segment, now):
         """One segment for a client."""
+        client.heard = now
         seq, ack = struct.unpack_from("!II", segment, 4)
         flags, data = segment[13], segment[(segment[12] >> 4) * 4 :]
         if flags & RST:
@@ -351,10 +368,8 @@ class Crowd:
             # sent gets resets, after which a late copy of its SYN begins another connection. Another
             # client takes its place.
             assert client.to in self._cookies or client.hostile, (
-                f"client {client.number} was reset: {client.source} to {client.to}, "
-                f"{'open' if client.ack else 'opening'}, has {client.got}")
-            self.resets += 1
-            del self._clients[client.source], self.sources[client.number]
+                f"client {client.number} was reset: {self._told(client)}")
+            self._replace(client)
             return
         if client.stamps:
             stamps = _option(segment, 8)
