@@ -91,10 +91,14 @@ pub(super) fn whole<'a, F: Family>(
     ip: &F::Ip,
     flow: u32,
 ) -> Verdict<'a> {
+    if dest.is_dr() {
+        return xmit::dr::<F>(cx, dest, skb, ip);
+    }
     match dest.mode() {
         Mode::Tun => xmit::tun::<F>(cx, dest, skb, ip, flow),
         // This host's own packet, whatever the dest's address.
         Mode::Local => Verdict::Accept(skb),
+        // A mode that was changed; its connections go on as they began.
         _ => xmit::dr::<F>(cx, dest, skb, ip),
     }
 }

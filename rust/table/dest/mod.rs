@@ -156,6 +156,12 @@ impl Dest {
         mode_of(&self.mode)
     }
 
+    /// Whether that is mode dr, which is less to ask.
+    #[inline(always)]
+    pub(crate) fn is_dr(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == Mode::Dr.number()
+    }
+
     /// What packets travel in, with mode tun.
     #[inline(always)]
     pub(crate) fn tunnel(&self) -> Tunnel {

@@ -25,7 +25,11 @@ impl Way {
     /// It, if it is known and still good.
     #[inline(always)]
     pub(super) fn get<'a>(&'a self, rcu: Rcu<'a>) -> Option<&'a NextHop> {
-        self.0.get(rcu).filter(|way| way.is_good())
+        // Not by `filter`, which would be a function of its own.
+        match self.0.get(rcu) {
+            Some(way) if way.is_good() => Some(way),
+            _ => None,
+        }
     }
 
     /// Looks it up anew. From any context.
