@@ -100,10 +100,11 @@ impl ClientRoutes {
         // A byte tells one.
         const { assert!(SLOTS / GROUP == 1 << 8) };
         let groups = way.hash().to_be_bytes().into_iter().take(2);
-        let places = groups.flat_map(|group| {
+        let indices = groups.flat_map(|group| {
             let first = usize::from(group).wrapping_mul(GROUP);
-            self.slots.iter().enumerate().skip(first).take(GROUP)
+            first..first.wrapping_add(GROUP)
         });
+        let places = indices.filter_map(|index| Some((index, self.slots.get(index)?)));
         let mut known = places.clone().filter_map(|(_, slot)| slot.get(rcu));
         if let Some(known) = known.find(|known| known.way.is_as_good_as(&way)) {
             keep(known.number);
