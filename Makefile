@@ -2,10 +2,10 @@
 # What a developer types. Each target is one script; `make help` lists them.
 
 RVS_CACHE ?= $(HOME)/.cache/rvs
-export RVS_CACHE KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
+export RVS_CACHE RUST_ABI KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: modules tools ## everything: check, host tests, guest tests, bench-guard
 
 test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode
 	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes'
+
+test-kernels: ## the modules on each kernel: do they build, load and pass a smoke set? writes build/kernels.md (KERNELS='6.12 7.2/own')
+	@scripts/test-kernels $(KERNELS)
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/own-kernel debug

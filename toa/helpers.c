@@ -18,10 +18,24 @@
 #include <net/route.h>
 #include <net/sock.h>
 
+#include "../rust/helpers/compat.h"
 #include "helpers.h"
 /* The helpers that both modules need. */
 #include "../rust/helpers/common.c"
 #include "../rust/helpers/defrag6.c"
+
+/*
+ * Calls that may be between entry and return at a time; what is more goes unseen. Connections are
+ * made without sleeping, so there they are one for each CPU and context; whoever asks for a name
+ * may sleep on the socket's lock.
+ */
+#define PROBED_CALLS 1024
+
+#ifdef RVS_HAS_FTRACE_REGS
+#ifdef CONFIG_X86
+/* Read as pt_regs, see kapi/registers.rs. */
+static_assert(offsetof(struct __arch_ftrace_regs, regs) == 0);
+#endif
 
 unsigned long toa_argument(void *regs, unsigned int n)
 {
@@ -33,14 +47,27 @@ unsigned long toa_return_value(void *regs)
 	return ftrace_regs_get_return_value((struct ftrace_regs *)regs);
 }
 
-#ifdef CONFIG_KRETPROBES
-/*
- * Calls that may be between entry and return at a time; what is more goes unseen. Connections are
- * made without sleeping, so there they are one for each CPU and context; whoever asks for a name
- * may sleep on the socket's lock.
- */
-#define KRETPROBE_CALLS 1024
+void toa_fprobe_prepare(struct fprobe *probe)
+{
+}
+#else
+unsigned long toa_argument(void *regs, unsigned int n)
+{
+	return regs_get_kernel_argument(regs, n);
+}
 
+unsigned long toa_return_value(void *regs)
+{
+	return regs_return_value(regs);
+}
+
+void toa_fprobe_prepare(struct fprobe *probe)
+{
+	probe->nr_maxactive = PROBED_CALLS;
+}
+#endif
+
+#ifdef CONFIG_KRETPROBES
 int toa_kretprobe_register(struct toa_kretprobe *probe, const char *function,
 			   kretprobe_handler_t entry, kretprobe_handler_t exit, size_t size)
 {
@@ -49,7 +76,7 @@ int toa_kretprobe_register(struct toa_kretprobe *probe, const char *function,
 		.entry_handler = entry,
 		.handler = exit,
 		.data_size = size,
-		.maxactive = KRETPROBE_CALLS,
+		.maxactive = PROBED_CALLS,
 	};
 	return register_kretprobe(&probe->probe);
 }
@@ -103,10 +130,10 @@ static struct sock *find_on(struct net *net, const struct toa_end *peer_end,
 	u16 port = ntohs(local_end->port);
 
 	if (ipv6_addr_v4mapped(peer))
-		return __inet_lookup_established(net, peer->s6_addr32[3], peer_end->port,
+		return __inet_lookup_established(net, RVS_HASHINFO(net) peer->s6_addr32[3], peer_end->port,
 						 local->s6_addr32[3], port, device, 0);
 #if IS_ENABLED(CONFIG_IPV6)
-	return __inet6_lookup_established(net, peer, peer_end->port, local, port, device, 0);
+	return __inet6_lookup_established(net, RVS_HASHINFO(net) peer, peer_end->port, local, port, device, 0);
 #else
 	return NULL;
 #endif
@@ -200,12 +227,12 @@ bool toa_has_connection(const void *packet, u32 transport)
 	if (skb->sk && READ_ONCE(skb->sk->sk_state) != TCP_LISTEN)
 		return READ_ONCE(skb->sk->sk_state) != TCP_NEW_SYN_RECV;
 	if (skb->protocol == htons(ETH_P_IP))
-		sk = __inet_lookup_established(net, ip_hdr(skb)->saddr, th->source,
+		sk = __inet_lookup_established(net, RVS_HASHINFO(net) ip_hdr(skb)->saddr, th->source,
 					       ip_hdr(skb)->daddr, ntohs(th->dest),
 					       inet_iif(skb), inet_sdif(skb));
 #if IS_ENABLED(CONFIG_IPV6)
 	else
-		sk = __inet6_lookup_established(net, &ipv6_hdr(skb)->saddr, th->source,
+		sk = __inet6_lookup_established(net, RVS_HASHINFO(net) &ipv6_hdr(skb)->saddr, th->source,
 						&ipv6_hdr(skb)->daddr, ntohs(th->dest),
 						inet6_iif(skb), inet6_sdif(skb));
 #else

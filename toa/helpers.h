@@ -4,6 +4,7 @@
 #ifndef TOA_HELPERS_H
 #define TOA_HELPERS_H
 
+#include <linux/fprobe.h>
 #include <linux/kprobes.h>
 #include <linux/types.h>
 
@@ -39,6 +40,8 @@ unsigned long toa_kretprobe_return_value(void *regs);
 /* linux/ftrace_regs.h; arguments from 0 on */
 unsigned long toa_argument(void *regs, unsigned int n);
 unsigned long toa_return_value(void *regs);
+/* linux/fprobe.h; one that is about to be registered */
+void toa_fprobe_prepare(struct fprobe *probe);
 
 /* net/inet_hashtables.h; a reference to a full socket, or null */
 void *toa_find_connection(struct net *net, const struct toa_end *peer,

@@ -7,15 +7,22 @@
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
+#include <linux/random.h>
 #include <linux/rtnetlink.h>
+#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/swap.h>
+#include <linux/sysctl.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <linux/workqueue.h>
@@ -31,6 +38,7 @@
 #include <net/netns/generic.h>
 #include <net/route.h>
 
+#include "../helpers/compat.h"
 #include "../helpers/helpers.h"
 #include "../../toa/helpers.h"
 
@@ -39,6 +47,14 @@
  * user space, 100.
  */
 const unsigned int RUST_CONST_HELPER_HZ = HZ;
+const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
+const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
+const gfp_t RUST_CONST_HELPER_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
+const gfp_t RUST_CONST_HELPER_GFP_NOWAIT = GFP_NOWAIT;
+const gfp_t RUST_CONST_HELPER___GFP_NOWARN = __GFP_NOWARN;
+const gfp_t RUST_CONST_HELPER___GFP_ZERO = __GFP_ZERO;
+const size_t RUST_CONST_HELPER_MODULE_NAME_AT = offsetof(struct module, name);
+const size_t RUST_CONST_HELPER_NETLINK_CTX_BYTES = sizeof_field(struct netlink_callback, ctx);
 const u8 RUST_CONST_HELPER_RTN_UNICAST = RTN_UNICAST;
 const u8 RUST_CONST_HELPER_RTN_LOCAL = RTN_LOCAL;
 const short RUST_CONST_HELPER_DST_OBSOLETE_FORCE_CHK = DST_OBSOLETE_FORCE_CHK;

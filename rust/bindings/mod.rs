@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings to the parts of the kernel's C API that the `kernel` crate does not bind itself.
+//! Bindings to all that RVS uses of the kernel's C API.
 //!
-//! Made by bindgen from `bindings_helper.h`; what to emit is listed in `bindgen_parameters`. Types
-//! that the `kernel` crate has come from there, so that both sides share them. The layout tests
-//! stay on: they fail the build when a type embedded by value is one that `kernel::bindings` has
-//! only as an opaque, zero-sized stub.
+//! Made by bindgen from `bindings_helper.h`; what to emit is listed in `bindgen_parameters`. Nothing
+//! comes from `kernel::bindings`, which are other ones in each series, and none where the kernel is
+//! without Rust. The layout tests stay on: they fail the build when a type is not as C has it.
 
 #![allow(
     clippy::all,
@@ -26,7 +25,19 @@
     unused_imports
 )]
 
-pub use kernel::bindings::*;
 use kernel::ffi;
+
+pub type __kernel_size_t = usize;
+pub type __kernel_ssize_t = isize;
+pub type __kernel_ptrdiff_t = isize;
+
+/// This module, as `THIS_MODULE` in C.
+pub(crate) const fn this_module() -> *mut module {
+    extern "C" {
+        // Only its address is of use here.
+        static mut __this_module: u8;
+    }
+    (&raw mut __this_module).cast()
+}
 
 include!(concat!(env!("RVS_BINDINGS"), "/bindings_generated.rs"));

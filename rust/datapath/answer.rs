@@ -7,6 +7,7 @@ use kernel::prelude::*;
 use super::gate::Ours;
 use crate::{
     kapi::{
+        errno::ENOBUFS,
         icmp::{self, Answer},
         netfilter::Verdict,
         skb::Skb,

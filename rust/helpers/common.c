@@ -3,6 +3,7 @@
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 
+#include "compat.h"
 #include "helpers.h"
 
 void rvs_warn(const char *what)
@@ -24,6 +25,11 @@ void rvs_this_cpu_add(u64 __percpu *ptr, u64 value)
 unsigned int rvs_next_possible_cpu(int cpu)
 {
 	return cpumask_next(cpu, cpu_possible_mask);
+}
+
+struct workqueue_struct *rvs_long_wq(void)
+{
+	return system_dfl_long_wq;
 }
 
 void rvs_cond_resched(void)

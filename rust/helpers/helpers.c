@@ -24,6 +24,7 @@
 #include <net/udp.h>
 #include <net/xfrm.h>
 
+#include "compat.h"
 #include "helpers.h"
 
 /* A list of CPUs in its usual form, without those that the caller may not use. */
@@ -464,4 +465,9 @@ void rvs_pass_on(struct net *net, struct sk_buff *skb, unsigned int outer, unsig
 		IP6CB(skb)->iif = skb->dev->ifindex;
 		icmpv6_send(skb, type, code, info);
 	}
+}
+
+void rvs_sort(void *items, size_t len, size_t size, cmp_r_func_t compare, const void *key)
+{
+	sort_r_nonatomic(items, len, size, compare, NULL, key);
 }

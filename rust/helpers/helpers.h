@@ -64,6 +64,12 @@ void rvs_proc_remove(struct net *net, const char *name);
 /* linux/sched.h */
 void rvs_cond_resched(void);
 
+/* linux/workqueue.h */
+struct workqueue_struct *rvs_long_wq(void);
+
+/* linux/sort.h; in place, and may sleep */
+void rvs_sort(void *items, size_t len, size_t size, cmp_r_func_t compare, const void *key);
+
 /* linux/slab.h */
 struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
 

@@ -18,6 +18,7 @@
 #include <net/l3mdev.h>
 #include <net/route.h>
 
+#include "compat.h"
 #include "helpers.h"
 
 /*
@@ -45,20 +46,25 @@ bool rvs_was_sent_here(const struct sk_buff *skb)
 static bool rvs_would_enter(struct sk_buff *skb, __be32 daddr, bool *routed)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	enum skb_drop_reason reason;
 
 	*routed = true;
-	reason = ip_route_input_noref(skb, daddr, iph->saddr, ip4h_dscp(iph), skb->dev);
-	switch (reason) {
-	case SKB_NOT_DROPPED_YET:
-		/* Where nothing leads there the source was not looked at. */
-		*routed = skb_rtable(skb)->rt_type != RTN_UNREACHABLE;
-		return true;
+#ifdef RVS_HAS_SOURCE_REASONS
+	switch (ip_route_input_noref(skb, daddr, iph->saddr, ip4h_dscp(iph), skb->dev)) {
 	case SKB_DROP_REASON_IP_INVALID_SOURCE:
 	case SKB_DROP_REASON_IP_LOCAL_SOURCE:
 	case SKB_DROP_REASON_IP_LOCALNET:
 	case SKB_DROP_REASON_IP_RPFILTER:
 		return false;
+#else
+	switch (ip_route_input_noref(skb, daddr, iph->saddr, iph->tos, skb->dev)) {
+	case -EINVAL:
+	case -EXDEV:
+		return false;
+#endif
+	case 0:
+		/* Where nothing leads there the source was not looked at. */
+		*routed = skb_rtable(skb)->rt_type != RTN_UNREACHABLE;
+		return true;
 	default:
 		/* It is about the destination, or there was no memory. */
 		*routed = false;

@@ -9,6 +9,7 @@
 #include <net/sock.h>
 #include <net/udp.h>
 
+#include "compat.h"
 #include "helpers.h"
 
 static bool rvs_put(struct sock *sk)
@@ -24,8 +25,9 @@ static bool rvs_has_socket4(struct net *net, u8 protocol, __be32 from, __be16 sp
 	const u16 port = ntohs(dport);
 
 	if (protocol == IPPROTO_TCP)
-		return rvs_put(__inet_lookup_established(net, from, sport, to, port, dif, 0)) ||
-		       __inet_lookup_listener(net, NULL, 0, from, sport, to, port, dif, 0);
+		return rvs_put(__inet_lookup_established(net, RVS_HASHINFO(net) from, sport, to, port,
+							 dif, 0)) ||
+		       __inet_lookup_listener(net, RVS_HASHINFO(net) NULL, 0, from, sport, to, port, dif, 0);
 	if (protocol != IPPROTO_UDP)
 		return false;
 #if IS_ENABLED(CONFIG_NF_TPROXY_IPV4) || IS_ENABLED(CONFIG_NF_SOCKET_IPV4)
@@ -43,8 +45,9 @@ static bool rvs_has_socket6(struct net *net, u8 protocol, const struct in6_addr 
 	const u16 port = ntohs(dport);
 
 	if (protocol == IPPROTO_TCP)
-		return rvs_put(__inet6_lookup_established(net, from, sport, to, port, dif, 0)) ||
-		       inet6_lookup_listener(net, NULL, 0, from, sport, to, port, dif, 0);
+		return rvs_put(__inet6_lookup_established(net, RVS_HASHINFO(net) from, sport, to, port,
+							  dif, 0)) ||
+		       inet6_lookup_listener(net, RVS_HASHINFO(net) NULL, 0, from, sport, to, port, dif, 0);
 	if (protocol != IPPROTO_UDP)
 		return false;
 #if IS_ENABLED(CONFIG_NF_TPROXY_IPV6) || IS_ENABLED(CONFIG_NF_SOCKET_IPV6)

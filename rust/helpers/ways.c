@@ -21,6 +21,7 @@
 #include <net/route.h>
 #include <net/xfrm.h>
 
+#include "compat.h"
 #include "helpers.h"
 
 /* The MTU of the path that was learned and has not expired, or 0. */
@@ -67,7 +68,7 @@ struct rtable *rvs_route_output(struct net *net, __be32 daddr, __be32 *saddr,
 		fl4.flowi4_l3mdev = rvs_vrf_of(reply->skb);
 		if (reply->asked) {
 			fl4.flowi4_mark = reply->skb->mark;
-			fl4.flowi4_dscp = inet_dsfield_to_dscp(ip6_tclass(rvs_flowinfo(reply->skb)));
+			rvs_set_dscp(&fl4, inet_dsfield_to_dscp(ip6_tclass(rvs_flowinfo(reply->skb))));
 		}
 #ifdef CONFIG_IP_MULTIPLE_TABLES
 		if (net->ipv4.fib_rules_require_fldissect) {

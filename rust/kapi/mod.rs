@@ -9,6 +9,7 @@
 pub(crate) mod broken;
 pub(crate) mod defrag;
 pub(crate) mod delay;
+pub(crate) mod errno;
 pub(crate) mod genl;
 pub(crate) mod icmp;
 pub(crate) mod lock;

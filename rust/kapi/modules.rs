@@ -6,7 +6,6 @@
 
 use core::{
     ffi::CStr,
-    ptr,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -52,10 +51,7 @@ extern "C" fn callback<G: Gate>(
         return bindings::NOTIFY_DONE as c_int;
     }
     // SAFETY: Module notifiers get a module, which is there for the call, with a name that ends.
-    let name = unsafe {
-        let name = ptr::addr_of!((*module.cast::<bindings::module>()).name);
-        CStr::from_char_ptr(name.cast())
-    };
+    let name = unsafe { CStr::from_char_ptr(module.byte_add(bindings::MODULE_NAME_AT).cast()) };
     if G::admits(name.to_bytes()) {
         return bindings::NOTIFY_DONE as c_int;
     }
@@ -80,7 +76,7 @@ impl Hold {
     /// `ENODEV` when it is being unloaded.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: It is this module, whose code runs.
-        if !unsafe { bindings::try_module_get(this_module()) } {
+        if !unsafe { bindings::try_module_get(bindings::this_module()) } {
             // Whoever was told to unload it goes on.
             return if RELEASED.load(Ordering::SeqCst) {
                 Ok(Self(()))
@@ -108,7 +104,7 @@ fn give_back() {
     let taken = HOLDS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
     if taken.is_ok() {
         // SAFETY: The reference was taken by `Hold::new`, and counted until now.
-        unsafe { bindings::module_put(this_module()) };
+        unsafe { bindings::module_put(bindings::this_module()) };
     }
 }
 
@@ -124,13 +120,4 @@ pub(crate) fn release() {
 pub(crate) fn may_unload() -> bool {
     // SAFETY: No requirements.
     unsafe { bindings::capable(bindings::CAP_SYS_MODULE as c_int) }
-}
-
-/// This module, as `THIS_MODULE` in C.
-fn this_module() -> *mut bindings::module {
-    extern "C" {
-        // Only its address is of use here.
-        static mut __this_module: u8;
-    }
-    (&raw mut __this_module).cast()
 }

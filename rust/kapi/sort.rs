@@ -19,12 +19,11 @@ pub(crate) fn by_key<T, K: Ord>(items: &mut [T], key: fn(&T) -> K) {
     // SAFETY: These are the items, which may be moved in memory as anything in Rust; `compare` is
     // for their type and gets `key`, which outlives the call.
     unsafe {
-        bindings::sort_r_nonatomic(
+        bindings::rvs_sort(
             items.as_mut_ptr().cast(),
             items.len(),
             mem::size_of::<T>(),
             Some(compare::<T, K>),
-            None,
             ptr::from_ref(&key).cast(),
         )
     }

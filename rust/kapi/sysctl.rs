@@ -119,7 +119,8 @@ impl Registered {
             bindings::register_net_sysctl_sz(
                 net.as_raw(),
                 F::PATH.as_char_ptr(),
-                tables.as_ptr(),
+                // Before 7.3 it takes what it does not change as something that it may.
+                tables.as_ptr().cast_mut(),
                 tables.len(),
             )
         };

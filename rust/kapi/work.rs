@@ -71,7 +71,7 @@ impl Worker {
         unsafe {
             bindings::mod_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
-                bindings::system_dfl_long_wq,
+                bindings::rvs_long_wq(),
                 self.work.get(),
                 ticks as usize,
             )

@@ -6,6 +6,7 @@ use kernel::error::{code::*, Error};
 
 use crate::engine::change::ChangeError;
 use crate::engine::spec::SpecError;
+use crate::kapi::errno::{EADDRNOTAVAIL, ENETUNREACH};
 
 /// The error number that goes with a refused change.
 pub(super) fn errno(error: &ChangeError) -> Error {

@@ -58,8 +58,51 @@ root_key() {
 RVS_ROOT=$RVS_CACHE/root-$(root_key)
 export RVS_ROOT
 
-# The file naming the kernel that KERNEL= stands for in this root file system.
-kernel_choice() { echo "$RVS_ROOT/var/lib/rvs/kernel-${KERNEL:-default}"; }
+# kernel_series [KIND]: the series of kernels that RVS is tested with; those of one kind.
+kernel_series() { sed 's/#.*//' "$RVS_REPO/qemu/kernels.txt" | awk -v kind="${1:-}" 'NF && (kind == "" || $2 == kind) { print $1 }'; }
+
+# kernel_kind: what is fetched of the kernel that KERNEL= names: source or headers. RUST_ABI=own, with
+# KERNEL=, needs no more than headers.
+kernel_kind() {
+    local series
+    for series in $(kernel_series); do
+        case ${KERNEL:-} in
+            '' | "$series" | "$series"[.-]*)
+                if [ -n "${KERNEL:-}" ] && [ "${RUST_ABI:-}" = own ]; then
+                    echo headers
+                elif kernel_series source | grep -qxF "$series"; then
+                    echo source
+                else
+                    echo headers
+                fi
+                return ;;
+        esac
+    done
+    die "KERNEL=$KERNEL is of no series that RVS is tested with: $(kernel_series | paste -sd ' ')"
+}
+
+# The file naming the kernel that KERNEL= stands for, in this root file system where it has its source.
+kernel_choice() {
+    case $(kernel_kind) in
+        source) echo "$RVS_ROOT/var/lib/rvs/kernel-${KERNEL:-default}" ;;
+        headers) echo "$RVS_CACHE/kernels/choice-$KERNEL" ;;
+    esac
+}
+
+# header_kernel: the folder of a kernel whose headers were fetched.
+header_kernel() { echo "$RVS_CACHE/kernels/$(kernel_version)-$(key_of <"$RVS_REPO/scripts/lib/headers-in-root")"; }
+
+# header_binds: what in-root is told to have its headers where they belong, one a line.
+header_binds() {
+    local tree place
+    tree=$(header_kernel)/tree
+    for place in "$tree"/usr/src/* "$tree"/usr/lib/linux-kbuild-*; do
+        [ -L "$place" ] || printf '%s\n' --bind "$place:${place#"$tree"}"
+    done
+}
+
+# What is built of a kernel by one way to the kernel crate is kept apart from what is by the other.
+abi_suffix() { echo "${RUST_ABI:+-$RUST_ABI}"; }
 kernel_version() {
     cat "$(kernel_choice)" 2>/dev/null ||
         die "kernel ${KERNEL:-(newest supported)} is not prepared" "run: make setup"

@@ -6,8 +6,10 @@
 
 # guest_modules RELEASE STOCK: brings the tree up to date and prints its path.
 guest_modules() {
-    local release=$1 stock=$2 tree=$RVS_WORK/modules/$1
-    local built=$RVS_REPO/build/kbuild/$release ko changed=no
+    local release=$1 stock=$2 kept tree built ko changed=no
+    kept=$release$(abi_suffix)
+    tree=$RVS_WORK/modules/$kept
+    built=$RVS_REPO/build/kbuild/$kept
     mkdir -p "$RVS_WORK/modules"
     exec 8>"$RVS_WORK/modules/lock"
     flock -w 120 8 || die "another run holds $RVS_WORK/modules/lock"

@@ -86,6 +86,7 @@ guest_release() {
 guest_stock() {
     local name kernel=$RVS_ROOT/usr
     name=$(own_choice)
+    if [ "$(kernel_kind)" = headers ]; then kernel=$(header_kernel)/tree/usr; fi
     if [ -n "$name" ]; then kernel=$(built_kernel "$name")/modules || exit; fi
     echo "$kernel/lib/modules/$(guest_release)"
 }

@@ -8,6 +8,8 @@ pub(crate) mod broken;
 #[path = "../../rust/kapi/defrag.rs"]
 pub(crate) mod defrag;
 pub(crate) mod end;
+#[path = "../../rust/kapi/errno.rs"]
+pub(crate) mod errno;
 #[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/genl/mod.rs"]
 pub(crate) mod genl;

@@ -18,6 +18,7 @@ use kernel::{
 };
 
 use super::{
+    errno::EOPNOTSUPP,
     rcu::Rcu,
     registers::{Kind, Registers},
 };
@@ -125,6 +126,8 @@ fn fprobe<P: Probe>(registration: &'static Registration) -> Result {
         entry_handler: Some(entry::<P>),
         ..Default::default()
     };
+    // SAFETY: It is ours, and registered later.
+    unsafe { bindings::toa_fprobe_prepare(&mut fprobe) };
     if P::HAS_EXIT {
         fprobe.exit_handler = Some(exit::<P>);
         fprobe.entry_data_size = mem::size_of::<P::Data>();
@@ -211,7 +214,7 @@ unsafe extern "C" fn entry<P: Probe>(
     _fprobe: *mut bindings::fprobe,
     _entry: c_ulong,
     _return: c_ulong,
-    regs: *mut bindings::ftrace_regs,
+    regs: *mut bindings::rvs_probe_regs,
     data: *mut c_void,
 ) -> c_int {
     // The kernel passes the registers of the call, valid until we return.
@@ -232,7 +235,7 @@ unsafe extern "C" fn exit<P: Probe>(
     _fprobe: *mut bindings::fprobe,
     _entry: c_ulong,
     _return: c_ulong,
-    regs: *mut bindings::ftrace_regs,
+    regs: *mut bindings::rvs_probe_regs,
     data: *mut c_void,
 ) {
     // SAFETY: The registers are those of a function's return.

@@ -73,12 +73,8 @@ impl Registers {
 /// Without a call for each, where both kinds of probe have the processor's registers.
 #[cfg(target_arch = "x86_64")]
 mod arch {
-    use core::mem;
-
     use super::Registers;
-    use crate::bindings::{__arch_ftrace_regs, pt_regs};
-
-    const _: () = assert!(mem::offset_of!(__arch_ftrace_regs, regs) == 0);
+    use crate::bindings::pt_regs;
 
     /// An argument.
     ///

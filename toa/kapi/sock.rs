@@ -17,6 +17,7 @@ use kernel::{error::to_result, ffi::c_void, prelude::*};
 
 use super::{
     end::{Address, End, Ends},
+    errno::ENOTCONN,
     netns::Net,
 };
 use crate::bindings;

@@ -15,6 +15,7 @@ use crate::{
     hooks,
     kapi::{
         end::Ends,
+        errno::ENODATA,
         genl::{attr_size, Attr, AttrPolicy, Doit, Request},
         sock,
     },

@@ -31,7 +31,7 @@ use crate::{
         tuple::{TupleV4, TupleV6},
         wire::{ipv4, ipv6, IcmpError, IcmpFamily, Ipv4, Packet, TCP, UDP},
     },
-    kapi::{netfilter::Verdict, random, route::NextHop, skb::Skb},
+    kapi::{errno::EHOSTUNREACH, netfilter::Verdict, random, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 

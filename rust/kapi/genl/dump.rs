@@ -88,7 +88,7 @@ impl DumpWriter<'_> {
 
 /// Checks at compile time that a dump's state fits the callback.
 const fn check_state<T: Dumpit>() {
-    assert!(size_of::<T::State>() <= bindings::NETLINK_CTX_SIZE as usize);
+    assert!(size_of::<T::State>() <= bindings::NETLINK_CTX_BYTES);
     assert!(align_of::<T::State>() <= align_of::<bindings::netlink_callback__bindgen_ty_1>());
 }
 

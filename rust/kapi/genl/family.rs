@@ -7,12 +7,13 @@
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use kernel::error::{code::ENOBUFS, code::ESRCH, to_result, Result};
+use kernel::error::{code::ESRCH, to_result, Result};
 use kernel::types::Opaque;
 
 use super::message::{Header, Message};
 use super::{dump, request, AttrPolicy, Doit, Dumpit, Full, Writer};
 use crate::bindings;
+use crate::kapi::errno::ENOBUFS;
 use crate::kapi::netns::Net;
 
 /// An operation needs `CAP_NET_ADMIN` in the namespace's user namespace.
@@ -207,7 +208,8 @@ impl Family {
         groups: &'static [Group],
     ) -> bindings::genl_family {
         assert!(ops.len() <= u8::MAX as usize && groups.len() <= u8::MAX as usize);
-        let mut raw: bindings::genl_family = pin_init::zeroed();
+        // SAFETY: All zeroes are a family that has nothing yet.
+        let mut raw: bindings::genl_family = unsafe { core::mem::zeroed() };
         raw.name = short_name(name);
         raw.version = version as u32;
         raw._bitfield_1 = flags();
@@ -215,7 +217,7 @@ impl Family {
         raw.split_ops = ops.as_ptr().cast();
         raw.n_mcgrps = groups.len() as u8;
         raw.mcgrps = groups.as_ptr().cast();
-        raw.module = this_module();
+        raw.module = bindings::this_module();
         raw
     }
 
@@ -358,7 +360,7 @@ impl super::Request<'_> {
 }
 
 /// `netnsok` and `parallel_ops`; the setters bindgen makes are not `const`.
-const fn flags() -> kernel::bindings::__BindgenBitfieldUnit<[u8; 1]> {
+const fn flags() -> bindings::__BindgenBitfieldUnit<[u8; 1]> {
     // The first bit field is the lowest bit on little-endian machines.
     let bits: u8 = if cfg!(target_endian = "little") {
         0b11
@@ -366,7 +368,7 @@ const fn flags() -> kernel::bindings::__BindgenBitfieldUnit<[u8; 1]> {
         0b1100_0000
     };
     // SAFETY: The unit is a transparent wrapper of its bytes.
-    unsafe { core::mem::transmute::<u8, kernel::bindings::__BindgenBitfieldUnit<[u8; 1]>>(bits) }
+    unsafe { core::mem::transmute::<u8, bindings::__BindgenBitfieldUnit<[u8; 1]>>(bits) }
 }
 
 /// A name with zeroes behind it.
@@ -380,13 +382,4 @@ const fn short_name(name: &str) -> [u8; 16] {
         i += 1;
     }
     to
-}
-
-/// The module this is built into, as `THIS_MODULE` in C.
-const fn this_module() -> *mut bindings::module {
-    extern "C" {
-        // Only its address is of use here.
-        static mut __this_module: u8;
-    }
-    (&raw mut __this_module).cast()
 }

@@ -7,13 +7,7 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use kernel::{
-    error::{
-        code::{EHOSTUNREACH, ENOBUFS},
-        from_err_ptr,
-    },
-    prelude::*,
-};
+use kernel::{error::from_err_ptr, prelude::*};
 
 use super::{
     has_output_rules,
@@ -23,7 +17,10 @@ use super::{
 };
 use crate::{
     bindings::{self, rvs_route_state},
-    kapi::netns::Net,
+    kapi::{
+        errno::{EHOSTUNREACH, ENOBUFS},
+        netns::Net,
+    },
 };
 
 impl NextHop {

@@ -2,7 +2,7 @@
 
 //! A service's nest.
 
-use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Result};
+use kernel::error::{code::EINVAL, Result};
 
 use super::{Decoder, MainAttrs};
 use crate::engine::proto::own::TimeoutUpdate;
@@ -10,6 +10,7 @@ use crate::engine::proto::State;
 use crate::engine::sched::SchedulerName;
 use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{Protocol, ServiceId};
+use crate::kapi::errno::EPROTONOSUPPORT;
 use crate::kapi::genl::{Attr, Attrs, Place, Request};
 use crate::netlink::encode::TCP_TIMEOUTS;
 use crate::netlink::generated::{main, service, tcp_timeouts};

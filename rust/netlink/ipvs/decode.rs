@@ -15,6 +15,7 @@ use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use crate::engine::threshold::Thresholds;
 use crate::engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
+use crate::kapi::errno::{EAFNOSUPPORT, EOPNOTSUPP, EPROTONOSUPPORT};
 use crate::kapi::genl::{Attr, Request};
 
 /// Address families, as sockets number them.

@@ -12,6 +12,7 @@ use crate::{
         spec::{DestId, DestSpec, Mode, ServiceId},
     },
     kapi::{
+        errno::ENOBUFS,
         netns::Net,
         route::{self, NextHop},
     },
