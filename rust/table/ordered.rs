@@ -10,7 +10,7 @@ use kernel::prelude::*;
 use crate::{
     engine::{
         hash::Key,
-        places::{self, EMPTY},
+        number_table::{self, EMPTY},
     },
     kapi::broken::broken,
 };
@@ -75,7 +75,7 @@ impl<T: Named> Ordered<T> {
     /// The place of that id. It stays the same until [`Ordered::close_gaps`].
     pub(super) fn place(&self, id: &T::Id) -> Option<usize> {
         let is = |place: u32| self.get(place as usize).is_some_and(|it| it.name() == *id);
-        let place = places::find(&self.table, T::hash(id, &self.key), is)?;
+        let place = number_table::find(&self.table, T::hash(id, &self.key), is)?;
         Some(place as usize)
     }
 
@@ -111,7 +111,7 @@ impl<T: Named> Ordered<T> {
         };
         *empty = Some(it);
         self.len = self.len.wrapping_add(1);
-        if !places::insert(&mut self.table, hash, place as u32) {
+        if !number_table::insert(&mut self.table, hash, place as u32) {
             broken!(c"no room in the table of a list");
         }
     }
@@ -124,7 +124,7 @@ impl<T: Named> Ordered<T> {
             let it = all.get(place as usize).and_then(Option::as_ref);
             it.map_or(0, |it| T::hash(&it.name(), key))
         };
-        places::remove(&mut self.table, hash, place as u32, hash_of);
+        number_table::remove(&mut self.table, hash, place as u32, hash_of);
         self.len = self.len.wrapping_sub(1);
         self.places.get_mut(place)?.take()
     }
@@ -145,7 +145,7 @@ impl<T: Named> Ordered<T> {
 
     /// Makes room in the table for one more.
     fn make_room(&mut self) -> Result {
-        let wanted = places::entries(self.len.wrapping_add(1)).ok_or(ENOMEM)?;
+        let wanted = number_table::entries(self.len.wrapping_add(1)).ok_or(ENOMEM)?;
         if wanted > self.table.len() {
             let mut table = KVVec::from_elem(EMPTY, wanted, GFP_KERNEL_ACCOUNT)?;
             fill(&mut table, &self.places, &self.key);
@@ -160,7 +160,7 @@ fn fill<T: Named>(table: &mut [u32], all: &[Option<T>], key: &Key) {
     table.fill(EMPTY);
     for (place, it) in (0u32..).zip(all) {
         if let Some(it) = it {
-            places::insert(table, T::hash(&it.name(), key), place);
+            number_table::insert(table, T::hash(&it.name(), key), place);
         }
     }
 }
