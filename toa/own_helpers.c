@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0
 /* An object belongs to one module. */
-#include "../own/helpers.c"
+#include "../rust/own/helpers.c"

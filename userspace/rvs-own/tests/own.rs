@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `own/` has in the place of the kernel's crate: whether it keeps what it is given, gives back
+//! What `rust/own/` has in the place of the kernel's crate: whether it keeps what it is given, gives back
 //! what it took, and says so when there is no memory.
 
 use std::{

@@ -5,11 +5,11 @@
 #   core               from rust-src, as the kernel builds it
 #   compiler_builtins  what core names and nobody calls
 #   rvs_own_macros     one macro, for the compiler
-#   kernel             ours, own/lib.rs
+#   kernel             ours, rust/own/lib.rs
 #
 # All are linked into each of the modules, so that nothing but C is left to the loader.
 
-rvs_own := $(obj)/own
+rvs_own := $(obj)/rust/own
 rvs_sysroot := $(shell $(RUSTC) --print sysroot 2>/dev/null)
 rvs_core := $(rvs_sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs
 rvs_rustc_minor := $(word 2,$(subst ., ,$(word 2,$(rvs_rustc))))
@@ -38,7 +38,7 @@ quiet_cmd_rvs_target = GEN     $(quiet_modtag) $@
       cmd_rvs_target = $(CONFIG_SHELL) $< $(SRCARCH) $(rvs_rustc_minor) \
 	$(CONFIG_MITIGATION_RETPOLINE)$(CONFIG_RETPOLINE),$(CONFIG_MITIGATION_SLS)$(CONFIG_SLS) >$@
 
-$(rvs_own)/target.json: $(src)/own/target.sh FORCE
+$(rvs_own)/target.json: $(src)/rust/own/target.sh FORCE
 	$(call if_changed,rvs_target)
 
 # Floating point and 128-bit division that core has and nobody calls.
@@ -60,7 +60,7 @@ quiet_cmd_rvs_builtins = RUSTC L $(quiet_modtag) $@
       cmd_rvs_builtins = $(call rvs_own_rustc,--edition=2021 --crate-name compiler_builtins) \
 	--emit=metadata=$(rvs_own)/libcompiler_builtins.rmeta $(abspath $<) $(cmd_objtool)
 
-$(rvs_own)/compiler_builtins.o: $(src)/own/compiler_builtins.rs $(rvs_own)/core.o FORCE
+$(rvs_own)/compiler_builtins.o: $(src)/rust/own/compiler_builtins.rs $(rvs_own)/core.o FORCE
 	+$(call if_changed_dep,rvs_builtins)
 
 quiet_cmd_rvs_macros = RUSTC P $(quiet_modtag) $@
@@ -68,7 +68,7 @@ quiet_cmd_rvs_macros = RUSTC P $(quiet_modtag) $@
 	--crate-type proc-macro --crate-name rvs_own_macros --emit=dep-info=$(depfile) \
 	--emit=link=$@ $(abspath $<)
 
-$(rvs_own)/librvs_own_macros.so: $(src)/own/macros.rs FORCE
+$(rvs_own)/librvs_own_macros.so: $(src)/rust/own/macros.rs FORCE
 	+$(call if_changed_dep,rvs_macros)
 
 quiet_cmd_rvs_own_bindgen = BINDGEN $(quiet_modtag) $@
@@ -81,7 +81,7 @@ quiet_cmd_rvs_own_bindgen = BINDGEN $(quiet_modtag) $@
 	$(rvs_bindgen_cflags) -fno-builtin -D__BINDGEN__ -DMODULE ; \
 	sed -Ei 's/pub const RUST_CONST_HELPER_([a-zA-Z0-9_]*)/pub const \1/g' $@
 
-$(obj)/rust/bindings/own_generated.rs: $(src)/own/bindings_helper.h FORCE
+$(obj)/rust/bindings/own_generated.rs: $(src)/rust/own/bindings_helper.h FORCE
 	$(call if_changed_dep,rvs_own_bindgen)
 
 quiet_cmd_rvs_kernel = RUSTC L $(quiet_modtag) $@
@@ -89,7 +89,7 @@ quiet_cmd_rvs_kernel = RUSTC L $(quiet_modtag) $@
 		--extern rvs_own_macros=$(rvs_own)/librvs_own_macros.so) \
 	--emit=metadata=$(rvs_own)/libkernel.rmeta $(abspath $<) $(cmd_objtool)
 
-$(rvs_own)/kernel.o: $(src)/own/lib.rs $(rvs_own)/compiler_builtins.o \
+$(rvs_own)/kernel.o: $(src)/rust/own/lib.rs $(rvs_own)/compiler_builtins.o \
 		$(rvs_own)/librvs_own_macros.so $(obj)/rust/bindings/own_generated.rs FORCE
 	+$(call if_changed_dep,rvs_kernel)
 
@@ -103,9 +103,9 @@ $(obj)/rust/rvs_main.o: $(src)/rust/rvs_main.rs $(rvs_own)/kernel.o FORCE
 $(obj)/toa/toa_main.o: $(src)/toa/toa_main.rs $(rvs_own)/kernel.o FORCE
 	+$(call if_changed_dep,rvs_main)
 
-rvs-y += $(addprefix own/,kernel.o core.o compiler_builtins.o helpers.o)
+rvs-y += $(addprefix rust/own/,kernel.o core.o compiler_builtins.o helpers.o)
 toa-y += $(addprefix toa/own_,kernel.o core.o compiler_builtins.o helpers.o)
-ccflags-y += -I$(src)/own
+ccflags-y += -I$(src)/rust/own
 
 # An object belongs to one module.
 quiet_cmd_rvs_copy = COPY    $(quiet_modtag) $@
@@ -114,6 +114,6 @@ $(foreach name,kernel core compiler_builtins,$(obj)/toa/own_$(name).o): \
 		$(obj)/toa/own_%.o: $(rvs_own)/%.o FORCE
 	$(call if_changed,rvs_copy)
 
-targets += own/target.json own/librvs_own_macros.so rust/bindings/own_generated.rs
-clean-files += own/target.json own/librvs_own_macros.so own/libcore.rmeta \
-	own/libcompiler_builtins.rmeta own/libkernel.rmeta rust/bindings/own_generated.rs
+targets += rust/own/target.json rust/own/librvs_own_macros.so rust/bindings/own_generated.rs
+clean-files += rust/own/target.json rust/own/librvs_own_macros.so rust/own/libcore.rmeta \
+	rust/own/libcompiler_builtins.rmeta rust/own/libkernel.rmeta rust/bindings/own_generated.rs

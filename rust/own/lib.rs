@@ -33,7 +33,7 @@ pub mod types;
 
 /// On a host, where the tests run: the C side in Rust.
 #[cfg(not(rvs_own))]
-#[path = "../userspace/rvs-own/src/bindings.rs"]
+#[path = "../../userspace/rvs-own/src/bindings.rs"]
 pub mod bindings;
 
 pub use module::{Module, ThisModule};
