@@ -22,6 +22,21 @@ struct toa_segment {
 	u64 peer[2];
 };
 
+/* A client that became known, and by whom; ports in host order. */
+struct toa_trace {
+	u8 client[16];
+	u8 peer[16];
+	u8 local[16];
+	u32 netns;
+	u16 client_port;
+	u16 peer_port;
+	u16 local_port;
+	u8 protocol;
+};
+
+bool toa_traces_learned(void);
+void toa_trace_learned(const struct net *net, struct toa_trace *told);
+
 /* A probe at a function's entry and return; of no size where the kernel has none. */
 struct toa_kretprobe {
 #ifdef CONFIG_KRETPROBES

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use kernel::{error::Result, prelude::*};
 
 use crate::{
+    engine::wire::TCP,
     kapi::{
         end::End,
         netns::Net,
@@ -15,6 +16,7 @@ use crate::{
         receive::{self, Receiver, Receiving, Registrations},
         sock::{Segment, Sock},
         sock_map::Keeper,
+        trace,
     },
     state::{Counter, Netns, Tag, SOCKETS},
 };
@@ -88,7 +90,15 @@ impl Receiver for Toa {
         // One of MPTCP is counted by its first path.
         let counts = !sock.is_of_many_paths();
         match inserted {
-            Ok(()) if counts => netns.count(Counter::Learned),
+            Ok(()) if counts => {
+                netns.count(Counter::Learned);
+                trace::learned(sock.net(), || trace::Learned {
+                    protocol: TCP,
+                    client: tag.client.into(),
+                    peer: tag.ends.peer.into(),
+                    local: tag.ends.local.into(),
+                });
+            }
             Ok(()) => {}
             Err(_) => netns.count(Counter::NoMemory),
         }

@@ -215,6 +215,11 @@ impl Netns {
         }
     }
 
+    /// The namespace.
+    pub(crate) fn net(&self) -> &'static Net {
+        self.net
+    }
+
     /// The state of `net`; `None` when it is going away.
     pub(crate) fn of(net: &Net) -> Option<&Self> {
         REGISTRATION.get(net)

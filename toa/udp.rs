@@ -25,6 +25,7 @@ use crate::{
         packet,
         rcu::Rcu,
         skb::Skb,
+        trace,
     },
     state::{Counter, Kept, Netns},
 };
@@ -225,14 +226,25 @@ fn learn<F: Restored>(
     let flows = F::Tuple::flows(netns);
     match flows.learn(tuple, (address, client.port()), rcu) {
         Learned::Known => {}
-        Learned::New => netns.flow_learned(),
+        Learned::New => became_known(netns, tuple, client),
         Learned::Instead => {
             netns.count(Counter::FlowEvicted);
-            netns.flow_learned();
+            became_known(netns, tuple, client);
         }
         Learned::No => netns.count(Counter::NoMemory),
     }
     true
+}
+
+/// The client of a flow became known.
+fn became_known(netns: &Netns, tuple: &impl Tuple, client: SocketAddr) {
+    netns.flow_learned();
+    trace::learned(netns.net(), || trace::Learned {
+        protocol: UDP,
+        client,
+        peer: tuple.source(),
+        local: tuple.destination(),
+    });
 }
 
 /// A datagram that goes, perhaps an answer to a client.

@@ -40,6 +40,7 @@
 
 #include "../helpers/compat.h"
 #include "../helpers/helpers.h"
+#include "../helpers/trace_record.h"
 #include "../../toa/helpers.h"
 
 /*

@@ -54,8 +54,8 @@ pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip
         }
         Some(_) => answer::<F>(cx, skb, ip),
         None => {
-            cx.netns.counters.count(Counter::DropNoDest);
-            refuse(skb, F::VERSION, Answer::HostUnreachable)
+            let told = (Counter::DropNoDest, Answer::HostUnreachable);
+            refuse(cx, skb, F::VERSION, told)
         }
     }
 }
@@ -75,11 +75,11 @@ fn answer<'a, F: Balanced>(cx: Context<'a>, mut skb: Skb<'a>, ip: &F::Ip) -> Ver
     };
     let writes = echo::writes(ip);
     if !skb.make_writable(writes, way.headroom()) {
-        return discard(netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     skb.forget_checksum();
     if echo::answer::<F>(skb.head_mut(), ip).is_none() {
-        return discard(netns, skb, Counter::DropMalformed);
+        return discard(cx, skb, Counter::DropMalformed);
     }
     // What came in fragments leaves in such.
     let exit = match skb.len() <= way.straight() {

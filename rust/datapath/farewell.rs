@@ -46,7 +46,7 @@ pub(super) fn tell_both<'a, F: Crosses>(
 ) -> Verdict<'a> {
     let end = packet.headers_len();
     if skb.head().len() < end && !skb.pull(end) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     conn.told();
     if let Some((bytes, len)) = reset::answer::<F>(skb.head(), packet) {
@@ -73,7 +73,7 @@ fn pass_on<'a, F: Crosses>(cx: Context<'a>, conn: &'a Conn, side: Side, like: &S
     match forward::send(cx, conn, side, skb, &packet) {
         Verdict::Accept(skb) => _ = skb.take_in(cx.netns.net(), Some(like)),
         Verdict::Drop(skb) => _ = route::free(skb),
-        Verdict::Stolen(_) => {}
+        Verdict::Stolen(_) | Verdict::Discarded(_) => {}
     }
 }
 

@@ -35,9 +35,9 @@ pub(super) fn receive<'a, F: Crosses>(
     let (ip, error) = match read::<F>(&mut skb, ip) {
         Ok(read) => read,
         Err(Error::NotLinear(_)) => {
-            return discard(cx.netns, skb, Counter::DropNoMemory);
+            return discard(cx, skb, Counter::DropNoMemory);
         }
-        Err(error) if error.is_malformed() => return malformed(cx.netns, skb, ours),
+        Err(error) if error.is_malformed() => return malformed(cx, skb, ours),
         Err(Error::IcmpQuery) if ours == Ours::ByDestination => {
             return echo::receive::<F>(cx, skb, ip);
         }
@@ -63,7 +63,7 @@ pub(super) fn receive<'a, F: Crosses>(
     }
     // Its checksum covers all of it.
     if !skb.pull(ip.total_len()) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     if let Some(nat) = conn.nat64() {
         return F::cross_error(cx, conn, nat, skb, &error);

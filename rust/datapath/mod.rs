@@ -17,6 +17,7 @@
 
 mod answer;
 mod balance;
+mod blame;
 mod context;
 mod echo;
 mod farewell;

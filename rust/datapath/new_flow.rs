@@ -107,7 +107,7 @@ fn admit<'a, F: Balanced>(
     };
     let skb = source::check::<F>(cx, skb, &packet.ip)?;
     if netns.defence.drops() {
-        return Err(discard(netns, skb, Counter::DropOverload));
+        return Err(discard(cx, skb, Counter::DropOverload));
     }
     let flow = Admitted {
         schedule,
@@ -117,7 +117,7 @@ fn admit<'a, F: Balanced>(
     };
     let leaves_something = !flow.one_packet || schedule.is_persistent();
     if leaves_something && !netns.has_room(schedule, cx.rcu) {
-        return Err(discard(netns, skb, Counter::DropConnMax));
+        return Err(discard(cx, skb, Counter::DropConnMax));
     }
     Ok((skb, flow))
 }
@@ -154,10 +154,10 @@ fn pick<'a, F: Balanced>(
             Err(Verdict::Accept(skb))
         }
         Err(NoDest::Usable) => {
-            netns.counters.count(Counter::DropNoDest);
-            Err(refuse(skb, F::VERSION, Answer::PortUnreachable))
+            let told = (Counter::DropNoDest, Answer::PortUnreachable);
+            Err(refuse(cx, skb, F::VERSION, told))
         }
-        Err(NoDest::Memory) => Err(discard(netns, skb, Counter::DropNoMemory)),
+        Err(NoDest::Memory) => Err(discard(cx, skb, Counter::DropNoMemory)),
     }
 }
 
@@ -172,7 +172,7 @@ fn open<'a, F: Balanced>(
     let netns = cx.netns;
     if flow.one_packet && netns.is_full() {
         // Nobody knew that its dest wants a connection.
-        return Err(discard(netns, skb, Counter::DropConnMax));
+        return Err(discard(cx, skb, Counter::DropConnMax));
     }
     if flow.by_mark {
         // Packets of the connection are for the early hook.
@@ -180,7 +180,7 @@ fn open<'a, F: Balanced>(
         gate.virtual_addresses.add(F::destination(&skb));
     }
     let Ok(opening) = opening(&mut skb, packet, dest) else {
-        return Err(discard(netns, skb, Counter::DropNoMemory));
+        return Err(discard(cx, skb, Counter::DropNoMemory));
     };
     let new = NewFlow {
         tuple: packet.tuple,
@@ -196,11 +196,11 @@ fn open<'a, F: Balanced>(
     let conn = match conn {
         Ok(conn) => conn,
         Err(NoConnection::Memory) => {
-            return Err(discard(netns, skb, Counter::DropNoMemory));
+            return Err(discard(cx, skb, Counter::DropNoMemory));
         }
         Err(NoConnection::Port) => {
-            netns.counters.count(Counter::DropNoPort);
-            return Err(refuse(skb, F::VERSION, Answer::PortUnreachable));
+            let told = (Counter::DropNoPort, Answer::PortUnreachable);
+            return Err(refuse(cx, skb, F::VERSION, told));
         }
     };
     if flow.state.assures() {

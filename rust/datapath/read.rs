@@ -57,7 +57,7 @@ pub(super) fn again<'a, F: Balanced>(
             },
             Error::NotLinear(len) => {
                 if !skb.pull(len) {
-                    return Read::Verdict(discard(cx.netns, skb, Counter::DropNoMemory));
+                    return Read::Verdict(discard(cx, skb, Counter::DropNoMemory));
                 }
                 parse(&skb)
             }
@@ -80,7 +80,7 @@ pub(super) fn again<'a, F: Balanced>(
         // Nobody puts fragments together here.
         return Read::Verdict(Verdict::Accept(skb));
     }
-    Read::Verdict(malformed(cx.netns, skb, ours))
+    Read::Verdict(malformed(cx, skb, ours))
 }
 
 fn parse<F: Balanced>(skb: &Skb<'_>) -> Result<Packet<F>, Error> {

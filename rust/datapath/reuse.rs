@@ -70,7 +70,7 @@ pub(super) fn replace<'a, F: Crosses>(
     let gone = conn.dest().is_gone();
     cx.netns.disconnect(conn, cx.rcu);
     if gone && packet.ip.protocol() != UDP && !packet.segment.flags.opens() {
-        return discard(cx.netns, skb, Counter::DropDestGone);
+        return discard(cx, skb, Counter::DropDestGone);
     }
     new_flow::begin(cx, skb, packet, hash)
 }

@@ -39,7 +39,7 @@ pub(super) fn check<'a, F: Balanced>(
     match ask::<F>(cx, &mut skb, ip) {
         Source::Good => Ok(skb),
         Source::Routed => Err(Verdict::Accept(skb)),
-        Source::Bad(counter) => Err(discard(cx.netns, skb, counter)),
+        Source::Bad(counter) => Err(discard(cx, skb, counter)),
     }
 }
 

@@ -53,6 +53,14 @@ impl ServiceId {
         }
     }
 
+    /// Its mark; 0 for a service at an address.
+    pub const fn mark(&self) -> u32 {
+        match *self {
+            Self::Virtual { .. } => 0,
+            Self::Marked { mark, .. } => mark,
+        }
+    }
+
     /// Its virtual address.
     pub const fn address(&self) -> Option<IpAddr> {
         match *self {

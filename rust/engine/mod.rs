@@ -31,6 +31,7 @@ pub mod rate;
 pub mod reset;
 pub mod rewrite;
 pub mod sched;
+pub mod selection;
 pub mod seqadj;
 pub mod service;
 pub mod service_key;

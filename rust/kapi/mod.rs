@@ -32,4 +32,5 @@ pub(crate) mod socket;
 pub(crate) mod sort;
 pub(crate) mod sysctl;
 pub(crate) mod time;
+pub(crate) mod trace;
 pub(crate) mod work;

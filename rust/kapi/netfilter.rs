@@ -54,8 +54,55 @@ pub(crate) enum Verdict<'a> {
     Accept(Skb<'a>),
     /// It is freed.
     Drop(Skb<'a>),
+    /// It was dropped and freed, by [`discard`].
+    Discarded(Consumed),
     /// The hook has sent or freed it.
     Stolen(Consumed),
+}
+
+/// Why a packet is freed, as the tracepoint `skb:kfree_skb` tells it: the kernel's own reasons, as it has
+/// numbers for no module's outside of its tree (`drop_reasons_by_subsys`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its headers are wrong.
+    Header,
+    /// No memory.
+    Memory,
+    /// Its source cannot be.
+    Source,
+    /// There is no route.
+    NoRoute,
+    /// Nobody takes it.
+    NoTarget,
+    /// It is over the MTU.
+    TooBig,
+    /// A rule is against it, as of a firewall.
+    Rule,
+}
+
+impl Reason {
+    const fn number(self) -> bindings::skb_drop_reason {
+        match self {
+            Self::Header => bindings::skb_drop_reason_SKB_DROP_REASON_IP_INHDR,
+            Self::Memory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
+            Self::Source => bindings::skb_drop_reason_SKB_DROP_REASON_IP_INVALID_SOURCE,
+            Self::NoRoute => bindings::skb_drop_reason_SKB_DROP_REASON_IP_OUTNOROUTES,
+            Self::NoTarget => bindings::skb_drop_reason_SKB_DROP_REASON_NO_TX_TARGET,
+            Self::TooBig => bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
+            Self::Rule => bindings::skb_drop_reason_SKB_DROP_REASON_NETFILTER_DROP,
+        }
+    }
+}
+
+/// Drops a packet, and tells whoever watches the kernel drop packets why.
+#[cold]
+#[inline(never)]
+pub(crate) fn discard<'a>(skb: Skb<'a>, reason: Reason) -> Verdict<'a> {
+    // SAFETY: The packet is ours, and goes.
+    Verdict::Discarded(unsafe {
+        bindings::sk_skb_reason_drop(core::ptr::null_mut(), skb.as_raw(), reason.number());
+        Consumed::new()
+    })
 }
 
 /// A hook of `S`, the state it is registered with.
@@ -110,6 +157,8 @@ extern "C" fn trampoline<S: Sync + 'static, H: Hook<S>>(
     match H::packet(state, skb, rcu) {
         Verdict::Accept(skb) => skb.give_back(bindings::NF_ACCEPT),
         Verdict::Drop(skb) => skb.give_back(bindings::NF_DROP),
+        // As for NF_DROP, whoever sent it from this host gets EPERM.
+        Verdict::Discarded(_) => (EPERM.to_errno().unsigned_abs() << 16) | bindings::NF_STOLEN,
         Verdict::Stolen(_) => bindings::NF_STOLEN,
     }
 }

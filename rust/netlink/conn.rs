@@ -7,6 +7,7 @@ use core::ops::ControlFlow;
 
 use kernel::error::Result;
 
+use super::decode::Decoder;
 use super::generated::cmd;
 use super::namespace::namespace;
 use super::{encode, event, lookup, policy};
@@ -31,6 +32,7 @@ impl Dumpit for Get {
     type State = State;
 
     fn start(request: &Request<'_>) -> Result<State> {
+        Decoder::new(request).selection(request)?;
         Ok(State {
             only: lookup::filter(request)?,
             cursor: ConnCursor::default(),
@@ -43,12 +45,14 @@ impl Dumpit for Get {
         out: &mut DumpWriter<'_>,
     ) -> Result<Progress> {
         let netns = namespace(request)?;
+        // Of the request again, since the state has no room for it.
+        let selection = Decoder::new(request).selection(request)?;
         let (only, start) = (state.only, state.cursor);
         let (mut wrote, mut full) = (false, false);
         let mut before = None;
         loop {
             let (next, resizes) = netns.connections(state.cursor, |view| {
-                if only.is_some_and(|id| id != view.service) {
+                if only.is_some_and(|id| id != view.service) || !view.is_in(&selection) {
                     return ControlFlow::Continue(());
                 }
                 full = out
@@ -89,10 +93,13 @@ impl Doit for Flush {
     const POLICY: &'static [AttrPolicy] = &policy::of_do(cmd::CONN_FLUSH);
 
     fn doit(request: &Request<'_>) -> Result {
+        let selection = Decoder::new(request).selection(request)?;
         let only = lookup::filter(request)?;
         let netns = namespace(request)?;
-        netns.flush_connections(only.as_ref());
-        event::deed(request, cmd::CONN_FLUSH_NTF, &netns.config(), only.as_ref());
-        Ok(())
+        let ended = netns.flush_connections(only.as_ref(), &selection);
+        event::flushed(request, &netns.config(), only.as_ref(), &selection);
+        request.reply(cmd::CONN_FLUSH, encode::ENDED_SIZE, |w| {
+            encode::ended(w, ended)
+        })
     }
 }

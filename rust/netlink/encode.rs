@@ -5,15 +5,17 @@
 use core::net::IpAddr;
 
 use super::generated::{
-    config, conn, counters, dest, laddr, main, rates, service, stats, tcp_timeouts, template,
+    config, conn, counters, dest, explanation, laddr, main, rates, selection, service, stats,
+    tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::persistence::{self, Persistence};
 use crate::engine::proto::State;
 use crate::engine::sched::SCHEDULER_NAME_MAX;
+use crate::engine::selection::Selection;
 use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{attr_size, Full, Writer};
-use crate::table::{ConfigGuard, ConnView, Counters, Settings, TemplateView, Traffic};
+use crate::table::{ConfigGuard, ConnView, Counters, Explanation, Settings, TemplateView, Traffic};
 
 type Result<T = (), E = Full> = core::result::Result<T, E>;
 
@@ -43,6 +45,16 @@ pub(super) const DEST_SIZE: usize =
 
 /// Room that [`deed`] takes at most, in bytes.
 pub(super) const DEED_SIZE: usize = U32 + SERVICE_ID;
+
+/// Room that [`selection`] takes at most, in bytes.
+pub(super) const SELECTION_SIZE: usize = attr_size(3 * U8 + 3 * ADDRESS + 3 * U16 + 3 * U32);
+
+/// Room that [`explanation`] takes at most, in bytes.
+pub(super) const EXPLANATION_SIZE: usize =
+    SERVICE_ID + attr_size(ADDRESS + U16 + U32) + attr_size(5 * U8);
+
+/// Room that [`ended`] takes, in bytes.
+pub(super) const ENDED_SIZE: usize = UINT;
 
 /// Room that [`local`] takes at most, in bytes.
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
@@ -172,6 +184,10 @@ pub(super) fn template(
 
 /// One message of the reply of conn-get.
 pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
+    // Mostly its virtual address says which.
+    if !view.is_of_own_address() {
+        w.nest(main::SERVICE, |w| service_id(w, &view.service))?;
+    }
     w.nest(main::CONN, |w| {
         w.u8(conn::PROTOCOL, view.protocol.number())?;
         address(w, conn::CLIENT_ADDRESS, view.client.ip())?;
@@ -182,7 +198,79 @@ pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
         w.u16_be(conn::DEST_PORT, view.dest.port())?;
         w.u32(conn::MODE, view.mode.number())?;
         w.u32(conn::STATE, u32::from(view.state.number()))?;
-        w.u32(conn::EXPIRES, view.expires_ms)
+        w.u32(conn::EXPIRES, view.expires_ms)?;
+        w.u32(conn::SILENT, view.silent_ms)?;
+        if let Some(local) = view.local {
+            address(w, conn::LOCAL_ADDRESS, local.ip())?;
+            w.u16_be(conn::LOCAL_PORT, local.port())?;
+        }
+        Ok(())
+    })
+}
+
+/// The reply of explain.
+pub(super) fn explanation(w: &mut Writer<'_>, told: &Explanation) -> Result {
+    if let Some(id) = &told.service {
+        w.nest(main::SERVICE, |w| service_id(w, id))?;
+    }
+    if let Some((id, mode)) = &told.dest {
+        w.nest(main::DEST, |w| {
+            address(w, dest::ADDRESS, id.address)?;
+            w.u16_be(dest::PORT, id.port)?;
+            w.u32(dest::MODE, mode.number())
+        })?;
+    }
+    w.nest(main::EXPLANATION, |w| {
+        w.u8(explanation::LOOKED_AT, told.is_looked_at.into())?;
+        w.u8(explanation::ROOM, told.has_room.into())?;
+        w.u8(explanation::PRESSED, told.is_pressed.into())?;
+        w.u8(explanation::TEMPLATE, told.by_template.into())?;
+        w.u8(explanation::RULES, told.meets_rules.into())
+    })
+}
+
+/// How many connections were ended.
+pub(super) fn ended(w: &mut Writer<'_>, number: u64) -> Result {
+    w.uint(main::ENDED, number)
+}
+
+/// Which connections were meant, where not all.
+pub(super) fn selection(w: &mut Writer<'_>, selected: &Selection) -> Result {
+    if selected.is_all() {
+        return Ok(());
+    }
+    w.nest(main::SELECTION, |w| {
+        if let Some(protocol) = selected.protocol {
+            w.u8(selection::PROTOCOL, protocol.number())?;
+        }
+        if let Some(client) = selected.client {
+            address(w, selection::CLIENT_ADDRESS, client.address())?;
+            w.u8(selection::CLIENT_PREFIX, client.bits())?;
+        }
+        if let Some(port) = selected.client_port {
+            w.u16_be(selection::CLIENT_PORT, port)?;
+        }
+        if let Some(end) = selected.virtual_address {
+            address(w, selection::VIRTUAL_ADDRESS, end.ip())?;
+            w.u16_be(selection::VIRTUAL_PORT, end.port())?;
+        }
+        if let Some(dest) = selected.dest {
+            address(w, selection::DEST_ADDRESS, dest.address())?;
+            w.u8(selection::DEST_PREFIX, dest.bits())?;
+        }
+        if let Some(port) = selected.dest_port {
+            w.u16_be(selection::DEST_PORT, port)?;
+        }
+        if let Some(mode) = selected.mode {
+            w.u32(selection::MODE, mode.number())?;
+        }
+        if let Some(state) = selected.state {
+            w.u32(selection::STATE, u32::from(state.number()))?;
+        }
+        match selected.silent_ms {
+            Some(ms) => w.u32(selection::SILENT, ms),
+            None => Ok(()),
+        }
     })
 }
 
@@ -268,7 +356,9 @@ fn traffic(w: &mut Writer<'_>, traffic: &Traffic) -> Result {
     w.uint(stats::IN_PACKETS, traffic.in_packets)?;
     w.uint(stats::OUT_PACKETS, traffic.out_packets)?;
     w.uint(stats::IN_BYTES, traffic.in_bytes)?;
-    w.uint(stats::OUT_BYTES, traffic.out_bytes)
+    w.uint(stats::OUT_BYTES, traffic.out_bytes)?;
+    w.uint(stats::DROPS, traffic.drops)?;
+    w.uint(stats::NO_REPLY, traffic.unanswered)
 }
 
 fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {

@@ -10,7 +10,7 @@
 //! Without listeners nothing is built. An event that cannot be built fails no change: listeners
 //! learn from their socket that they missed something.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use kernel::{
     alloc::{flags::GFP_KERNEL_ACCOUNT, KVVec},
@@ -21,9 +21,11 @@ use super::encode;
 use super::generated::cmd;
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::change::Change;
-use crate::engine::spec::{DestId, ServiceId};
+use crate::engine::selection::Selection;
+use crate::engine::spec::{DestId, DestSpec, ServiceId};
 use crate::kapi::genl::{Family, Full, Request, Writer};
 use crate::kapi::netns::Net;
+use crate::kapi::trace;
 use crate::table::{ConfigGuard, Member};
 
 /// Index of the group `events` in the family's groups.
@@ -95,6 +97,9 @@ impl Changes {
 
     /// Sends the events of `changes`, which were made.
     pub(super) fn send(self, request: &Request<'_>, config: &ConfigGuard<'_>, changes: &[Change]) {
+        for change in changes {
+            traced(request.net(), config, change);
+        }
         if !self.wanted {
             return;
         }
@@ -112,6 +117,37 @@ impl Changes {
                 None => after(request, config, change),
             }
         }
+    }
+}
+
+/// The tracepoint of a change that was made, if it is one of a dest.
+fn traced(net: &Net, config: &ConfigGuard<'_>, change: &Change) {
+    let (what, service, id) = match change {
+        Change::DestAdd { service, id, .. } => (trace::Change::Add, service, id),
+        Change::DestSet { service, id, .. } => (trace::Change::Set, service, id),
+        Change::DestDel { service, id } => (trace::Change::Del, service, id),
+        _ => return,
+    };
+    trace::dest_change(net, what, || {
+        let now = config
+            .dest(service, id)
+            .ok()
+            .map(|member| member.dest().spec());
+        dest_of(service, id, now.as_ref())
+    });
+}
+
+/// A dest as the tracepoint tells it; without settings where it is gone.
+fn dest_of(service: &ServiceId, id: &DestId, spec: Option<&DestSpec>) -> trace::Dest {
+    trace::Dest {
+        protocol: service.protocol().map_or(0, |protocol| protocol.number()),
+        vip: service
+            .address()
+            .map(|address| SocketAddr::new(address, service.port())),
+        mark: service.mark(),
+        dest: SocketAddr::new(id.address, id.port),
+        mode: spec.map_or(0, |spec| spec.mode.number() as u8),
+        weight: spec.map_or(0, |spec| spec.weight),
     }
 }
 
@@ -169,12 +205,32 @@ pub(super) fn deed(
     }
 }
 
+/// The event of connections that were ended.
+pub(super) fn flushed(
+    request: &Request<'_>,
+    config: &ConfigGuard<'_>,
+    service: Option<&ServiceId>,
+    selection: &Selection,
+) {
+    if is_heard(request) {
+        let generation = config.generation();
+        let size = encode::DEED_SIZE + encode::SELECTION_SIZE;
+        tell(request, cmd::CONN_FLUSH_NTF, size, |w| {
+            encode::deed(w, generation, service)?;
+            encode::selection(w, selection)
+        });
+    }
+}
+
 /// The event of a dest whose last connection has ended, after a draining.
 pub(super) fn drained(net: &Net, config: &ConfigGuard<'_>, member: &Member) {
     let Some(family) = FAMILY.as_ref() else {
         return;
     };
     let view = DestView::new(member);
+    trace::dest_change(net, trace::Change::Drained, || {
+        dest_of(&view.service, &view.id, Some(&view.spec))
+    });
     let generation = config.generation();
     family.event(net, EVENTS, cmd::DEST_DRAINED_NTF, encode::DEST_SIZE, |w| {
         encode::dest(w, generation, &view)

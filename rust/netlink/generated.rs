@@ -119,11 +119,17 @@ pub enum Set {
     Laddr,
     /// `template`.
     Template,
+    /// Which connections are meant; what is not given is any.
+    Selection,
+    /// A packet that might come.
+    Question,
+    /// What would become of it, if no connection is known for it.
+    Explanation,
 }
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Main,
         Self::Service,
         Self::Dest,
@@ -136,6 +142,9 @@ impl Set {
         Self::Change,
         Self::Laddr,
         Self::Template,
+        Self::Selection,
+        Self::Question,
+        Self::Explanation,
     ];
 
     /// Name in the spec.
@@ -153,6 +162,9 @@ impl Set {
             Self::Change => "change",
             Self::Laddr => "laddr",
             Self::Template => "template",
+            Self::Selection => "selection",
+            Self::Question => "question",
+            Self::Explanation => "explanation",
         }
     }
 
@@ -171,6 +183,9 @@ impl Set {
             Self::Change => &change::POLICY,
             Self::Laddr => &laddr::POLICY,
             Self::Template => &template::POLICY,
+            Self::Selection => &selection::POLICY,
+            Self::Question => &question::POLICY,
+            Self::Explanation => &explanation::POLICY,
         }
     }
 }
@@ -195,9 +210,9 @@ pub mod cmd {
     pub const DEST_DEL: u8 = 8;
     /// One dest, or all dests of one service or of all, in the order they were added.
     pub const DEST_GET: u8 = 9;
-    /// All connections, or those of one service.
+    /// All connections, or those of one service, of a selection.
     pub const CONN_GET: u8 = 10;
-    /// End all connections at once, or those of one service.
+    /// End all connections at once, or those of one service, of a selection.
     pub const CONN_FLUSH: u8 = 11;
     /// The namespace's traffic and counters.
     pub const STATS_GET: u8 = 12;
@@ -243,13 +258,17 @@ pub mod cmd {
     pub const TEMPLATE_GET: u8 = 30;
     /// Statistics were set to zero, of the service that is named or of the namespace.
     pub const STATS_ZERO_NTF: u8 = 31;
-    /// All connections were ended, of the service that is named or of the namespace.
+    /// Connections were ended, all or a selection, of the service that is named or of the
+    /// namespace.
     pub const CONN_FLUSH_NTF: u8 = 32;
     /// Let the module be unloaded although there are services, in whatever namespace: without this
     /// they keep it. For those who may unload it (CAP_SYS_MODULE).
     pub const RELEASE: u8 = 33;
+    /// What would become of a packet, without anything being changed by the question: the service
+    /// that it is for and the dest that its flow would have.
+    pub const EXPLAIN: u8 = 34;
     /// Highest number in use.
-    pub const MAX: u8 = 33;
+    pub const MAX: u8 = 34;
 }
 
 /// How packets travel to a dest.
@@ -569,8 +588,24 @@ pub mod main {
     ///
     /// Type: nest of `template`.
     pub const TEMPLATE: u16 = 11;
+    /// `selection`.
+    ///
+    /// Type: nest of `selection`.
+    pub const SELECTION: u16 = 12;
+    /// How many connections were ended.
+    ///
+    /// Type: uint.
+    pub const ENDED: u16 = 13;
+    /// `question`.
+    ///
+    /// Type: nest of `question`.
+    pub const QUESTION: u16 = 14;
+    /// `explanation`.
+    ///
+    /// Type: nest of `explanation`.
+    pub const EXPLANATION: u16 = 15;
     /// Highest number in use.
-    pub const MAX: u16 = 11;
+    pub const MAX: u16 = 15;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -586,6 +621,10 @@ pub mod main {
         Policy::Nested(Set::Laddr),
         Policy::Nested(Set::Rates),
         Policy::Nested(Set::Template),
+        Policy::Nested(Set::Selection),
+        Policy::Uint(Range::ANY),
+        Policy::Nested(Set::Question),
+        Policy::Nested(Set::Explanation),
     ];
 }
 
@@ -889,8 +928,20 @@ pub mod conn {
     ///
     /// Type: u32.
     pub const EXPIRES: u16 = 10;
+    /// Milliseconds since its last packet.
+    ///
+    /// Type: u32.
+    pub const SILENT: u16 = 11;
+    /// What the dest sees in the client's place, with mode fullnat.
+    ///
+    /// Type: binary.
+    pub const LOCAL_ADDRESS: u16 = 12;
+    /// The port with it.
+    ///
+    /// Type: u16, big-endian.
+    pub const LOCAL_PORT: u16 = 13;
     /// Highest number in use.
-    pub const MAX: u16 = 10;
+    pub const MAX: u16 = 13;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -905,6 +956,9 @@ pub mod conn {
         Policy::U32(Range { min: 1, max: 5 }),
         Policy::U32(Range { min: 0, max: 25 }),
         Policy::U32(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::Binary { max_len: 0 },
+        Policy::U16Be(Range::ANY),
     ];
 }
 
@@ -932,12 +986,23 @@ pub mod stats {
     ///
     /// Type: uint.
     pub const OUT_BYTES: u16 = 5;
+    /// Packets that were dropped; of a service also before a dest was chosen.
+    ///
+    /// Type: uint.
+    pub const DROPS: u16 = 6;
+    /// Connections that expired before they were established, and UDP flows without an answer (nat,
+    /// fullnat).
+    ///
+    /// Type: uint.
+    pub const NO_REPLY: u16 = 7;
     /// Highest number in use.
-    pub const MAX: u16 = 5;
+    pub const MAX: u16 = 7;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -971,12 +1036,22 @@ pub mod rates {
     ///
     /// Type: uint.
     pub const OUT_BYTES: u16 = 5;
+    /// `drops`.
+    ///
+    /// Type: uint.
+    pub const DROPS: u16 = 6;
+    /// `no-reply`.
+    ///
+    /// Type: uint.
+    pub const NO_REPLY: u16 = 7;
     /// Highest number in use.
-    pub const MAX: u16 = 5;
+    pub const MAX: u16 = 7;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -1385,8 +1460,163 @@ pub mod template {
     ];
 }
 
+/// Which connections are meant; what is not given is any.
+pub mod selection {
+    use super::{Policy, Range};
+
+    /// IP protocol number.
+    ///
+    /// Type: u8.
+    pub const PROTOCOL: u16 = 1;
+    /// Of a client or, with client-prefix, of a network of them; 4 bytes (IPv4) or 16 (IPv6),
+    /// network order.
+    ///
+    /// Type: binary, max-len 16.
+    pub const CLIENT_ADDRESS: u16 = 2;
+    /// How many leading bits of the address count; all unless given.
+    ///
+    /// Type: u8, max 128.
+    pub const CLIENT_PREFIX: u16 = 3;
+    /// `client-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const CLIENT_PORT: u16 = 4;
+    /// `virtual-address`.
+    ///
+    /// Type: binary, max-len 16.
+    pub const VIRTUAL_ADDRESS: u16 = 5;
+    /// `virtual-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const VIRTUAL_PORT: u16 = 6;
+    /// Of a dest or, with dest-prefix, of a network of them.
+    ///
+    /// Type: binary, max-len 16.
+    pub const DEST_ADDRESS: u16 = 7;
+    /// How many leading bits of the address count; all unless given.
+    ///
+    /// Type: u8, max 128.
+    pub const DEST_PREFIX: u16 = 8;
+    /// `dest-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const DEST_PORT: u16 = 9;
+    /// `mode`.
+    ///
+    /// Type: u32, one of `mode`.
+    pub const MODE: u16 = 10;
+    /// `state`.
+    ///
+    /// Type: u32, one of `conn-state`.
+    pub const STATE: u16 = 11;
+    /// Milliseconds since the last packet, at least.
+    ///
+    /// Type: u32.
+    pub const SILENT: u16 = 12;
+    /// Highest number in use.
+    pub const MAX: u16 = 12;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U8(Range { min: 0, max: 128 }),
+        Policy::U16Be(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U8(Range { min: 0, max: 128 }),
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range { min: 1, max: 5 }),
+        Policy::U32(Range { min: 0, max: 25 }),
+        Policy::U32(Range::ANY),
+    ];
+}
+
+/// A packet that might come.
+pub mod question {
+    use super::{Policy, Range};
+
+    /// IP protocol number.
+    ///
+    /// Type: u8.
+    pub const PROTOCOL: u16 = 1;
+    /// `client-address`.
+    ///
+    /// Type: binary, max-len 16.
+    pub const CLIENT_ADDRESS: u16 = 2;
+    /// `client-port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const CLIENT_PORT: u16 = 3;
+    /// Where it is to.
+    ///
+    /// Type: binary, max-len 16.
+    pub const ADDRESS: u16 = 4;
+    /// `port`.
+    ///
+    /// Type: u16, big-endian.
+    pub const PORT: u16 = 5;
+    /// 0 unless given.
+    ///
+    /// Type: u32.
+    pub const MARK: u16 = 6;
+    /// Highest number in use.
+    pub const MAX: u16 = 6;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::U32(Range::ANY),
+    ];
+}
+
+/// What would become of it, if no connection is known for it.
+pub mod explanation {
+    use super::{Policy, Range};
+
+    /// 1 when packets to that address are looked at.
+    ///
+    /// Type: u8.
+    pub const LOOKED_AT: u16 = 1;
+    /// 1 when there is room for another connection.
+    ///
+    /// Type: u8.
+    pub const ROOM: u16 = 2;
+    /// 1 when some new flows are dropped at present.
+    ///
+    /// Type: u8.
+    pub const PRESSED: u16 = 3;
+    /// 1 when it goes to the dest because its client stays with that.
+    ///
+    /// Type: u8.
+    pub const TEMPLATE: u16 = 4;
+    /// 1 when packets to the dest meet rules of OUTPUT or POSTROUTING, or IPsec policies.
+    ///
+    /// Type: u8.
+    pub const RULES: u16 = 5;
+    /// Highest number in use.
+    pub const MAX: u16 = 5;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U8(Range::ANY),
+        Policy::U8(Range::ANY),
+        Policy::U8(Range::ANY),
+        Policy::U8(Range::ANY),
+        Policy::U8(Range::ANY),
+    ];
+}
+
 /// Requests, by rising command number.
-pub const OPS: [Op; 21] = [
+pub const OPS: [Op; 22] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -1455,13 +1685,13 @@ pub const OPS: [Op; 21] = [
         name: "conn-get",
         uns_admin: true,
         do_request: None,
-        dump_request: Some(&[main::SERVICE]),
+        dump_request: Some(&[main::SERVICE, main::SELECTION]),
     },
     Op {
         cmd: cmd::CONN_FLUSH,
         name: "conn-flush",
         uns_admin: true,
-        do_request: Some(&[main::SERVICE]),
+        do_request: Some(&[main::SERVICE, main::SELECTION]),
         dump_request: None,
     },
     Op {
@@ -1532,6 +1762,13 @@ pub const OPS: [Op; 21] = [
         name: "release",
         uns_admin: true,
         do_request: Some(&[]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::EXPLAIN,
+        name: "explain",
+        uns_admin: true,
+        do_request: Some(&[main::QUESTION]),
         dump_request: None,
     },
 ];

@@ -15,6 +15,7 @@ mod decode;
 mod dest;
 mod encode;
 mod event;
+mod explain;
 // Its items are `pub` for the userspace crate that includes the same file.
 #[allow(unreachable_pub)]
 mod generated;
@@ -48,7 +49,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 23] = as_in_spec([
+static HANDLERS: [Op; 24] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -72,11 +73,12 @@ static HANDLERS: [Op; 23] = as_in_spec([
     Op::dumpit::<laddr::Get>(),
     Op::dumpit::<template::Get>(),
     Op::doit::<release::Release>(),
+    Op::doit::<explain::Explain>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 23]) -> [Op; 23] {
+const fn as_in_spec(handlers: [Op; 24]) -> [Op; 24] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {

@@ -6,7 +6,9 @@
 //! replies. Everything else is refused by the core.
 
 use super::accept::{accept, find};
-use super::generated::{change, config, dest, laddr, main, service, tcp_timeouts};
+use super::generated::{
+    change, config, dest, laddr, main, question, selection, service, tcp_timeouts,
+};
 use crate::kapi::genl::AttrPolicy;
 
 static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
@@ -54,6 +56,38 @@ static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
 );
 
 static LADDR: [AttrPolicy; laddr::POLICY.len()] = accept(&laddr::POLICY, &[laddr::ADDRESS], &[]);
+
+static QUESTION: [AttrPolicy; question::POLICY.len()] = accept(
+    &question::POLICY,
+    &[
+        question::PROTOCOL,
+        question::CLIENT_ADDRESS,
+        question::CLIENT_PORT,
+        question::ADDRESS,
+        question::PORT,
+        question::MARK,
+    ],
+    &[],
+);
+
+static SELECTION: [AttrPolicy; selection::POLICY.len()] = accept(
+    &selection::POLICY,
+    &[
+        selection::PROTOCOL,
+        selection::CLIENT_ADDRESS,
+        selection::CLIENT_PREFIX,
+        selection::CLIENT_PORT,
+        selection::VIRTUAL_ADDRESS,
+        selection::VIRTUAL_PORT,
+        selection::DEST_ADDRESS,
+        selection::DEST_PREFIX,
+        selection::DEST_PORT,
+        selection::MODE,
+        selection::STATE,
+        selection::SILENT,
+    ],
+    &[],
+);
 
 static TCP_TIMEOUTS: [AttrPolicy; tcp_timeouts::POLICY.len()] = accept(
     &tcp_timeouts::POLICY,
@@ -145,6 +179,8 @@ const fn top_level(accepted: &[u16]) -> MainPolicy {
             (main::CONFIG, &CONFIG),
             (main::CHANGE, &CHANGE),
             (main::LADDR, &LADDR),
+            (main::SELECTION, &SELECTION),
+            (main::QUESTION, &QUESTION),
         ],
     )
 }

@@ -25,7 +25,7 @@ use crate::{
         uoa,
         wire::{SCTP, UDP},
     },
-    kapi::{broken::broken, rcu::Rcu, time},
+    kapi::{broken::broken, rcu::Rcu, time, trace},
 };
 
 /// A flow that gets a connection.
@@ -215,6 +215,7 @@ impl Live {
             Inserted::Taken => None,
             Inserted::Existing(conn) => Some(conn),
             Inserted::New(conn) => {
+                trace::new_flow(self.net(), || conn.traced(conn.state()));
                 match self.connections.is_crowded(rcu) {
                     true => self.waking.hurry(),
                     false => self.waking.wake(),

@@ -2,9 +2,15 @@
 
 //! Counts of traffic and of what happened.
 
-use kernel::prelude::*;
+use core::{
+    ffi::CStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use kernel::{alloc::flags::GFP_KERNEL_ACCOUNT, prelude::*, sync::Arc};
 
 use crate::engine::rate::Averages;
+use crate::kapi::netfilter::Reason;
 use crate::kapi::percpu::{Cpu, PerCpuCounters};
 
 /// Traffic of a dest, a service or a namespace, or its rates: as much a second.
@@ -20,6 +26,10 @@ pub(crate) struct Traffic {
     pub(crate) in_bytes: u64,
     /// Bytes from the dest, from the IP header on.
     pub(crate) out_bytes: u64,
+    /// Packets that were dropped.
+    pub(crate) drops: u64,
+    /// Connections that nothing came of.
+    pub(crate) unanswered: u64,
 }
 
 impl Traffic {
@@ -41,6 +51,8 @@ impl Traffic {
         counts[OUT_PACKETS] = self.out_packets;
         counts[IN_BYTES] = self.in_bytes;
         counts[OUT_BYTES] = self.out_bytes;
+        counts[DROPS] = self.drops;
+        counts[UNANSWERED] = self.unanswered;
         counts
     }
 
@@ -52,6 +64,8 @@ impl Traffic {
             out_packets: counts[OUT_PACKETS],
             in_bytes: counts[IN_BYTES],
             out_bytes: counts[OUT_BYTES],
+            drops: counts[DROPS],
+            unanswered: counts[UNANSWERED],
         }
     }
 
@@ -62,6 +76,8 @@ impl Traffic {
             out_packets: f(self.out_packets, other.out_packets),
             in_bytes: f(self.in_bytes, other.in_bytes),
             out_bytes: f(self.out_bytes, other.out_bytes),
+            drops: f(self.drops, other.drops),
+            unanswered: f(self.unanswered, other.unanswered),
         }
     }
 }
@@ -71,7 +87,9 @@ const IN_PACKETS: usize = 1;
 const OUT_PACKETS: usize = 2;
 const IN_BYTES: usize = 3;
 const OUT_BYTES: usize = 4;
-const TRAFFIC: usize = 5;
+const DROPS: usize = 5;
+const UNANSWERED: usize = 6;
+const TRAFFIC: usize = 7;
 
 /// Traffic as it is counted: one copy a CPU.
 pub(super) struct TrafficCounters(PerCpuCounters<TRAFFIC>);
@@ -95,12 +113,45 @@ impl TrafficCounters {
         self.0.add::<CONNECTIONS>(1);
     }
 
+    pub(super) fn drop(&self) {
+        self.0.add::<DROPS>(1);
+    }
+
+    pub(super) fn unanswered(&self) {
+        self.0.add::<UNANSWERED>(1);
+    }
+
     pub(super) fn sum(&self) -> Traffic {
         Traffic::from_counts(self.0.sums())
     }
 
     pub(super) fn of_cpu(&self, cpu: Cpu) -> Traffic {
         Traffic::from_counts(self.0.of_cpu(cpu))
+    }
+}
+
+/// How many packets of a service were dropped before a dest was chosen for them: the service's, shared
+/// with its schedules.
+#[derive(Clone)]
+pub(super) struct EarlyDrops(Arc<AtomicU64>);
+
+impl EarlyDrops {
+    /// None yet.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(Arc::new(AtomicU64::new(0), GFP_KERNEL_ACCOUNT)?))
+    }
+
+    /// Counts one.
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As traffic.
+    pub(super) fn carried(&self) -> Traffic {
+        Traffic {
+            drops: self.0.load(Ordering::Relaxed),
+            ..Traffic::default()
+        }
     }
 }
 
@@ -165,6 +216,39 @@ pub(crate) enum Counter {
     DropOutput,
     /// A connection expired that nothing had come of.
     NoReply,
+}
+
+impl Counter {
+    /// Its name, as tracepoints tell it: that of the netlink family.
+    pub(crate) const fn name(self) -> &'static CStr {
+        match self {
+            Self::DropMalformed => c"drop-malformed",
+            Self::DropNoDest => c"drop-no-dest",
+            Self::DropNoMemory => c"drop-no-memory",
+            Self::DropNoPort => c"drop-no-port",
+            Self::DropConnMax => c"drop-conn-max",
+            Self::DropOverload => c"drop-overload",
+            Self::DropMartian => c"drop-martian",
+            Self::DropNoRoute => c"drop-no-route",
+            Self::DropDestGone => c"drop-dest-gone",
+            Self::DropTooBig => c"drop-too-big",
+            Self::DropOutput => c"drop-output",
+            _ => c"other",
+        }
+    }
+
+    /// What the kernel calls a packet that is dropped for it.
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::DropMalformed => Reason::Header,
+            Self::DropNoDest => Reason::NoTarget,
+            Self::DropNoMemory => Reason::Memory,
+            Self::DropMartian => Reason::Source,
+            Self::DropNoRoute => Reason::NoRoute,
+            Self::DropTooBig => Reason::TooBig,
+            _ => Reason::Rule,
+        }
+    }
 }
 
 const COUNTERS: usize = Counter::NoReply as usize + 1;

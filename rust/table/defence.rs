@@ -35,6 +35,11 @@ impl Defence {
         self.entries.store(entries, Ordering::Relaxed);
     }
 
+    /// Whether some new flows are dropped at present.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.rate.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether the new flow that comes now is dropped.
     #[inline]
     pub(crate) fn drops(&self) -> bool {

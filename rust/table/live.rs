@@ -30,6 +30,7 @@ use crate::{
         random,
         rcu::{Rcu, RcuSlot},
         route,
+        trace::End,
     },
 };
 
@@ -74,7 +75,7 @@ impl Live {
             gate_v4: Gate::new(),
             gate_v6: Gate::new(),
             ways: ClientRoutes::new()?,
-            connections: Connections::new(random_key())?,
+            connections: Connections::new(random_key(), net)?,
             templates: Total::new()?,
             settings: LiveSettings::new(&Settings::DEFAULT, net.is_first()),
             defence: Defence::new(),
@@ -162,7 +163,7 @@ impl Live {
 
     /// Ends a connection.
     pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
-        self.connections.remove(conn, rcu);
+        self.connections.remove(conn, End::Replaced, rcu);
         self.waking.wake();
     }
 

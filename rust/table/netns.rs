@@ -22,7 +22,7 @@ use super::{
     ways::Which,
 };
 use crate::{
-    engine::spec::ServiceId,
+    engine::{selection::Selection, spec::ServiceId},
     kapi::{
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
@@ -160,13 +160,19 @@ impl Netns {
         (next, resizes)
     }
 
-    /// Ends all connections, or those of one service. May sleep.
-    pub(crate) fn flush_connections(&self, service: Option<&ServiceId>) {
+    /// Ends connections of a selection, of one service or of all, and says how many. May sleep.
+    pub(crate) fn flush_connections(
+        &self,
+        service: Option<&ServiceId>,
+        selection: &Selection,
+    ) -> u64 {
         let no_resize = self.maintenance.lock();
-        self.connections
-            .remove_all(|conn, _| service.is_none_or(|id| conn.dest().service() == *id));
+        let ended = self
+            .connections
+            .end_selected(service, selection, &self.settings);
         drop(no_resize);
         self.waking.hurry();
+        ended
     }
 
     /// Lets go of ways, to dests and back to clients.

@@ -2,21 +2,28 @@
 
 //! A service's dests as the scheduler sees them.
 
-use core::{net::IpAddr, ptr, sync::atomic::AtomicU64};
+use core::{
+    net::IpAddr,
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
+    counters::EarlyDrops,
     dest::Dest,
     local::Locals,
     templates::{Candidates, Templates},
 };
 use crate::{
     engine::{
+        family::Tuple,
         persistence::Persistence,
         sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
         service::ServiceSpec,
         slow,
+        spec::{DestId, Mode},
     },
     kapi::{random, time},
 };
@@ -42,6 +49,7 @@ pub(crate) struct Schedule {
     table: KVVec<u32>,
     state: KVVec<AtomicU64>,
     locals: Locals,
+    early_drops: EarlyDrops,
 }
 
 impl Schedule {
@@ -54,6 +62,7 @@ impl Schedule {
         (len, dests): (usize, impl DoubleEndedIterator<Item = &'a Arc<Dest>>),
         locals: Locals,
         templates: Option<Arc<Templates>>,
+        early_drops: &EarlyDrops,
     ) -> Result<Self> {
         let needs = scheduler.needs(len, &options);
         let mut new = Self {
@@ -70,6 +79,7 @@ impl Schedule {
             table: KVVec::from_elem(0, needs.table, GFP_KERNEL_ACCOUNT)?,
             state: KVVec::with_capacity(needs.state, GFP_KERNEL_ACCOUNT)?,
             locals,
+            early_drops: early_drops.clone(),
         };
         for _ in 0..needs.state {
             new.state.push(AtomicU64::new(0), GFP_KERNEL_ACCOUNT)?;
@@ -117,6 +127,11 @@ impl Schedule {
     /// The local addresses that FullNAT has for this service.
     pub(crate) fn locals(&self) -> &Locals {
         &self.locals
+    }
+
+    /// Counts a packet of its service that is dropped before a dest was chosen.
+    pub(crate) fn count_drop(&self) {
+        self.early_drops.count();
     }
 
     /// Whether clients stay with their dest.
@@ -239,6 +254,35 @@ impl Schedule {
             .find(|dest| dest.spec().weight > 0 && !dest.load().is_too_much())
     }
 
+    /// Which dest [`Schedule::pick`] would give, without taking a turn: the scheduler changes `copy`,
+    /// not its state. An error says how many words that has, when there is no room for them.
+    pub(super) fn peek(
+        &self,
+        tuple: &impl Tuple,
+        client: IpAddr,
+        copy: &mut StateCopy,
+    ) -> Result<Option<Hint>, usize> {
+        let templates = self.templates.as_ref();
+        let network = self.persistence.network(client);
+        let kept = templates.and_then(|templates| templates.peek(network, self.candidates()));
+        let index = match kept {
+            Some(index) => Some(index),
+            None => {
+                let view = View {
+                    state: copy.of(&self.state)?,
+                    ..self.view()
+                };
+                self.scheduler.pick(&view, &Flow::of(tuple))
+            }
+        };
+        let dest = index.and_then(|index| self.dests.get(index as usize));
+        Ok(dest.map(|dest| Hint {
+            dest: dest.id(),
+            mode: dest.mode(),
+            by_template: kept.is_some(),
+        }))
+    }
+
     fn persistent(
         &self,
         templates: &Templates,
@@ -256,6 +300,34 @@ impl Schedule {
         };
         let kept = templates.keep(network, chosen, self.candidates());
         kept.map(Some).map_err(|_| NoDest::Memory)
+    }
+}
+
+/// The dest that a flow would have.
+pub(super) struct Hint {
+    pub(super) dest: DestId,
+    pub(super) mode: Mode,
+    /// Whether its client stays with it.
+    pub(super) by_template: bool,
+}
+
+/// A copy of a scheduler's state.
+pub(super) struct StateCopy(KVVec<AtomicU64>);
+
+impl StateCopy {
+    /// With room for so many words. May sleep.
+    pub(super) fn with_room(words: usize) -> Result<Self> {
+        Ok(Self(KVVec::with_capacity(words, GFP_KERNEL_ACCOUNT)?))
+    }
+
+    /// The copy of `state`; how many words that has when there is no room.
+    fn of(&mut self, state: &[AtomicU64]) -> Result<&[AtomicU64], usize> {
+        self.0.clear();
+        for word in state {
+            let word = AtomicU64::new(word.load(Ordering::Relaxed));
+            self.0.push_within_capacity(word).map_err(|_| state.len())?;
+        }
+        Ok(&self.0)
     }
 }
 

@@ -39,7 +39,7 @@ def flows(wire, ports):
 
 def state(rvs, svc, dest):
     """The dest as `dest show` has it."""
-    return rvs.json("dest", "show", svc.id, dest)["dests"][0]
+    return rvs.json("dest", "show", svc.id, dest)["dest"]
 
 
 def start(rvs, *args):

@@ -114,7 +114,7 @@ def test_a_threshold_takes_effect_and_goes_while_connections_are_open(lab, rvs, 
         assert collections.Counter(held.open() for _ in range(6))["rs1"] == 2
         rvs.adm("dest", "set", svc.id, rs1, "--upper", 2)
         assert collections.Counter(held.open() for _ in range(6)) == {"rs2": 3, "rs3": 3}
-        [told] = rvs.json("dest", "show", svc.id, rs1)["dests"]
+        told = rvs.json("dest", "show", svc.id, rs1)["dest"]
         assert (told["upper"], told["lower"]) == (2, 0)
         refused = rvs.adm("dest", "set", svc.id, rs1, "--lower", 3, check=False)
         assert refused.returncode and "lower threshold 3 is above the upper, 2" in refused.stderr

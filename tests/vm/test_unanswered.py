@@ -36,6 +36,9 @@ def test_a_dead_server_is_counted(rvs, wire, mode, protocol):
         wire.settle()
         wait_until(lambda: no_reply(rvs, svc) == (3, 3), "all three are counted", 40, 0.3)
         assert "NO-REPLY" in rvs.adm("dest", "list").stdout
+        (service,) = rvs.json("service", "list", "--stats")["services"]
+        (dest,) = rvs.dests(svc).values()
+        assert service["stats"]["no_reply"] == dest["stats"]["no_reply"] == 3
         rvs.adm("stats", "zero")
         assert no_reply(rvs, svc) == (3, 0)
 

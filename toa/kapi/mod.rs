@@ -48,5 +48,6 @@ pub(crate) mod sockopt;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/time.rs"]
 pub(crate) mod time;
+pub(crate) mod trace;
 #[path = "../../rust/kapi/work.rs"]
 pub(crate) mod work;

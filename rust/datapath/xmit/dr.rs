@@ -20,7 +20,7 @@ pub(in crate::datapath) fn dr<'a, F: Family>(
 ) -> Verdict<'a> {
     let way = match way_to(cx, dest) {
         Ok(way) => way,
-        Err(error) => return no_way(cx.netns, skb, F::VERSION, error),
+        Err(error) => return no_way(cx, skb, F::VERSION, error),
     };
     if way.is_local() {
         return Verdict::Accept(skb);

@@ -33,7 +33,7 @@ pub(super) fn segment<'a, F: Balanced>(
 ) -> Verdict<'a> {
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     if side == Side::Client && !is_middle(nat, &skb, packet) && tells(nat, &skb, packet) {
         return tell(cx, conn, nat, skb, packet);
@@ -89,7 +89,7 @@ fn tell<'a, F: Balanced>(
     let gap = gap(&option, packet);
     if !fit(way_to(cx, conn.dest()).ok(), &mut skb, packet, gap) {
         // It comes again, and without the option it must not go.
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     let ip_len = packet.ip.header_len();
     let edit = Edit {

@@ -81,7 +81,7 @@ fn blanked<'a, F: Balanced>(
 ) -> Verdict<'a> {
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     let edit = Edit {
         writes,

@@ -118,7 +118,7 @@ fn toward_dest<'a>(
     };
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     let way = way_to(cx, conn.dest());
     // What an IPv6 client cannot make smaller may be cut on an IPv4 path that takes less (RFC 7915,
@@ -168,7 +168,7 @@ fn toward_client<'a>(
     }
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {
-        return discard(cx.netns, skb, Counter::DropNoMemory);
+        return discard(cx, skb, Counter::DropNoMemory);
     }
     let edit = Edit {
         writes,
@@ -308,7 +308,7 @@ fn across<'a, F: Balanced>(
 ) -> Verdict<'a> {
     match way {
         Ok(way) if !way.is_local() => transmit::<F>(cx, way, skb, ip, edit),
-        Ok(_) => no_way(cx.netns, skb, F::VERSION, EHOSTUNREACH),
-        Err(error) => no_way(cx.netns, skb, F::VERSION, error),
+        Ok(_) => no_way(cx, skb, F::VERSION, EHOSTUNREACH),
+        Err(error) => no_way(cx, skb, F::VERSION, error),
     }
 }

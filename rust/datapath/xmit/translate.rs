@@ -106,7 +106,7 @@ pub(super) fn ready<'a, F: Balanced>(
     };
     let way = match way {
         Ok(way) => way,
-        Err(error) => return Err(no_way(cx.netns, skb, F::VERSION, error)),
+        Err(error) => return Err(no_way(cx, skb, F::VERSION, error)),
     };
     let mut ready = match way.is_local() {
         false => prepare::<F>(cx, way, skb, ip, size)?,
@@ -125,7 +125,7 @@ fn prepare_for_here<'a>(
     (writes, pushes): (usize, u32),
 ) -> Result<Ready<'a>, Verdict<'a>> {
     if !skb.make_writable(writes, pushes) {
-        return Err(discard(cx.netns, skb, Counter::DropNoMemory));
+        return Err(discard(cx, skb, Counter::DropNoMemory));
     }
     let exit = Exit::Home;
     Ok(Ready { skb, way, exit })

@@ -10,6 +10,7 @@ use super::exit::{exit, Exit};
 use crate::{
     datapath::{
         answer::{discard, too_big, ttl_exceeded},
+        blame::Flow,
         context::Context,
     },
     engine::{
@@ -82,7 +83,7 @@ fn take_first_header<'a>(
     if skb.take_first_header(transport) {
         return Ok(skb);
     }
-    Err(discard(cx.netns, skb, Counter::DropNoMemory))
+    Err(discard(cx, skb, Counter::DropNoMemory))
 }
 
 /// What a mode does to a packet.
@@ -115,7 +116,7 @@ impl<'a> Ready<'a> {
     pub(super) fn leave(self, cx: Context<'a>, edited: Option<()>) -> Verdict<'a> {
         match edited {
             Some(()) => leave(cx, self.way, self.skb, self.exit),
-            None => discard(cx.netns, self.skb, Counter::DropMalformed),
+            None => discard(cx, self.skb, Counter::DropMalformed),
         }
     }
 }
@@ -157,11 +158,11 @@ pub(super) fn prepare<'a, F: Family>(
     if skb.len() > way.straight().saturating_sub(pushes) {
         match exit::<F>(&skb, way, ip, pushes, forwarded) {
             Ok(exit) => by = exit,
-            Err(mtu) => return Err(too_big(cx.netns, skb, F::VERSION, mtu)),
+            Err(mtu) => return Err(too_big(cx, skb, F::VERSION, mtu)),
         }
     }
     if !skb.make_writable(writes, way.headroom().saturating_add(pushes)) {
-        return Err(discard(cx.netns, skb, Counter::DropNoMemory));
+        return Err(discard(cx, skb, Counter::DropNoMemory));
     }
     if forwarded {
         skb.count_hop(F::VERSION);
@@ -196,9 +197,14 @@ fn leave_otherwise<'a>(
         way.take_home(&mut skb);
         return Verdict::Accept(skb);
     }
-    let counters = &cx.netns.counters;
     skb.forget_input();
-    counters.count(Counter::SlowXmit);
-    let refused = || counters.count(Counter::DropOutput);
+    cx.netns.counters.count(Counter::SlowXmit);
+    let (flow, mark) = (Flow::of(&skb), skb.mark());
+    let refused = || {
+        cx.netns.counters.count(Counter::DropOutput);
+        if let Some(flow) = flow {
+            flow.count_drop(cx, mark);
+        }
+    };
     Verdict::Stolen(way.send_slowly(skb, cx.rcu, refused))
 }

@@ -4,6 +4,8 @@
 //! here, with a text and the attribute; what a description may say is up to `engine::spec`.
 
 mod dest;
+mod question;
+mod selection;
 mod service;
 
 use core::{fmt, net::IpAddr};

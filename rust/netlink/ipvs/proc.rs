@@ -270,6 +270,7 @@ impl fmt::Display for Columns {
             out_packets,
             in_bytes,
             out_bytes,
+            ..
         } = self.0;
         write!(
             f,

@@ -6,7 +6,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::{
-        counters::{Estimator, Traffic},
+        counters::{EarlyDrops, Estimator, Traffic},
         dest::Dest,
         local::Pool,
         ordered::Ordered,
@@ -192,6 +192,7 @@ impl<'a> ConfigGuard<'a> {
                 published: published.map_err(|_| ChangeError::NoMemory)?,
                 templates: templates(&spec, &self.live.templates)?,
                 retired: Traffic::default(),
+                early_drops: EarlyDrops::new().map_err(|_| ChangeError::NoMemory)?,
                 zero: Traffic::default(),
                 estimator: Estimator::new(Traffic::default()),
                 changed: false,

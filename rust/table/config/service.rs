@@ -7,7 +7,7 @@ use core::{mem::replace, net::IpAddr, ops::ControlFlow};
 use kernel::{prelude::*, sync::Arc};
 
 use super::super::{
-    counters::{Estimator, Traffic},
+    counters::{EarlyDrops, Estimator, Traffic},
     dest::Dest,
     local::Pool,
     ordered::{Named, Ordered},
@@ -40,6 +40,8 @@ pub(crate) struct Service {
     pub(super) templates: Option<Holder>,
     /// What removed dests have carried.
     pub(super) retired: Traffic,
+    /// What was dropped before a dest was chosen.
+    pub(super) early_drops: EarlyDrops,
     pub(super) zero: Traffic,
     pub(super) estimator: Estimator,
     /// Its schedule has to be made anew.
@@ -137,7 +139,14 @@ impl Service {
     pub(super) fn carried(&self) -> Traffic {
         self.dests
             .iter()
-            .fold(self.retired, |sum, member| sum.plus(member.dest.carried()))
+            .fold(self.carried_by_none(), |sum, member| {
+                sum.plus(member.dest.carried())
+            })
+    }
+
+    /// What none of its dests has a part in.
+    fn carried_by_none(&self) -> Traffic {
+        self.retired.plus(self.early_drops.carried())
     }
 
     /// A schedule of its dests as they are now, which goes on where the published one stands.
@@ -153,6 +162,7 @@ impl Service {
             dests,
             locals,
             self.templates.as_ref().map(Holder::share),
+            &self.early_drops,
         )?;
         // The configuration mutex is held, so what is published stays the same.
         let guard = kernel::sync::rcu::read_lock();
@@ -178,7 +188,7 @@ impl Service {
 
     /// Estimates rates from what it and its dests have carried; gives what it has.
     pub(super) fn estimate(&mut self, elapsed_ms: u32) -> Traffic {
-        let mut sum = self.retired;
+        let mut sum = self.carried_by_none();
         for member in self.dests.iter_mut() {
             let carried = member.dest.carried();
             member.estimator.look(carried, elapsed_ms);

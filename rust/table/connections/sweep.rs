@@ -4,7 +4,7 @@
 
 use super::table::{Connections, BATCH};
 use crate::{
-    kapi::{rcu::Rcu, time, work},
+    kapi::{rcu::Rcu, time, trace::End, work},
     table::settings::LiveSettings,
 };
 
@@ -52,14 +52,15 @@ impl Connections {
                 for conn in table.bucket(bucket, rcu) {
                     if conn.is_expired(now, settings) {
                         let in_vain = conn.is_unanswered();
-                        let ended = self.remove(conn, rcu);
+                        let ended = self.remove(conn, End::Expired, rcu);
                         expired = expired.wrapping_add(ended.into());
                         if ended && in_vain {
-                            conn.dest().failures().count_no_reply();
+                            conn.dest().count_no_reply();
                             unanswered = unanswered.wrapping_add(1);
                         }
                     } else if pressed && conn.is_expendable(now) {
-                        dropped = dropped.wrapping_add(self.remove(conn, rcu).into());
+                        let ended = self.remove(conn, End::Overload, rcu);
+                        dropped = dropped.wrapping_add(ended.into());
                     } else {
                         conn.tell_again(now);
                     }

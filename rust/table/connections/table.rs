@@ -21,7 +21,9 @@ use crate::{
     kapi::{
         delay,
         lock::{PairGuard, StripedLock, STRIPES},
+        netns::Net,
         rcu::{self, Rcu},
+        trace::{self, End},
         work,
     },
 };
@@ -53,6 +55,8 @@ pub(crate) struct Connections {
     pub(super) locks: StripedLock,
     pub(super) resizes: AtomicU32,
     changing: Line<Changing>,
+    /// Whose connections they are, for tracepoints.
+    net: &'static Net,
 }
 
 /// What connections change that begin and end.
@@ -71,12 +75,13 @@ unsafe impl Sync for Connections {}
 
 impl Connections {
     #[inline(never)] // For the frame of who makes all of a namespace.
-    pub(in crate::table) fn new(key: hash::Key) -> Result<Self> {
+    pub(in crate::table) fn new(key: hash::Key, net: &'static Net) -> Result<Self> {
         let locks = StripedLock::new()?;
         let buckets = Buckets::new(MIN_BUCKETS)?;
         Ok(Self {
             current: AtomicPtr::new(KBox::into_raw(buckets)),
             key,
+            net,
             locks,
             resizes: AtomicU32::new(0),
             changing: Line(Changing {
@@ -194,7 +199,7 @@ impl Connections {
 
     /// Ends a connection: counts it out of its dest and takes it from the table. False when that
     /// was done already.
-    pub(in crate::table) fn remove(&self, conn: &Conn, rcu: Rcu<'_>) -> bool {
+    pub(in crate::table) fn remove(&self, conn: &Conn, why: End, rcu: Rcu<'_>) -> bool {
         let guard = self.lock(conn);
         let Some(last) = conn.end() else {
             return false;
@@ -207,6 +212,7 @@ impl Connections {
             self.unlink(key.node(), rcu);
         }
         drop(guard);
+        trace::conn_end(self.net, why, || conn.traced(last));
         conn.dest().connection_ends(last);
         if let Some(place) = conn.local_place() {
             conn.dest().ports().freed(place);
@@ -283,7 +289,7 @@ impl Connections {
             let rcu = Rcu::of(&guard);
             for conn in self.current(rcu).bucket(bucket, rcu) {
                 if which(conn, rcu) {
-                    self.remove(conn, rcu);
+                    self.remove(conn, End::Ended, rcu);
                 }
             }
             drop(guard);

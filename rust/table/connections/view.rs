@@ -8,9 +8,10 @@ use super::{conn::Conn, table::Connections};
 use crate::{
     engine::{
         proto::State,
+        selection::{Candidate, Selection},
         spec::{Mode, Protocol, ServiceId},
     },
-    kapi::{rcu::Rcu, time},
+    kapi::{rcu::Rcu, time, trace},
     table::settings::LiveSettings,
 };
 
@@ -39,8 +40,12 @@ pub(crate) struct ConnView {
     pub(crate) state: State,
     /// Milliseconds until it expires when no packet comes.
     pub(crate) expires_ms: u32,
+    /// Milliseconds since its last packet.
+    pub(crate) silent_ms: u32,
     /// The service it was scheduled by.
     pub(crate) service: ServiceId,
+    /// What the dest sees in the client's place, with mode fullnat.
+    pub(crate) local: Option<SocketAddr>,
 }
 
 impl ConnView {
@@ -55,7 +60,53 @@ impl ConnView {
             mode: dest.mode(),
             state: conn.state(),
             expires_ms: conn.expires(settings),
+            silent_ms: time::to_millis(conn.silent()),
             service: dest.service(),
+            local: conn
+                .dest_ends()
+                .filter(|_| dest.mode() == Mode::FullNat)
+                .map(|(_, local)| local),
+        })
+    }
+
+    /// Whether it is one of a selection.
+    pub(crate) fn is_in(&self, selection: &Selection) -> bool {
+        selection.is_all()
+            || selection.takes(&Candidate {
+                protocol: self.protocol,
+                client: self.client,
+                virtual_address: self.vip,
+                dest: self.dest,
+                mode: Some(self.mode),
+                state: self.state,
+                silent_ms: self.silent_ms,
+            })
+    }
+
+    /// Whether its service is that of its virtual address and port, not one by mark or of all ports.
+    pub(crate) fn is_of_own_address(&self) -> bool {
+        self.service
+            == ServiceId::Virtual {
+                protocol: self.protocol,
+                address: self.vip.ip(),
+                port: self.vip.port(),
+            }
+    }
+}
+
+impl Conn {
+    /// It as tracepoints tell it, in a state.
+    pub(in crate::table) fn traced(&self, state: State) -> Option<trace::Flow> {
+        let ends = self.client_ends();
+        let dest = self.dest();
+        Some(trace::Flow {
+            protocol: ends.protocol,
+            client: ends.client,
+            vip: ends.virtual_address,
+            dest: SocketAddr::new(dest.id().address, dest.port(ends.virtual_address.port())),
+            mode: dest.mode().number() as u8,
+            state: state.number(),
+            mark: dest.service().mark(),
         })
     }
 }
@@ -108,5 +159,27 @@ impl Connections {
             bucket: pause,
             skip: 0,
         })
+    }
+
+    /// Ends those of a selection, of one service or of all, and says how many. May sleep. Not while
+    /// the table is resized.
+    pub(in crate::table) fn end_selected(
+        &self,
+        service: Option<&ServiceId>,
+        selection: &Selection,
+        settings: &LiveSettings,
+    ) -> u64 {
+        let is_meant = |conn: &Conn| {
+            service.is_none_or(|id| conn.dest().service() == *id)
+                && (selection.is_all()
+                    || ConnView::new(conn, settings).is_some_and(|view| view.is_in(selection)))
+        };
+        let mut ended = 0u64;
+        self.remove_all(|conn, _| {
+            let meant = is_meant(conn);
+            ended = ended.saturating_add(meant.into());
+            meant
+        });
+        ended
     }
 }

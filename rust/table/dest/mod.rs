@@ -338,6 +338,17 @@ impl Dest {
         self.traffic.packet_out(bytes);
     }
 
+    /// Counts a packet to or from it that is dropped.
+    pub(crate) fn count_drop(&self) {
+        self.traffic.drop();
+    }
+
+    /// Counts a connection that it has not answered.
+    pub(super) fn count_no_reply(&self) {
+        self.failures.count_no_reply();
+        self.traffic.unanswered();
+    }
+
     /// What it has carried since it was added.
     pub(super) fn carried(&self) -> Traffic {
         self.traffic.sum()

@@ -188,6 +188,15 @@ impl Templates {
         found.flatten()
     }
 
+    /// As [`Templates::find`], but that no flow begins.
+    pub(in crate::table) fn peek(&self, network: u128, candidates: Candidates<'_>) -> Option<u32> {
+        let found = self.shelves.with(shelf_of(network), |shelf| {
+            let template = shelf.get_mut(network)?;
+            template.place(candidates)
+        });
+        found.flatten()
+    }
+
     /// Lets flows of `network` go to `dest`, which `candidates` have at `index`, from now on. Where
     /// they go already when another CPU was first, or `index`. An error when there is no memory.
     pub(super) fn keep(

@@ -96,13 +96,18 @@ impl Template {
     /// Where `candidates` have its dest, if a flow that begins now goes there and so makes it live
     /// longer.
     pub(super) fn follow(&mut self, candidates: Candidates<'_>) -> Option<u32> {
+        self.index = self.place(candidates)?;
+        self.seen = time::now();
+        Some(self.index)
+    }
+
+    /// Where `candidates` have its dest, if a flow that begins now would go there.
+    pub(super) fn place(&self, candidates: Candidates<'_>) -> Option<u32> {
         let rule = candidates.rule;
         if !self.lives(rule) || (!rule.quiesced && self.dest.spec().weight == 0) {
             return None;
         }
-        self.index = candidates.index_of(&self.dest, self.index)?;
-        self.seen = time::now();
-        Some(self.index)
+        candidates.index_of(&self.dest, self.index)
     }
 
     pub(super) fn view(&self, network: u128, assured: bool, rule: &Persistence) -> TemplateView {

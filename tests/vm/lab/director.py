@@ -3,9 +3,9 @@
 
 import contextlib
 import dataclasses
-import json
 
 from . import shell
+from .document import content
 from .topology import VIP
 
 
@@ -98,7 +98,7 @@ class Rvs:
 
     def json(self, *args):
         """What `rvsadm ARGS -j` says."""
-        return json.loads(self.adm(*args, "-j").stdout)
+        return content(self.adm(*args, "-j").stdout)
 
     def add(self, service):
         """Adds a service with its dests."""

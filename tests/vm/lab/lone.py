@@ -4,13 +4,13 @@
 Made once for a file of tests; each test finds it without services and with default settings.
 """
 
-import json
 import os
 import socket
 
 import pytest
 
 from . import shell
+from .document import content
 from .genl import Client, spec
 from .netns import Host
 
@@ -42,7 +42,7 @@ class LoneDirector(Host):
 
     def json(self, *args):
         """What `rvsadm ARGS -j` says."""
-        return json.loads(self.adm(*args, "-j").stdout)
+        return content(self.adm(*args, "-j").stdout)
 
 
 def send(host, count, first=20_000, port=53):

@@ -2,12 +2,12 @@
 """A real server with toa.ko, and the wire to a director that is played by hand."""
 
 import contextlib
-import json
 import socket
 
 import pytest
 
 from . import shell
+from .document import content
 from .handshake import Hand
 from .netns import Host, close_hosts, wire
 
@@ -41,7 +41,7 @@ class Server:
 
     def json(self, *args):
         """What rvsadm says to a program."""
-        return json.loads(self.host.run("rvsadm", "--json", "toa", *args).stdout)
+        return content(self.host.run("rvsadm", "--json", "toa", *args).stdout)
 
     def count(self, name):
         """One counter."""

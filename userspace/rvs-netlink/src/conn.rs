@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 
 use netlink_packet_core::{DecodeError, Parseable};
-use rvs_engine::spec::{Mode, Protocol};
+use rvs_engine::proto::State;
+use rvs_engine::selection::Candidate;
+use rvs_engine::spec::{Mode, Protocol, ServiceId};
 
 use crate::attr::{received, required, Attr};
 use crate::dest::mode_of;
@@ -29,9 +31,44 @@ pub struct Connection {
     pub state: u32,
     /// Milliseconds until it expires when no packet comes.
     pub expires_ms: Option<u32>,
+    /// Milliseconds since its last packet.
+    pub silent_ms: Option<u32>,
+    /// What the dest sees in the client's place, with mode fullnat.
+    pub local: Option<SocketAddr>,
+    /// The service that it was scheduled by, where that is not the one of its virtual end.
+    pub by: Option<ServiceId>,
 }
 
 impl Connection {
+    /// The service of its virtual end, whether or not there is one.
+    pub fn virtual_end(&self) -> ServiceId {
+        ServiceId::Virtual {
+            protocol: self.protocol,
+            address: self.service.ip(),
+            port: self.service.port(),
+        }
+    }
+
+    /// The service that it was scheduled by.
+    pub fn scheduled_by(&self) -> ServiceId {
+        self.by.unwrap_or_else(|| self.virtual_end())
+    }
+
+    /// What a selection looks at.
+    pub fn candidate(&self) -> Candidate {
+        let mut states = State::all();
+        let state = states.find(|state| u32::from(state.number()) == self.state);
+        Candidate {
+            protocol: self.protocol,
+            client: self.client,
+            virtual_address: self.service,
+            dest: self.dest,
+            mode: self.mode,
+            state: state.unwrap_or(State::None),
+            silent_ms: self.silent_ms.unwrap_or(0),
+        }
+    }
+
     /// Name of its state.
     pub fn state_name(&self) -> &'static str {
         conn_state::name(self.state).unwrap_or("unknown")
@@ -51,6 +88,11 @@ impl Connection {
         ];
         attributes.extend(self.mode.map(|mode| Attr::u32(conn::MODE, mode.number())));
         attributes.extend(self.expires_ms.map(|ms| Attr::u32(conn::EXPIRES, ms)));
+        attributes.extend(self.silent_ms.map(|ms| Attr::u32(conn::SILENT, ms)));
+        if let Some(local) = self.local {
+            attributes.push(Attr::address(conn::LOCAL_ADDRESS, local.ip()));
+            attributes.push(Attr::u16_be(conn::LOCAL_PORT, local.port()));
+        }
         attributes
     }
 }
@@ -72,7 +114,9 @@ impl End {
 impl Parseable<[u8]> for Connection {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut client, mut service, mut dest) = (End::default(), End::default(), End::default());
-        let (mut protocol, mut mode, mut state, mut expires_ms) = (None, None, None, None);
+        let mut local = End::default();
+        let (mut protocol, mut mode, mut state) = (None, None, None);
+        let (mut expires_ms, mut silent_ms) = (None, None);
         for attribute in received(bytes) {
             let a = attribute?;
             match a.kind() {
@@ -86,6 +130,9 @@ impl Parseable<[u8]> for Connection {
                 conn::MODE => mode = Some(mode_of(a.u32("mode")?)?),
                 conn::STATE => state = Some(a.u32("state")?),
                 conn::EXPIRES => expires_ms = Some(a.u32("expires")?),
+                conn::SILENT => silent_ms = Some(a.u32("silent")?),
+                conn::LOCAL_ADDRESS => local.address = Some(a.address("local address")?),
+                conn::LOCAL_PORT => local.port = Some(a.u16_be("local port")?),
                 _ => {}
             }
         }
@@ -97,6 +144,12 @@ impl Parseable<[u8]> for Connection {
             mode,
             state: required(state, "connection state")?,
             expires_ms,
+            silent_ms,
+            local: match local.address {
+                None => None,
+                Some(_) => Some(local.complete("local end")?),
+            },
+            by: None,
         })
     }
 }

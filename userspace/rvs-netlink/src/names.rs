@@ -19,6 +19,10 @@ const fn names(set: Set) -> &'static [&'static str] {
             "laddr",
             "rates",
             "template",
+            "selection",
+            "ended",
+            "question",
+            "explanation",
         ],
         Set::Service => &[
             "protocol",
@@ -79,6 +83,9 @@ const fn names(set: Set) -> &'static [&'static str] {
             "mode",
             "state",
             "expires",
+            "silent",
+            "local-address",
+            "local-port",
         ],
         Set::Stats | Set::Rates => &[
             "connections",
@@ -86,6 +93,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "out-packets",
             "in-bytes",
             "out-bytes",
+            "drops",
+            "no-reply",
         ],
         Set::Counters => &[
             "conns-now",
@@ -155,6 +164,29 @@ const fn names(set: Set) -> &'static [&'static str] {
             "mode",
             "expires",
         ],
+        Set::Selection => &[
+            "protocol",
+            "client-address",
+            "client-prefix",
+            "client-port",
+            "virtual-address",
+            "virtual-port",
+            "dest-address",
+            "dest-prefix",
+            "dest-port",
+            "mode",
+            "state",
+            "silent",
+        ],
+        Set::Question => &[
+            "protocol",
+            "client-address",
+            "client-port",
+            "address",
+            "port",
+            "mark",
+        ],
+        Set::Explanation => &["looked-at", "room", "pressed", "template", "rules"],
     }
 }
 

@@ -6,10 +6,13 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{DecodeError, Parseable, ParseableParametrized};
 use netlink_packet_generic::GenlHeader;
+use rvs_engine::selection::Selection;
 
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
-use crate::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats, Template};
+use crate::{
+    selection, Config, Connection, Counters, DestInfo, Explanation, ServiceInfo, Stats, Template,
+};
 
 /// One message of the kernel; which parts it has follows from its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,12 @@ pub struct Reply {
     pub laddr: Option<IpAddr>,
     /// A connection.
     pub conn: Option<Connection>,
+    /// Which connections were ended.
+    pub selection: Option<Selection>,
+    /// How many connections were ended.
+    pub ended: Option<u64>,
+    /// What would become of a packet.
+    pub explanation: Option<Explanation>,
     /// A network of clients that stay with a dest.
     pub template: Option<Template>,
     /// Traffic of the namespace.
@@ -39,6 +48,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Its connection, with the service that it was scheduled by.
+    pub fn connection(self) -> Option<Connection> {
+        let by = self.service.map(|service| service.id);
+        self.conn.map(|conn| Connection { by, ..conn })
+    }
+
     /// Its attributes, as the kernel sends them.
     pub fn attributes(&self) -> Vec<Attr> {
         let mut nests = Vec::new();
@@ -49,6 +64,10 @@ impl Reply {
         nest(main::SERVICE, self.service.as_ref().map(|s| s.attributes()));
         nest(main::DEST, self.dest.as_ref().map(|d| d.attributes()));
         nest(main::CONN, self.conn.as_ref().map(|c| c.attributes()));
+        let selected = self.selection.as_ref();
+        nest(main::SELECTION, selected.map(selection::attributes));
+        let told = self.explanation.as_ref();
+        nest(main::EXPLANATION, told.map(|told| told.attributes()));
         let template = self.template.as_ref();
         nest(main::TEMPLATE, template.map(|t| t.attributes()));
         nest(main::STATS, self.stats.as_ref().map(|s| s.attributes()));
@@ -60,6 +79,7 @@ impl Reply {
             .laddr
             .map(|address| Attr::local_address(main::LADDR, address));
         nests.extend(laddr);
+        nests.extend(self.ended.map(|n| Attr::uint(main::ENDED, n)));
         nests
     }
 }
@@ -78,6 +98,9 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::DEST => reply.dest = Some(DestInfo::parse(content)?),
                 main::CONN => reply.conn = Some(Connection::parse(content)?),
                 main::TEMPLATE => reply.template = Some(Template::parse(content)?),
+                main::SELECTION => reply.selection = Some(selection::parse(content)?),
+                main::EXPLANATION => reply.explanation = Some(Explanation::parse(content)?),
+                main::ENDED => reply.ended = Some(attribute.uint("ended")?),
                 main::STATS => reply.stats = Some(Stats::parse(content)?),
                 main::RATES => reply.rates = Some(Stats::parse(content)?),
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),

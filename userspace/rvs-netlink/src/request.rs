@@ -3,13 +3,14 @@
 //! What a program asks of the kernel.
 
 use rvs_engine::change::Change;
+use rvs_engine::selection::Selection;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, ServiceId};
 
 use crate::attr::Attr;
 use crate::generated::{change, cmd, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::message::{Message, Spoken};
-use crate::{dest, service as service_wire, Config, Error};
+use crate::{dest, selection as selection_wire, service as service_wire, Config, Error, Question};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +31,12 @@ pub enum Request {
     DestList(Option<ServiceId>),
     /// All local addresses, the namespace's first, or those of one service.
     LocalList(Option<ServiceId>),
-    /// All connections, or those of one service.
-    ConnList(Option<ServiceId>),
+    /// Connections of a selection, of all services or of one.
+    ConnList(Option<ServiceId>, Selection),
     /// Networks of clients that stay with a dest, of all services or of one.
     TemplateList(Option<ServiceId>),
-    /// End all connections, or those of one service.
-    ConnFlush(Option<ServiceId>),
+    /// End connections of a selection, of all services or of one.
+    ConnFlush(Option<ServiceId>, Selection),
     /// The namespace's traffic and counters.
     StatsGet,
     /// Set statistics to zero, all or those of one service.
@@ -44,6 +45,8 @@ pub enum Request {
     ConfigGet,
     /// Change settings.
     ConfigSet(Config),
+    /// What would become of a packet.
+    Explain(Question),
     /// Let the module be unloaded although there are services.
     Release,
 }
@@ -58,13 +61,14 @@ impl Request {
             Self::ServiceFlush => cmd::SERVICE_FLUSH,
             Self::DestGet(..) | Self::DestList(_) => cmd::DEST_GET,
             Self::LocalList(_) => cmd::LADDR_GET,
-            Self::ConnList(_) => cmd::CONN_GET,
+            Self::ConnList(..) => cmd::CONN_GET,
             Self::TemplateList(_) => cmd::TEMPLATE_GET,
-            Self::ConnFlush(_) => cmd::CONN_FLUSH,
+            Self::ConnFlush(..) => cmd::CONN_FLUSH,
             Self::StatsGet => cmd::STATS_GET,
             Self::StatsZero(_) => cmd::STATS_ZERO,
             Self::ConfigGet => cmd::CONFIG_GET,
             Self::ConfigSet(_) => cmd::CONFIG_SET,
+            Self::Explain(_) => cmd::EXPLAIN,
             Self::Release => cmd::RELEASE,
         }
     }
@@ -76,7 +80,7 @@ impl Request {
             Self::ServiceList
                 | Self::DestList(_)
                 | Self::LocalList(_)
-                | Self::ConnList(_)
+                | Self::ConnList(..)
                 | Self::TemplateList(_)
         )
     }
@@ -104,15 +108,21 @@ impl Request {
             ],
             Self::DestList(id)
             | Self::LocalList(id)
-            | Self::ConnList(id)
             | Self::TemplateList(id)
-            | Self::ConnFlush(id)
             | Self::StatsZero(id) => id.iter().map(service_id).collect(),
+            Self::ConnList(id, selection) | Self::ConnFlush(id, selection) => id
+                .iter()
+                .map(service_id)
+                .chain(selected(selection))
+                .collect(),
             Self::ServiceList
             | Self::ServiceFlush
             | Self::StatsGet
             | Self::ConfigGet
             | Self::Release => Vec::new(),
+            Self::Explain(question) => {
+                vec![Attr::nest(main::QUESTION, question.attributes())]
+            }
             Self::ConfigSet(config) => vec![settings(config)],
         }
     }
@@ -138,6 +148,12 @@ impl Spoken for Rvs {
 
 fn settings(config: &Config) -> Attr {
     Attr::nest(main::CONFIG, config.attributes())
+}
+
+/// The nest of a selection, where it is not all.
+fn selected(selection: &Selection) -> Option<Attr> {
+    let attributes = selection_wire::attributes(selection);
+    (!selection.is_all()).then(|| Attr::nest(main::SELECTION, attributes))
 }
 
 fn service_id(id: &ServiceId) -> Attr {

@@ -63,6 +63,10 @@ uint_set! {
         in_bytes = IN_BYTES,
         /// Bytes from the dest, from the IP header on.
         out_bytes = OUT_BYTES,
+        /// Packets that were dropped.
+        drops = DROPS,
+        /// Connections that nothing came of.
+        no_reply = NO_REPLY,
     }
 }
 

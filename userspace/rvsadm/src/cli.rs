@@ -5,8 +5,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config, conn, dest, exporter, laddr, monitor, restore, rs, save, service, stats, toa, top,
-    unload,
+    config, conn, dest, doctor, explain, exporter, laddr, monitor, restore, rs, save, schema,
+    service, stats, toa, top, trace, unload,
 };
 
 const AFTER_HELP: &str = "\
@@ -26,6 +26,7 @@ Exit codes:
   0  done
   1  refused or failed; standard error says what, why and how to mend it
   2  the command line is wrong
+  3  rvsadm doctor has findings
 
 Everything applies to the current network namespace (ip netns exec NAME rvsadm …).
 The module is loaded with: modprobe rvs";
@@ -67,6 +68,15 @@ pub enum Command {
     /// Serve metrics to Prometheus
     #[command(after_help = exporter::AFTER_HELP)]
     Exporter(exporter::Arguments),
+    /// Say what would become of a packet, and why
+    #[command(after_help = explain::AFTER_HELP)]
+    Explain(explain::Arguments),
+    /// Print what becomes of packets as they come
+    #[command(after_help = trace::AFTER_HELP)]
+    Trace(trace::Arguments),
+    /// Look at this host for what usually goes wrong, as director or real server
+    #[command(after_help = doctor::AFTER_HELP)]
+    Doctor(doctor::Arguments),
     /// Settings of the namespace: timeouts and limits
     #[command(subcommand)]
     Config(config::Command),
@@ -85,6 +95,9 @@ pub enum Command {
     /// The receiver on a real server (toa.ko): programs see the client, not the director
     #[command(subcommand)]
     Toa(toa::Command),
+    /// Print the JSON Schema of the documents that -j prints
+    #[command(after_help = schema::AFTER_HELP)]
+    Schema(schema::Arguments),
     /// Remove the module with all services and connections of all namespaces
     #[command(after_help = unload::AFTER_HELP)]
     Unload,

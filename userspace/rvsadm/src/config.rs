@@ -33,8 +33,8 @@ TCP states:
 pub enum Command {
     /// Show the settings
     #[command(after_help = "\
-JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"conn_max_others\":N,\"expire_nodest\":B,\"expire_quiesced\":B,\
-\"local_port_min\":N,\"local_port_max\":N,\"toa_kind\":N,\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
+JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"conn_max_others\":N,\"expire_nodest\":\"off\",\"expire_quiesced\":\"off\",\
+\"local_port_min\":N,\"local_port_max\":N,\"toa\":\"254\",\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
 \"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\"}")]
     Show,
     /// Change settings; what is not given stays
@@ -295,18 +295,12 @@ fn table(config: &ConfigView) -> Table {
     if let Some(others) = config.conn_max_others {
         table.row(["conn-max-others".to_owned(), limit(others)]);
     }
-    table.row([
-        "expire-nodest".to_owned(),
-        cell(config.expire_nodest.map(on_off)),
-    ]);
-    table.row([
-        "expire-quiesced".to_owned(),
-        cell(config.expire_quiesced.map(on_off)),
-    ]);
+    table.row(["expire-nodest".to_owned(), cell(config.expire_nodest)]);
+    table.row(["expire-quiesced".to_owned(), cell(config.expire_quiesced)]);
     let ports = config.local_port_min.zip(config.local_port_max);
     let ports = ports.map(|(min, max)| format!("{min}-{max}"));
     table.row(["local-ports".to_owned(), cell(ports)]);
-    table.row(["toa".to_owned(), cell(config.toa_kind.map(toa))]);
+    table.row(["toa".to_owned(), cell(config.toa.as_ref())]);
     table.row(["sloppy-tcp".to_owned(), cell(config.sloppy_tcp.map(on_off))]);
     table.row(["conn-reuse".to_owned(), cell(config.conn_reuse)]);
     table.row([

@@ -6,6 +6,7 @@ use std::io::Write;
 
 use rvs_netlink::{Client, Error, Events, Reply, Request, Transport, Watch};
 
+use crate::envelope::{Done, Envelope};
 use crate::failure::Failure;
 use crate::output::Table;
 
@@ -30,7 +31,7 @@ impl Context<'_> {
     /// Says that a change is made: nothing to people, `{"ok":true}` to programs.
     pub fn done(&mut self) -> Result<(), Failure> {
         if self.json {
-            writeln!(self.out, "{{\"ok\":true}}")?;
+            return self.print_json(&Done { ok: true });
         }
         Ok(())
     }
@@ -49,7 +50,8 @@ impl Context<'_> {
 
     /// Prints `document` as one line of JSON.
     pub fn print_json<D: serde::Serialize>(&mut self, document: &D) -> Result<(), Failure> {
-        serde_json::to_writer(&mut *self.out, document).map_err(std::io::Error::from)?;
+        let document = Envelope::new(document);
+        serde_json::to_writer(&mut *self.out, &document).map_err(std::io::Error::from)?;
         Ok(writeln!(self.out)?)
     }
 }
@@ -70,7 +72,12 @@ impl Transport for Kernel {
             Some(client) => client,
             None => Client::connect()?,
         };
-        self.client.insert(client).call(request, sink)
+        let called = self.client.insert(client).call(request, sink);
+        if matches!(called, Err(Error::Sink(_))) {
+            // What is left of the answer is for nobody.
+            self.client = None;
+        }
+        called
     }
 
     fn watch(&mut self) -> Result<Option<Box<dyn Watch>>, Error> {

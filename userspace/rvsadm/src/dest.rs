@@ -3,6 +3,7 @@
 //! `rvsadm dest`.
 
 mod drain;
+mod show;
 mod table;
 
 use clap::{Args, Subcommand};
@@ -15,6 +16,8 @@ use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use rvs_netlink::{Lists, Request};
 
 use self::drain::drained;
+pub use self::drain::Drained;
+pub use self::show::DestShown;
 pub use self::table::{table, DestList};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -135,7 +138,7 @@ pub enum Command {
         watch: Watch,
     },
     /// Show one dest with its traffic
-    #[command(after_help = "JSON: {\"dests\":[{…}]}, one entry, as in the list")]
+    #[command(after_help = "JSON: {\"dest\":{…}}, as in the list")]
     Show {
         /// The dest
         #[command(flatten)]
@@ -288,7 +291,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
         Command::Show { id } => {
             let what = format!("show dest {} of {}", id.dest, id.service);
             let request = Request::DestGet(id.service, id.dest);
-            print(&what, &request, Columns::STATS, context)
+            show::show(&what, &request, context)
         }
     }
 }

@@ -13,6 +13,7 @@ use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestSpec, DestUpdate, Mode, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_netlink::{DestInfo, ServiceInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::{Document, WantedLocal, WantedService};
@@ -31,7 +32,7 @@ pub struct Step {
 }
 
 /// How many things of a kind change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Tally {
     pub added: usize,
     pub changed: usize,

@@ -7,25 +7,33 @@ use std::io;
 use std::process::ExitCode;
 
 use rvs_engine::spec::SpecError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::envelope::VERSION;
 use crate::hints;
 use crate::output::say;
 
 /// Most broken lines of a file that are told of.
 const LINES_SHOWN: usize = 20;
 
-/// Why a command ends with 1.
+/// Exit code of a look that has findings.
+const FINDINGS: u8 = 3;
+
+/// Why a command ends with another code than 0.
 #[derive(Debug)]
 pub enum Failure {
     /// Something is refused; the user has to mend it.
     Refused(Box<Refused>),
     /// Standard output does not take what is printed.
     Output(io::Error),
+    /// There are findings, which are printed already.
+    Findings,
 }
 
 /// A refusal.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "Refusal")]
 pub struct Refused {
     /// What was to be done: "add service tcp/…".
     pub what: String,
@@ -46,7 +54,7 @@ pub struct Refused {
 }
 
 /// A line of a file that is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct BrokenLine {
     /// Its number, from 1 on.
     pub line: usize,
@@ -140,6 +148,7 @@ impl Failure {
     pub fn report(&self, json: bool) -> ExitCode {
         match self {
             // Whoever read the output has had enough of it (`rvsadm … | head`).
+            Self::Findings => ExitCode::from(FINDINGS),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
                 say(format_args!("rvsadm: cannot write the output: {error}"));
@@ -147,7 +156,7 @@ impl Failure {
             }
             Self::Refused(refused) => {
                 if json {
-                    say(serde_json::json!({ "error": refused }));
+                    say(serde_json::json!({ "version": VERSION, "error": refused }));
                 } else {
                     say(refused.to_string().trim_end());
                 }

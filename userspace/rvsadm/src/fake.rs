@@ -364,8 +364,12 @@ impl Transport for FakeKernel {
                 counters: Some(Counters::default()),
                 ..Reply::default()
             }],
-            Request::ConnList(_) => {
-                let conns = self.conns.iter().cloned().map(Some);
+            Request::ConnList(_, selection) => {
+                let meant = self
+                    .conns
+                    .iter()
+                    .filter(|c| selection.takes(&c.candidate()));
+                let conns = meant.cloned().map(Some);
                 let reply = |conn| Reply {
                     conn,
                     ..Reply::default()
@@ -373,10 +377,15 @@ impl Transport for FakeKernel {
                 conns.map(reply).collect()
             }
             Request::TemplateList(_) => self.templates.clone(),
-            Request::ConnFlush(_) => {
-                self.conns.clear();
-                Vec::new()
+            Request::ConnFlush(_, selection) => {
+                let before = self.conns.len();
+                self.conns.retain(|c| !selection.takes(&c.candidate()));
+                vec![Reply {
+                    ended: Some((before - self.conns.len()) as u64),
+                    ..Reply::default()
+                }]
             }
+            Request::Explain(_) => vec![Reply::default()],
             Request::StatsZero(_) | Request::Release => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::spec::{validate_local, ServiceId};
 use rvs_netlink::{Config, Lists, Request, Transport};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -108,8 +109,9 @@ fn pool(text: &str) -> Result<Pool, String> {
 }
 
 /// The list as JSON.
-#[derive(Serialize)]
-struct List {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "LocalAddressList")]
+pub struct List {
     laddrs: Vec<LocalView>,
 }
 

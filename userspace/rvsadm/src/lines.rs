@@ -28,7 +28,8 @@ use crate::service;
 use crate::values;
 use options::{Command, Options};
 pub use words::Problem;
-use words::{DEFAULT_LOCAL, SERVICE, SETTINGS};
+pub use words::SETTINGS;
+use words::{DEFAULT_LOCAL, SERVICE};
 pub use write::{
     default_local_line, dest_line, local_line, service_lines, settings_line, tunnel_options,
 };

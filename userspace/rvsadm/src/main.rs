@@ -14,8 +14,11 @@ mod conn;
 mod context;
 mod dest;
 mod diff;
+mod doctor;
 mod document;
 mod endpoint;
+mod envelope;
+mod explain;
 mod exporter;
 mod failure;
 mod hints;
@@ -27,8 +30,11 @@ mod output;
 mod ports;
 mod reading;
 mod restore;
+mod routing;
 mod rs;
 mod save;
+mod saved;
+mod schema;
 mod service;
 mod shared_ports;
 mod snapshot;
@@ -36,6 +42,7 @@ mod stats;
 mod templates;
 mod toa;
 mod top;
+mod trace;
 mod unload;
 mod values;
 mod views;
@@ -74,7 +81,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         out: &mut out,
         json: cli.json,
     };
-    dispatch(cli.command, &mut context)?;
+    let done = dispatch(cli.command, &mut context);
+    if let Err(Failure::Findings) = done {
+        out.flush()?;
+    }
+    done?;
     Ok(out.flush()?)
 }
 
@@ -92,7 +103,11 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Rs(command) => rs::run(command, context),
         Command::Toa(command) => toa::run(command, context),
         Command::Top(arguments) => top::run(&arguments, context),
+        Command::Trace(arguments) => trace::run(&arguments, context),
+        Command::Doctor(arguments) => doctor::run(&arguments, context),
+        Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Exporter(arguments) => exporter::run(&arguments, context),
+        Command::Schema(arguments) => schema::run(&arguments, context),
         Command::Unload => unload::run(context),
     }
 }

@@ -10,6 +10,7 @@ use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestUpdate, ServiceId};
 use rvs_engine::tunnel::Tunnel;
 use rvs_netlink::{DestInfo, Event, Events, ServiceInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock;
@@ -48,8 +49,9 @@ pub struct Arguments {
 }
 
 /// An event as JSON.
-#[derive(Serialize)]
-struct EventView {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Event")]
+pub struct EventView {
     time: String,
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +64,9 @@ struct EventView {
     laddr: Option<LocalView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<ConfigView>,
+    /// Which connections were ended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<String>,
 }
 
 /// Does it.
@@ -189,6 +194,9 @@ impl Known {
             (None, _) if matches!(name, "stats-zero" | "conn-flush") => text.push_str(" all"),
             (None, _) => {}
         }
+        if let Some(selection) = &reply.selection {
+            text = format!("{text}{selection}");
+        }
         if let Some(address) = reply.laddr {
             text = format!("{text} {address}");
         }
@@ -249,8 +257,11 @@ fn view(event: &Event, time: String) -> EventView {
         dest: None,
         laddr: None,
         config: None,
+        selection: None,
     };
     if let Event::Change(reply) = event {
+        let selection = reply.selection.as_ref();
+        view.selection = selection.map(|s| s.to_string().trim_start().to_owned());
         view.generation = reply.generation;
         let service_id = reply.service.as_ref().map(|service| service.id);
         view.laddr = reply

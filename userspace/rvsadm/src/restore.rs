@@ -9,6 +9,7 @@ use clap::Args;
 use rvs_engine::change::Change;
 use rvs_engine::spec::Mode;
 use rvs_netlink::{Config, Error, Request, Transport};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
@@ -21,6 +22,7 @@ use crate::laddr;
 use crate::lines::END;
 use crate::output::say;
 use crate::ports::Ports;
+use crate::saved;
 use crate::snapshot::Snapshot;
 
 /// Help on what it does.
@@ -30,7 +32,7 @@ Examples:
   rvsadm restore --check /etc/rvs.conf
   ipvsadm-save -n | rvsadm restore --dry-run -
 
-Reads the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
+Reads what rvsadm save -j prints, and the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
 comment (which ipvsadm-restore does not know). What this version lacks (--pe …) is
 refused, never dropped. Local addresses are lines of -P -t SERVICE -z ADDRESS, as the ipvsadm of DPVS
 saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode fullnat have --fullnat.
@@ -66,8 +68,9 @@ pub struct Arguments {
 }
 
 /// What was, or would be, done.
-#[derive(Serialize)]
-struct Summary {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Restored")]
+pub struct Summary {
     applied: bool,
     services: Tally,
     dests: Tally,
@@ -78,8 +81,8 @@ struct Summary {
 }
 
 /// The result of a check.
-#[derive(Serialize)]
-struct Checked {
+#[derive(JsonSchema, Serialize)]
+pub struct Checked {
     ok: bool,
     services: usize,
     dests: usize,
@@ -92,6 +95,12 @@ pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failur
     let what = format!("restore {}", arguments.file);
     let text = read(&arguments.file)
         .map_err(|(why, hint)| Failure::new(&*what, format!("cannot read it: {why}"), hint))?;
+    let text = if saved::is_json(&text) {
+        let hint = Some("it is read as rvsadm save -j prints it");
+        saved::lines(&text).map_err(|reason| Failure::new(&*what, reason, hint))?
+    } else {
+        text
+    };
     let document = Document::parse(&text, &Ports::default())
         .map_err(|lines| Failure::lines(what.as_str(), lines))?;
     if arguments.check {

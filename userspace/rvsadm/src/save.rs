@@ -10,10 +10,12 @@ use rvs_engine::spec::DestSpec;
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::Tunnel;
 use rvs_netlink::{Config, Error};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config;
 use crate::context::Context;
+use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::lines::{
     default_local_line, dest_line, local_line, service_lines, settings_line, BEGIN, END,
@@ -53,10 +55,10 @@ services are written as the ipvsadm of DPVS does, and those for all services wit
 
 JSON: {\"services\":[{\"service\":{…},\"dests\":[{…}],\"laddrs\":[\"…\"]}],\"laddrs\":[\"…\"],
 \"config\":{…}}, each as in the lists, laddrs of the default beside the services;
-restore reads the lines only";
+rvsadm restore reads it too";
 
 /// What to save.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Arguments {
     /// Save the namespace's settings too (ipvsadm-restore does not read that line)
     #[arg(long)]
@@ -67,16 +69,17 @@ pub struct Arguments {
 }
 
 /// Everything as JSON.
-#[derive(Serialize)]
-struct Document {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Saved")]
+pub struct Document {
     services: Vec<ServiceSaved>,
     laddrs: Vec<String>,
     config: ConfigView,
 }
 
 /// A service with all that it has.
-#[derive(Serialize)]
-struct ServiceSaved {
+#[derive(JsonSchema, Serialize)]
+pub struct ServiceSaved {
     #[serde(flatten)]
     service: ServiceWithDests,
     laddrs: Vec<String>,
@@ -89,8 +92,9 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
     warn_unknown(&snapshot);
     if context.json {
         let settings = config::read(context.kernel).map_err(failed)?;
-        let mut text =
-            serde_json::to_vec(&document(&snapshot, &settings)).map_err(std::io::Error::from)?;
+        let document = document(&snapshot, &settings);
+        let text = serde_json::to_vec(&Envelope::new(&document));
+        let mut text = text.map_err(std::io::Error::from)?;
         text.push(b'\n');
         return put(&text, arguments, context);
     }

@@ -10,6 +10,7 @@ use rvs_engine::sched::SchedulerName;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{Mode, ServiceId};
 use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo, Transport};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::first_line;
@@ -259,8 +260,8 @@ pub struct Id {
 }
 
 /// The list as JSON.
-#[derive(Serialize)]
-struct ServiceList {
+#[derive(JsonSchema, Serialize)]
+pub struct ServiceList {
     generation: Option<u32>,
     services: Vec<ServiceView>,
 }

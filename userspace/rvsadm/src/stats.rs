@@ -5,6 +5,7 @@
 use clap::{Args, Subcommand};
 use rvs_engine::spec::ServiceId;
 use rvs_netlink::{Error, Lists, Request};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -64,7 +65,10 @@ impl Columns {
 
 fn numbers(numbers: Option<&Numbers>) -> Vec<String> {
     match numbers {
-        Some(Numbers(entries)) => entries.iter().map(|(_, n)| n.to_string()).collect(),
+        Some(Numbers(entries)) => {
+            let first = entries.iter().take(STATS.len());
+            first.map(|(_, n)| n.to_string()).collect()
+        }
         None => vec![cell::<u64>(None); STATS.len()],
     }
 }
@@ -95,8 +99,9 @@ Traffic of a service or dest: rvsadm service list --stats --rate, rvsadm dest li
 }
 
 /// The statistics as JSON.
-#[derive(Serialize)]
-struct Document {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Statistics")]
+pub struct Document {
     generation: Option<u32>,
     traffic: Numbers,
     rates: Numbers,
@@ -138,10 +143,11 @@ fn show(context: &mut Context<'_>) -> Result<(), Failure> {
     };
     context.print(&document, |document| {
         let mut table = Table::new(&["COUNTER"], &["VALUE"]);
-        for (name, value) in &document.traffic.0 {
+        // The others are the namespace's counters once more, as far as they are of services.
+        for (name, value) in document.traffic.0.iter().take(STATS.len()) {
             table.row([(*name).to_owned(), value.to_string()]);
         }
-        for (name, value) in &document.rates.0 {
+        for (name, value) in document.rates.0.iter().take(RATES.len()) {
             table.row([format!("{name}/s"), value.to_string()]);
         }
         for (name, value) in &document.counters.0 {

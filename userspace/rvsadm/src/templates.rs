@@ -4,6 +4,7 @@
 
 use rvs_engine::spec::{Mode, ServiceId};
 use rvs_netlink::{Error, Lists, Reply, Request};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -11,14 +12,16 @@ use crate::failure::Failure;
 use crate::output::{cell, seconds, Table};
 
 /// The list as JSON.
-#[derive(Serialize)]
-struct List {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TemplateList")]
+pub struct List {
     templates: Vec<View>,
 }
 
 /// One network of clients.
-#[derive(Serialize)]
-struct View {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Template")]
+pub struct View {
     service: String,
     network: String,
     dest: String,

@@ -30,7 +30,10 @@ pub fn printed(kernel: &mut FakeKernel, line: &str) -> Result<String, Failure> {
 fn document(kernel: &mut FakeKernel, line: &str) -> Value {
     let printed = printed(kernel, &format!("-j {line}")).unwrap();
     assert_eq!(printed.lines().count(), 1, "one document on one line");
-    serde_json::from_str(&printed).unwrap()
+    let mut document: Value = serde_json::from_str(&printed).unwrap();
+    let version = document.as_object_mut().unwrap().remove("version");
+    assert_eq!(version, Some(json!(1)), "{line}");
+    document
 }
 
 fn refused(kernel: &mut FakeKernel, line: &str) -> Refused {
@@ -43,6 +46,7 @@ fn refused(kernel: &mut FakeKernel, line: &str) -> Refused {
 fn stats() -> Value {
     json!({
         "connections": 0, "in_packets": 0, "out_packets": 0, "in_bytes": 0, "out_bytes": 0,
+        "drops": 0, "no_reply": 0,
     })
 }
 
@@ -150,7 +154,7 @@ tcp/203.0.113.10:80  192.0.2.2:80  dr        10       0         0
     let list = document(&mut kernel, "dest list");
     assert_eq!(list["dests"][1], dest);
     let shown = document(&mut kernel, "dest show tcp/203.0.113.10:80 192.0.2.2:80");
-    assert_eq!(shown, json!({ "dests": [dest] }));
+    assert_eq!(shown, json!({ "dest": dest }));
     let shown = document(&mut kernel, "service show tcp/203.0.113.10:80");
     assert_eq!(shown["service"]["id"], "tcp/203.0.113.10:80");
     assert_eq!(shown["dests"], list["dests"]);
@@ -270,13 +274,17 @@ fn connections_are_filtered() {
             mode: Some(Mode::Dr),
             state,
             expires_ms: Some(899_950),
+            silent_ms: Some(1000 * u32::from(client)),
+            local: None,
+            by: None,
         });
     }
     assert_eq!(
         document(&mut kernel, "conn list --client 198.51.100.1"),
         json!({ "connections": [{
             "protocol": "tcp", "client": "198.51.100.1:40000", "service": "tcp/203.0.113.10:80",
-            "dest": "192.0.2.1:80", "mode": "dr", "state": "established", "expires_ms": 899_950,
+            "scheduled_by": "tcp/203.0.113.10:80", "dest": "192.0.2.1:80", "mode": "dr",
+            "state": "established", "expires_ms": 899_950, "idle_ms": 1000, "local": null,
         }]})
     );
     for (filter, count) in [
@@ -344,9 +352,9 @@ fn statistics_and_settings() {
         document(&mut kernel, "config show"),
         json!({
             "tcp_timeouts": { "established": 60, "fin_wait": 5, "close": 1 },
-            "udp_timeout": null, "conn_max": 0, "conn_max_others": null, "expire_nodest": true,
-            "expire_quiesced": false,
-            "local_port_min": 6000, "local_port_max": 6999, "toa_kind": 0, "sloppy_tcp": true,
+            "udp_timeout": null, "conn_max": 0, "conn_max_others": null, "expire_nodest": "on",
+            "expire_quiesced": "off",
+            "local_port_min": 6000, "local_port_max": 6999, "toa": "off", "sloppy_tcp": true,
             "conn_reuse": "closing", "nat_as_fullnat": false,
             "drop_entry": null, "drop_packet": null, "drop_rate": null, "memory_min": null,
             "cache_bypass": true, "echo": "balance",

@@ -9,6 +9,7 @@ use rvs_engine::prefix::Prefix;
 use rvs_engine::toa::{is_of_tcp, KIND_MAX, KIND_MIN};
 use rvs_netlink::toa::{Client, Reply, Request, Transport};
 use rvs_netlink::Error;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -165,8 +166,9 @@ impl Transport for Kernel {
 }
 
 /// What is listed, as JSON.
-#[derive(Serialize)]
-struct Document {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Receiver")]
+pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,8 +182,9 @@ struct Document {
 }
 
 /// The counters as JSON.
-#[derive(Serialize)]
-struct Stats {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ReceiverStatistics")]
+pub struct Stats {
     counters: Numbers,
 }
 
@@ -322,8 +325,9 @@ fn list(
 }
 
 /// A client as JSON.
-#[derive(Serialize)]
-struct Found {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ReceiverLookup")]
+pub struct Found {
     client: String,
 }
 

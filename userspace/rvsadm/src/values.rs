@@ -2,7 +2,7 @@
 
 //! Values of the command line, as clap reads them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rvs_engine::defence::When;
 use rvs_engine::prefix::Prefix;
@@ -151,6 +151,43 @@ pub fn network(text: &str) -> Result<Prefix, String> {
             .map_err(|_| format!("{bits:?} is no prefix length"))?,
     };
     Prefix::new(address, bits).map_err(|error| error.to_string())
+}
+
+/// The network of one address.
+pub fn whole(address: IpAddr) -> Prefix {
+    match network(&address.to_string()) {
+        Ok(network) => network,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+/// Reads an address with a port.
+pub fn socket(text: &str) -> Result<SocketAddr, String> {
+    let (address, port) = endpoint::parse(text).map_err(|error| error.to_string())?;
+    Ok(SocketAddr::new(address, port))
+}
+
+/// Reads one end of connections: `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:80`.
+pub fn end(text: &str) -> Result<(Prefix, Option<u16>), String> {
+    match socket(text) {
+        Ok(end) => Ok((whole(end.ip()), Some(end.port()))),
+        Err(_) => network(text).map(|network| (network, None)),
+    }
+}
+
+/// Reads the name of a protocol.
+pub fn protocol(text: &str) -> Result<Protocol, String> {
+    Protocol::from_name(text).ok_or_else(|| "it is tcp, udp or sctp".to_owned())
+}
+
+/// Reads the name of a connection's state.
+pub fn state(text: &str) -> Result<State, String> {
+    State::all()
+        .find(|state| state.name() == text)
+        .ok_or_else(|| {
+            let names: Vec<_> = State::all().map(State::name).collect();
+            format!("the states are {}", names.join(", "))
+        })
 }
 
 /// Reads the length of a prefix, or a netmask.

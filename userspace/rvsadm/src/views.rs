@@ -12,6 +12,7 @@ use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
 use rvs_engine::tunnel::Tunnel;
 use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::values;
@@ -24,6 +25,20 @@ impl Serialize for Numbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let entries = self.0.iter();
         serializer.collect_map(entries.map(|(name, value)| (name.replace('-', "_"), value)))
+    }
+}
+
+impl JsonSchema for Numbers {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Numbers".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Numbers with names: of counters and states, with _ in place of -.",
+            "type": "object",
+            "additionalProperties": { "type": "integer", "minimum": 0 },
+        })
     }
 }
 
@@ -40,7 +55,8 @@ impl From<&Counters> for Numbers {
 }
 
 /// A service.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Service")]
 pub struct ServiceView {
     pub id: String,
     pub protocol: Option<&'static str>,
@@ -157,7 +173,8 @@ impl ServiceView {
 }
 
 /// What packets travel in to a dest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Tunnel")]
 pub struct TunnelView {
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -176,7 +193,8 @@ impl From<Tunnel> for TunnelView {
 }
 
 /// A dest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Dest")]
 pub struct DestView {
     pub service: String,
     pub id: String,
@@ -225,7 +243,8 @@ impl DestView {
 }
 
 /// A local address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "LocalAddress")]
 pub struct LocalView {
     pub service: Option<String>,
     pub address: String,
@@ -242,7 +261,8 @@ impl LocalView {
 }
 
 /// A service with its dests.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "ServiceShown")]
 pub struct ServiceWithDests {
     pub service: ServiceView,
     pub dests: Vec<DestView>,
@@ -252,48 +272,52 @@ pub struct ServiceWithDests {
 }
 
 /// A connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Connection")]
 pub struct ConnectionView {
     pub protocol: &'static str,
     pub client: String,
     pub service: String,
+    pub scheduled_by: String,
     pub dest: String,
     pub mode: Option<&'static str>,
     pub state: &'static str,
     pub expires_ms: Option<u32>,
+    pub idle_ms: Option<u32>,
+    pub local: Option<String>,
 }
 
 impl From<&Connection> for ConnectionView {
     fn from(connection: &Connection) -> Self {
-        let service = ServiceId::Virtual {
-            protocol: connection.protocol,
-            address: connection.service.ip(),
-            port: connection.service.port(),
-        };
+        let service = connection.virtual_end();
         Self {
             protocol: connection.protocol.name(),
             client: connection.client.to_string(),
             service: service.to_string(),
+            scheduled_by: connection.scheduled_by().to_string(),
             dest: connection.dest.to_string(),
             mode: connection.mode.map(|mode| mode.name()),
             state: connection.state_name(),
             expires_ms: connection.expires_ms,
+            idle_ms: connection.silent_ms,
+            local: connection.local.map(|local| local.to_string()),
         }
     }
 }
 
 /// Settings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Settings")]
 pub struct ConfigView {
     pub tcp_timeouts: Numbers,
     pub udp_timeout: Option<u32>,
     pub conn_max: Option<u64>,
     pub conn_max_others: Option<u64>,
-    pub expire_nodest: Option<bool>,
-    pub expire_quiesced: Option<bool>,
+    pub expire_nodest: Option<&'static str>,
+    pub expire_quiesced: Option<&'static str>,
     pub local_port_min: Option<u16>,
     pub local_port_max: Option<u16>,
-    pub toa_kind: Option<u8>,
+    pub toa: Option<String>,
     pub sloppy_tcp: Option<bool>,
     pub conn_reuse: Option<&'static str>,
     pub nat_as_fullnat: Option<bool>,
@@ -305,6 +329,15 @@ pub struct ConfigView {
     pub echo: Option<&'static str>,
 }
 
+/// As services say it, which may also leave it to the namespace.
+fn switch(on: bool) -> &'static str {
+    if on {
+        Removed::Expire.name()
+    } else {
+        Removed::GoOn.name()
+    }
+}
+
 impl From<&Config> for ConfigView {
     fn from(config: &Config) -> Self {
         let timeouts = config.tcp_timeouts.iter();
@@ -313,11 +346,11 @@ impl From<&Config> for ConfigView {
             udp_timeout: config.udp_timeout,
             conn_max: config.conn_max,
             conn_max_others: config.conn_max_others,
-            expire_nodest: config.expire_nodest,
-            expire_quiesced: config.expire_quiesced,
+            expire_nodest: config.expire_nodest.map(switch),
+            expire_quiesced: config.expire_quiesced.map(switch),
             local_port_min: config.local_port_min,
             local_port_max: config.local_port_max,
-            toa_kind: config.toa_kind,
+            toa: config.toa_kind.map(values::toa_text),
             sloppy_tcp: config.sloppy_tcp,
             conn_reuse: config.conn_reuse.map(ConnReuse::name),
             nat_as_fullnat: config.nat_as_fullnat,

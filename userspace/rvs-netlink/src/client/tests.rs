@@ -270,6 +270,6 @@ proptest! {
         shaped.truncate(shaped.len().saturating_sub(cut));
         let mut script = Script::new([family(), shaped, random]);
         let mut client = Client::over(&mut script).unwrap();
-        let _ = client.call(&Request::ConnList(None), &mut |_| Ok(()));
+        let _ = client.call(&Request::ConnList(None, Default::default()), &mut |_| Ok(()));
     }
 }

@@ -145,7 +145,8 @@ prop_compose! {
         expires_ms: Option<u32>,
     ) -> Connection {
         let [client, service, dest] = ends.map(SocketAddr::from);
-        Connection { protocol, client, service, dest, mode, state, expires_ms }
+        let (silent_ms, local, by) = (expires_ms, mode.map(|_| client), None);
+        Connection { protocol, client, service, dest, mode, state, expires_ms, silent_ms, local, by }
     }
 }
 
@@ -217,6 +218,9 @@ prop_compose! {
         Reply {
             command, generation, service, dest, laddr, conn, template, stats, rates, counters,
             config,
+            ended: drops,
+            selection: drops.map(|_| Selection { silent_ms: Some(7), ..Selection::default() }),
+            explanation: drops.map(|_| crate::Explanation::default()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rvs_engine::spec::{DestId, ServiceId};
 use rvs_netlink::{Lists, Request};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -18,8 +19,9 @@ use crate::views::DestView;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The end of a draining as JSON.
-#[derive(Serialize)]
-struct Drained {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "DestDrained")]
+pub struct Drained {
     drained: DestView,
 }
 

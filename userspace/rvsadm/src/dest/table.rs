@@ -4,6 +4,7 @@
 
 use rvs_engine::tunnel::TunnelKind;
 use rvs_netlink::{DestInfo, ServiceInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{cell, Table};
@@ -11,7 +12,7 @@ use crate::stats::{warn_missing, Columns};
 use crate::views::DestView;
 
 /// The list as JSON.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct DestList {
     /// The dests.
     pub dests: Vec<DestView>,

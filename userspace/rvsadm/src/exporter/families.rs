@@ -164,7 +164,7 @@ const ACTIVE: &str =
     "Connections now: active are TCP connections being opened or established, inactive all others";
 
 /// The rest of a service.
-pub const SERVICE: [Split<Service>; 3] = [
+pub const SERVICE: [Split<Service>; 5] = [
     Split {
         family: Family::gauge("rvs_service_connections", ACTIVE),
         label: "state",
@@ -188,10 +188,26 @@ pub const SERVICE: [Split<Service>; 3] = [
             service.is_persistent.then_some(service.templates.into())
         })],
     },
+    Split {
+        family: Family::counter(
+            "rvs_service_dropped_packets",
+            "Packets of a service that were dropped, also before a dest was chosen",
+        ),
+        label: "",
+        values: &[("", |service| Some(service.stats.drops))],
+    },
+    Split {
+        family: Family::counter(
+            "rvs_service_connections_unanswered",
+            "Connections of a service that ended without an answer of their dest",
+        ),
+        label: "",
+        values: &[("", |service| Some(service.stats.no_reply))],
+    },
 ];
 
 /// The rest of a dest.
-pub const DEST: [Split<Dest>; 7] = [
+pub const DEST: [Split<Dest>; 8] = [
     Split {
         family: Family::gauge("rvs_dest_connections", ACTIVE),
         label: "state",
@@ -240,6 +256,14 @@ pub const DEST: [Split<Dest>; 7] = [
         ),
         label: "",
         values: &[("", |dest| Some(dest.no_reply))],
+    },
+    Split {
+        family: Family::counter(
+            "rvs_dest_dropped_packets",
+            "Packets to or from a dest that were dropped",
+        ),
+        label: "",
+        values: &[("", |dest| Some(dest.stats.drops))],
     },
     Split {
         family: Family::counter(

@@ -35,6 +35,8 @@ fn reading() -> Reading {
         out_packets: 3,
         in_bytes: 4,
         out_bytes: u64::MAX,
+        drops: 6,
+        no_reply: 0,
     };
     reading.dests[0].active = 9;
     reading
@@ -70,6 +72,8 @@ fn a_namespace_with_all_its_figures() {
         r#"rvs_dropped_packets_total{netns="",reason="martian"} 0"#.to_owned(),
         r#"rvs_service_info{netns="",service="tcp/203.0.113.10:80",scheduler="rr"} 1"#.to_owned(),
         r#"rvs_service_templates{netns="",service="tcp/203.0.113.10:80"} 0"#.to_owned(),
+        r#"rvs_service_dropped_packets_total{netns="",service="tcp/203.0.113.10:80"} 0"#.to_owned(),
+        format!("rvs_dest_dropped_packets_total{{{dest}}} 6"),
         "# UNIT rvs_dest_bytes bytes".to_owned(),
         "# TYPE rvs_dest_bytes counter".to_owned(),
         format!(r#"rvs_dest_info{{{dest},mode="dr"}} 1"#),

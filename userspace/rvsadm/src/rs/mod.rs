@@ -14,9 +14,9 @@ mod module;
 mod plan;
 mod purpose;
 mod record;
-mod rtnetlink;
+pub mod rtnetlink;
 mod setting;
-mod sysctl;
+pub mod sysctl;
 mod tunnel;
 
 use std::net::IpAddr;
@@ -26,6 +26,7 @@ use clap::{Args, Subcommand};
 use rvs_engine::prefix::Prefix;
 use rvs_engine::spec::Mode;
 use rvs_engine::tunnel::Tunnel;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -119,8 +120,9 @@ pub struct Options {
 }
 
 /// A change as JSON.
-#[derive(Debug, Serialize)]
-struct ChangeView {
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Change")]
+pub struct ChangeView {
     what: String,
     before: String,
     after: String,
@@ -128,8 +130,8 @@ struct ChangeView {
 }
 
 /// Changes as JSON.
-#[derive(Debug, Default, Serialize)]
-struct Changes {
+#[derive(Debug, Default, JsonSchema, Serialize)]
+pub struct Changes {
     changes: Vec<ChangeView>,
 }
 
@@ -145,14 +147,16 @@ impl Changes {
 }
 
 /// What is shown as JSON.
-#[derive(Serialize)]
-struct Shown {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RealServer")]
+pub struct Shown {
     settings: Vec<SettingView>,
     changes: Vec<ChangeView>,
 }
 
-#[derive(Serialize)]
-struct SettingView {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Setting")]
+pub struct SettingView {
     what: String,
     value: String,
 }

@@ -154,6 +154,19 @@ impl RouteNetlink {
         )
     }
 
+    /// Makes a request that has one answer.
+    pub fn ask(
+        &mut self,
+        message: RouteNetlinkMessage,
+    ) -> Result<Option<RouteNetlinkMessage>, Error> {
+        let mut answer = None;
+        self.exchange.run(message, Replies::One, 0, &mut |reply| {
+            answer = Some(reply);
+            Ok(())
+        })?;
+        Ok(answer)
+    }
+
     /// Makes a request that has a list for an answer.
     pub fn dump(
         &mut self,

@@ -69,16 +69,19 @@ fn lists() {
          settings  those of the first network namespace\n"
     );
     let (_, json) = printed(Command::Trust(Trust::List), true);
-    assert_eq!(json, "{\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n");
+    assert_eq!(
+        json,
+        "{\"version\":1,\"trusted\":[\"192.0.2.0/24\",\"::1/128\"]}\n"
+    );
     let (_, json) = printed(Command::Kind(Kind::List), true);
-    assert_eq!(json, "{\"kinds\":[200,254]}\n");
+    assert_eq!(json, "{\"version\":1,\"kinds\":[200,254]}\n");
     let (_, json) = printed(
         Command::Stats {
             watch: Watch::default(),
         },
         true,
     );
-    assert_eq!(json, "{\"counters\":{\"sockets_now\":3}}\n");
+    assert_eq!(json, "{\"version\":1,\"counters\":{\"sockets_now\":3}}\n");
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn whom_a_connection_is_for() {
     assert_eq!(asked, [Request::Lookup { local, peer }]);
     assert_eq!(table, "CLIENT\n198.51.100.7:40000\n");
     let (_, json) = printed(Command::Lookup { local, peer }, true);
-    assert_eq!(json, "{\"client\":\"198.51.100.7:40000\"}\n");
+    assert_eq!(json, "{\"version\":1,\"client\":\"198.51.100.7:40000\"}\n");
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn changes() {
     let (asked, _) = printed(Command::Inherit, false);
     assert_eq!(asked, [Request::Inherit]);
     let (asked, said) = printed(Command::Kind(Kind::Del { kind: 254 }), true);
-    let ok = "{\"ok\":true}\n";
+    let ok = "{\"version\":1,\"ok\":true}\n";
     assert_eq!((asked, said.as_str()), (vec![Request::KindDel(254)], ok));
 }
 
@@ -169,7 +172,7 @@ fn hints_are_the_receivers() {
     assert!(hint(add(network), ENOSPC, "more are not kept").contains("larger network"));
     // Twice is as good as once.
     let said = tried(add(network), EEXIST, "it is trusted already").unwrap();
-    assert_eq!(said, "{\"ok\":true}\n");
+    assert_eq!(said, "{\"version\":1,\"ok\":true}\n");
 }
 
 #[test]

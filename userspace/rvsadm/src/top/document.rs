@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::app::{App, View};
@@ -16,7 +17,8 @@ use crate::reading::Reading;
 use crate::views::Numbers;
 
 /// All of it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Top")]
 pub struct Document {
     time: String,
     generation: Option<u32>,
@@ -29,16 +31,18 @@ pub struct Document {
     dests_omitted: u64,
 }
 
-#[derive(Serialize)]
-struct Drop {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopDrop")]
+pub struct Drop {
     reason: &'static str,
     total: u64,
     /// A second; nothing in the first document.
     rate: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Service {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopService")]
+pub struct Service {
     id: String,
     scheduler: String,
     active: u32,
@@ -48,8 +52,9 @@ struct Service {
     dests: Vec<Dest>,
 }
 
-#[derive(Serialize)]
-struct Dest {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopDest")]
+pub struct Dest {
     id: String,
     mode: Option<&'static str>,
     weight: u32,

@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::watch;
 use app::App;
 use columns::Sort;
-use document::Document;
+pub use document::Document;
 use sampler::{Ask, Sample};
 
 /// Help on keys and output.

@@ -5,12 +5,14 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
+use rvs_engine::selection::Selection;
 use rvs_engine::spec::{DestId, ServiceId};
 use rvs_netlink::{Connection, Error, Request, Transport};
 
 use crate::context::Kernel;
 use crate::output::{cell, seconds};
 use crate::reading::Reading;
+use crate::values;
 
 /// Dests that are kept, 20 MB of them; more are counted.
 pub const DESTS_MAX: usize = 100_000;
@@ -81,12 +83,14 @@ impl Sample {
 
 fn conns(kernel: &mut dyn Transport, service: ServiceId, dest: DestId) -> Result<Conns, Error> {
     let mut conns = Conns::default();
-    let listed = kernel.call(&Request::ConnList(Some(service)), &mut |reply| {
+    let selection = Selection {
+        dest: Some(values::whole(dest.address)),
+        dest_port: (dest.port != 0).then_some(dest.port),
+        ..Selection::default()
+    };
+    let request = Request::ConnList(Some(service), selection);
+    let listed = kernel.call(&request, &mut |reply| {
         let connection = reply.conn.ok_or(Error::Missing("connection"))?;
-        let end = connection.dest;
-        if end.ip() != dest.address || (dest.port != 0 && end.port() != dest.port) {
-            return Ok(());
-        }
         conns.count = conns.count.saturating_add(1);
         if conns.rows.len() < CONNS_MAX {
             conns.rows.push(Conn::from(&connection));
