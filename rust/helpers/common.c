@@ -80,7 +80,8 @@ struct mem_cgroup *rvs_memcg_of_caller(void)
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
 
 #ifdef CONFIG_MEMCG
-	if (memcg == root_mem_cgroup) {
+	/* The root, whose name 6.12 keeps for itself. */
+	if (memcg && !memcg->css.parent) {
 		mem_cgroup_put(memcg);
 		return NULL;
 	}

@@ -68,6 +68,17 @@ void rvs_own_bug(void)
 	BUG();
 }
 
+/*
+ * For compiler_builtins.rs. It never returns; that nobody can tell keeps objtool from asking for a
+ * promise which Rust's callers cannot make.
+ */
+void rvs_own_no_such_arithmetic(void)
+{
+	static int forbidden = 1;
+
+	BUG_ON(READ_ONCE(forbidden));
+}
+
 void rvs_own_refcount_warn(void)
 {
 	WARN_ONCE(1, KBUILD_MODNAME ": a count of references is wrong, its memory is kept");

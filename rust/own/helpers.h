@@ -31,6 +31,7 @@ void rvs_own_rcu_read_unlock(void);
 void rvs_own_print(int level, const void *text, size_t len);
 void rvs_own_bug(void) __noreturn;
 void rvs_own_refcount_warn(void);
+void rvs_own_no_such_arithmetic(void);
 
 /* linux/cpumask.h */
 unsigned int rvs_own_nr_cpu_ids(void);

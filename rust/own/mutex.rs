@@ -43,11 +43,11 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// How to make one, for [`new_mutex!`](crate::new_mutex).
-    pub fn new<E>(
-        value: impl PinInit<T, E>,
+    pub fn new(
+        value: impl PinInit<T>,
         name: &'static CStr,
         key: &'static LockClassKey,
-    ) -> impl PinInit<Self, E> {
+    ) -> impl PinInit<Self> {
         let make = move |at: *mut Self| {
             // SAFETY: There is memory for both, where they stay.
             unsafe {
