@@ -2,6 +2,9 @@
 
 //! What makes a module of a crate.
 
+// Bindings are those of the module that the macro is used in.
+#![allow(clippy::crate_in_macro_def)]
+
 use core::cell::UnsafeCell;
 
 use crate::{error::Result, ffi::c_int};

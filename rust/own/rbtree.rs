@@ -192,7 +192,7 @@ pub struct CursorMut<'a, K, V> {
     node: *mut Node<K, V>,
 }
 
-impl<'a, K, V> CursorMut<'a, K, V> {
+impl<K, V> CursorMut<'_, K, V> {
     /// What is there.
     pub fn current(&self) -> (&K, &V) {
         // SAFETY: By the invariants.
