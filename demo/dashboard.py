@@ -100,7 +100,9 @@ def lines(place, unit, found):
     curves = []
     for series in found:
         name = " ".join(value for key, value in sorted(series["metric"].items()) if key not in ("instance", "job", "netns"))
-        curves.append((name or "all", [(float(t), float(v)) for t, v in series["values"]]))
+        # A share of nothing is no number.
+        points = [(float(t), float(v)) for t, v in series["values"] if v != "NaN"]
+        curves += [(name or "all", points)] if points else []
     curves.sort(key=lambda curve: -max(value for _, value in curve[1]))
     most = max((value for _, points in curves for _, value in points), default=0) or 1
     times = [t for _, points in curves for t, _ in points] or [0, 1]
