@@ -4,13 +4,14 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use kernel::error::{code::EINVAL, code::EPROTONOSUPPORT, Result};
+use kernel::error::{code::EINVAL, Result};
 
 use super::{Decoder, MainAttrs};
 use crate::engine::prefix::Prefix;
 use crate::engine::proto::State;
 use crate::engine::selection::Selection;
 use crate::engine::spec::{Mode, Protocol};
+use crate::kapi::errno::EPROTONOSUPPORT;
 use crate::kapi::genl::{Attr, Attrs, Place, Request};
 use crate::netlink::generated::{main, selection};
 
