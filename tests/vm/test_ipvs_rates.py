@@ -81,11 +81,15 @@ def ipvsadm_rates(host):
     return [[int(n) for n in line.split()[-5:]] for line in lines if re.search(r"\d+:\d+ ", line)]
 
 
+# Those that ip_vs has, in its order.
+RATES = ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes")
+
+
 def rvs_rates(host):
     """The same as RVS tells them."""
     said = json.loads(host.run("rvsadm", "dest", "list", "--rate", "-j").stdout)["dests"]
     service = json.loads(host.run("rvsadm", "service", "list", "-j").stdout)["services"]
-    return [list(each["rates"].values()) for each in (*service, *said)]
+    return [[each["rates"][name] for name in RATES] for each in (*service, *said)]
 
 
 def agree(found, expected, least):

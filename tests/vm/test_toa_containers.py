@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from lab import shell
+from lab.document import content
 from lab.fullnat import LOCALS, one
 from lab.netns import Host, wait_until, wire
 from lab.topology import CLIENT, VIP
@@ -25,7 +26,7 @@ def adm(*args, **kwargs):
 
 def shown(host):
     """The settings of a namespace."""
-    return json.loads(host.run("rvsadm", "--json", "toa", "show").stdout)
+    return content(host.run("rvsadm", "--json", "toa", "show").stdout)
 
 
 @pytest.fixture(name="told")
