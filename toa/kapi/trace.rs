@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoint of `toa/trace.h`. While nobody listens to it, its event is not even made up.
+//! The tracepoint of `toa/toa_trace.h`. While nobody listens to it, its event is not even made up.
 
 use core::net::{IpAddr, SocketAddr};
 
