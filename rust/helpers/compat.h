@@ -7,7 +7,7 @@
  *   RVS_HAS_SORT_NONATOMIC    sort_r_nonatomic(), which lets others run: not in 6.12
  *   RVS_HAS_DFL_LONG_WQ       system_dfl_long_wq: not in 6.12
  *   RVS_HAS_SOURCE_REASONS    ip_route_input_noref() says why, and gets a dscp_t: an error number, and a
- *                             byte, in 6.12
+ *                             byte, in 6.12, which has no reason for a source that cannot be either
  *   RVS_HAS_FLOWI4_DSCP       flowi4 has a dscp_t: a byte in 6.12
  *   RVS_HAS_FLOWLABEL_RULES   rules of policy routing may ask for a flow label: not in 6.12
  *   RVS_HAS_ONE_HASHINFO      __inet_lookup_established() knows its table: asked for it in 6.12
@@ -49,6 +49,13 @@ static inline void udp_set_len(struct udphdr *udp, unsigned int len)
 #define rvs_set_dscp(fl4, dscp) ((fl4)->flowi4_dscp = (dscp))
 #else
 #define rvs_set_dscp(fl4, dscp) ((fl4)->flowi4_tos = inet_dscp_to_dsfield(dscp))
+#endif
+
+/* Why a packet is dropped whose source cannot be. */
+#ifdef RVS_HAS_SOURCE_REASONS
+#define RVS_REASON_SOURCE SKB_DROP_REASON_IP_INVALID_SOURCE
+#else
+#define RVS_REASON_SOURCE SKB_DROP_REASON_IP_RPFILTER
 #endif
 
 #ifndef RVS_HAS_FLOWLABEL_RULES

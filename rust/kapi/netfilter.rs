@@ -85,7 +85,7 @@ impl Reason {
         match self {
             Self::Header => bindings::skb_drop_reason_SKB_DROP_REASON_IP_INHDR,
             Self::Memory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
-            Self::Source => bindings::skb_drop_reason_SKB_DROP_REASON_IP_INVALID_SOURCE,
+            Self::Source => bindings::REASON_SOURCE,
             Self::NoRoute => bindings::skb_drop_reason_SKB_DROP_REASON_IP_OUTNOROUTES,
             Self::NoTarget => bindings::skb_drop_reason_SKB_DROP_REASON_NO_TX_TARGET,
             Self::TooBig => bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,

@@ -20,6 +20,7 @@ $(if $(call rvs_from,85),,$(error RVS needs rustc 1.85 or later, this is $(rvs_r
 $(if $(wildcard $(rvs_core)),,$(error RVS needs the source of core of $(rvs_rustc) at $(rvs_core): Debian's package is rust-src))
 $(if $(CONFIG_CFI_CLANG)$(CONFIG_CFI),$(error RUST_ABI=own is not for kernels with CFI: build against their Rust metadata, RUST_ABI=kernel))
 $(if $(CONFIG_LTO_CLANG),$(error RUST_ABI=own is not for kernels with LTO: build against their Rust metadata, RUST_ABI=kernel))
+$(if $(CONFIG_RANDSTRUCT),$(error RVS is not for kernels with CONFIG_RANDSTRUCT, whose structures only C knows))
 
 # The kernel's flags, but for those that name things which are here only with CONFIG_RUST, that say what
 # to check in its own code, or that depend on the rustc that it was configured with.

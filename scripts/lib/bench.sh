@@ -5,7 +5,7 @@
 . "$RVS_REPO/scripts/lib/own-kernels.sh"
 
 # shellcheck disable=SC2034  # for those who source it
-BENCH_MODULE=$RVS_REPO/build/bench-module/$(guest_release)/rvs_bench.ko
+BENCH_MODULE=$RVS_REPO/build/bench-module/$(guest_release)$(abi_suffix)/rvs_bench.ko
 BENCH_TOOLS=$RVS_REPO/build/bench-tools
 
 build_bench_module() {
