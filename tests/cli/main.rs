@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used)]
 
 mod check;
+mod habits;
 mod offline;
 mod program;
 mod real_server;

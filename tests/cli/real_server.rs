@@ -38,6 +38,10 @@ fn set_up_and_undone() {
         rs() { verb=$1; shift; "$RVSADM" rs "$verb" --state-dir "$STATE" "$@"; }
         conf() { cat /proc/sys/net/ipv4/conf/all/arp_ignore /proc/sys/net/ipv4/conf/lo/arp_announce; }
         before=$(conf)
+        rs setup --mode dr --vip 203.0.113.10 --dry-run
+        rs setup --mode tun --vip 203.0.113.10 --tun-type gre --dry-run
+        test "$(conf)" = "$before"
+        test ! -e "$STATE"
         rs setup --mode dr --vip 203.0.113.10 203.0.113.11
         rs setup --vip 203.0.113.10
         test "$(conf)" = "1
@@ -57,6 +61,7 @@ fn set_up_and_undone() {
     for text in [
         "net.ipv4.conf.all.arp_ignore",
         "lo address 203.0.113.10/32",
+        "nothing was changed (--dry-run)",
         "nothing to change",
         "nothing to put back",
     ] {

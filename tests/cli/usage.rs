@@ -30,6 +30,7 @@ fn every_command_has_help() {
         ("top", &[]),
         ("exporter", &[]),
         ("unload", &[]),
+        ("version", &[]),
     ];
     for (object, verbs) in commands {
         let help = run(&[object, "--help"]).code(0).out;

@@ -147,6 +147,7 @@ BEFORE = [
         field.host.ip(*(f"addr add 192.0.2.{n}/32 dev lo" for n in (200, 201, 202))),
         field.adm(f"service add tcp/{VIP}:443 --scheduler rr"))),
     ("docs/operate.md", "rvsadm save", Field.web_service),
+    ("docs/operate.md", "rvsadm dest set --all", Field.web_service),
     ("docs/operate.md", "rvsadm restore --dry-run", Field.edit),
     ("docs/operate.md", "rvsadm restore --check", Field.broken_file),
     ("docs/toa.md", "rvsadm toa lookup", Field.told_connection),

@@ -25,6 +25,9 @@ def test_documents_are_as_the_schema_says(nl, host):
         printed = host.adm(*command.split(), *args, "-j").stdout
         document = check(command, printed)
         assert document["version"] == 1, command
+    assert check("version", host.adm("version", "-j").stdout)["rvs"] == host.adm("--version").stdout.split()[1]
+    misread = host.adm("status", "-j", check=False)
+    assert (misread.returncode, check("error", misread.stderr)["error"]["what"]) == (2, "read the command line")
     assert check("done", host.adm("service", "add", "fwmark/7", "-j").stdout)["ok"]
     refused = host.adm("conn", "show", *conn, "-j", check=False)
     assert check("error", refused.stderr)["error"]["reason"] == "there is none"

@@ -77,7 +77,7 @@ USAGE = {
     "unknown protocol": ("service add dccp/203.0.113.10:80", ['"dccp" is not tcp, udp']),
     "name instead of address": ("service add tcp/www:80", ['"www" is not an IP address']),
     "port 65536": ("service add tcp/203.0.113.10:65536", ['"65536" is not a port, 0 to 65535']),
-    "dest without port": (f"dest add {ID} 10.1.1.2", ['"10.1.1.2" has no port']),
+    "dest of no port": (f"dest add {ID} 10.1.1.2:", ['"" is not a port']),
     "weight that is no number": (f"dest add {ID} {RS} --weight heavy", ["heavy"]),
     "negative weight": (f"dest add {ID} {RS} --weight=-1", ["-1"]),
     "unknown mode": (f"dest add {ID} {RS} --mode direct", ["direct", "dr, nat, tun"]),

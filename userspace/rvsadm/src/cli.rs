@@ -5,8 +5,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config, conn, dest, doctor, explain, exporter, laddr, monitor, restore, rs, save, schema,
-    service, stats, toa, top, trace, unload,
+    complete, config, conn, dest, doctor, explain, exporter, generate, laddr, monitor, namespaces,
+    restore, rs, save, schema, service, stats, toa, top, trace, unload, version,
 };
 
 const AFTER_HELP: &str = "\
@@ -14,7 +14,8 @@ Names:
   a service is PROTOCOL/ADDRESS:PORT, for instance tcp/203.0.113.10:443, port 0 being all ports;
                or fwmark/MARK: flows of packets that are marked (nft … meta mark set 7),
                fwmark6/MARK for IPv6
-  a dest (real server) is ADDRESS:PORT, for instance 192.0.2.1:443
+  a dest (real server) is ADDRESS:PORT, for instance 192.0.2.1:443; without a port it is the service's
+  ports may have their names of /etc/services, times be like 90s, 5m, 1h30m, numbers like 10k
 
 Examples:
   rvsadm service add tcp/203.0.113.10:443 --scheduler wrr
@@ -28,7 +29,7 @@ Exit codes:
   2  the command line is wrong
   3  rvsadm doctor has findings
 
-Everything applies to the current network namespace (ip netns exec NAME rvsadm …).
+Everything applies to the current network namespace, or to that of -n NAME.
 The module is loaded with: modprobe rvs";
 
 /// Configures the Rust virtual server (rvs.ko): services, real servers, connections.
@@ -38,6 +39,11 @@ pub struct Cli {
     /// Print one JSON document instead of a table (errors too, on standard error)
     #[arg(short, long, global = true)]
     pub json: bool,
+
+    /// In this network namespace, by its name in /run/netns, as with ip -n
+    #[arg(short = 'n', long, global = true, value_name = "NAME", value_parser = namespaces::name)]
+    #[arg(add = complete::namespaces())]
+    pub in_netns: Option<String>,
 
     /// What to do.
     #[command(subcommand)]
@@ -101,6 +107,12 @@ pub enum Command {
     /// Remove the module with all services and connections of all namespaces
     #[command(after_help = unload::AFTER_HELP)]
     Unload,
+    /// Print the versions of this program and of the modules
+    #[command(after_help = version::AFTER_HELP)]
+    Version,
+    /// Print what packages install beside the program: manual pages, completions
+    #[command(subcommand, hide = true)]
+    Generate(generate::Command),
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use rvs_netlink::{Config, Error, Lists, Request, Transport};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{cell, Table};
+use crate::units;
 use crate::values;
 use crate::views::ConfigView;
 
@@ -50,13 +51,13 @@ pub struct Settings {
     #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = values::timeout)]
     tcp_timeout: Vec<(State, u32)>,
     /// Seconds of silence after which a UDP flow expires
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     udp_timeout: Option<u32>,
     /// Connections the namespace may hold; 0 is no limit but memory
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::count)]
     conn_max: Option<u64>,
     /// Connections each other namespace may hold, 0 for no limit; only on the host itself
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::count)]
     conn_max_others: Option<u64>,
     /// Whether connections of a removed dest end at their next packet: on or off
     #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]

@@ -3,13 +3,14 @@
 //! `rvsadm dest`.
 
 mod drain;
+mod names;
 mod show;
 mod table;
 
 use clap::{Args, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::spec::{
-    validate_tunnel, DestId, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX,
+    validate_tunnel, DestSpec, DestUpdate, Mode, ServiceId, SpecError, WEIGHT_MAX,
 };
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
@@ -17,14 +18,18 @@ use rvs_netlink::{Lists, Request};
 
 use self::drain::drained;
 pub use self::drain::Drained;
+use self::names::{Id, Named, Which};
 pub use self::show::DestShown;
 pub use self::table::{table, DestList};
+
+use crate::complete;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::laddr;
 use crate::output::say;
 use crate::snapshot::dests_of;
 use crate::stats::Columns;
+use crate::units;
 use crate::values;
 use crate::watch::Watch;
 
@@ -39,6 +44,11 @@ Modes (prepare real servers with: rvsadm rs setup):
   tun      as dr, in a tunnel: --tun-type ipip, gre, or gue with --tun-port
   fullnat  the real server answers the director, on any port; see: rvsadm laddr
   local    the director itself serves";
+
+const SET_HELP: &str = "\
+Examples:
+  rvsadm dest set tcp/203.0.113.10:443 192.0.2.1:443 --weight 2
+  rvsadm dest set --all --dest 192.0.2.1 --weight 0    (this server, in all services at once)";
 
 const LIST_HELP: &str = "\
 JSON: {\"dests\":[{\"service\",\"id\",\"address\",\"port\",\"mode\",\"weight\",\"upper\",
@@ -65,7 +75,7 @@ pub enum Command {
     Add {
         /// The dest
         #[command(flatten)]
-        id: Id,
+        id: Named,
         /// How packets travel to it
         #[arg(long, short, default_value = "dr", value_parser = values::mode)]
         mode: Mode,
@@ -73,21 +83,21 @@ pub enum Command {
         #[arg(long, short, default_value_t = 1)]
         weight: u32,
         /// Connections from which on it takes no more; 0 is no threshold
-        #[arg(long, short = 'x', value_name = "N", default_value_t = 0)]
+        #[arg(long, short = 'x', value_name = "N", value_parser = units::count32, default_value_t = 0)]
         upper: u32,
         /// Connections below which it takes more again; 0 is three quarters of the upper
-        #[arg(long, short = 'y', value_name = "N", default_value_t = 0)]
+        #[arg(long, short = 'y', value_name = "N", value_parser = units::count32, default_value_t = 0)]
         lower: u32,
         /// What packets travel in, with mode tun
         #[command(flatten)]
         tunnel: TunnelOptions,
     },
     /// Change a dest; its connections go on
-    #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true).arg("kind"))]
+    #[command(after_help = SET_HELP, group = clap::ArgGroup::new("setting").required(true).multiple(true).arg("kind"))]
     Set {
         /// The dest
         #[command(flatten)]
-        id: Id,
+        id: Which,
         /// How packets travel to it
         #[arg(long, short, group = "setting", value_parser = values::mode)]
         mode: Option<Mode>,
@@ -95,10 +105,10 @@ pub enum Command {
         #[arg(long, short, group = "setting")]
         weight: Option<u32>,
         /// Connections from which on it takes no more; 0 is no threshold
-        #[arg(long, short = 'x', value_name = "N", group = "setting")]
+        #[arg(long, short = 'x', value_name = "N", value_parser = units::count32, group = "setting")]
         upper: Option<u32>,
         /// Connections below which it takes more again; 0 is three quarters of the upper
-        #[arg(long, short = 'y', value_name = "N", group = "setting")]
+        #[arg(long, short = 'y', value_name = "N", value_parser = units::count32, group = "setting")]
         lower: Option<u32>,
         /// What packets travel in, with mode tun
         #[command(flatten)]
@@ -109,12 +119,12 @@ pub enum Command {
     Drain {
         /// The dest
         #[command(flatten)]
-        id: Id,
+        id: Which,
         /// Seconds after which connections that are still there are ended
-        #[arg(long, short, value_name = "SECONDS", default_value_t = 300)]
+        #[arg(long, short, value_name = "SECONDS", default_value_t = 300, value_parser = units::seconds)]
         deadline: u32,
         /// Wait until the last has ended, and tell how many are left
-        #[arg(long)]
+        #[arg(long, conflicts_with = "all")]
         wait: bool,
     },
     /// Remove a dest; its TCP connections go on unless expire-nodest is on
@@ -122,13 +132,13 @@ pub enum Command {
     Del {
         /// The dest
         #[command(flatten)]
-        id: Id,
+        id: Which,
     },
     /// List the dests of a service, or of all
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List {
         /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
         service: Option<ServiceId>,
         /// Traffic
         #[command(flatten)]
@@ -142,19 +152,8 @@ pub enum Command {
     Show {
         /// The dest
         #[command(flatten)]
-        id: Id,
+        id: Named,
     },
-}
-
-/// The arguments that name a dest.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct Id {
-    /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
-    service: ServiceId,
-    /// The real server, ADDRESS:PORT
-    #[arg(value_name = "DEST", value_parser = values::dest_id)]
-    dest: DestId,
 }
 
 /// The options of a tunnel, by ipvsadm's names.
@@ -213,6 +212,7 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 thresholds: Thresholds { upper, lower },
                 tunnel: tunnel.tunnel().unwrap_or(Tunnel::IPIP),
             };
+            let id = id.id();
             let what = format!("add dest {} to {}", id.dest, id.service);
             check(&what, spec, &id)?;
             let change = Change::DestAdd {
@@ -225,14 +225,13 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Set {
-            id,
+            id: which,
             mode,
             weight,
             upper,
             lower,
             tunnel,
         } => {
-            let what = format!("change dest {} of {}", id.dest, id.service);
             let update = DestUpdate {
                 mode,
                 weight,
@@ -241,44 +240,28 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
                 drain: None,
                 tunnel: tunnel.tunnel(),
             };
-            check_given(&what, &update, &id)?;
-            let change = Change::DestSet {
-                service: id.service,
-                id: id.dest,
-                update,
-            };
-            context.change(&what, &Request::Change(change))?;
-            warn_of(mode.unwrap_or(Mode::Dr), &id, context);
+            let ids = set(&which, "change", &update, context)?;
+            for id in ids {
+                warn_of(mode.unwrap_or(Mode::Dr), &id, context);
+            }
             Ok(())
         }
         Command::Drain { id, deadline, wait } => {
-            let what = format!("drain dest {} of {}", id.dest, id.service);
             let update = DestUpdate {
                 drain: Some(deadline),
                 ..DestUpdate::default()
             };
-            check_given(&what, &update, &id)?;
-            let change = Change::DestSet {
-                service: id.service,
-                id: id.dest,
-                update,
+            let id = match id.one() {
+                Some(id) if wait => id,
+                _ => return set(&id, "drain", &update, context).map(drop),
             };
-            let request = Request::Change(change);
-            if !wait {
-                return context.change(&what, &request);
-            }
-            let made = context.kernel.execute(&request);
+            let what = format!("drain dest {} of {}", id.dest, id.service);
+            check_given(&what, &update, &id)?;
+            let made = context.kernel.execute(&Request::Change(id.set(update)));
             made.map_err(|error| Failure::kernel(what.as_str(), error))?;
             drained(&what, (id.service, id.dest), context)
         }
-        Command::Del { id } => {
-            let change = Change::DestDel {
-                service: id.service,
-                id: id.dest,
-            };
-            let what = format!("remove dest {} of {}", id.dest, id.service);
-            context.change(&what, &Request::Change(change))
-        }
+        Command::Del { id } => id.change("remove", context, |id| Ok(id.del())).map(drop),
         Command::List {
             service,
             columns,
@@ -289,11 +272,26 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             watch.repeat(context, |context| print(&what, &request, columns, context))
         }
         Command::Show { id } => {
+            let id = id.id();
             let what = format!("show dest {} of {}", id.dest, id.service);
             let request = Request::DestGet(id.service, id.dest);
             show::show(&what, &request, context)
         }
     }
+}
+
+/// Changes one dest, or those of a server in all services.
+fn set(
+    which: &Which,
+    verb: &str,
+    update: &DestUpdate,
+    context: &mut Context<'_>,
+) -> Result<Vec<Id>, Failure> {
+    which.change(verb, context, |id| {
+        let what = format!("{verb} dest {} of {}", id.dest, id.service);
+        check_given(&what, update, id)?;
+        Ok(id.set(*update))
+    })
 }
 
 /// Says at once when a dest of that mode will refuse all connections.
@@ -350,3 +348,6 @@ fn print(
     let document = DestList::new(&dests_of(replies).map_err(failed)?);
     context.print(&document, |document| table(&document.dests, columns, true))
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ pub fn of_error(error: &Error) -> Option<String> {
 }
 
 const OTHER_VERSION: &str =
-    "the module and rvsadm may be of different versions; compare: modinfo rvs, rvsadm --version";
+    "the module and rvsadm may be of different versions; compare: rvsadm version";
 
 fn of_refusal(refusal: &Refusal) -> Option<String> {
     let path = refusal.blame.as_ref().map_or("", |blame| &blame.path);

@@ -11,6 +11,7 @@ use rvs_netlink::{Config, Lists, Request, Transport};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Table;
@@ -72,7 +73,7 @@ pub enum Command {
     #[command(visible_alias = "ls", after_help = LIST_HELP)]
     List {
         /// Only those of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
         service: Option<ServiceId>,
         /// Only those for services that have none of their own
         #[arg(long, conflicts_with = "service")]

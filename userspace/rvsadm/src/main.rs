@@ -9,6 +9,7 @@
 
 mod cli;
 mod clock;
+mod complete;
 mod config;
 mod conn;
 mod context;
@@ -21,12 +22,15 @@ mod envelope;
 mod explain;
 mod exporter;
 mod failure;
+mod generate;
 mod hints;
 mod input_rules;
 mod laddr;
 mod lines;
 mod monitor;
+mod namespaces;
 mod output;
+mod pointers;
 mod ports;
 mod reading;
 mod restore;
@@ -43,8 +47,10 @@ mod templates;
 mod toa;
 mod top;
 mod trace;
+mod units;
 mod unload;
 mod values;
+mod version;
 mod views;
 mod watch;
 mod whole;
@@ -57,17 +63,21 @@ mod tests;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory;
 
 use cli::{Cli, Command};
 use context::{Context, Kernel};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    // clap ends the process with 2 when it cannot make sense of the arguments.
-    let cli = Cli::parse();
+    complete::answer(Cli::command);
+    let cli = match pointers::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let json = cli.json;
-    match run(cli) {
+    let entered = cli.in_netns.as_deref().map_or(Ok(()), namespaces::enter);
+    match entered.and_then(|()| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
@@ -109,5 +119,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Exporter(arguments) => exporter::run(&arguments, context),
         Command::Schema(arguments) => schema::run(&arguments, context),
         Command::Unload => unload::run(context),
+        Command::Version => version::run(context),
+        Command::Generate(command) => generate::run(command, Cli::command(), context),
     }
 }

@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::laddr::pool_name;
 use crate::output::say;
 use crate::snapshot::{settings_of, Snapshot};
+use crate::units;
 use crate::views::{ConfigView, DestView, LocalView, ServiceView};
 
 /// Help on the output.
@@ -44,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     timeout: Option<u32>,
 }
 

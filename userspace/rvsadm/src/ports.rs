@@ -40,6 +40,11 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// Those of this host.
+    pub fn of_host() -> Self {
+        Self::default()
+    }
+
     /// The port that is called `name`.
     pub fn number(&self, name: &str, protocol: Protocol) -> Option<u16> {
         let names = self.names.get_or_init(|| {

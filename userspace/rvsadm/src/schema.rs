@@ -12,7 +12,7 @@ use crate::envelope::{Done, VERSION};
 use crate::failure::{Failure, Refused};
 use crate::{
     conn, dest, doctor, explain, laddr, monitor, restore, rs, save, service, stats, templates, toa,
-    top, trace, views,
+    top, trace, version, views,
 };
 
 pub const AFTER_HELP: &str = "\
@@ -99,7 +99,7 @@ fn whole() -> Value {
 type Make = fn(&mut SchemaGenerator) -> Value;
 
 /// The commands that print documents of their own; the others print "done".
-const DOCUMENTS: [(&str, Make); 29] = [
+const DOCUMENTS: [(&str, Make); 30] = [
     ("config show", document::<views::ConfigView>),
     ("conn end", document::<conn::Ended>),
     ("conn list", document::<conn::list::ConnectionList>),
@@ -129,6 +129,7 @@ const DOCUMENTS: [(&str, Make); 29] = [
     ("toa stats", document::<toa::Stats>),
     ("top", document::<top::Document>),
     ("trace", document::<trace::View>),
+    ("version", document::<version::Versions>),
 ];
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo, Transport};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::complete;
 use crate::config::first_line;
 use crate::context::Context;
 use crate::dest::{self, DestList};
@@ -22,6 +23,7 @@ use crate::laddr;
 use crate::output::{cell, Table};
 use crate::snapshot::{dests_of, services_of};
 use crate::stats::{warn_missing, Columns};
+use crate::units;
 use crate::values;
 use crate::views::{ServiceView, ServiceWithDests};
 use crate::watch::Watch;
@@ -127,7 +129,7 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     mh_size: Option<u32>,
     /// Seconds after which lblc and lblcr forget an unused address (default 86400)
-    #[arg(long = "sched-expiration", value_name = "SECONDS")]
+    #[arg(long = "sched-expiration", value_name = "SECONDS", value_parser = units::seconds)]
     expiration: Option<u32>,
     /// Schedule every packet on its own and keep no connections (--ops=off: no longer); UDP only
     #[arg(long = "ops", short = 'o', value_name = "SWITCH", num_args = 0..=1, require_equals = true,
@@ -139,10 +141,10 @@ pub struct Settings {
     random_start: Option<bool>,
     /// Seconds within which a dest that is new, or takes connections again, gets its share; for
     /// wrr, wlc, sed, nq and twos
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     slow_start: Option<u32>,
     /// Seconds that a client stays with its dest after its last connection began; 0 for not
-    #[arg(long, short = 'p', value_name = "SECONDS")]
+    #[arg(long, short = 'p', value_name = "SECONDS", value_parser = units::seconds)]
     persistence: Option<u32>,
     /// Clients that stay together, by the length of their prefix or a netmask: 24, 255.255.255.0
     #[arg(long = "persistence-prefix", short = 'M', value_name = "PREFIX",
@@ -156,7 +158,7 @@ pub struct Settings {
     #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = values::timeout)]
     tcp_timeout: Vec<(State, u32)>,
     /// Seconds of silence after which a UDP flow expires; 0 as the namespace's
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     udp_timeout: Option<u32>,
     /// Whether connections of a removed dest end at their next packet; default as the namespace's
     #[arg(long = "expire-nodest", value_name = "on|off|default", value_parser = values::removed)]
@@ -255,7 +257,7 @@ impl Settings {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Id {
     /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+    #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
     pub service: ServiceId,
 }
 

@@ -8,6 +8,7 @@ use rvs_netlink::{Error, Lists, Request};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{cell, say, Table};
@@ -93,7 +94,7 @@ Traffic of a service or dest: rvsadm service list --stats --rate, rvsadm dest li
     /// Set statistics to zero: everything's, or those of a service and its dests
     Zero {
         /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
         service: Option<ServiceId>,
     },
 }

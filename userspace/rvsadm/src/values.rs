@@ -13,7 +13,9 @@ use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
 use rvs_engine::tunnel::TunnelKind;
 use rvs_engine::uoa;
 
-use crate::endpoint;
+use crate::endpoint::{self, EndpointError};
+use crate::ports::Ports;
+use crate::units;
 
 /// Reads `tcp/203.0.113.10:443`, `fwmark/7` or `fwmark6/7`.
 pub fn service_id(text: &str) -> Result<ServiceId, String> {
@@ -23,6 +25,7 @@ pub fn service_id(text: &str) -> Result<ServiceId, String> {
                 .to_owned(),
         );
     };
+    let protocol = &*protocol.to_ascii_lowercase();
     if let "fwmark" | "fwmark6" = protocol {
         let ipv6 = protocol == "fwmark6";
         return Ok(ServiceId::Marked {
@@ -32,7 +35,9 @@ pub fn service_id(text: &str) -> Result<ServiceId, String> {
     }
     let protocol = Protocol::from_name(protocol)
         .ok_or_else(|| format!("{protocol:?} is not tcp, udp, sctp, fwmark or fwmark6"))?;
-    let (address, port) = endpoint::parse(rest).map_err(|error| error.to_string())?;
+    let (address, port) = endpoint::split(rest).map_err(|error| error.to_string())?;
+    let port = port.ok_or_else(|| EndpointError::NoPort(rest.to_owned()).to_string())?;
+    let port = port_of(port, &[protocol])?;
     Ok(ServiceId::Virtual {
         protocol,
         address,
@@ -49,10 +54,35 @@ pub fn mark(text: &str) -> Result<u32, String> {
     number.map_err(|_| format!("{text:?} is no mark; it is a number like 7 or 0x7"))
 }
 
+/// Reads a port: a number, or its name in /etc/services with one of `protocols`.
+fn port_of(text: &str, protocols: &[Protocol]) -> Result<u16, String> {
+    endpoint::port_number(text).or_else(|error| {
+        let ports = Ports::of_host();
+        let mut named = protocols.iter().filter_map(|p| ports.number(text, *p));
+        named.next().ok_or_else(|| match error {
+            EndpointError::Port(text) if text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                format!("{text:?} is not a port, 0 to 65535, and has no line in /etc/services")
+            }
+            error => error.to_string(),
+        })
+    })
+}
+
 /// Reads `192.0.2.1:80`.
 pub fn dest_id(text: &str) -> Result<DestId, String> {
     let (address, port) = endpoint::parse(text).map_err(|error| error.to_string())?;
     Ok(DestId { address, port })
+}
+
+/// Reads `192.0.2.1:80`, or `192.0.2.1` for the port of the service.
+pub fn dest(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    // An address of IPv6 without a port needs no brackets.
+    if let Ok(address) = text.parse() {
+        return Ok((address, None));
+    }
+    let (address, port) = endpoint::split(text).map_err(|error| error.to_string())?;
+    let port = port.map(|port| port_of(port, &Protocol::ALL)).transpose()?;
+    Ok((address, port))
 }
 
 /// Reads the name of a scheduler, known or not: the kernel tells.
@@ -177,7 +207,8 @@ pub fn end(text: &str) -> Result<(Prefix, Option<u16>), String> {
 
 /// Reads the name of a protocol.
 pub fn protocol(text: &str) -> Result<Protocol, String> {
-    Protocol::from_name(text).ok_or_else(|| "it is tcp, udp or sctp".to_owned())
+    let known = Protocol::from_name(&text.to_ascii_lowercase());
+    known.ok_or_else(|| "it is tcp, udp or sctp".to_owned())
 }
 
 /// Reads the name of a connection's state.
@@ -217,9 +248,7 @@ pub fn timeout(text: &str) -> Result<(State, u32), String> {
         let names: Vec<_> = State::all().take(tcp::STATES).map(State::name).collect();
         format!("the TCP states are {}", names.join(", "))
     })?;
-    let seconds = seconds.parse();
-    let seconds = seconds.map_err(|_| format!("{text:?} has no number of seconds"))?;
-    Ok((state, seconds))
+    Ok((state, units::seconds(seconds)?))
 }
 
 /// Reads what becomes of connections whose dest is removed.
@@ -262,8 +291,14 @@ mod tests {
         assert!(reason("tcp/203.0.113.10").contains("no port"));
         assert!(reason("fwmark/").contains("no mark"));
         assert!(reason("fwmark6/::1").contains("\"::1\""));
+        assert!(reason("tcp/203.0.113.10:no-such-service").contains("/etc/services"));
+        assert_eq!(
+            service_id("TCP/203.0.113.10:80"),
+            service_id("tcp/203.0.113.10:80")
+        );
+        assert_eq!(protocol("UDP"), Ok(Protocol::Udp));
         assert!(matches!(
-            service_id("fwmark/0x10"),
+            service_id("FWMARK/0x10"),
             Ok(ServiceId::Marked { mark: 16, .. })
         ));
         assert!(scheduler("").is_err());
@@ -303,15 +338,18 @@ mod tests {
                 let mark = u32::from_ne_bytes(v4);
                 let marked = ServiceId::Marked { mark, ipv6: udp };
                 prop_assert_eq!(service_id(&marked.to_string()), Ok(marked));
-                let dest = DestId { address, port };
-                prop_assert_eq!(dest_id(&dest.to_string()), Ok(dest));
+                let id = DestId { address, port };
+                let shown = id.to_string();
+                prop_assert_eq!(dest_id(&shown), Ok(id));
+                prop_assert_eq!(dest(&shown), Ok((address, Some(port))));
+                prop_assert_eq!(dest(&address.to_string()), Ok((address, None)));
             }
         }
 
         #[test]
         fn any_text_is_an_id_or_an_error(text: String) {
             let _ = service_id(&text);
-            let _ = dest_id(&text);
+            let _ = dest(&text);
         }
     }
 }

@@ -10,13 +10,14 @@ use clap::Args;
 use crate::clock;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::units;
 
 /// Moves to the upper left corner and clears what is below and to the right.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Seconds between two readings that may be asked for.
 pub fn seconds(text: &str) -> Result<u32, String> {
-    match text.parse() {
+    match units::seconds(text) {
         Ok(seconds) if (1..=86_400).contains(&seconds) => Ok(seconds),
         _ => Err("it is a number of seconds, 1 to 86400".to_owned()),
     }

@@ -8,6 +8,8 @@ use rvs_engine::proto::State;
 use rvs_engine::selection::Selection;
 use rvs_engine::spec::{Mode, Protocol, ServiceId};
 
+use crate::complete;
+use crate::units;
 use crate::values;
 
 /// A network and perhaps a port: one end of connections.
@@ -17,7 +19,7 @@ type End = (Prefix, Option<u16>);
 #[derive(Args, Clone, Debug)]
 pub struct Filter {
     /// Of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+    #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
     pub service: Option<ServiceId>,
     /// Of these clients: an address, a network like 198.51.100.0/24, or ADDRESS:PORT
     #[arg(long, value_name = "CLIENT", value_parser = values::end)]
@@ -35,8 +37,18 @@ pub struct Filter {
     #[arg(long, value_parser = values::protocol)]
     protocol: Option<Protocol>,
     /// Silent for so many seconds, at least
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=4_294_967))]
+    #[arg(long, value_name = "SECONDS", value_parser = idle)]
     idle: Option<u32>,
+}
+
+/// Reads seconds that have a number of milliseconds.
+fn idle(text: &str) -> Result<u32, String> {
+    let seconds = units::seconds(text)?;
+    let most = u32::MAX / 1000;
+    if seconds > most {
+        return Err(format!("{seconds} s are not in 0..={most}"));
+    }
+    Ok(seconds)
 }
 
 impl Filter {

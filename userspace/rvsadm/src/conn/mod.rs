@@ -14,6 +14,7 @@ use rvs_netlink::Request;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::templates;
@@ -53,7 +54,7 @@ pub enum Command {
     #[command(after_help = TEMPLATES_HELP)]
     Templates {
         /// Those of this service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
         service: Option<ServiceId>,
     },
     /// End those connections that match, at once
@@ -62,7 +63,7 @@ pub enum Command {
     /// End connections at once, all or those of a service
     Flush {
         /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
-        #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+        #[arg(value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
         service: Option<ServiceId>,
     },
 }

@@ -17,6 +17,7 @@ use crate::routing::{Device, Routing, Way};
 use crate::rs::rtnetlink::RouteNetlink;
 use crate::rs::sysctl;
 use crate::snapshot::Snapshot;
+use crate::version;
 
 /// Dests and other addresses whose ways are looked at, at most: an answer is to come before long.
 const WAYS_MAX: usize = 2_000;
@@ -174,7 +175,7 @@ fn director(kernel: &mut dyn Transport) -> Result<Option<Director>, Error> {
     };
     let counters = kernel.one(&Request::StatsGet)?.counters;
     Ok(Some(Director {
-        version: version_of("rvs"),
+        version: version::of_module("rvs"),
         snapshot,
         settings: config::read(kernel)?,
         counters: counters.unwrap_or_default(),
@@ -191,16 +192,11 @@ fn receiver() -> Result<Option<Receiver>, Error> {
     let counters = client.call(&toa::Request::StatsGet)?.counters;
     let untrusted = counters.iter().find(|(name, _)| *name == "untrusted");
     Ok(Some(Receiver {
-        version: version_of("toa"),
+        version: version::of_module("toa"),
         trusted: told.trusted.len(),
         kinds: told.kinds.len(),
         untrusted: untrusted.map_or(0, |(_, n)| *n),
     }))
-}
-
-fn version_of(module: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/sys/module/{module}/version")).ok()?;
-    Some(text.trim().to_owned())
 }
 
 fn settings(devices: &[Device]) -> BTreeMap<(String, &'static str), u32> {

@@ -2,13 +2,12 @@
 
 //! `rvsadm exporter`.
 //!
-//! - [`namespaces`] are what is looked at, [`families`] the metrics, [`exposition`] their text.
+//! - [`crate::namespaces`] are what is looked at, [`families`] the metrics, [`exposition`] their text.
 //! - [`server`] answers clients by [`http`].
 
 mod exposition;
 mod families;
 mod http;
-mod namespaces;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -22,12 +21,13 @@ use std::time::Instant;
 
 use clap::Args;
 
+use crate::complete;
 use crate::context::{Context, Kernel};
 use crate::failure::Failure;
+use crate::namespaces::{self, Chosen, Place};
 use crate::output::say;
 use crate::reading::Reading;
 use exposition::{Exposition, Scrape};
-use namespaces::{Chosen, Place};
 use server::{Counts, Server};
 
 /// Where the module says its version.
@@ -52,7 +52,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9757")]
     listen: SocketAddr,
     /// Of this network namespace, by its name in /run/netns; may be given again. Without it, of the own one
-    #[arg(long, value_name = "NAME", value_parser = namespaces::name)]
+    #[arg(long, value_name = "NAME", value_parser = namespaces::name, add = complete::namespaces())]
     netns: Vec<String>,
     /// Of the own network namespace too
     #[arg(long, requires = "netns")]

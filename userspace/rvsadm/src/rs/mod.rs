@@ -16,6 +16,7 @@ mod purpose;
 mod record;
 pub mod rtnetlink;
 mod setting;
+mod supposed;
 pub mod sysctl;
 mod tunnel;
 
@@ -38,6 +39,7 @@ use host::{Host, System};
 use purpose::{check_vips, Purpose};
 use record::{Change, Record};
 use setting::{Setting, ABSENT, PRESENT};
+use supposed::Supposed;
 use tunnel::{Device, Family};
 
 const SETUP_HELP: &str = "\
@@ -90,6 +92,9 @@ pub enum Command {
         /// of each virtual address
         #[arg(long, value_name = "FAMILY", value_enum)]
         over: Option<Family>,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
         /// Where it is kept
         #[command(flatten)]
         options: Options,
@@ -172,13 +177,24 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
             clients,
             tunnel,
             over,
+            dry_run,
             options,
         } => {
             let tunnel = tunnel.tunnel().unwrap_or(Tunnel::IPIP);
             let purpose = Purpose::new(mode, &vips, &directors, &clients, tunnel, over)?;
             let mut record = Record::load(&options.state_dir)?;
+            let nothing = "nothing to change: it is set up";
+            if dry_run {
+                let mut host = Supposed::new(&host);
+                let changes = setup(&purpose, &mut host, &mut record.unwritten())?;
+                print(changes, nothing, context)?;
+                if !context.json {
+                    writeln!(context.out, "nothing was changed (--dry-run)")?;
+                }
+                return Ok(());
+            }
             let changes = setup(&purpose, &mut host, &mut record)?;
-            print(changes, "nothing to change: it is set up", context)
+            print(changes, nothing, context)
         }
         Command::Undo { options, vips } => {
             let vips = check_vips("undo the set-up of a real server", &vips)?;

@@ -32,7 +32,8 @@ pub struct Change {
 /// The changes made in this namespace, oldest first.
 #[derive(Clone, Debug)]
 pub struct Record {
-    path: PathBuf,
+    /// Where it is kept, if it is.
+    path: Option<PathBuf>,
     changes: Vec<Change>,
 }
 
@@ -52,7 +53,13 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(&path, error)),
         };
+        let path = Some(path);
         Ok(Self { path, changes })
+    }
+
+    /// The same for a trial: what is added is kept nowhere.
+    pub fn unwritten(self) -> Self {
+        Self { path: None, ..self }
     }
 
     /// Whether nothing of it is so any more: it is of a namespace that is gone.
@@ -107,23 +114,26 @@ impl Record {
 
     /// Writes the file, or removes it when there is nothing to remember.
     pub fn store(&self) -> Result<(), Failure> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
         let stored = if self.changes.is_empty() {
-            match fs::remove_file(&self.path) {
+            match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             }
         } else {
-            self.write()
+            self.write(path)
         };
-        stored.map_err(|error| failed(&self.path, error))
+        stored.map_err(|error| failed(path, error))
     }
 
     /// Writes the file as a whole: a record that is half there would undo half.
-    fn write(&self) -> io::Result<()> {
-        if let Some(directory) = self.path.parent() {
+    fn write(&self, path: &Path) -> io::Result<()> {
+        if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        whole::replace(&self.path, &serde_json::to_vec_pretty(&self.changes)?)
+        whole::replace(path, &serde_json::to_vec_pretty(&self.changes)?)
     }
 }
 

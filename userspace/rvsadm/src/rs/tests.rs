@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rvs_engine::tunnel::{TunnelKind, TunnelSum};
+
 use super::setting::{Network, DOWN, UP};
 use super::tunnel::MODE_IPV6;
 use super::*;
@@ -232,6 +234,34 @@ fn purpose(
 
 fn names(changes: &Changes) -> Vec<&str> {
     changes.changes.iter().map(|c| c.what.as_str()).collect()
+}
+
+#[test]
+fn a_trial_tells_what_is_done_then() {
+    let tunnel = |kind, sum, port, over| {
+        let tunnel = Tunnel { kind, sum, port };
+        Purpose::new(Mode::Tun, &[VIP], &[], &[], tunnel, over).unwrap()
+    };
+    for purpose in [
+        direct(&[VIP, OTHER]),
+        purpose(Mode::Nat, &[], &["192.0.2.1"], &[]).unwrap(),
+        purpose(Mode::Tun, &["203.0.113.10", "2001:db8::1"], &[], &[]).unwrap(),
+        tunnel(TunnelKind::Gue, TunnelSum::None, 6080, Some(Family::Ipv6)),
+        tunnel(TunnelKind::Gre, TunnelSum::Whole, 0, None),
+    ] {
+        let scratch = Scratch::new();
+        let mut host = FakeHost::new();
+        let before = host.clone();
+        let mut trial = Supposed::new(&host);
+        let told = setup(&purpose, &mut trial, &mut scratch.record().unwritten()).unwrap();
+        assert_eq!(host, before);
+        assert!(!scratch.directory.exists());
+        let done = setup(&purpose, &mut host, &mut scratch.record()).unwrap();
+        assert_eq!(
+            serde_json::to_value(&told).unwrap(),
+            serde_json::to_value(&done).unwrap()
+        );
+    }
 }
 
 #[test]

@@ -13,9 +13,11 @@ use rvs_engine::prefix::Prefix;
 use rvs_engine::spec::ServiceId;
 
 use crate::clock;
+use crate::complete;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::say;
+use crate::units;
 use crate::values;
 use instance::Instance;
 use line::Traced;
@@ -41,13 +43,13 @@ pub struct Arguments {
     #[arg(long, value_name = "CLIENT", value_parser = values::end)]
     client: Option<(Prefix, Option<u16>)>,
     /// Only to this service, PROTOCOL/ADDRESS:PORT; port 0 is all ports
-    #[arg(long, value_name = "SERVICE", value_parser = values::service_id)]
+    #[arg(long, value_name = "SERVICE", value_parser = values::service_id, add = complete::services())]
     service: Option<ServiceId>,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     timeout: Option<u32>,
 }
 

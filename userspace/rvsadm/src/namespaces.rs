@@ -11,6 +11,8 @@ use std::thread;
 
 use rustix::thread::{move_into_link_name_space, LinkNameSpaceType};
 
+use crate::failure::Failure;
+
 /// Where `ip netns` keeps them.
 const FOLDER: &str = "/run/netns";
 
@@ -101,6 +103,23 @@ impl Place {
             there.join().map_err(panicked)?
         })
     }
+}
+
+/// Has this program go on in the namespace of that name.
+pub fn enter(name: &str) -> Result<(), Failure> {
+    let namespace = File::open(Path::new(FOLDER).join(name));
+    let entered = namespace.and_then(|namespace| {
+        let network = Some(LinkNameSpaceType::Network);
+        Ok(move_into_link_name_space(namespace.as_fd(), network)?)
+    });
+    entered.map_err(|error| {
+        let what = format!("enter network namespace {name}");
+        Failure::new(
+            what,
+            told(&error),
+            Some("ip netns lists those that have a name"),
+        )
+    })
 }
 
 /// Checks the name of a namespace as `ip netns` would.
