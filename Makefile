@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE RUST_ABI KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install uninstall install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,12 @@ profile: modules tools ## where the instructions of CASE=rvs/dr go; writes build
 
 demo: modules tools ## the article's lab: who served how many requests
 	@scripts/demo
+
+install: ## rvsadm with manual, completions, units; the modules' source for DKMS (DESTDIR= PREFIX=)
+	@scripts/install
+
+uninstall: ## removes all of it; changed settings stay
+	@scripts/install --uninstall
 
 install-compat: ## a modprobe file: who asks for ip_vs gets RVS (DESTDIR=)
 	@scripts/compat install
