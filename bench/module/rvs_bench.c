@@ -96,15 +96,14 @@ static void bench_setup(struct net_device *dev)
 	eth_hw_addr_random(dev);
 }
 
-static int bench_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
-			 struct netlink_ext_ack *extack)
+static int bench_made(struct net_device *dev, struct nlattr *tb[], struct netlink_ext_ack *extack)
 {
 	struct bench *bench = netdev_priv(dev);
 	struct net_device *lower = NULL;
 	int err;
 
-	if (params->tb[IFLA_LINK])
-		lower = __dev_get_by_index(dev_net(dev), nla_get_u32(params->tb[IFLA_LINK]));
+	if (tb[IFLA_LINK])
+		lower = __dev_get_by_index(dev_net(dev), nla_get_u32(tb[IFLA_LINK]));
 	if (!lower) {
 		NL_SET_ERR_MSG(extack, "needs a lower device of the same namespace: link NAME");
 		return -ENODEV;
@@ -119,6 +118,20 @@ static int bench_newlink(struct net_device *dev, struct rtnl_newlink_params *par
 		unregister_netdevice(dev);
 	return err;
 }
+
+#ifdef BENCH_HAS_NEWLINK_PARAMS
+static int bench_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
+			 struct netlink_ext_ack *extack)
+{
+	return bench_made(dev, params->tb, extack);
+}
+#else
+static int bench_newlink(struct net *net, struct net_device *dev, struct nlattr *tb[],
+			 struct nlattr *data[], struct netlink_ext_ack *extack)
+{
+	return bench_made(dev, tb, extack);
+}
+#endif
 
 static void bench_dellink(struct net_device *dev, struct list_head *head)
 {
@@ -252,7 +265,12 @@ static int __init bench_init(void)
 
 	if (err)
 		return err;
+#ifdef BENCH_HAS_HRTIMER_SETUP
 	hrtimer_setup(&probe, bench_probe, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+#else
+	hrtimer_init(&probe, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	probe.function = bench_probe;
+#endif
 	err = rtnl_link_register(&bench_link_ops);
 	if (err)
 		unregister_netdevice_notifier(&bench_notifier);

@@ -22,11 +22,17 @@ $(if $(CONFIG_CFI_CLANG)$(CONFIG_CFI),$(error RUST_ABI=own is not for kernels wi
 $(if $(CONFIG_LTO_CLANG),$(error RUST_ABI=own is not for kernels with LTO: build against their Rust metadata, RUST_ABI=kernel))
 $(if $(CONFIG_RANDSTRUCT),$(error RVS is not for kernels with CONFIG_RANDSTRUCT, whose structures only C knows))
 
+# What rustc is told of the machine: on x86 as the kernel tells it.
+rvs_target_x86 = $(abspath $(rvs_own)/target.json)
+rvs_target_arm64 := aarch64-unknown-none-softfloat
+rvs_target = $(rvs_target_$(SRCARCH))
+$(if $(rvs_target),,$(error RUST_ABI=own is for x86 and arm64 so far, not for $(SRCARCH)))
+
 # The kernel's flags, but for those that name things which are here only with CONFIG_RUST, that say what
 # to check in its own code, or that depend on the rustc that it was configured with.
 rvs_own_flags = $(filter-out --target=% --edition=% -Dwarnings -Coverflow-checks=% \
 		-Cdebug-assertions=% -Zno-jump-tables -Cjump-tables=%,$(KBUILD_RUSTFLAGS)) \
-	$(KBUILD_RUSTFLAGS_MODULE) --target=$(abspath $(rvs_own)/target.json) \
+	$(KBUILD_RUSTFLAGS_MODULE) --target=$(rvs_target) \
 	-Coverflow-checks=y -Cdebug-assertions=n -Zunstable-options \
 	$(if $(CONFIG_X86_KERNEL_IBT),$(if $(call rvs_from,93),-Cjump-tables=n,-Zno-jump-tables)) \
 	@$(objtree)/include/generated/rustc_cfg --cfg=rvs_own --sysroot=/dev/null -L $(rvs_own)
@@ -36,7 +42,7 @@ rvs_own_rustc = RUSTC_BOOTSTRAP=1 OBJTREE=$(abspath $(objtree)) $(RUSTC) $(rvs_o
 	--crate-type rlib --emit=dep-info=$(depfile) --emit=obj=$@
 
 quiet_cmd_rvs_target = GEN     $(quiet_modtag) $@
-      cmd_rvs_target = $(CONFIG_SHELL) $< $(SRCARCH) $(rvs_rustc_minor) \
+      cmd_rvs_target = $(CONFIG_SHELL) $< $(rvs_rustc_minor) \
 	$(CONFIG_MITIGATION_RETPOLINE)$(CONFIG_RETPOLINE),$(CONFIG_MITIGATION_SLS)$(CONFIG_SLS) >$@
 
 $(rvs_own)/target.json: $(src)/rust/own/target.sh FORCE

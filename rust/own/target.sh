@@ -1,14 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What rustc is told of the machine, as the kernel tells it.
+# What rustc is told of an x86 machine, as the kernel tells it.
 #
-# usage: target.sh ARCH RUSTC-MINOR RETPOLINE,SLS     (y or nothing each)
+# usage: target.sh RUSTC-MINOR RETPOLINE,SLS     (y or nothing each)
 set -eu
-arch=$1 minor=$2 retpoline=${3%,*} sls=${3#*,}
-if [ "$arch" != x86 ]; then
-    echo "RUST_ABI=own is for x86 so far, not for $arch" >&2
-    exit 1
-fi
+minor=$1 retpoline=${2%,*} sls=${2#*,}
 features='-mmx,+soft-float'
 if [ "$retpoline" = y ]; then
     features="$features,+retpoline-external-thunk,+retpoline-indirect-branches,+retpoline-indirect-calls"

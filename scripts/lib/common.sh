@@ -61,10 +61,24 @@ export RVS_ROOT
 # kernel_series [KIND]: the series of kernels that RVS is tested with; those of one kind.
 kernel_series() { sed 's/#.*//' "$RVS_REPO/qemu/kernels.txt" | awk -v kind="${1:-}" 'NF && (kind == "" || $2 == kind) { print $1 }'; }
 
+# debian_arch: what Debian calls the machine that ARCH= names. That of others than this one is built for
+# with Debian's cross compiler.
+debian_arch() {
+    case ${ARCH:-x86} in
+        x86 | x86_64 | amd64) echo amd64 ;;
+        arm64 | aarch64) echo arm64 ;;
+        *) die "ARCH=$ARCH is neither x86 nor arm64, for which RVS is built" ;;
+    esac
+}
+
 # kernel_kind: what is fetched of the kernel that KERNEL= names: source or headers. RUST_ABI=own, with
 # KERNEL=, needs no more than headers.
 kernel_kind() {
     local series
+    if [ "$(debian_arch)" != amd64 ]; then
+        echo headers
+        return
+    fi
     for series in $(kernel_series); do
         case ${KERNEL:-} in
             '' | "$series" | "$series"[.-]*)
@@ -85,12 +99,36 @@ kernel_kind() {
 kernel_choice() {
     case $(kernel_kind) in
         source) echo "$RVS_ROOT/var/lib/rvs/kernel-${KERNEL:-default}" ;;
-        headers) echo "$RVS_CACHE/kernels/choice-$KERNEL" ;;
+        headers) echo "$RVS_CACHE/kernels/choice-$(headers_of)$(other_arch)" ;;
     esac
 }
 
+# headers_of: what is looked for in the archive: KERNEL=, else the first series.
+headers_of() { echo "${KERNEL:-$(kernel_series | head -n 1)}"; }
+
+# other_arch: names what is of another machine than amd64.
+other_arch() { debian_arch | sed -n '/amd64/!s/^/-/p'; }
+
 # header_kernel: the folder of a kernel whose headers were fetched.
-header_kernel() { echo "$RVS_CACHE/kernels/$(kernel_version)-$(key_of <"$RVS_REPO/scripts/lib/headers-in-root")"; }
+header_kernel() {
+    echo "$RVS_CACHE/kernels/$(kernel_version)$(other_arch)-$(key_of <"$RVS_REPO/scripts/lib/headers-in-root")"
+}
+
+# cross_tools: the folder with the compiler for the machine that ARCH= names.
+cross_tools() { echo "$RVS_CACHE/cross$(other_arch)-$(cat "$RVS_REPO/scripts/lib/cross-in-root" <(root_key) | key_of)"; }
+
+# cross_root: the folder with what guests of that machine have.
+cross_root() {
+    echo "$RVS_CACHE/guest$(other_arch)-$(cat "$RVS_REPO/qemu/packages$(other_arch).txt" "$RVS_REPO/scripts/lib/arm64-in-root" | key_of)"
+}
+
+# cross_binds: what in-root is told to have both, one a line.
+cross_binds() {
+    local tree gnu=aarch64-linux-gnu rust=/usr/lib/rustlib/aarch64-unknown-linux-gnu
+    tree=$(cross_tools)/tree
+    printf '%s\n' --bind "$tree:/rvs/cross" --bind "$(cross_root):/rvs/arm64" \
+        --bind "$tree/usr/$gnu:/usr/$gnu" --bind "$tree$rust:$rust"
+}
 
 # header_binds: what in-root is told to have its headers where they belong, one a line.
 header_binds() {
@@ -99,6 +137,7 @@ header_binds() {
     for place in "$tree"/usr/src/* "$tree"/usr/lib/linux-kbuild-*; do
         [ -L "$place" ] || printf '%s\n' --bind "$place:${place#"$tree"}"
     done
+    [ -z "$(other_arch)" ] || cross_binds
 }
 
 # What is built of a kernel by one way to the kernel crate is kept apart from what is by the other.

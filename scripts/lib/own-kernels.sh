@@ -79,7 +79,7 @@ own_choice() {
 guest_release() {
     local name
     name=$(own_choice)
-    echo "$(kernel_version)-${name:-amd64}"
+    echo "$(kernel_version)-${name:-$(debian_arch)}"
 }
 
 # guest_stock: the module tree that came with it.
