@@ -48,7 +48,7 @@ pub(super) fn balance<'a, F: Crosses, const PASS: bool>(
             Verdict::Accept(skb)
         }
         Some((conn, Side::Dest)) => reply(cx, conn, skb, &packet),
-        Some((conn, side)) if is_usable(cx.netns, conn, side, &packet) => {
+        Some((conn, side)) if is_usable(cx.netns, conn, side, &skb, &packet) => {
             forward::known(cx, conn, side, skb, &packet)
         }
         Some((conn, Side::Client)) => reuse::replace(cx, conn, skb, &packet, hash),
@@ -69,7 +69,7 @@ pub(super) fn reply<'a, F: Crosses>(
         // It comes again when it has its mark.
         return Verdict::Accept(skb);
     }
-    if is_usable(cx.netns, conn, Side::Dest, packet) {
+    if is_usable(cx.netns, conn, Side::Dest, &skb, packet) {
         return forward::known(cx, conn, Side::Dest, skb, packet);
     }
     reuse::dismiss(cx, conn, skb, packet)
@@ -78,10 +78,16 @@ pub(super) fn reply<'a, F: Crosses>(
 /// Whether a connection takes another packet: it has neither expired nor lost its dest, and the
 /// client does not begin a new one with the same ports.
 #[inline(always)]
-fn is_usable<F: Balanced>(netns: &Netns, conn: &Conn, side: Side, packet: &Packet<F>) -> bool {
+fn is_usable<F: Balanced>(
+    netns: &Netns,
+    conn: &Conn,
+    side: Side,
+    skb: &Skb<'_>,
+    packet: &Packet<F>,
+) -> bool {
     let begins_anew = packet.segment.flags.opens() && reuse::begins_anew(netns, conn, side);
     if begins_anew || !conn.touch(&netns.settings) {
         return false;
     }
-    !conn.dest().needs_care() || reuse::may_stay(netns, conn, side, packet.segment.flags)
+    !conn.dest().needs_care() || reuse::is_cared_for(netns, conn, side, skb, packet.segment.flags)
 }

@@ -58,6 +58,7 @@ pub(super) fn receive<'a, F: Crosses>(
         Side::Client => dest.packet_in(skb.len()),
         Side::Dest => dest.packet_out(skb.len()),
     }
+    conn.account_for(side, skb.len());
     if !conn.has_two_keys() {
         return forward::whole::<F>(cx, dest, skb, &ip, conn.flow());
     }

@@ -60,6 +60,7 @@ fn start<'a, F: Crosses>(
         return Ok(forward::whole::<F>(cx, dest, skb, &packet.ip, hash));
     }
     let (skb, conn) = open(cx, skb, packet, hash, (&flow, dest))?;
+    conn.account_for(Side::Client, skb.len());
     let verdict = forward::send(cx, conn, Side::Client, skb, packet);
     if flow.one_packet {
         // It was there for the translation only.

@@ -33,19 +33,34 @@ pub(super) fn begins_anew(netns: &Netns, conn: &Conn, side: Side) -> bool {
     side == Side::Client && is_over
 }
 
+/// A packet of a connection whose dest needs care: whether it may stay; if so it is accounted for.
+#[cold]
+pub(super) fn is_cared_for(
+    netns: &Netns,
+    conn: &Conn,
+    side: Side,
+    skb: &Skb<'_>,
+    flags: TcpFlags,
+) -> bool {
+    let stays = may_stay(netns, conn, side, flags);
+    if stays {
+        conn.account_for(side, skb.len());
+    }
+    stays
+}
+
 /// Whether a connection that has lost its dest takes another packet all the same: those of TCP and
 /// SCTP of a removed dest go on until they end, unless the operator wants otherwise. Of a dest that
 /// takes no new ones those of UDP have lost it, where they are to leave it. Past its deadline those
 /// of TCP are over.
-#[cold]
-pub(super) fn may_stay(netns: &Netns, conn: &Conn, side: Side, flags: TcpFlags) -> bool {
+fn may_stay(netns: &Netns, conn: &Conn, side: Side, flags: TcpFlags) -> bool {
     let protocol = conn.client_ends().protocol;
     if farewell::is_due(conn, protocol, flags) {
         return false;
     }
     let has_an_end = protocol != UDP;
     if !conn.dest().is_gone() {
-        return has_an_end || side == Side::Dest;
+        return has_an_end || side == Side::Dest || !conn.dest().life().is_to_be_left();
     }
     has_an_end && (side == Side::Dest || !conn.dest().ends_when_removed(&netns.settings))
 }

@@ -30,6 +30,8 @@ pub struct Selection {
     pub state: Option<State>,
     /// Silent for so many milliseconds, at least.
     pub silent_ms: Option<u32>,
+    /// Begun so many seconds ago, at least.
+    pub age: Option<u32>,
 }
 
 /// What a selection looks at.
@@ -49,6 +51,8 @@ pub struct Candidate {
     pub state: State,
     /// Milliseconds since the last packet.
     pub silent_ms: u32,
+    /// Seconds since it began, where that is known: where its service keeps accounts.
+    pub age: Option<u32>,
 }
 
 impl Selection {
@@ -74,6 +78,9 @@ impl Selection {
             && self.mode.is_none_or(|mode| of.mode == Some(mode))
             && is(self.state, of.state)
             && self.silent_ms.is_none_or(|least| of.silent_ms >= least)
+            && self
+                .age
+                .is_none_or(|least| of.age.is_some_and(|age| age >= least))
     }
 }
 
@@ -104,8 +111,11 @@ impl fmt::Display for Selection {
         if let Some(state) = self.state {
             write!(f, " state {}", state.name())?;
         }
-        match self.silent_ms {
-            Some(ms) => write!(f, " silent for {ms} ms"),
+        if let Some(ms) = self.silent_ms {
+            write!(f, " silent for {ms} ms")?;
+        }
+        match self.age {
+            Some(seconds) => write!(f, " begun {seconds} s ago"),
             None => Ok(()),
         }
     }
@@ -129,6 +139,7 @@ mod tests {
             mode: Some(Mode::Nat),
             state: State::Established,
             silent_ms: 5000,
+            age: Some(9000),
         }
     }
 
@@ -156,12 +167,26 @@ mod tests {
             (Selection { mode: Some(Mode::Nat), ..all }, Selection { mode: Some(Mode::Dr), ..all }),
             (Selection { state: Some(State::Established), ..all }, Selection { state: Some(State::FinWait), ..all }),
             (Selection { silent_ms: Some(5000), ..all }, Selection { silent_ms: Some(5001), ..all }),
+            (Selection { age: Some(9000), ..all }, Selection { age: Some(9001), ..all }),
         ];
         for (yes, no) in cases {
             assert!(yes.takes(&candidate()), "{yes}");
             assert!(!no.takes(&candidate()), "{no}");
             assert!(!yes.is_all() && !yes.to_string().is_empty());
         }
+    }
+
+    #[test]
+    fn an_age_that_is_not_known_is_not_meant() {
+        let young = Selection {
+            age: Some(0),
+            ..Selection::default()
+        };
+        let unknown = Candidate {
+            age: None,
+            ..candidate()
+        };
+        assert!(young.takes(&candidate()) && !young.takes(&unknown));
     }
 
     #[test]

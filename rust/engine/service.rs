@@ -84,6 +84,8 @@ pub struct ServiceSpec {
     /// [`TOA_INHERITED`] for what is usual: the namespace's for TCP, none for UDP, which has but
     /// [`uoa::KIND`]. With that a service by mark tells it of UDP, and of TCP what is usual.
     pub toa: u8,
+    /// Packets and bytes of each connection are counted.
+    pub account: bool,
 }
 
 /// What becomes of connections whose dest is removed, or of UDP flows whose dest has weight 0; the numbers are those of the netlink enum
@@ -140,6 +142,7 @@ impl ServiceSpec {
             removed: Removed::Default,
             quiesced_flows: Removed::Default,
             toa: TOA_INHERITED,
+            account: false,
         }
     }
 
@@ -204,6 +207,7 @@ impl ServiceSpec {
             removed: differs(self.removed, old.removed),
             quiesced_flows: differs(self.quiesced_flows, old.quiesced_flows),
             toa: differs(self.toa, old.toa),
+            account: differs(self.account, old.account),
         }
     }
 }
@@ -243,6 +247,8 @@ pub struct ServiceUpdate {
     pub quiesced_flows: Option<Removed>,
     /// See [`ServiceSpec::toa`].
     pub toa: Option<u8>,
+    /// See [`ServiceSpec::account`].
+    pub account: Option<bool>,
 }
 
 impl ServiceUpdate {
@@ -266,6 +272,7 @@ impl ServiceUpdate {
             removed: self.removed.unwrap_or(old.removed),
             quiesced_flows: self.quiesced_flows.unwrap_or(old.quiesced_flows),
             toa: self.toa.unwrap_or(old.toa),
+            account: self.account.unwrap_or(old.account),
         }
     }
 }

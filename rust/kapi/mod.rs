@@ -14,6 +14,7 @@ pub(crate) mod genl;
 pub(crate) mod icmp;
 pub(crate) mod lock;
 pub(crate) mod locked;
+mod mapped;
 pub(crate) mod memcg;
 pub(crate) mod memory;
 pub(crate) mod modules;

@@ -4,14 +4,11 @@
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 
-use core::{
-    ffi::CStr,
-    net::{IpAddr, SocketAddr},
-};
+use core::{ffi::CStr, net::SocketAddr};
 
 use kernel::str::CStrExt as _;
 
-use super::{netns::Net, skb::Skb};
+use super::{mapped::mapped, netns::Net, skb::Skb};
 use crate::bindings;
 
 /// A flow.
@@ -74,14 +71,6 @@ pub(crate) struct Dest {
     pub(crate) weight: u32,
 }
 
-/// An address as tracepoints tell it.
-fn address(of: IpAddr) -> [u8; 16] {
-    match of {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
-}
-
 /// The number of a namespace.
 fn number(net: &Net) -> u32 {
     // SAFETY: The namespace is alive.
@@ -90,9 +79,9 @@ fn number(net: &Net) -> u32 {
 
 fn record(net: &Net, flow: &Flow) -> bindings::rvs_trace_flow {
     bindings::rvs_trace_flow {
-        client: address(flow.client.ip()),
-        vip: address(flow.vip.ip()),
-        dest: address(flow.dest.ip()),
+        client: mapped(flow.client.ip()),
+        vip: mapped(flow.vip.ip()),
+        dest: mapped(flow.dest.ip()),
         netns: number(net),
         mark: flow.mark,
         client_port: flow.client.port(),
@@ -158,8 +147,8 @@ pub(crate) fn dest_change(net: &Net, change: Change, dest: impl FnOnce() -> Dest
     }
     let dest = dest();
     let record = bindings::rvs_trace_dest {
-        vip: dest.vip.map_or([0; 16], |vip| address(vip.ip())),
-        dest: address(dest.dest.ip()),
+        vip: dest.vip.map_or([0; 16], |vip| mapped(vip.ip())),
+        dest: mapped(dest.dest.ip()),
         netns: number(net),
         mark: dest.mark,
         weight: dest.weight,

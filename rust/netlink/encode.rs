@@ -5,8 +5,8 @@
 use core::net::IpAddr;
 
 use super::generated::{
-    config, conn, counters, dest, explanation, laddr, main, rates, selection, service, stats,
-    tcp_timeouts, template,
+    account, config, conn, counters, dest, explanation, laddr, main, rates, selection, service,
+    states, stats, tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::persistence::{self, Persistence};
@@ -15,7 +15,9 @@ use crate::engine::sched::SCHEDULER_NAME_MAX;
 use crate::engine::selection::Selection;
 use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{attr_size, Full, Writer};
-use crate::table::{ConfigGuard, ConnView, Counters, Explanation, Settings, TemplateView, Traffic};
+use crate::table::{
+    Account, ConfigGuard, ConnView, Counters, Explanation, Settings, TemplateView, Traffic,
+};
 
 type Result<T = (), E = Full> = core::result::Result<T, E>;
 
@@ -34,7 +36,7 @@ pub(super) const SERVICE_SIZE: usize = U32
         SERVICE_ID
             + attr_size(SCHEDULER_NAME_MAX + 1)
             + 12 * U32
-            + 5 * U8
+            + 6 * U8
             + attr_size(tcp_timeouts::MAX as usize * U32)
             + TRAFFIC,
     );
@@ -47,7 +49,7 @@ pub(super) const DEST_SIZE: usize =
 pub(super) const DEED_SIZE: usize = U32 + SERVICE_ID;
 
 /// Room that [`selection`] takes at most, in bytes.
-pub(super) const SELECTION_SIZE: usize = attr_size(3 * U8 + 3 * ADDRESS + 3 * U16 + 3 * U32);
+pub(super) const SELECTION_SIZE: usize = attr_size(3 * U8 + 3 * ADDRESS + 3 * U16 + 4 * U32);
 
 /// Room that [`explanation`] takes at most, in bytes.
 pub(super) const EXPLANATION_SIZE: usize =
@@ -60,7 +62,10 @@ pub(super) const ENDED_SIZE: usize = UINT;
 pub(super) const LOCAL_SIZE: usize = U32 + SERVICE_ID + attr_size(ADDRESS);
 
 /// Room that [`statistics`] take at most, in bytes.
-pub(super) const STATISTICS_SIZE: usize = U32 + TRAFFIC + attr_size(counters::MAX as usize * UINT);
+pub(super) const STATISTICS_SIZE: usize = U32
+    + TRAFFIC
+    + attr_size(counters::MAX as usize * UINT)
+    + attr_size(states::MAX as usize * UINT);
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
@@ -110,6 +115,7 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::TEMPLATES, view.templates)?;
         w.u32(service::SLOW_START, spec.slow_start)?;
         w.u8(service::TOA, spec.toa)?;
+        w.u8(service::ACCOUNT, spec.account.into())?;
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
         w.u32(service::INACTIVE, view.inactive)?;
@@ -204,8 +210,20 @@ pub(super) fn connection(w: &mut Writer<'_>, view: &ConnView) -> Result {
             address(w, conn::LOCAL_ADDRESS, local.ip())?;
             w.u16_be(conn::LOCAL_PORT, local.port())?;
         }
-        Ok(())
+        match &view.account {
+            Some(of) => w.nest(conn::ACCOUNT, |w| account(w, of)),
+            None => Ok(()),
+        }
     })
+}
+
+/// What one connection carried.
+fn account(w: &mut Writer<'_>, of: &Account) -> Result {
+    w.u32(account::AGE, of.age)?;
+    w.uint(account::IN_PACKETS, of.in_packets)?;
+    w.uint(account::OUT_PACKETS, of.out_packets)?;
+    w.uint(account::IN_BYTES, of.in_bytes)?;
+    w.uint(account::OUT_BYTES, of.out_bytes)
 }
 
 /// The reply of explain.
@@ -267,8 +285,11 @@ pub(super) fn selection(w: &mut Writer<'_>, selected: &Selection) -> Result {
         if let Some(state) = selected.state {
             w.u32(selection::STATE, u32::from(state.number()))?;
         }
-        match selected.silent_ms {
-            Some(ms) => w.u32(selection::SILENT, ms),
+        if let Some(ms) = selected.silent_ms {
+            w.u32(selection::SILENT, ms)?;
+        }
+        match selected.age {
+            Some(seconds) => w.u32(selection::AGE, seconds),
             None => Ok(()),
         }
     })
@@ -288,7 +309,8 @@ pub(super) fn statistics(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result
     w.u32(main::GENERATION, config.generation())?;
     w.nest(main::STATS, |w| traffic(w, &config.traffic()))?;
     w.nest(main::RATES, |w| traffic(w, &config.rates()))?;
-    w.nest(main::COUNTERS, |w| counters(w, &config.counters()))
+    w.nest(main::COUNTERS, |w| counters(w, &config.counters()))?;
+    w.nest(main::STATES, |w| states(w, config))
 }
 
 /// The reply of config-get.
@@ -359,6 +381,14 @@ fn traffic(w: &mut Writer<'_>, traffic: &Traffic) -> Result {
     w.uint(stats::OUT_BYTES, traffic.out_bytes)?;
     w.uint(stats::DROPS, traffic.drops)?;
     w.uint(stats::NO_REPLY, traffic.unanswered)
+}
+
+fn states(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
+    const { assert!(states::MAX == State::SctpClosed as u16 + 1) };
+    State::all().try_for_each(|state| {
+        let number = config.connections_in(state);
+        w.uint(u16::from(state.number()) + 1, number.into())
+    })
 }
 
 fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {

@@ -27,7 +27,7 @@ impl Doit for Explain {
         if !is_end(question.source) || !is_end(question.destination) {
             return Err(refuse("address and port of both ends are not 0"));
         }
-        let told = namespace(request)?.explain(&question);
+        let told = namespace(request)?.explain(&question)?;
         let told = told.ok_or_else(|| refuse("both ends are of one IP version"))?;
         request.reply(cmd::EXPLAIN, encode::EXPLANATION_SIZE, |w| {
             encode::explanation(w, &told)

@@ -98,11 +98,16 @@ pub enum Set {
     Dest,
     /// `conn`.
     Conn,
+    /// What one connection carried. "in" is toward the dest.
+    Account,
     /// Traffic of a service, a dest or the namespace. "in" is toward the dest.
     Stats,
     /// Traffic a second of a service, a dest or the namespace: a moving average of about the last 8
     /// seconds, estimated every 2.
     Rates,
+    /// Connections in each state of the enum conn-state, in its order, as the worker counted them
+    /// when it last went through the table.
+    States,
     /// What happened in the namespace besides plain forwarding, counted since load or the last
     /// zero.
     Counters,
@@ -129,13 +134,15 @@ pub enum Set {
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Main,
         Self::Service,
         Self::Dest,
         Self::Conn,
+        Self::Account,
         Self::Stats,
         Self::Rates,
+        Self::States,
         Self::Counters,
         Self::Config,
         Self::TcpTimeouts,
@@ -154,8 +161,10 @@ impl Set {
             Self::Service => "service",
             Self::Dest => "dest",
             Self::Conn => "conn",
+            Self::Account => "account",
             Self::Stats => "stats",
             Self::Rates => "rates",
+            Self::States => "states",
             Self::Counters => "counters",
             Self::Config => "config",
             Self::TcpTimeouts => "tcp-timeouts",
@@ -175,8 +184,10 @@ impl Set {
             Self::Service => &service::POLICY,
             Self::Dest => &dest::POLICY,
             Self::Conn => &conn::POLICY,
+            Self::Account => &account::POLICY,
             Self::Stats => &stats::POLICY,
             Self::Rates => &rates::POLICY,
+            Self::States => &states::POLICY,
             Self::Counters => &counters::POLICY,
             Self::Config => &config::POLICY,
             Self::TcpTimeouts => &tcp_timeouts::POLICY,
@@ -604,8 +615,12 @@ pub mod main {
     ///
     /// Type: nest of `explanation`.
     pub const EXPLANATION: u16 = 15;
+    /// In replies only.
+    ///
+    /// Type: nest of `states`.
+    pub const STATES: u16 = 16;
     /// Highest number in use.
-    pub const MAX: u16 = 15;
+    pub const MAX: u16 = 16;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -625,6 +640,7 @@ pub mod main {
         Policy::Uint(Range::ANY),
         Policy::Nested(Set::Question),
         Policy::Nested(Set::Explanation),
+        Policy::Nested(Set::States),
     ];
 }
 
@@ -743,8 +759,12 @@ pub mod service {
     ///
     /// Type: u32, one of `removed`.
     pub const QUIESCED_FLOWS: u16 = 26;
+    /// 1 counts packets and bytes of each connection that begins from now on.
+    ///
+    /// Type: u8, max 1.
+    pub const ACCOUNT: u16 = 27;
     /// Highest number in use.
-    pub const MAX: u16 = 26;
+    pub const MAX: u16 = 27;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -775,6 +795,7 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
         Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 
@@ -886,7 +907,7 @@ pub mod dest {
 
 /// Attributes of `conn`.
 pub mod conn {
-    use super::{Policy, Range};
+    use super::{Policy, Range, Set};
 
     /// `protocol`.
     ///
@@ -940,8 +961,12 @@ pub mod conn {
     ///
     /// Type: u16, big-endian.
     pub const LOCAL_PORT: u16 = 13;
+    /// What it carried, where its service has account.
+    ///
+    /// Type: nest of `account`.
+    pub const ACCOUNT: u16 = 14;
     /// Highest number in use.
-    pub const MAX: u16 = 13;
+    pub const MAX: u16 = 14;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -959,6 +984,45 @@ pub mod conn {
         Policy::U32(Range::ANY),
         Policy::Binary { max_len: 0 },
         Policy::U16Be(Range::ANY),
+        Policy::Nested(Set::Account),
+    ];
+}
+
+/// What one connection carried. "in" is toward the dest.
+pub mod account {
+    use super::{Policy, Range};
+
+    /// Seconds since it began.
+    ///
+    /// Type: u32.
+    pub const AGE: u16 = 1;
+    /// `in-packets`.
+    ///
+    /// Type: uint.
+    pub const IN_PACKETS: u16 = 2;
+    /// Of modes whose dests answer by here (nat, fullnat).
+    ///
+    /// Type: uint.
+    pub const OUT_PACKETS: u16 = 3;
+    /// Bytes from the IP header on.
+    ///
+    /// Type: uint.
+    pub const IN_BYTES: u16 = 4;
+    /// `out-bytes`.
+    ///
+    /// Type: uint.
+    pub const OUT_BYTES: u16 = 5;
+    /// Highest number in use.
+    pub const MAX: u16 = 5;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U32(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
     ];
 }
 
@@ -1050,6 +1114,150 @@ pub mod rates {
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
+/// Connections in each state of the enum conn-state, in its order, as the worker counted them when
+/// it last went through the table.
+pub mod states {
+    use super::{Policy, Range};
+
+    /// `none`.
+    ///
+    /// Type: uint.
+    pub const NONE: u16 = 1;
+    /// `established`.
+    ///
+    /// Type: uint.
+    pub const ESTABLISHED: u16 = 2;
+    /// `syn-sent`.
+    ///
+    /// Type: uint.
+    pub const SYN_SENT: u16 = 3;
+    /// `syn-recv`.
+    ///
+    /// Type: uint.
+    pub const SYN_RECV: u16 = 4;
+    /// `fin-wait`.
+    ///
+    /// Type: uint.
+    pub const FIN_WAIT: u16 = 5;
+    /// `time-wait`.
+    ///
+    /// Type: uint.
+    pub const TIME_WAIT: u16 = 6;
+    /// `close`.
+    ///
+    /// Type: uint.
+    pub const CLOSE: u16 = 7;
+    /// `close-wait`.
+    ///
+    /// Type: uint.
+    pub const CLOSE_WAIT: u16 = 8;
+    /// `last-ack`.
+    ///
+    /// Type: uint.
+    pub const LAST_ACK: u16 = 9;
+    /// `listen`.
+    ///
+    /// Type: uint.
+    pub const LISTEN: u16 = 10;
+    /// `synack`.
+    ///
+    /// Type: uint.
+    pub const SYNACK: u16 = 11;
+    /// `udp`.
+    ///
+    /// Type: uint.
+    pub const UDP: u16 = 12;
+    /// `sctp-none`.
+    ///
+    /// Type: uint.
+    pub const SCTP_NONE: u16 = 13;
+    /// `sctp-init1`.
+    ///
+    /// Type: uint.
+    pub const SCTP_INIT1: u16 = 14;
+    /// `sctp-init`.
+    ///
+    /// Type: uint.
+    pub const SCTP_INIT: u16 = 15;
+    /// `sctp-cookie-sent`.
+    ///
+    /// Type: uint.
+    pub const SCTP_COOKIE_SENT: u16 = 16;
+    /// `sctp-cookie-replied`.
+    ///
+    /// Type: uint.
+    pub const SCTP_COOKIE_REPLIED: u16 = 17;
+    /// `sctp-cookie-wait`.
+    ///
+    /// Type: uint.
+    pub const SCTP_COOKIE_WAIT: u16 = 18;
+    /// `sctp-cookie`.
+    ///
+    /// Type: uint.
+    pub const SCTP_COOKIE: u16 = 19;
+    /// `sctp-cookie-echoed`.
+    ///
+    /// Type: uint.
+    pub const SCTP_COOKIE_ECHOED: u16 = 20;
+    /// `sctp-established`.
+    ///
+    /// Type: uint.
+    pub const SCTP_ESTABLISHED: u16 = 21;
+    /// `sctp-shutdown-sent`.
+    ///
+    /// Type: uint.
+    pub const SCTP_SHUTDOWN_SENT: u16 = 22;
+    /// `sctp-shutdown-received`.
+    ///
+    /// Type: uint.
+    pub const SCTP_SHUTDOWN_RECEIVED: u16 = 23;
+    /// `sctp-shutdown-ack-sent`.
+    ///
+    /// Type: uint.
+    pub const SCTP_SHUTDOWN_ACK_SENT: u16 = 24;
+    /// `sctp-rejected`.
+    ///
+    /// Type: uint.
+    pub const SCTP_REJECTED: u16 = 25;
+    /// `sctp-closed`.
+    ///
+    /// Type: uint.
+    pub const SCTP_CLOSED: u16 = 26;
+    /// Highest number in use.
+    pub const MAX: u16 = 26;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -1513,8 +1721,12 @@ pub mod selection {
     ///
     /// Type: u32.
     pub const SILENT: u16 = 12;
+    /// Seconds since it began, at least, of services with account.
+    ///
+    /// Type: u32.
+    pub const AGE: u16 = 13;
     /// Highest number in use.
-    pub const MAX: u16 = 12;
+    pub const MAX: u16 = 13;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1530,6 +1742,7 @@ pub mod selection {
         Policy::U16Be(Range::ANY),
         Policy::U32(Range { min: 1, max: 5 }),
         Policy::U32(Range { min: 0, max: 25 }),
+        Policy::U32(Range::ANY),
         Policy::U32(Range::ANY),
     ];
 }

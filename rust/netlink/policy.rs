@@ -32,6 +32,7 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::QUIESCED_FLOWS,
         service::SLOW_START,
         service::TOA,
+        service::ACCOUNT,
         service::MARK,
         service::IP_VERSION,
     ],
@@ -85,6 +86,7 @@ static SELECTION: [AttrPolicy; selection::POLICY.len()] = accept(
         selection::MODE,
         selection::STATE,
         selection::SILENT,
+        selection::AGE,
     ],
     &[],
 );

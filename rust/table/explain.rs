@@ -4,6 +4,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use kernel::error::Result;
+
 use super::{config::ConfigGuard, filter::header_word, netns::Netns, schedule::Hint};
 use crate::{
     engine::{
@@ -50,22 +52,26 @@ impl Netns {
     /// What would become of a packet. May sleep.
     ///
     /// None when the two ends are of different families.
-    pub(crate) fn explain(&self, question: &Question) -> Option<Explanation> {
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn explain(&self, question: &Question) -> Result<Option<Explanation>> {
         let protocol = question.protocol.number();
         match (question.source, question.destination) {
             (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
                 let tuple = TupleV4::new(source, destination, protocol);
-                Some(self.explain_flow(&tuple, question))
+                self.explain_flow(&tuple, question).map(Some)
             }
             (SocketAddr::V6(source), SocketAddr::V6(destination)) => {
                 let tuple = TupleV6::new(source, destination, protocol);
-                Some(self.explain_flow(&tuple, question))
+                self.explain_flow(&tuple, question).map(Some)
             }
-            _ => None,
+            _ => Ok(None),
         }
     }
 
-    fn explain_flow<T: Tuple>(&self, tuple: &T, question: &Question) -> Explanation {
+    fn explain_flow<T: Tuple>(&self, tuple: &T, question: &Question) -> Result<Explanation> {
         let gate = match T::VERSION {
             4 => &self.gate_v4,
             _ => &self.gate_v6,
@@ -80,11 +86,11 @@ impl Netns {
         // Held on, so that the schedule asked is that of the service told.
         let config = self.config();
         let Some(service) = service_of(&config, question) else {
-            return told;
+            return Ok(told);
         };
         told.service = Some(service);
-        let Some(hint) = self.hint(tuple, question, service) else {
-            return told;
+        let Some(hint) = self.hint(tuple, question, service)? else {
+            return Ok(told);
         };
         told.dest = Some((hint.dest, hint.mode));
         told.by_template = hint.by_template;
@@ -93,27 +99,34 @@ impl Netns {
             IpAddr::V6(_) => 6,
         };
         told.meets_rules = route::has_output_rules(self.net(), version);
-        told
+        Ok(told)
     }
 
-    /// Which dest a flow would have.
-    fn hint<T: Tuple>(&self, tuple: &T, question: &Question, service: ServiceId) -> Option<Hint> {
+    /// Which dest a flow would have; none when there is none for it.
+    fn hint<T: Tuple>(
+        &self,
+        tuple: &T,
+        question: &Question,
+        service: ServiceId,
+    ) -> Result<Option<Hint>> {
         let by_mark = matches!(service, ServiceId::Marked { .. });
         let mut words = 0;
         // The scheduler's state is as large as it says, and is changed by the question only in a copy.
         loop {
-            let mut copy = super::schedule::StateCopy::with_room(words).ok()?;
+            let mut copy = super::schedule::StateCopy::with_room(words)?;
             let guard = kernel::sync::rcu::read_lock();
             let rcu = Rcu::of(&guard);
-            let schedule = if by_mark {
-                self.marked_schedule(question.mark, T::VERSION, rcu)?
-            } else {
-                self.schedule(tuple, rcu)?
+            let schedule = match by_mark {
+                true => self.marked_schedule(question.mark, T::VERSION, rcu),
+                false => self.schedule(tuple, rcu),
+            };
+            let Some(schedule) = schedule else {
+                return Ok(None);
             };
             match schedule.peek(tuple, question.source.ip(), &mut copy) {
-                Ok(hint) => return hint,
+                Ok(hint) => return Ok(hint),
                 Err(more) if more > words => words = more,
-                Err(_) => return None,
+                Err(_) => return Ok(None),
             }
         }
     }

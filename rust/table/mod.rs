@@ -38,7 +38,7 @@ mod ways;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
-    create_caches, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
+    create_caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;

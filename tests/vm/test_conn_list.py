@@ -191,7 +191,9 @@ def test_explain_of_what_is_known_and_what_is_not(busy):
     for to, why in ((f"{VIP}:81", "no service has that port"), ("203.0.113.99:80", "no service has that address")):
         passed = busy.rvs.json("explain", "tcp", "198.51.100.77:1234", to)
         assert (passed["verdict"], passed["dest"]) == ("pass", None) and why in passed["why"]
+    assert new["source"]["back"]["device"] == "eth0" and new["source"]["refused_from"] == []
     text = busy.rvs.adm("explain", "udp", "198.51.100.77:1234", f"{VIP}:53").stdout
+    assert "client      the way back is eth0 by router" in text
     assert text.splitlines()[-1].startswith("verdict     goes to 192.168.56.")
     mixed = busy.rvs.adm("explain", "udp", "198.51.100.77:1234", "[2001:db8::1]:53", check=False)
     assert mixed.returncode == 1 and "of one IP version" in mixed.stderr

@@ -245,6 +245,27 @@ def test_monitor_prints_a_document_an_event(nl, host):
     assert generations == sorted(set(generations))
 
 
+def test_monitor_tells_what_it_is_asked_for(nl, host):
+    """Of a service, of a real server, of some kinds; others count for nothing."""
+    batch(nl, ADD)
+    other = f"tcp/{VIP}:81"
+    asked = {
+        (other, "--count", 2): ["service-add", "dest-add"],
+        ("--dest", "10.2.0.0/16", "--count", 1): ["dest-add"],
+        ("--event", "dest-set,config", "--count", 2): ["dest-set", "config"],
+    }
+    children = {args: monitor(host, *args) for args in asked}
+    nl.do("dest-set", service=SERVICE, dest=dict(DEST, weight=5))
+    host.adm("service", "add", other, "-s", "rr")
+    host.adm("dest", "add", other, "10.2.3.4:81")
+    nl.do("config-set", config={"udp-timeout": 33})
+    for args, events in asked.items():
+        out, err = children[args].communicate(timeout=60)
+        assert ([line.split()[0] for line in told(out)], err) == (events, "")
+    wrong = host.adm("monitor", "--event", "dest-gone", check=False)
+    assert wrong.returncode == 2 and "dest-drained" in wrong.stderr
+
+
 def test_monitor_of_a_reader_that_leaves_is_no_error(nl, host):
     child = monitor(host)
     child.stdout.close()

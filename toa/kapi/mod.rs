@@ -16,6 +16,8 @@ pub(crate) mod genl;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/lock.rs"]
 pub(crate) mod lock;
+#[path = "../../rust/kapi/mapped.rs"]
+mod mapped;
 #[allow(dead_code)]
 #[path = "../../rust/kapi/memcg.rs"]
 pub(crate) mod memcg;

@@ -2,9 +2,9 @@
 
 //! The tracepoint of `toa/toa_trace.h`. While nobody listens to it, its event is not even made up.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
-use super::netns::Net;
+use super::{mapped::mapped, netns::Net};
 use crate::bindings;
 
 /// A client that became known.
@@ -19,14 +19,6 @@ pub(crate) struct Learned {
     pub(crate) local: SocketAddr,
 }
 
-/// An address as tracepoints tell it.
-fn address(of: IpAddr) -> [u8; 16] {
-    match of {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
-}
-
 /// A client became known.
 #[inline]
 pub(crate) fn learned(net: &Net, told: impl FnOnce() -> Learned) {
@@ -36,9 +28,9 @@ pub(crate) fn learned(net: &Net, told: impl FnOnce() -> Learned) {
     }
     let told = told();
     let mut record = bindings::toa_trace {
-        client: address(told.client.ip()),
-        peer: address(told.peer.ip()),
-        local: address(told.local.ip()),
+        client: mapped(told.client.ip()),
+        peer: mapped(told.peer.ip()),
+        local: mapped(told.local.ip()),
         netns: 0,
         client_port: told.client.port(),
         peer_port: told.peer.port(),

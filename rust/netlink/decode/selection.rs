@@ -47,6 +47,7 @@ impl<'a> Decoder<'a> {
             mode: self.selected_mode(attrs.get(selection::MODE))?,
             state: self.selected_state(attrs.get(selection::STATE))?,
             silent_ms: number(selection::SILENT, "silent")?,
+            age: number(selection::AGE, "age")?,
         })
     }
 

@@ -163,6 +163,7 @@ impl<'a> Decoder<'a> {
             quiesced_flows: self.removed(get(service::QUIESCED_FLOWS), "quiesced-flows")?,
             slow_start: self.number(get(service::SLOW_START), "slow-start")?,
             toa: toa.transpose()?,
+            account: self.switch(get(service::ACCOUNT), "account")?,
         })
     }
 
@@ -217,6 +218,7 @@ impl<'a> Decoder<'a> {
             (service::QUIESCED_FLOWS, "quiesced-flows"),
             (service::SLOW_START, "slow-start"),
             (service::TOA, "toa"),
+            (service::ACCOUNT, "account"),
         ] {
             self.refuse_setting(service.attrs.get(kind), name)?;
         }

@@ -8,7 +8,7 @@ use super::{
     store::Config,
 };
 use crate::{
-    engine::{change::ChangeError, spec::ServiceId},
+    engine::{change::ChangeError, proto::State, spec::ServiceId},
     kapi::{percpu::Cpu, time, work::give_way},
 };
 
@@ -63,6 +63,11 @@ impl ConfigGuard<'_> {
         config.estimated_at = now;
         config.estimate(u32::try_from(elapsed_ms).unwrap_or(u32::MAX));
         !config.services.is_empty() || config.estimator.rates() != Traffic::default()
+    }
+
+    /// Connections in `state`, a moment ago.
+    pub(crate) fn connections_in(&self, state: State) -> u32 {
+        self.live.connections.count_in(state)
     }
 
     /// What happened in the namespace since it was last set to zero.

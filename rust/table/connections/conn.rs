@@ -52,6 +52,8 @@ pub(crate) struct Conn {
     pub(super) layout: Layout,
     /// How far its end at its dest's deadline is, see `drain`.
     farewell: AtomicU8,
+    /// Whether it was made with an account behind it.
+    pub(super) accounted: bool,
     /// In the list of those to be freed.
     pub(super) next_dead: AtomicPtr<Conn>,
 }
@@ -75,6 +77,7 @@ impl Conn {
     pub(super) fn new(layout: Layout, state: State, dest: Arc<Dest>) -> Self {
         dest.connection_begins(state);
         Self {
+            accounted: dest.life().is_accounted(),
             dest,
             seen: AtomicU32::new(time::now()),
             state: AtomicU8::new(state.number()),

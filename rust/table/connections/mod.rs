@@ -9,7 +9,9 @@
 //!
 //! [`StripedLock`]: crate::kapi::lock::StripedLock
 
+mod account;
 mod buckets;
+mod census;
 mod conn;
 mod nat;
 mod node;
@@ -22,6 +24,7 @@ mod whole;
 
 pub(super) use self::table::Inserted;
 pub(crate) use self::{
+    account::Account,
     conn::Conn,
     nat::{NatConn, NatKeys, Stage},
     node::Side,

@@ -4,10 +4,11 @@
 
 use core::ptr::NonNull;
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{prelude::*, str::CStr, sync::Arc};
 
 use super::{
     super::dest::Dest,
+    account::Accounted,
     conn::{Conn, Layout, OneKey},
     nat::{NatConn, NatKeys},
     node::{Key, CLIENT_OFFSET},
@@ -28,10 +29,18 @@ trait Slab: Sized + Send + 'static {
 
     fn cache() -> &'static StaticCache<Self>;
 
+    /// Where those are that have an account.
+    fn accounted_cache() -> &'static StaticCache<Accounted<Self>>;
+
     /// Gives its first part to the slab, with the rest. None when there is no memory.
     fn place(self, state: State) -> Option<NonNull<Conn>> {
-        match Self::cache().alloc(self) {
-            Ok(placed) => Some(placed.cast()),
+        let placed = if self.first().accounted {
+            self.place_accounted()
+        } else {
+            Self::cache().alloc(self).map(NonNull::cast)
+        };
+        match placed {
+            Ok(placed) => Some(placed),
             Err(unplaced) => {
                 unplaced.into_dest().connection_ends(state);
                 None
@@ -39,18 +48,37 @@ trait Slab: Sized + Send + 'static {
         }
     }
 
+    #[inline(never)] // For the frame of the others.
+    fn place_accounted(self) -> Result<NonNull<Conn>, Self> {
+        match Self::accounted_cache().alloc(Accounted::new(self)) {
+            Ok(placed) => Ok(placed.cast()),
+            Err(unplaced) => Err(unplaced.conn),
+        }
+    }
+
+    fn first(&self) -> &Conn;
+
     fn into_dest(self) -> Arc<Dest>;
 }
 
 macro_rules! slab {
-    ($type:ty, $layout:ident, $name:ident) => {
+    ($type:ty, $layout:ident, $name:ident, $accounted:ident) => {
         static $name: StaticCache<$type> = StaticCache::new();
+        static $accounted: StaticCache<Accounted<$type>> = StaticCache::new();
 
         impl Slab for $type {
             const LAYOUT: Layout = Layout::$layout;
 
             fn cache() -> &'static StaticCache<Self> {
                 &$name
+            }
+
+            fn accounted_cache() -> &'static StaticCache<Accounted<Self>> {
+                &$accounted
+            }
+
+            fn first(&self) -> &Conn {
+                &self.conn
             }
 
             fn into_dest(self) -> Arc<Dest> {
@@ -60,30 +88,40 @@ macro_rules! slab {
     };
 }
 
-slab!(OneKey<TupleV4>, OneV4, ONE_V4);
-slab!(OneKey<TupleV6>, OneV6, ONE_V6);
-slab!(NatConn<TupleV4>, NatV4, NAT_V4);
-slab!(NatConn<TupleV6>, NatV6, NAT_V6);
-slab!(NatConn<TupleV6, TupleV4>, Nat64, NAT_64);
+slab!(OneKey<TupleV4>, OneV4, ONE_V4, ONE_V4_ACCOUNTED);
+slab!(OneKey<TupleV6>, OneV6, ONE_V6, ONE_V6_ACCOUNTED);
+slab!(NatConn<TupleV4>, NatV4, NAT_V4, NAT_V4_ACCOUNTED);
+slab!(NatConn<TupleV6>, NatV6, NAT_V6, NAT_V6_ACCOUNTED);
+slab!(NatConn<TupleV6, TupleV4>, Nat64, NAT_64, NAT_64_ACCOUNTED);
+
+/// The slabs of connections of a layout, with and without accounts.
+type Handles<T> = (CacheHandle<T>, CacheHandle<Accounted<T>>);
 
 /// The slabs of connections.
 pub(crate) struct Caches {
-    _one_v4: CacheHandle<OneKey<TupleV4>>,
-    _one_v6: CacheHandle<OneKey<TupleV6>>,
-    _nat_v4: CacheHandle<NatConn<TupleV4>>,
-    _nat_v6: CacheHandle<NatConn<TupleV6>>,
-    _nat_64: CacheHandle<NatConn<TupleV6, TupleV4>>,
+    _one_v4: Handles<OneKey<TupleV4>>,
+    _one_v6: Handles<OneKey<TupleV6>>,
+    _nat_v4: Handles<NatConn<TupleV4>>,
+    _nat_v6: Handles<NatConn<TupleV6>>,
+    _nat_64: Handles<NatConn<TupleV6, TupleV4>>,
 }
 
 /// Makes the slabs of connections, for as long as the handle lives.
 pub(crate) fn create_caches() -> Result<Caches> {
     Ok(Caches {
-        _one_v4: ONE_V4.create(c"rvs_conn")?,
-        _one_v6: ONE_V6.create(c"rvs_conn_v6")?,
-        _nat_v4: NAT_V4.create(c"rvs_conn_nat")?,
-        _nat_v6: NAT_V6.create(c"rvs_conn_nat_v6")?,
-        _nat_64: NAT_64.create(c"rvs_conn_nat64")?,
+        _one_v4: create(c"rvs_conn", c"rvs_conn_acct")?,
+        _one_v6: create(c"rvs_conn_v6", c"rvs_conn_v6_acct")?,
+        _nat_v4: create(c"rvs_conn_nat", c"rvs_conn_nat_acct")?,
+        _nat_v6: create(c"rvs_conn_nat_v6", c"rvs_conn_nat_v6_acct")?,
+        _nat_64: create(c"rvs_conn_nat64", c"rvs_conn_nat64_acct")?,
     })
+}
+
+fn create<T: Slab>(name: &'static CStr, accounted: &'static CStr) -> Result<Handles<T>> {
+    Ok((
+        T::cache().create(name)?,
+        T::accounted_cache().create(accounted)?,
+    ))
 }
 
 /// A pair of families, of client and dest, that there are connections between.
@@ -147,11 +185,29 @@ pub(super) unsafe fn free(conn: NonNull<Conn>) {
     // SAFETY: As above, and the layout says what it is the first part of.
     unsafe {
         match this.layout {
-            Layout::OneV4 => ONE_V4.free(conn.cast()),
-            Layout::OneV6 => ONE_V6.free(conn.cast()),
-            Layout::NatV4 => NAT_V4.free(conn.cast()),
-            Layout::NatV6 => NAT_V6.free(conn.cast()),
-            Layout::Nat64 => NAT_64.free(conn.cast()),
+            Layout::OneV4 => free_as::<OneKey<TupleV4>>(conn),
+            Layout::OneV6 => free_as::<OneKey<TupleV6>>(conn),
+            Layout::NatV4 => free_as::<NatConn<TupleV4>>(conn),
+            Layout::NatV6 => free_as::<NatConn<TupleV6>>(conn),
+            Layout::Nat64 => free_as::<NatConn<TupleV6, TupleV4>>(conn),
+        }
+    }
+}
+
+/// As [`free`].
+///
+/// # Safety
+///
+/// As there; it is the first part of a `T`, or of an `Accounted<T>` where it says so.
+unsafe fn free_as<T: Slab>(conn: NonNull<Conn>) {
+    // SAFETY: Nobody else knows it, says the caller.
+    let accounted = unsafe { conn.as_ref() }.accounted;
+    // SAFETY: `place` has put it there.
+    unsafe {
+        if accounted {
+            T::accounted_cache().free(conn.cast());
+        } else {
+            T::cache().free(conn.cast());
         }
     }
 }

@@ -62,10 +62,14 @@ impl Connections {
                         let ended = self.remove(conn, End::Overload, rcu);
                         dropped = dropped.wrapping_add(ended.into());
                     } else {
+                        self.census.see(conn.state());
                         conn.tell_again(now);
                     }
                 }
                 bucket = bucket.wrapping_add(1) & (len - 1);
+                if bucket == 0 {
+                    self.census.complete();
+                }
             }
             drop(guard);
             left = left.wrapping_sub(batch);

@@ -12,12 +12,13 @@ use kernel::prelude::*;
 use super::{
     super::line::Line,
     buckets::Buckets,
+    census::Census,
     conn::Conn,
     node::{AnyKey, Node, Side},
     slab,
 };
 use crate::{
-    engine::{family::Tuple, hash},
+    engine::{family::Tuple, hash, proto::State},
     kapi::{
         delay,
         lock::{PairGuard, StripedLock, STRIPES},
@@ -55,6 +56,7 @@ pub(crate) struct Connections {
     pub(super) locks: StripedLock,
     pub(super) resizes: AtomicU32,
     changing: Line<Changing>,
+    pub(super) census: Census,
     /// Whose connections they are, for tracepoints.
     net: &'static Net,
 }
@@ -82,6 +84,7 @@ impl Connections {
             current: AtomicPtr::new(KBox::into_raw(buckets)),
             key,
             net,
+            census: Census::new(),
             locks,
             resizes: AtomicU32::new(0),
             changing: Line(Changing {
@@ -238,6 +241,14 @@ impl Connections {
     #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.changing.count.load(Ordering::Relaxed)
+    }
+
+    /// Connections in `state` when the sweep last went through the table.
+    pub(in crate::table) fn count_in(&self, state: State) -> u32 {
+        match self.count() {
+            0 => 0,
+            _ => self.census.number(state),
+        }
     }
 
     /// Keys in the table.

@@ -4,7 +4,7 @@
 
 use core::{net::SocketAddr, ops::ControlFlow};
 
-use super::{conn::Conn, table::Connections};
+use super::{account::Account, conn::Conn, table::Connections};
 use crate::{
     engine::{
         proto::State,
@@ -46,6 +46,8 @@ pub(crate) struct ConnView {
     pub(crate) service: ServiceId,
     /// What the dest sees in the client's place, with mode fullnat.
     pub(crate) local: Option<SocketAddr>,
+    /// What it carried, where its service keeps accounts.
+    pub(crate) account: Option<Account>,
 }
 
 impl ConnView {
@@ -66,6 +68,7 @@ impl ConnView {
                 .dest_ends()
                 .filter(|_| dest.mode() == Mode::FullNat)
                 .map(|(_, local)| local),
+            account: conn.account(),
         })
     }
 
@@ -80,6 +83,7 @@ impl ConnView {
                 mode: Some(self.mode),
                 state: self.state,
                 silent_ms: self.silent_ms,
+                age: self.account.as_ref().map(|account| account.age),
             })
     }
 

@@ -45,7 +45,7 @@ impl Conn {
     ///
     /// Its layout says that it is one.
     #[inline(always)]
-    unsafe fn whole<T>(&self) -> &T {
+    pub(super) unsafe fn whole<T>(&self) -> &T {
         // SAFETY: The caller vouches for it.
         unsafe { &*ptr::from_ref(self).cast::<T>() }
     }

@@ -15,6 +15,9 @@ const QUIESCED: u8 = 2;
 /// In [`Life::care`]: its deadline has passed, its connections are over.
 const OVERDUE: u8 = 4;
 
+/// In [`Life::care`]: its service keeps accounts of connections.
+const ACCOUNTED: u8 = 8;
+
 /// Where it is.
 pub(crate) struct Life {
     /// Second of the uptime at which it began to take connections, where that was a slow start; 0
@@ -25,7 +28,7 @@ pub(crate) struct Life {
     /// Connections that the last draining ended.
     drain_ended: AtomicU32,
     /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`],
-    /// [`OVERDUE`].
+    /// [`OVERDUE`], [`ACCOUNTED`].
     care: AtomicU8,
 }
 
@@ -107,6 +110,21 @@ impl Life {
         self.mark(QUIESCED, is_quiesced);
     }
 
+    /// Its service keeps accounts of connections, or not.
+    pub(super) fn set_accounted(&self, is_accounted: bool) {
+        self.mark(ACCOUNTED, is_accounted);
+    }
+
+    /// Whether its service keeps accounts of connections.
+    pub(in crate::table) fn is_accounted(&self) -> bool {
+        self.care.load(Ordering::Relaxed) & ACCOUNTED != 0
+    }
+
+    /// Whether UDP flows are to leave it, though it is there.
+    pub(crate) fn is_to_be_left(&self) -> bool {
+        self.care.load(Ordering::Relaxed) & (QUIESCED | OVERDUE) != 0
+    }
+
     /// It was removed from its service, or taken back into it.
     pub(super) fn set_gone(&self, is_gone: bool) {
         self.mark(GONE, is_gone);
@@ -118,8 +136,8 @@ impl Life {
         self.care.load(Ordering::Relaxed) & GONE != 0
     }
 
-    /// Whether a packet of its connections needs a look: it was removed, its deadline has passed, or
-    /// UDP flows are to leave it as its weight is 0.
+    /// Whether a packet of its connections needs a look: it was removed, its deadline has passed, UDP
+    /// flows are to leave it as its weight is 0, or they are accounted.
     #[inline(always)]
     pub(super) fn needs_care(&self) -> bool {
         self.care.load(Ordering::Relaxed) != 0

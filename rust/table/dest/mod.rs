@@ -189,6 +189,7 @@ impl Dest {
         let leaves = spec.quiesced_flows.ends(settings.expire_quiesced);
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
+        self.life.set_accounted(spec.account);
         self.rules.follow(spec);
     }
 
@@ -263,8 +264,7 @@ impl Dest {
         self.life.is_gone()
     }
 
-    /// Whether a packet of its connections needs a look: it was removed, its deadline has passed, or
-    /// UDP flows are to leave it as its weight is 0.
+    /// See [`Life::needs_care`].
     #[inline(always)]
     pub(crate) fn needs_care(&self) -> bool {
         self.life.needs_care()

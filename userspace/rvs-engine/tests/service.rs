@@ -251,6 +251,7 @@ fn services_by_mark() {
         let spec = ServiceSpec {
             one_packet,
             toa,
+            account: switches[3],
             ..spec()
         };
         assert_eq!(spec.validate(&four), Ok(()));
@@ -316,7 +317,7 @@ proptest! {
     fn a_difference_makes_the_one_of_the_other(
         bits in 0_u32..8,
         numbers: [u32; 4],
-        switches: [bool; 3],
+        switches: [bool; 4],
         prefix: u8,
         seconds: [u32; 12],
         removed in 0_u32..3,

@@ -11,8 +11,51 @@ use rvs_engine::spec::{Mode, Protocol, ServiceId};
 
 use crate::attr::{received, required, Attr};
 use crate::dest::mode_of;
-use crate::generated::{conn, conn_state};
+use crate::generated::{account, conn, conn_state};
 use crate::service::protocol_of;
+
+/// What a connection carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Seconds since it began.
+    pub age: u32,
+    /// Packets of the client.
+    pub in_packets: u64,
+    /// Packets of the dest, of modes in which they come by the director.
+    pub out_packets: u64,
+    /// Bytes of the client, from the IP header on.
+    pub in_bytes: u64,
+    /// Bytes of the dest, likewise.
+    pub out_bytes: u64,
+}
+
+impl Account {
+    fn attributes(&self) -> Vec<Attr> {
+        vec![
+            Attr::u32(account::AGE, self.age),
+            Attr::uint(account::IN_PACKETS, self.in_packets),
+            Attr::uint(account::OUT_PACKETS, self.out_packets),
+            Attr::uint(account::IN_BYTES, self.in_bytes),
+            Attr::uint(account::OUT_BYTES, self.out_bytes),
+        ]
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut parsed = Self::default();
+        for attribute in received(bytes) {
+            let a = attribute?;
+            match a.kind() {
+                account::AGE => parsed.age = a.u32("age")?,
+                account::IN_PACKETS => parsed.in_packets = a.uint("in-packets")?,
+                account::OUT_PACKETS => parsed.out_packets = a.uint("out-packets")?,
+                account::IN_BYTES => parsed.in_bytes = a.uint("in-bytes")?,
+                account::OUT_BYTES => parsed.out_bytes = a.uint("out-bytes")?,
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
 
 /// A connection as the kernel tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +78,8 @@ pub struct Connection {
     pub silent_ms: Option<u32>,
     /// What the dest sees in the client's place, with mode fullnat.
     pub local: Option<SocketAddr>,
+    /// What it carried, where its service keeps accounts.
+    pub account: Option<Account>,
     /// The service that it was scheduled by, where that is not the one of its virtual end.
     pub by: Option<ServiceId>,
 }
@@ -66,6 +111,7 @@ impl Connection {
             mode: self.mode,
             state: state.unwrap_or(State::None),
             silent_ms: self.silent_ms.unwrap_or(0),
+            age: self.account.map(|account| account.age),
         }
     }
 
@@ -93,6 +139,8 @@ impl Connection {
             attributes.push(Attr::address(conn::LOCAL_ADDRESS, local.ip()));
             attributes.push(Attr::u16_be(conn::LOCAL_PORT, local.port()));
         }
+        let account = self.account.map(|account| account.attributes());
+        attributes.extend(account.map(|carried| Attr::nest(conn::ACCOUNT, carried)));
         attributes
     }
 }
@@ -116,7 +164,7 @@ impl Parseable<[u8]> for Connection {
         let (mut client, mut service, mut dest) = (End::default(), End::default(), End::default());
         let mut local = End::default();
         let (mut protocol, mut mode, mut state) = (None, None, None);
-        let (mut expires_ms, mut silent_ms) = (None, None);
+        let (mut expires_ms, mut silent_ms, mut account) = (None, None, None);
         for attribute in received(bytes) {
             let a = attribute?;
             match a.kind() {
@@ -133,6 +181,7 @@ impl Parseable<[u8]> for Connection {
                 conn::SILENT => silent_ms = Some(a.u32("silent")?),
                 conn::LOCAL_ADDRESS => local.address = Some(a.address("local address")?),
                 conn::LOCAL_PORT => local.port = Some(a.u16_be("local port")?),
+                conn::ACCOUNT => account = Some(Account::parse(a.bytes())?),
                 _ => {}
             }
         }
@@ -149,6 +198,7 @@ impl Parseable<[u8]> for Connection {
                 None => None,
                 Some(_) => Some(local.complete("local end")?),
             },
+            account,
             by: None,
         })
     }

@@ -14,23 +14,30 @@ pub enum Event {
     Lost,
 }
 
-/// Name of a notification, as in `rvsadm monitor`; `None` for what is none.
+/// Events by their command, with their names.
+const EVENTS: [(u8, &str); 12] = [
+    (cmd::SERVICE_ADD_NTF, "service-add"),
+    (cmd::SERVICE_SET_NTF, "service-set"),
+    (cmd::SERVICE_DEL_NTF, "service-del"),
+    (cmd::DEST_ADD_NTF, "dest-add"),
+    (cmd::DEST_SET_NTF, "dest-set"),
+    (cmd::DEST_DEL_NTF, "dest-del"),
+    (cmd::DEST_DRAINED_NTF, "dest-drained"),
+    (cmd::LADDR_ADD_NTF, "laddr-add"),
+    (cmd::LADDR_DEL_NTF, "laddr-del"),
+    (cmd::CONFIG_NTF, "config"),
+    (cmd::STATS_ZERO_NTF, "stats-zero"),
+    (cmd::CONN_FLUSH_NTF, "conn-flush"),
+];
+
+/// Names of the events there are.
+pub fn event_names() -> impl Iterator<Item = &'static str> {
+    EVENTS.into_iter().map(|(_, name)| name)
+}
+
 fn name(command: u8) -> Option<&'static str> {
-    Some(match command {
-        cmd::SERVICE_ADD_NTF => "service-add",
-        cmd::SERVICE_SET_NTF => "service-set",
-        cmd::SERVICE_DEL_NTF => "service-del",
-        cmd::DEST_ADD_NTF => "dest-add",
-        cmd::DEST_SET_NTF => "dest-set",
-        cmd::DEST_DEL_NTF => "dest-del",
-        cmd::DEST_DRAINED_NTF => "dest-drained",
-        cmd::LADDR_ADD_NTF => "laddr-add",
-        cmd::LADDR_DEL_NTF => "laddr-del",
-        cmd::CONFIG_NTF => "config",
-        cmd::STATS_ZERO_NTF => "stats-zero",
-        cmd::CONN_FLUSH_NTF => "conn-flush",
-        _ => return None,
-    })
+    let mut events = EVENTS.into_iter();
+    events.find_map(|(of, name)| (of == command).then_some(name))
 }
 
 impl Event {

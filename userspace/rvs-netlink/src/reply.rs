@@ -11,7 +11,8 @@ use rvs_engine::selection::Selection;
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
 use crate::{
-    selection, Config, Connection, Counters, DestInfo, Explanation, ServiceInfo, Stats, Template,
+    selection, Config, Connection, Counters, DestInfo, Explanation, ServiceInfo, States, Stats,
+    Template,
 };
 
 /// One message of the kernel; which parts it has follows from its command.
@@ -43,6 +44,8 @@ pub struct Reply {
     pub rates: Option<Stats>,
     /// Counters of the namespace.
     pub counters: Option<Counters>,
+    /// Connections of the namespace by state.
+    pub states: Option<States>,
     /// Settings of the namespace.
     pub config: Option<Config>,
 }
@@ -74,6 +77,7 @@ impl Reply {
         nest(main::RATES, self.rates.as_ref().map(|r| r.attributes()));
         let counters = self.counters.as_ref();
         nest(main::COUNTERS, counters.map(|c| c.attributes()));
+        nest(main::STATES, self.states.as_ref().map(|s| s.attributes()));
         nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
         let laddr = self
             .laddr
@@ -104,6 +108,7 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::STATS => reply.stats = Some(Stats::parse(content)?),
                 main::RATES => reply.rates = Some(Stats::parse(content)?),
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),
+                main::STATES => reply.states = Some(States::parse(content)?),
                 main::CONFIG => reply.config = Some(Config::parse(content)?),
                 main::LADDR => reply.laddr = Some(parse_local_address(content)?),
                 main::GENERATION => reply.generation = Some(attribute.u32("generation")?),

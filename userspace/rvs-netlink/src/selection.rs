@@ -53,6 +53,7 @@ pub(crate) fn attributes(selected: &Selection) -> Vec<Attr> {
             selected.state.map(|state| state.number().into()),
         ),
         (selection::SILENT, selected.silent_ms),
+        (selection::AGE, selected.age),
     ];
     for (kind, number) in numbers {
         attributes.extend(number.map(|number| Attr::u32(kind, number)));
@@ -84,6 +85,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Selection, DecodeError> {
                 selected.state = states.find(|state| u32::from(state.number()) == number);
             }
             selection::SILENT => selected.silent_ms = Some(a.u32("silent")?),
+            selection::AGE => selected.age = Some(a.u32("age")?),
             _ => {}
         }
     }
@@ -126,6 +128,7 @@ mod tests {
             mode: Some(Mode::FullNat),
             state: Some(State::Udp),
             silent_ms: Some(1),
+            age: Some(60),
         };
         for selection in [all, whole] {
             assert_eq!(parse(&encode(&attributes(&selection))).unwrap(), selection);

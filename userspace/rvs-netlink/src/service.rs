@@ -45,6 +45,7 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
         (service::ONE_PACKET, update.one_packet),
         (service::RANDOM_START, update.random_start),
         (service::PERSISTENCE_QUIESCED, update.quiesced),
+        (service::ACCOUNT, update.account),
     ];
     for (kind, on) in switches {
         attributes.extend(on.map(|on| Attr::u8(kind, on.into())));
@@ -216,6 +217,9 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::TEMPLATES => templates = Some(attribute.u32("service templates")?),
                 service::MARK => mark = Some(attribute.u32("service mark")?),
                 service::IP_VERSION => version = Some(attribute.u8("service ip-version")?),
+                service::ACCOUNT => {
+                    settings.account = Some(attribute.u8("service account")? != 0);
+                }
                 service::TOA => settings.toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),
                 service::RATES => rates = Some(Stats::parse(attribute.bytes())?),

@@ -5,7 +5,7 @@
 use netlink_packet_core::{DecodeError, Parseable};
 
 use crate::attr::{received, Attr};
-use crate::generated::{counters, stats, Set};
+use crate::generated::{counters, states, stats, Set};
 use crate::names::attribute_name;
 
 /// Makes a struct of an attribute set whose attributes are all `uint`.
@@ -122,6 +122,64 @@ uint_set! {
     }
 }
 
+uint_set! {
+    /// Connections in each state.
+    States of States in states {
+        /// In this one.
+        none = NONE,
+        /// In this one.
+        established = ESTABLISHED,
+        /// In this one.
+        syn_sent = SYN_SENT,
+        /// In this one.
+        syn_recv = SYN_RECV,
+        /// In this one.
+        fin_wait = FIN_WAIT,
+        /// In this one.
+        time_wait = TIME_WAIT,
+        /// In this one.
+        close = CLOSE,
+        /// In this one.
+        close_wait = CLOSE_WAIT,
+        /// In this one.
+        last_ack = LAST_ACK,
+        /// In this one.
+        listen = LISTEN,
+        /// In this one.
+        synack = SYNACK,
+        /// In this one.
+        udp = UDP,
+        /// In this one.
+        sctp_none = SCTP_NONE,
+        /// In this one.
+        sctp_init1 = SCTP_INIT1,
+        /// In this one.
+        sctp_init = SCTP_INIT,
+        /// In this one.
+        sctp_cookie_sent = SCTP_COOKIE_SENT,
+        /// In this one.
+        sctp_cookie_replied = SCTP_COOKIE_REPLIED,
+        /// In this one.
+        sctp_cookie_wait = SCTP_COOKIE_WAIT,
+        /// In this one.
+        sctp_cookie = SCTP_COOKIE,
+        /// In this one.
+        sctp_cookie_echoed = SCTP_COOKIE_ECHOED,
+        /// In this one.
+        sctp_established = SCTP_ESTABLISHED,
+        /// In this one.
+        sctp_shutdown_sent = SCTP_SHUTDOWN_SENT,
+        /// In this one.
+        sctp_shutdown_received = SCTP_SHUTDOWN_RECEIVED,
+        /// In this one.
+        sctp_shutdown_ack_sent = SCTP_SHUTDOWN_ACK_SENT,
+        /// In this one.
+        sctp_rejected = SCTP_REJECTED,
+        /// In this one.
+        sctp_closed = SCTP_CLOSED,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +191,7 @@ mod tests {
         let names = |entries: Vec<(&'static str, u64)>| entries.into_iter().map(|(name, _)| name);
         assert!(names(Stats::default().entries()).eq(all(Set::Stats, stats::MAX)));
         assert!(names(Stats::default().entries()).eq(all(Set::Rates, rates::MAX)));
+        assert!(names(States::default().entries()).eq(all(Set::States, states::MAX)));
         assert!(names(Counters::default().entries()).eq(all(Set::Counters, counters::MAX)));
     }
 }

@@ -240,6 +240,7 @@ fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
         removed: differs(wanted.removed, has.removed),
         quiesced_flows: differs(wanted.quiesced_flows, has.quiesced_flows),
         toa: differs(wanted.toa, has.toa),
+        account: differs(wanted.account, has.account),
     }
 }
 
@@ -302,6 +303,7 @@ pub fn service_words(update: &ServiceUpdate) -> String {
             "expire-quiesced",
             update.quiesced_flows.map(|flows| flows.name().to_owned()),
         ),
+        ("account", update.account.map(|on| on_off(on).to_owned())),
     ];
     for (name, value) in settings {
         if let Some(value) = value {

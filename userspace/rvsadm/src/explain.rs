@@ -2,6 +2,8 @@
 
 //! `rvsadm explain`: what would become of a packet.
 
+mod source;
+
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
@@ -10,6 +12,7 @@ use rvs_netlink::{Connection, Error, Explanation, Lists, Question, Reply, Reques
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::source::Source;
 use crate::conn::show;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -26,7 +29,7 @@ Of TCP it is the packet that opens a connection, unless there is one. Nothing is
 scheduler takes no turn. What is left to chance (rr with --random-start, twos) is an example.
 
 JSON: {\"verdict\":\"connection\"|\"new\"|\"pass\"|\"drop\",\"why\",\"looked_at\",\"service\",\"scheduler\",\"connection\":{…, as in
-conn list},\"dest\",\"mode\",\"chosen_by\":\"connection\"|\"persistence\"|\"scheduler\",\"laddrs\":[…],\"way\":{\"is_local\",
+conn list},\"dest\",\"mode\",\"chosen_by\":\"connection\"|\"persistence\"|\"scheduler\",\"laddrs\":[…],\"source\":{\"back\",\"refused_from\":[…]},\"way\":{\"is_local\",
 \"device\",\"via\",\"mtu\",\"neighbour\":{\"state\",\"address\"}},\"meets_rules\",\"room\",\"pressed\",\"counter\"}; counter is the one
 that a drop would be counted by";
 
@@ -75,6 +78,8 @@ pub struct Answer {
     mode: Option<&'static str>,
     chosen_by: Option<&'static str>,
     laddrs: Vec<IpAddr>,
+    /// Null where that cannot be read.
+    source: Option<Source>,
     way: Option<Way>,
     meets_rules: bool,
     room: bool,
@@ -126,10 +131,13 @@ fn answer(arguments: &Arguments, context: &mut Context<'_>) -> Result<Answer, Er
         answer.scheduler = found.service.and_then(|service| service.scheduler);
         answer.laddrs = locals(&id, context)?;
     }
+    // Without the right to ask, or without a route, there is no way to tell of.
+    let mut routing = Routing::read().ok();
+    if let (Some(_), Some(routing)) = (&answer.service, &mut routing) {
+        answer.source = Some(Source::of(client.ip(), routing));
+    }
     if let Some(address) = dest_address(&told, connection.as_ref()) {
-        // Without the right to ask, or without a route, there is no way to tell of.
-        let routing = Routing::read();
-        answer.way = routing.and_then(|mut routing| routing.way(address)).ok();
+        answer.way = routing.and_then(|mut routing| routing.way(address).ok());
     }
     answer.judge(&told, connection.as_ref());
     Ok(answer)
@@ -185,6 +193,7 @@ impl Answer {
             },
             chosen_by,
             laddrs: Vec::new(),
+            source: None,
             way: None,
             meets_rules: flags.meets_rules,
             room: flags.has_room,
@@ -263,6 +272,9 @@ impl Answer {
             (None, _) => "none".to_owned(),
         };
         lines.push(("service", service));
+        if let Some(source) = &self.source {
+            lines.push(("client", source.line()));
+        }
         if self.service.is_some() {
             let room = if self.room {
                 "there is room"

@@ -400,6 +400,7 @@ fn told(spec: &ServiceSpec) -> ServiceUpdate {
     }
     ServiceUpdate {
         toa: Some(spec.toa),
+        account: Some(spec.account),
         scheduler: None,
         flags: Some(spec.flags),
         mh_size: Some(spec.mh_size),

@@ -109,7 +109,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Config(command) => config::run(command, context),
         Command::Save(arguments) => save::run(&arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
-        Command::Monitor(arguments) => monitor::run(arguments, context),
+        Command::Monitor(arguments) => monitor::run(&arguments, context),
         Command::Rs(command) => rs::run(command, context),
         Command::Toa(command) => toa::run(command, context),
         Command::Top(arguments) => top::run(&arguments, context),

@@ -5,11 +5,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use clap::builder::PossibleValuesParser;
 use clap::Args;
+use rvs_engine::prefix::Prefix;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestUpdate, ServiceId};
 use rvs_engine::tunnel::Tunnel;
-use rvs_netlink::{DestInfo, Event, Events, ServiceInfo};
+use rvs_netlink::{event_names, DestInfo, Event, Events, ServiceInfo};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,12 +24,14 @@ use crate::laddr::pool_name;
 use crate::output::say;
 use crate::snapshot::{settings_of, Snapshot};
 use crate::units;
+use crate::values;
 use crate::views::{ConfigView, DestView, LocalView, ServiceView};
 
 /// Help on the output.
 pub const AFTER_HELP: &str = "\
 Example:
   rvsadm monitor --count 1 --timeout 60
+  rvsadm monitor tcp/203.0.113.10:443 --event dest-drained,dest-del
 
 Each line begins with the time (UTC). Of a change it says scheduler, or mode and weight, and what else has
 changed. Says on standard error when it listens. With --timeout it ends with 0, and with 1 when --count asked
@@ -38,15 +42,45 @@ JSON, one document a line: {\"time\":\"2026-01-31T12:00:00.000Z\",\"event\":\"se
 dest-add, dest-set, dest-del, dest-drained, laddr-add, laddr-del, config, stats-zero, conn-flush (the two
 of the service that is named, else of all); lost says that some came too fast to be read";
 
-/// How long to listen.
+/// What to listen for, and for how long.
 #[derive(Args, Debug)]
 pub struct Arguments {
+    /// Only what is about this service or its dests, PROTOCOL/ADDRESS:PORT or fwmark/MARK
+    #[arg(value_name = "SERVICE", value_parser = values::service_id)]
+    service: Option<ServiceId>,
+    /// Only what is about these real servers: an address, a network, or ADDRESS:PORT
+    #[arg(long, value_name = "DEST", value_parser = values::end)]
+    dest: Option<(Prefix, Option<u16>)>,
+    /// Only these events, with commas between: service-add, dest-drained, … (see below)
+    #[arg(long = "event", value_name = "EVENTS", value_delimiter = ',', value_parser = PossibleValuesParser::new(event_names()))]
+    events: Vec<String>,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     timeout: Option<u32>,
+}
+
+impl Arguments {
+    /// Whether an event was asked for. That some were lost is always told.
+    fn want(&self, event: &Event) -> bool {
+        let Event::Change(reply) = event else {
+            return true;
+        };
+        let is_of = |id| {
+            let service = reply.service.as_ref();
+            service.is_some_and(|service| service.id == id)
+        };
+        let is_to = |(network, port): (Prefix, Option<u16>)| {
+            reply.dest.as_ref().is_some_and(|dest| {
+                network.contains(dest.id.address) && port.is_none_or(|port| port == dest.id.port)
+            })
+        };
+        self.service.is_none_or(is_of)
+            && self.dest.is_none_or(is_to)
+            && (self.events.is_empty() || self.events.iter().any(|name| name == event.name()))
+    }
 }
 
 /// An event as JSON.
@@ -71,7 +105,7 @@ pub struct EventView {
 }
 
 /// Does it.
-pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
+pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::kernel("listen for events", error);
     let mut events = Events::subscribe().map_err(failed)?;
     // To say what changes; without it all settings are said.
@@ -88,6 +122,10 @@ pub fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<(), Failur
             return timed_out(seen, arguments.count);
         };
         let time = clock::text(SystemTime::now());
+        if !arguments.want(&event) {
+            known.learn(&event);
+            continue;
+        }
         seen += 1;
         if context.json {
             context.print_json(&view(&event, time))?;

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use rvs_engine::spec::{DestId, Mode, ServiceId};
 use rvs_netlink::{
-    Counters, DestInfo, Error, Lists, Reply, Request, ServiceInfo, Stats, Transport,
+    Counters, DestInfo, Error, Lists, Reply, Request, ServiceInfo, States, Stats, Transport,
 };
 
 /// Attempts at a list until it may be one that changed in between.
@@ -110,6 +110,8 @@ pub struct Reading {
     pub traffic: Stats,
     pub rates: Stats,
     pub counters: Counters,
+    /// Connections by state.
+    pub states: States,
     pub services: Vec<Service>,
     /// Dests in the order of the list.
     pub dests: Vec<Dest>,
@@ -130,6 +132,7 @@ impl Reading {
             traffic: totals.stats.ok_or(Error::Missing("stats"))?,
             rates: totals.rates.ok_or(Error::Missing("rates"))?,
             counters: totals.counters.ok_or(Error::Missing("counters"))?,
+            states: totals.states.unwrap_or_default(),
             services,
             dests,
             omitted,

@@ -66,6 +66,7 @@ struct Settings {
     expire_nodest: Option<String>,
     expire_quiesced: Option<String>,
     toa: Option<String>,
+    account: Option<bool>,
     #[serde(flatten)]
     told: Told,
 }
@@ -195,6 +196,7 @@ impl Settings {
             removed: read(&self.expire_nodest)?,
             quiesced_flows: read(&self.expire_quiesced)?,
             toa: self.toa.as_deref().map(values::toa).transpose()?,
+            account: self.account,
         };
         let scheduler = word(&self.scheduler).and_then(values::scheduler)?;
         Ok(update.of(&ServiceSpec::new(scheduler)))

@@ -47,7 +47,7 @@ Schedulers:
 
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"mark\",\"scheduler\",
-\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"random_start\",\"slow_start\",\"persistence\",
+\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"account\",\"random_start\",\"slow_start\",\"persistence\",
 \"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
 \"expire_nodest\",\"expire_quiesced\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
@@ -75,7 +75,7 @@ pub enum Command {
     },
     /// Change a service; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
-        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "random_start",
+        .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "account", "random_start",
             "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed",
             "quiesced_flows"]))]
     Set {
@@ -171,6 +171,11 @@ pub struct Settings {
     /// config set --toa says (default), or not at all; for UDP on or off (default)
     #[arg(long, value_name = "off|on|KIND|default", value_parser = values::toa)]
     toa: Option<u8>,
+    /// Count packets and bytes of each connection that begins from now on; conn list and conn show tell
+    /// them. Costs the packets of this service a little
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true,
+        default_missing_value = "on", value_parser = values::switch)]
+    account: Option<bool>,
 }
 
 /// Settings as a line of a file has them.
@@ -221,6 +226,7 @@ pub fn line_of(update: &ServiceUpdate) -> String {
         update
             .toa
             .map(|kind| format!("--toa {}", values::toa_text(kind))),
+        update.account.map(|on| format!("--account={}", on_off(on))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -249,6 +255,7 @@ impl Settings {
             removed: self.removed,
             quiesced_flows: self.quiesced_flows,
             toa: self.toa,
+            account: self.account,
         }
     }
 }

@@ -107,6 +107,8 @@ pub struct Document {
     traffic: Numbers,
     rates: Numbers,
     counters: Numbers,
+    /// Connections by state; null where the module does not tell.
+    states: Option<Numbers>,
 }
 
 /// Does it.
@@ -141,6 +143,7 @@ fn show(context: &mut Context<'_>) -> Result<(), Failure> {
         traffic: Numbers::from(&traffic),
         rates: Numbers::from(&rates),
         counters: Numbers::from(&counters.map_err(failed)?),
+        states: reply.states.as_ref().map(Numbers::from),
     };
     context.print(&document, |document| {
         let mut table = Table::new(&["COUNTER"], &["VALUE"]);
@@ -153,6 +156,11 @@ fn show(context: &mut Context<'_>) -> Result<(), Failure> {
         }
         for (name, value) in &document.counters.0 {
             table.row([(*name).to_owned(), value.to_string()]);
+        }
+        for (name, value) in document.states.iter().flat_map(|states| &states.0) {
+            if *value > 0 {
+                table.row([format!("conns {name}"), value.to_string()]);
+            }
         }
         table
     })

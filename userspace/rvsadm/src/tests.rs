@@ -276,6 +276,7 @@ fn connections_are_filtered() {
             expires_ms: Some(899_950),
             silent_ms: Some(1000 * u32::from(client)),
             local: None,
+            account: None,
             by: None,
         });
     }
@@ -284,7 +285,7 @@ fn connections_are_filtered() {
         json!({ "connections": [{
             "protocol": "tcp", "client": "198.51.100.1:40000", "service": "tcp/203.0.113.10:80",
             "scheduled_by": "tcp/203.0.113.10:80", "dest": "192.0.2.1:80", "mode": "dr",
-            "state": "established", "expires_ms": 899_950, "idle_ms": 1000, "local": null,
+            "state": "established", "expires_ms": 899_950, "idle_ms": 1000, "local": null, "account": null,
         }]})
     );
     for (filter, count) in [

@@ -11,7 +11,7 @@ use rvs_engine::sched::Options;
 use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
 use rvs_engine::tunnel::Tunnel;
-use rvs_netlink::{Config, Connection, Counters, DestInfo, ServiceInfo, Stats};
+use rvs_netlink::{Account, Config, Connection, Counters, DestInfo, ServiceInfo, States, Stats};
 use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
@@ -48,6 +48,12 @@ impl From<&Stats> for Numbers {
     }
 }
 
+impl From<&States> for Numbers {
+    fn from(states: &States) -> Self {
+        Self(states.entries())
+    }
+}
+
 impl From<&Counters> for Numbers {
     fn from(counters: &Counters) -> Self {
         Self(counters.entries())
@@ -79,6 +85,7 @@ pub struct ServiceView {
     pub expire_nodest: Option<&'static str>,
     pub expire_quiesced: Option<&'static str>,
     pub toa: Option<String>,
+    pub account: Option<bool>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
@@ -124,6 +131,7 @@ impl From<&ServiceInfo> for ServiceView {
             expire_nodest: settings.removed.map(Removed::name),
             expire_quiesced: settings.quiesced_flows.map(Removed::name),
             toa: settings.toa.map(values::toa_text),
+            account: settings.account,
             dests: service.dests,
             active: service.active,
             inactive: service.inactive,
@@ -147,6 +155,7 @@ impl ServiceView {
             ("ops", self.one_packet),
             ("random-start", self.random_start),
             ("persistence-quiesced", self.persistence_quiesced),
+            ("account", self.account),
         ];
         let on = switches.iter().filter(|(_, on)| *on == Some(true));
         options.extend(on.map(|(name, _)| (*name).to_owned()));
@@ -285,6 +294,39 @@ pub struct ConnectionView {
     pub expires_ms: Option<u32>,
     pub idle_ms: Option<u32>,
     pub local: Option<String>,
+    /// Of services that keep accounts.
+    pub account: Option<AccountView>,
+}
+
+/// What a connection carried.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Account")]
+pub struct AccountView {
+    /// Seconds since it began.
+    pub age: u32,
+    pub in_packets: u64,
+    pub out_packets: u64,
+    pub in_bytes: u64,
+    pub out_bytes: u64,
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        let Account {
+            age,
+            in_packets,
+            out_packets,
+            in_bytes,
+            out_bytes,
+        } = *account;
+        Self {
+            age,
+            in_packets,
+            out_packets,
+            in_bytes,
+            out_bytes,
+        }
+    }
 }
 
 impl From<&Connection> for ConnectionView {
@@ -301,6 +343,7 @@ impl From<&Connection> for ConnectionView {
             expires_ms: connection.expires_ms,
             idle_ms: connection.silent_ms,
             local: connection.local.map(|local| local.to_string()),
+            account: connection.account.as_ref().map(AccountView::from),
         }
     }
 }

@@ -47,7 +47,7 @@ prop_compose! {
     fn settings()(
         bits in of(0_u32..8),
         numbers: [Option<u32>; 4],
-        switches: [Option<bool>; 3],
+        switches: [Option<bool>; 4],
         prefix: Option<u8>,
         toa: Option<u8>,
         seconds: [Option<u32>; 12],
@@ -69,6 +69,7 @@ prop_compose! {
             one_packet: switches[0],
             random_start: switches[1],
             quiesced: switches[2],
+            account: switches[3],
             prefix,
             toa,
             timeouts,
@@ -143,10 +144,16 @@ prop_compose! {
         mode in of(modes()),
         state: u32,
         expires_ms: Option<u32>,
+        account in of((any::<u32>(), any::<[u64; 4]>())),
     ) -> Connection {
         let [client, service, dest] = ends.map(SocketAddr::from);
         let (silent_ms, local, by) = (expires_ms, mode.map(|_| client), None);
-        Connection { protocol, client, service, dest, mode, state, expires_ms, silent_ms, local, by }
+        let account = account.map(|(age, [in_packets, out_packets, in_bytes, out_bytes])| {
+            Account { age, in_packets, out_packets, in_bytes, out_bytes }
+        });
+        Connection {
+            protocol, client, service, dest, mode, state, expires_ms, silent_ms, local, account, by,
+        }
     }
 }
 

@@ -47,6 +47,7 @@ fn changes() -> Vec<Change> {
         removed: Some(Removed::Expire),
         quiesced_flows: Some(Removed::GoOn),
         toa: Some(200),
+        account: Some(true),
         ..ServiceUpdate::default()
     };
     vec![

@@ -21,10 +21,15 @@ pub enum Column {
     Expires,
     Idle,
     Local,
+    Age,
+    InPackets,
+    OutPackets,
+    InBytes,
+    OutBytes,
 }
 
 /// All, with their names.
-const ALL: [(&str, Column); 9] = [
+const ALL: [(&str, Column); 14] = [
     ("protocol", Column::Protocol),
     ("client", Column::Client),
     ("service", Column::Service),
@@ -34,6 +39,11 @@ const ALL: [(&str, Column); 9] = [
     ("expires", Column::Expires),
     ("idle", Column::Idle),
     ("local", Column::Local),
+    ("age", Column::Age),
+    ("in-packets", Column::InPackets),
+    ("out-packets", Column::OutPackets),
+    ("in-bytes", Column::InBytes),
+    ("out-bytes", Column::OutBytes),
 ];
 
 /// Those that are printed unless others are asked for.
@@ -53,7 +63,7 @@ pub enum Key {
     /// Unknown: first.
     None,
     /// A number.
-    Number(u32),
+    Number(u64),
     /// An address and port.
     End(SocketAddr),
     /// A name.
@@ -82,6 +92,11 @@ impl Column {
             Self::Expires => "EXPIRES",
             Self::Idle => "IDLE",
             Self::Local => "LOCAL",
+            Self::Age => "AGE",
+            Self::InPackets => "INPKTS",
+            Self::OutPackets => "OUTPKTS",
+            Self::InBytes => "INBYTES",
+            Self::OutBytes => "OUTBYTES",
         }
     }
 
@@ -93,7 +108,10 @@ impl Column {
             Self::Client | Self::Service | Self::Dest | Self::Local => format!("{text:<21}"),
             Self::Mode => format!("{text:<7}"),
             Self::State => format!("{text:<11}"),
-            Self::Expires | Self::Idle => format!("{text:>9}"),
+            Self::Expires | Self::Idle | Self::Age | Self::InPackets | Self::OutPackets => {
+                format!("{text:>9}")
+            }
+            Self::InBytes | Self::OutBytes => format!("{text:>13}"),
         }
     }
 
@@ -110,12 +128,13 @@ impl Column {
             Self::Expires => cell(view.expires_ms.map(seconds)),
             Self::Idle => cell(view.idle_ms.map(seconds)),
             Self::Local => cell(view.local),
+            _ => cell(self.carried(connection)),
         }
     }
 
     /// What a connection is sorted by.
     pub fn key(self, of: &Connection) -> Key {
-        let number = |number: Option<u32>| number.map_or(Key::None, Key::Number);
+        let number = |number: Option<u64>| number.map_or(Key::None, Key::Number);
         match self {
             Self::Protocol => Key::Name(of.protocol.name()),
             Self::Client => Key::End(of.client),
@@ -123,9 +142,22 @@ impl Column {
             Self::Dest => Key::End(of.dest),
             Self::Mode => of.mode.map_or(Key::None, |mode| Key::Name(mode.name())),
             Self::State => Key::Name(of.state_name()),
-            Self::Expires => number(of.expires_ms),
-            Self::Idle => number(of.silent_ms),
+            Self::Expires => number(of.expires_ms.map(u64::from)),
+            Self::Idle => number(of.silent_ms.map(u64::from)),
             Self::Local => of.local.map_or(Key::None, Key::End),
+            _ => number(self.carried(of)),
         }
+    }
+
+    /// What its account says in one of the columns of accounts.
+    fn carried(self, of: &Connection) -> Option<u64> {
+        let account = of.account?;
+        Some(match self {
+            Self::InPackets => account.in_packets,
+            Self::OutPackets => account.out_packets,
+            Self::InBytes => account.in_bytes,
+            Self::OutBytes => account.out_bytes,
+            _ => account.age.into(),
+        })
     }
 }

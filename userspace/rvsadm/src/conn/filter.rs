@@ -39,6 +39,9 @@ pub struct Filter {
     /// Silent for so many seconds, at least
     #[arg(long, value_name = "SECONDS", value_parser = idle)]
     idle: Option<u32>,
+    /// Begun so many seconds ago, at least; of services with account only
+    #[arg(long, value_name = "SECONDS")]
+    age: Option<u32>,
 }
 
 /// Reads seconds that have a number of milliseconds.
@@ -64,6 +67,7 @@ impl Filter {
             mode: self.mode,
             state: self.state,
             silent_ms: self.idle.map(|seconds| seconds * 1000),
+            age: self.age,
         }
     }
 

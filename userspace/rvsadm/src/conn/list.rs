@@ -25,7 +25,7 @@ Examples:
   rvsadm conn list --client 198.51.100.0/24 --sort idle --reverse --limit 20 --columns client,dest,idle
 
 JSON: {\"connections\":[{\"protocol\",\"client\",\"service\",\"scheduled_by\",\"dest\",\"mode\",\"state\",
-\"expires_ms\",\"idle_ms\",\"local\"}]}, with --count {\"count\":N}. Connections come and go while they are listed.";
+\"expires_ms\",\"idle_ms\",\"local\",\"account\":{\"age\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"}}]}, with --count {\"count\":N}. Connections come and go while they are listed.";
 
 /// Connections that are kept to be sorted, unless told otherwise.
 const SORTED_MAX: usize = 100_000;
@@ -49,7 +49,8 @@ pub struct Arguments {
     #[arg(long, requires = "sort")]
     reverse: bool,
     /// Print these columns, with commas between: protocol, client, service, dest, mode, state, expires,
-    /// idle, local
+    /// idle, local, age, in-packets, out-packets, in-bytes, out-bytes; the last five of services with
+    /// account
     #[arg(long, value_name = "COLUMNS", value_parser = column, value_delimiter = ',')]
     columns: Vec<Column>,
 }

@@ -164,5 +164,24 @@ fn print(
     ] {
         writeln!(context.out, "{name:<16}  {value}")?;
     }
+    let Some(account) = view.account else {
+        return Ok(());
+    };
+    for (name, value) in [
+        ("age", format!("{} s", account.age)),
+        (
+            "to the dest",
+            format!("{} packets, {} bytes", account.in_packets, account.in_bytes),
+        ),
+        (
+            "to the client",
+            format!(
+                "{} packets, {} bytes",
+                account.out_packets, account.out_bytes
+            ),
+        ),
+    ] {
+        writeln!(context.out, "{name:<16}  {value}")?;
+    }
     Ok(())
 }

@@ -59,6 +59,7 @@ impl Collector for Exposition {
         self.encode_own(&mut encoder)?;
         self.encode_namespaces(&mut encoder)?;
         encode_counters(&mut encoder, &named)?;
+        encode_states(&mut encoder, &named)?;
         info(&mut encoder, metrics::SERVICE_INFO, |write| {
             named.iter().try_for_each(|of| {
                 of.each_service(|service, mut labels| {
@@ -180,6 +181,17 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, named: &[Named<'_>]) -> 
             for (netns, value) in values(*at) {
                 writer.sample(&vec![("netns", netns)], value)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Connections by state.
+fn encode_states(encoder: &mut DescriptorEncoder<'_>, named: &[Named<'_>]) -> fmt::Result {
+    let mut writer = Writer::new(encoder, &metrics::STATES)?;
+    for of in named {
+        for (state, number) in of.reading.states.entries() {
+            writer.sample(&vec![("netns", of.netns), ("state", state)], number)?;
         }
     }
     Ok(())

@@ -93,6 +93,10 @@ pub const DROPPED: Family = Family::counter(
     "rvs_dropped_packets",
     "Packets or new flows that were not served, by reason",
 );
+pub const STATES: Family = Family::gauge(
+    "rvs_connections_in_state",
+    "Connections in the table by state, as the module counted them when it last went through the table",
+);
 pub const SERVICE_INFO: Family =
     Family::gauge("rvs_service_info", "Scheduler of a service; the value is 1");
 pub const DEST_INFO: Family = Family::gauge(

@@ -105,6 +105,7 @@ fn settings_of_ours_come_back() {
         },
         timeouts: timeouts.of(&OwnTimeouts::NONE),
         removed: Removed::GoOn,
+        account: true,
         ..plain("rr")
     };
     let lines = service_lines(&id, &spec);

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What one connection carried, where its service keeps accounts.
+//!
+//! Such a connection is made with its account behind it; others have no room for one, and their
+//! packets do not ask: see `needs_care` of their dest.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::{
+    conn::{Conn, Layout, OneKey},
+    nat::NatConn,
+    node::Side,
+};
+use crate::{
+    engine::tuple::{TupleV4, TupleV6},
+    kapi::time,
+};
+
+/// A connection of any layout with its account.
+#[repr(C)]
+pub(super) struct Accounted<T> {
+    pub(super) conn: T,
+    ledger: Ledger,
+}
+
+impl<T> Accounted<T> {
+    /// A connection that begins, with nothing carried.
+    pub(super) fn new(conn: T) -> Self {
+        Self {
+            conn,
+            ledger: Ledger::new(),
+        }
+    }
+}
+
+/// The account, as packets write it.
+struct Ledger {
+    /// Second of the uptime at which the connection began.
+    began: u32,
+    /// By [`Side`] of the sender.
+    packets: [AtomicU64; 2],
+    /// As above; from the IP header on.
+    bytes: [AtomicU64; 2],
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Self {
+            began: time::uptime(),
+            packets: [const { AtomicU64::new(0) }; 2],
+            bytes: [const { AtomicU64::new(0) }; 2],
+        }
+    }
+}
+
+/// What a connection carried, as an operator sees it.
+pub(crate) struct Account {
+    /// Seconds since it began.
+    pub(crate) age: u32,
+    /// Packets of the client.
+    pub(crate) in_packets: u64,
+    /// Packets of the dest, of modes in which they come by here.
+    pub(crate) out_packets: u64,
+    /// Bytes of the client, from the IP header on.
+    pub(crate) in_bytes: u64,
+    /// Bytes of the dest, likewise.
+    pub(crate) out_bytes: u64,
+}
+
+impl Conn {
+    fn ledger(&self) -> Option<&Ledger> {
+        if !self.accounted {
+            return None;
+        }
+        // SAFETY: An accounted connection of a layout is made as an `Accounted` of it.
+        Some(unsafe {
+            match self.layout {
+                Layout::OneV4 => &self.whole::<Accounted<OneKey<TupleV4>>>().ledger,
+                Layout::OneV6 => &self.whole::<Accounted<OneKey<TupleV6>>>().ledger,
+                Layout::NatV4 => &self.whole::<Accounted<NatConn<TupleV4>>>().ledger,
+                Layout::NatV6 => &self.whole::<Accounted<NatConn<TupleV6>>>().ledger,
+                Layout::Nat64 => &self.whole::<Accounted<NatConn<TupleV6, TupleV4>>>().ledger,
+            }
+        })
+    }
+
+    /// Counts a packet that `side` sent, if it has an account and its service still keeps them.
+    /// `bytes` from the IP header on.
+    #[cold]
+    pub(crate) fn account_for(&self, side: Side, bytes: u32) {
+        if !self.dest.life().is_accounted() {
+            return;
+        }
+        let Some(ledger) = self.ledger() else { return };
+        if let Some(packets) = ledger.packets.get(side as usize) {
+            packets.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(sum) = ledger.bytes.get(side as usize) {
+            sum.fetch_add(bytes.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// What it carried, if it has an account.
+    pub(super) fn account(&self) -> Option<Account> {
+        let ledger = self.ledger()?;
+        let [in_packets, out_packets] = ledger.packets.each_ref().map(read);
+        let [in_bytes, out_bytes] = ledger.bytes.each_ref().map(read);
+        Some(Account {
+            age: time::uptime().saturating_sub(ledger.began),
+            in_packets,
+            out_packets,
+            in_bytes,
+            out_bytes,
+        })
+    }
+}
+
+fn read(sum: &AtomicU64) -> u64 {
+    sum.load(Ordering::Relaxed)
+}
