@@ -70,9 +70,9 @@ def takes_flows(rvs, wire, port=6000, count=6):
     assert mine <= {c["client"] for c in rvs.connections()}
 
 
-@pytest.mark.parametrize("turn", range(5))
+@pytest.mark.parametrize("turn", range(5 if os.environ.get("RVS_LONG") else 2))
 def test_load_and_unload_ten_times_under_a_flood(lab, wire, turn):
-    """Fifty times in all. Each time services are configured and flows begin."""
+    """Fifty times in all with make test-long. Each time services are configured and flows begin."""
     shell.rmmod("rvs")
     # From one CPU and from the other: a device belongs to one. Nearly all there is at first, then
     # a few thousand a second: a flood that leaves no time makes grace periods long.

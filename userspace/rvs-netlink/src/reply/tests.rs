@@ -16,7 +16,7 @@ use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
 use super::*;
 use crate::attr::encode;
 use crate::generated::{config, dest, service};
-use crate::TcpTimeouts;
+use crate::{Account, TcpTimeouts};
 
 fn parse(bytes: &[u8], cmd: u8) -> Result<Reply, DecodeError> {
     Reply::parse_with_param(bytes, GenlHeader { cmd, version: 1 })
@@ -225,6 +225,7 @@ prop_compose! {
         Reply {
             command, generation, service, dest, laddr, conn, template, stats, rates, counters,
             config,
+            states: drops.map(|udp| States { udp, ..States::default() }),
             ended: drops,
             selection: drops.map(|_| Selection { silent_ms: Some(7), ..Selection::default() }),
             explanation: drops.map(|_| crate::Explanation::default()),

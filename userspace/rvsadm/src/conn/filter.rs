@@ -40,7 +40,7 @@ pub struct Filter {
     #[arg(long, value_name = "SECONDS", value_parser = idle)]
     idle: Option<u32>,
     /// Begun so many seconds ago, at least; of services with account only
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = units::seconds)]
     age: Option<u32>,
 }
 
