@@ -10,8 +10,8 @@ use super::namespace::{dumped, namespace};
 use super::view::DestView;
 use super::walk::{self, Place, Walk};
 use super::{encode, lookup, policy};
-use crate::engine::spec::ServiceId;
-use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
+use crate::engine::spec::{DestId, ServiceId};
+use crate::kapi::genl::{Attr, AttrPolicy, Doit, DumpWriter, Dumpit, Progress, Request};
 use crate::table::{Member, Service};
 
 /// dest-get of one dest, and of those of one service or of all.
@@ -23,22 +23,32 @@ impl Doit for Get {
 
     fn doit(request: &Request<'_>) -> Result {
         let decoder = Decoder::new(request);
-        let attrs: MainAttrs<'_> = decoder.table(request.attrs())?;
-        let service_nest = decoder.require(&attrs, None, main::SERVICE, "service")?;
-        let service = decoder.service(service_nest)?;
-        decoder.only_id(&service)?;
-        let dest_nest = decoder.require(&attrs, None, main::DEST, "dest")?;
-        let dest = decoder.dest(dest_nest)?;
-        decoder.only_dest_id(&dest)?;
+        let ((service_nest, service), (dest_nest, dest)) = asked_for(&decoder, request)?;
         let config = namespace(request)?.config();
-        let service = lookup::service(&decoder, &config, service_nest, &service.id)?;
-        let view = lookup::dest(&decoder, service, dest_nest, &dest.id)?;
+        let service = lookup::service(&decoder, &config, service_nest, &service)?;
+        let view = lookup::dest(&decoder, service, dest_nest, &dest)?;
         let generation = config.generation();
         drop(config);
         request.reply(cmd::DEST_GET, encode::DEST_SIZE, |w| {
             encode::dest(w, generation, &view)
         })
     }
+}
+
+/// Which dest of which service a request names, with the attributes that do.
+#[inline(never)] // For the frame of who answers.
+fn asked_for<'a>(
+    decoder: &Decoder<'a>,
+    request: &Request<'a>,
+) -> Result<((Attr<'a>, ServiceId), (Attr<'a>, DestId))> {
+    let attrs: MainAttrs<'a> = decoder.table(request.attrs())?;
+    let service_nest = decoder.require(&attrs, None, main::SERVICE, "service")?;
+    let service = decoder.service(service_nest)?;
+    decoder.only_id(&service)?;
+    let dest_nest = decoder.require(&attrs, None, main::DEST, "dest")?;
+    let dest = decoder.dest(dest_nest)?;
+    decoder.only_dest_id(&dest)?;
+    Ok(((service_nest, service.id), (dest_nest, dest.id)))
 }
 
 impl Dumpit for Get {

@@ -7,21 +7,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{
-    conn::{Conn, Layout, OneKey},
-    nat::NatConn,
-    node::Side,
-};
-use crate::{
-    engine::tuple::{TupleV4, TupleV6},
-    kapi::time,
-};
+use super::{conn::Conn, node::Side};
+use crate::kapi::time;
 
 /// A connection of any layout with its account.
 #[repr(C)]
 pub(super) struct Accounted<T> {
     pub(super) conn: T,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
 }
 
 impl<T> Accounted<T> {
@@ -35,7 +28,7 @@ impl<T> Accounted<T> {
 }
 
 /// The account, as packets write it.
-struct Ledger {
+pub(super) struct Ledger {
     /// Second of the uptime at which the connection began.
     began: u32,
     /// By [`Side`] of the sender.
@@ -69,22 +62,6 @@ pub(crate) struct Account {
 }
 
 impl Conn {
-    fn ledger(&self) -> Option<&Ledger> {
-        if !self.accounted {
-            return None;
-        }
-        // SAFETY: An accounted connection of a layout is made as an `Accounted` of it.
-        Some(unsafe {
-            match self.layout {
-                Layout::OneV4 => &self.whole::<Accounted<OneKey<TupleV4>>>().ledger,
-                Layout::OneV6 => &self.whole::<Accounted<OneKey<TupleV6>>>().ledger,
-                Layout::NatV4 => &self.whole::<Accounted<NatConn<TupleV4>>>().ledger,
-                Layout::NatV6 => &self.whole::<Accounted<NatConn<TupleV6>>>().ledger,
-                Layout::Nat64 => &self.whole::<Accounted<NatConn<TupleV6, TupleV4>>>().ledger,
-            }
-        })
-    }
-
     /// Counts a packet that `side` sent, if it has an account and its service still keeps them.
     /// `bytes` from the IP header on.
     #[cold]

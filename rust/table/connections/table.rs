@@ -56,7 +56,7 @@ pub(crate) struct Connections {
     pub(super) locks: StripedLock,
     pub(super) resizes: AtomicU32,
     changing: Line<Changing>,
-    pub(super) census: Census,
+    pub(super) census: KBox<Census>,
     /// Whose connections they are, for tracepoints.
     net: &'static Net,
 }
@@ -79,12 +79,13 @@ impl Connections {
     #[inline(never)] // For the frame of who makes all of a namespace.
     pub(in crate::table) fn new(key: hash::Key, net: &'static Net) -> Result<Self> {
         let locks = StripedLock::new()?;
+        let census = KBox::new(Census::new(), GFP_KERNEL_ACCOUNT)?;
         let buckets = Buckets::new(MIN_BUCKETS)?;
         Ok(Self {
             current: AtomicPtr::new(KBox::into_raw(buckets)),
             key,
             net,
-            census: Census::new(),
+            census,
             locks,
             resizes: AtomicU32::new(0),
             changing: Line(Changing {

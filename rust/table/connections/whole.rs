@@ -6,6 +6,7 @@ use core::{net::SocketAddr, ptr};
 
 use super::{
     super::ports::Place,
+    account::{Accounted, Ledger},
     conn::{Conn, Layout, OneKey},
     nat::{NatConn, Stage},
     node::AnyKey,
@@ -68,6 +69,23 @@ impl Conn {
     pub(crate) fn nat64(&self) -> Option<&NatConn<TupleV6, TupleV4>> {
         // SAFETY: Its layout says so.
         (self.layout == Layout::Nat64).then(|| unsafe { self.whole() })
+    }
+
+    /// Its account, if it has one.
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        if !self.accounted {
+            return None;
+        }
+        // SAFETY: An accounted connection of a layout is made as an `Accounted` of it.
+        Some(unsafe {
+            match self.layout {
+                Layout::OneV4 => &self.whole::<Accounted<OneKey<TupleV4>>>().ledger,
+                Layout::OneV6 => &self.whole::<Accounted<OneKey<TupleV6>>>().ledger,
+                Layout::NatV4 => &self.whole::<Accounted<NatConn<TupleV4>>>().ledger,
+                Layout::NatV6 => &self.whole::<Accounted<NatConn<TupleV6>>>().ledger,
+                Layout::Nat64 => &self.whole::<Accounted<NatConn<TupleV6, TupleV4>>>().ledger,
+            }
+        })
     }
 
     /// The key that its client's packets find it by.

@@ -251,7 +251,6 @@ fn services_by_mark() {
         let spec = ServiceSpec {
             one_packet,
             toa,
-            account: switches[3],
             ..spec()
         };
         assert_eq!(spec.validate(&four), Ok(()));
@@ -339,6 +338,7 @@ proptest! {
             removed: Removed::from_number(removed).unwrap(),
             quiesced_flows: Removed::from_number(2 - removed).unwrap(),
             toa,
+            account: switches[3],
             ..spec()
         };
         prop_assert_eq!(new.since(&spec()).of(&spec()), new);
