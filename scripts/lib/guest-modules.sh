@@ -11,6 +11,8 @@ guest_modules() {
     tree=$RVS_WORK/modules/$kept
     built=$RVS_REPO/build/kbuild/$kept
     mkdir -p "$RVS_WORK/modules"
+    # Not while they are built; and in this order, as a build takes longer than others wait here.
+    build_lock
     exec 8>"$RVS_WORK/modules/lock"
     flock -w 120 8 || die "another run holds $RVS_WORK/modules/lock"
     # A new root file system or kernel leaves old links behind.
@@ -20,8 +22,6 @@ guest_modules() {
         mkdir -p "$tree.tmp/extra"
         mv "$tree.tmp" "$tree"
     fi
-    # Not while they are built.
-    build_lock
     for ko in "$tree/extra"/*.ko; do
         [ -e "$ko" ] && [ ! -e "$built/${ko##*/}" ] && rm -f "$ko" && changed=yes
     done
