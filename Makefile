@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE RUST_ABI KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install uninstall install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install uninstall dist deb test-install install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +37,10 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
 
-test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; the smoke set on 6.12 and 7.2
+test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; the smoke set on 6.12 and 7.2; test-install
 	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes or ten_times'
 	@scripts/test-kernels 6.12/own 7.2/own
+	@scripts/test-install
 
 test-kernels: ## the modules on each kernel: do they build, load and pass a smoke set? writes build/kernels.md (KERNELS='6.12 7.2/own', ARCH=arm64)
 	@scripts/test-kernels $(KERNELS)
@@ -89,10 +90,25 @@ install: ## rvsadm with manual, completions, units; the modules' source for DKMS
 uninstall: ## removes all of it; changed settings stay
 	@scripts/install --uninstall
 
+dist: setup ## build/dist: the tarball with all crates, reproducible, and what is in it
+	@scripts/dist
+
+deb: setup ## build/packages: Debian packages of it, which lintian has looked at
+	@scripts/packages
+
+test-install: setup ## packages on a clean Debian of their own: installed, booted, upgraded, other kernels, purged (15 min)
+	@scripts/test-install
+
 install-compat: ## a modprobe file: who asks for ip_vs gets RVS (DESTDIR=)
 	@scripts/compat install
 
-uninstall-compat: ## removes it
+undist: setup ## build/dist: the tarball with all crates, reproducible, and what is in it
+	@scripts/dist
+
+deb: setup ## build/packages: Debian packages of it, which lintian has looked at
+	@scripts/packages
+
+install-compat: ## removes it
 	@scripts/compat uninstall
 
 clean: ## what was built here (the prepared kernel stays)
