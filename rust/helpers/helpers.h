@@ -61,6 +61,13 @@ typedef bool rvs_show_t(struct net *net, struct rvs_cursor *cursor, struct seq_f
 bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show);
 void rvs_proc_remove(struct net *net, const char *name);
 
+/* linux/netfilter.h, linux/uaccess.h */
+typedef int rvs_sockopt_answer_t(struct net *net, int option, void *user, int len);
+int rvs_sockopt_register(int first, int last, rvs_sockopt_answer_t *answer);
+void rvs_sockopt_unregister(void);
+bool rvs_from_user(void *to, const void *user, size_t len);
+bool rvs_to_user(void *user, const void *from, size_t len);
+
 /* linux/sched.h */
 void rvs_cond_resched(void);
 

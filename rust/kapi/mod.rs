@@ -31,6 +31,7 @@ pub(crate) mod skb;
 pub(crate) mod slab;
 pub(crate) mod socket;
 pub(crate) mod sort;
+pub(crate) mod sockopt;
 pub(crate) mod sysctl;
 pub(crate) mod time;
 pub(crate) mod trace;

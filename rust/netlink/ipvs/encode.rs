@@ -92,7 +92,7 @@ pub(super) fn dest(w: &mut Writer<'_>, view: &DestView) -> Result {
 
 /// The forwarding method that stands for a mode. A method that clients do not know would make
 /// them print nonsense, so FullNAT is shown as masquerading.
-fn method(mode: Mode) -> u32 {
+pub(super) fn method(mode: Mode) -> u32 {
     match mode {
         Mode::Dr => forward::ROUTE,
         Mode::Tun => forward::TUNNEL,

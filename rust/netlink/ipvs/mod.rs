@@ -18,6 +18,7 @@ mod namespace;
 mod nest;
 mod policy;
 mod proc;
+mod sockopt;
 mod sysctl;
 mod uapi;
 
@@ -63,6 +64,7 @@ static HANDLERS: [Op; 17] = [
 
 /// The dialect, while it is spoken.
 pub(crate) struct Spoken {
+    _sockopt: Option<sockopt::Registered>,
     _family: Registration,
     _files: Option<Registered<Files>>,
     _namespaces: Option<Registered<Namespace>>,
@@ -106,7 +108,11 @@ pub(crate) fn speak() -> Option<Spoken> {
             if let Err(error) = &files {
                 pr_warn!("no files in /proc ({})\n", error.to_errno());
             }
+            let sockopt = sockopt::Registered::register().inspect_err(|error| {
+                pr_warn!("no IP_VS_SO_GET_* ({})\n", error.to_errno());
+            });
             Some(Spoken {
+                _sockopt: sockopt.ok(),
                 _family: family,
                 _files: files.ok(),
                 _namespaces: namespaces.ok(),
