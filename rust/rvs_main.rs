@@ -12,6 +12,7 @@ mod datapath;
 mod engine;
 mod kapi;
 mod netlink;
+mod sync;
 mod table;
 
 module! {
@@ -42,6 +43,7 @@ static VERSION: [u8; engine::version::MODINFO_LEN] = engine::version::modinfo();
 struct Rvs {
     _dialect: Option<netlink::ipvs::Spoken>,
     _family: netlink::Registration,
+    _daemons: kapi::netns::Registered<sync::Daemons>,
     _devices: kapi::notifier::Listening,
     _namespaces: kapi::netns::Registered<table::Netns>,
     _memory: Memory,
@@ -76,6 +78,7 @@ impl kernel::Module for Rvs {
             _ => datapath::activate_behind,
         })?;
         let devices = kapi::netdev::watch::<table::Devices>()?;
+        let daemons = sync::Daemons::register()?;
         let family = netlink::register()?;
         // Last, since nothing may fail after it.
         let dialect = match module_parameters::ipvs.value() {
@@ -85,6 +88,7 @@ impl kernel::Module for Rvs {
         Ok(Self {
             _dialect: dialect,
             _family: family,
+            _daemons: daemons,
             _devices: devices,
             _namespaces: namespaces,
             _memory: memory,

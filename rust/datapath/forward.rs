@@ -35,22 +35,26 @@ pub(super) fn known<'a, F: Crosses>(
             (true, Side::Client) => Table::In,
             (true, Side::Dest) => Table::Out,
         };
-        conn.step(|state| tcp::next(table, packet.segment.flags, state));
+        if conn.step(|state| tcp::next(table, packet.segment.flags, state)) {
+            cx.netns.has_changed(conn, cx.rcu);
+        }
     } else if packet.ip.protocol() == SCTP {
-        step_sctp(conn, side, packet.segment.event);
+        step_sctp(cx, conn, side, packet.segment.event);
     }
     send(cx, conn, side, skb, packet)
 }
 
 /// Follows an association of SCTP.
 #[cold]
-fn step_sctp(conn: &Conn, side: Side, event: sctp::Event) {
+fn step_sctp(cx: Context<'_>, conn: &Conn, side: Side, event: sctp::Event) {
     let table = match (conn.has_two_keys(), side) {
         (false, _) => sctp::Table::InOnly,
         (true, Side::Client) => sctp::Table::In,
         (true, Side::Dest) => sctp::Table::Out,
     };
-    conn.step(|state| sctp::next(table, event, state));
+    if conn.step(|state| sctp::next(table, event, state)) {
+        cx.netns.has_changed(conn, cx.rcu);
+    }
 }
 
 /// Counts a packet of `side` and sends it the way its connection goes.

@@ -38,6 +38,7 @@ pub mod service_key;
 pub mod slow;
 pub mod spec;
 pub mod spec_error;
+pub mod sync;
 pub mod threshold;
 pub mod toa;
 pub mod tunnel;

@@ -70,6 +70,19 @@ impl Shift {
         }
     }
 
+    /// Moves by so much: sequence numbers, timestamps.
+    pub const fn of_words([sequence, timestamps]: [u32; 2]) -> Self {
+        Self {
+            sequence,
+            timestamps,
+        }
+    }
+
+    /// By how much it moves.
+    pub const fn words(self) -> [u32; 2] {
+        [self.sequence, self.timestamps]
+    }
+
     /// Whether nothing is moved.
     #[inline(always)]
     pub const fn is_none(self) -> bool {

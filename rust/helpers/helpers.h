@@ -39,6 +39,32 @@ void *rvs_kvzalloc_within_limit(size_t size);
 unsigned int rvs_ll_reserved_space(const struct net_device *dev);
 struct net_device *rvs_notifier_info_to_dev(void *info);
 int rvs_device_mtu(struct net *net, const char *name);
+int rvs_device_index(struct net *net, const char *name);
+
+/* linux/net.h: group.c */
+
+/* A group that datagrams are sent to, and by which device. */
+struct rvs_group {
+	u8 version;
+	u8 ttl;
+	__be16 port;
+	u8 address[16];
+	int device;
+	/* Bytes that may wait; as the host has it where 0. */
+	int buffer;
+};
+
+struct rvs_group_socket;
+
+typedef void rvs_ready_t(void *whose);
+
+int rvs_group_open(struct net *net, const struct rvs_group *group, rvs_ready_t *ready, void *whose,
+		   struct rvs_group_socket **opened);
+void rvs_group_deafen(struct rvs_group_socket *made);
+void rvs_group_close(struct rvs_group_socket *made);
+int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group, const void *data,
+		   size_t len);
+int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len);
 
 /* linux/notifier.h */
 int rvs_notifier_refuse(int error);

@@ -11,6 +11,7 @@ pub(crate) mod defrag;
 pub(crate) mod delay;
 pub(crate) mod errno;
 pub(crate) mod genl;
+pub(crate) mod group;
 pub(crate) mod icmp;
 pub(crate) mod lock;
 pub(crate) mod locked;

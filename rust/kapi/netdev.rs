@@ -64,3 +64,10 @@ pub(crate) fn mtu(net: &Net, name: &core::ffi::CStr) -> Option<u32> {
     let mtu = unsafe { bindings::rvs_device_mtu(net.as_raw(), name.as_char_ptr()) };
     u32::try_from(mtu).ok()
 }
+
+/// The index of the device of that name in `net`.
+pub(crate) fn index(net: &Net, name: &core::ffi::CStr) -> Option<u32> {
+    // SAFETY: As in `mtu`.
+    let index = unsafe { bindings::rvs_device_index(net.as_raw(), name.as_char_ptr()) };
+    u32::try_from(index).ok().filter(|index| *index != 0)
+}

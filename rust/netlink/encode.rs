@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use super::generated::{
     account, config, conn, counters, dest, explanation, laddr, main, rates, selection, service,
-    states, stats, tcp_timeouts, template,
+    states, stats, sync_counters, tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::persistence::{self, Persistence};
@@ -19,7 +19,7 @@ use crate::table::{
     Account, ConfigGuard, ConnView, Counters, Explanation, Settings, TemplateView, Traffic,
 };
 
-type Result<T = (), E = Full> = core::result::Result<T, E>;
+pub(super) type Result<T = (), E = Full> = core::result::Result<T, E>;
 
 const U8: usize = attr_size(1);
 const U16: usize = attr_size(2);
@@ -66,6 +66,9 @@ pub(super) const STATISTICS_SIZE: usize = U32
     + TRAFFIC
     + attr_size(counters::MAX as usize * UINT)
     + attr_size(states::MAX as usize * UINT);
+
+/// Bytes of the reply of sync-get.
+pub(super) const SYNC_COUNTERS_SIZE: usize = attr_size(sync_counters::MAX as usize * UINT);
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
@@ -365,7 +368,7 @@ fn service_id(w: &mut Writer<'_>, id: &ServiceId) -> Result {
     }
 }
 
-fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
+pub(super) fn address(w: &mut Writer<'_>, kind: u16, address: IpAddr) -> Result {
     match address {
         IpAddr::V4(v4) => w.bytes(kind, &v4.octets()),
         IpAddr::V6(v6) => w.bytes(kind, &v6.octets()),

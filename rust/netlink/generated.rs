@@ -130,11 +130,15 @@ pub enum Set {
     Question,
     /// What would become of it, if no connection is known for it.
     Explanation,
+    /// A daemon that keeps directors at the same connections.
+    Sync,
+    /// What directors told each other since the namespace is there.
+    SyncCounters,
 }
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Main,
         Self::Service,
         Self::Dest,
@@ -152,6 +156,8 @@ impl Set {
         Self::Selection,
         Self::Question,
         Self::Explanation,
+        Self::Sync,
+        Self::SyncCounters,
     ];
 
     /// Name in the spec.
@@ -174,6 +180,8 @@ impl Set {
             Self::Selection => "selection",
             Self::Question => "question",
             Self::Explanation => "explanation",
+            Self::Sync => "sync",
+            Self::SyncCounters => "sync-counters",
         }
     }
 
@@ -197,6 +205,8 @@ impl Set {
             Self::Selection => &selection::POLICY,
             Self::Question => &question::POLICY,
             Self::Explanation => &explanation::POLICY,
+            Self::Sync => &sync::POLICY,
+            Self::SyncCounters => &sync_counters::POLICY,
         }
     }
 }
@@ -278,8 +288,14 @@ pub mod cmd {
     /// What would become of a packet, without anything being changed by the question: the service
     /// that it is for and the dest that its flow would have.
     pub const EXPLAIN: u8 = 34;
+    /// Start a daemon that keeps directors at the same connections.
+    pub const SYNC_START: u8 = 35;
+    /// Stop the daemon of a role.
+    pub const SYNC_STOP: u8 = 36;
+    /// What directors told each other, or the daemons that run.
+    pub const SYNC_GET: u8 = 37;
     /// Highest number in use.
-    pub const MAX: u8 = 34;
+    pub const MAX: u8 = 37;
 }
 
 /// How packets travel to a dest.
@@ -551,6 +567,27 @@ pub mod echo {
     }
 }
 
+/// What a daemon does that keeps directors at the same connections.
+pub mod sync_role {
+    /// It tells others of connections.
+    pub const MASTER: u32 = 1;
+    /// It takes what others tell.
+    pub const BACKUP: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 1;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            MASTER => Some("master"),
+            BACKUP => Some("backup"),
+            _ => None,
+        }
+    }
+}
+
 /// Top level of every message.
 pub mod main {
     use super::{Policy, Range, Set};
@@ -619,8 +656,16 @@ pub mod main {
     ///
     /// Type: nest of `states`.
     pub const STATES: u16 = 16;
+    /// `sync`.
+    ///
+    /// Type: nest of `sync`.
+    pub const SYNC: u16 = 17;
+    /// `sync-counters`.
+    ///
+    /// Type: nest of `sync-counters`.
+    pub const SYNC_COUNTERS: u16 = 18;
     /// Highest number in use.
-    pub const MAX: u16 = 16;
+    pub const MAX: u16 = 18;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -641,6 +686,8 @@ pub mod main {
         Policy::Nested(Set::Question),
         Policy::Nested(Set::Explanation),
         Policy::Nested(Set::States),
+        Policy::Nested(Set::Sync),
+        Policy::Nested(Set::SyncCounters),
     ];
 }
 
@@ -1828,8 +1875,176 @@ pub mod explanation {
     ];
 }
 
+/// A daemon that keeps directors at the same connections.
+pub mod sync {
+    use super::{Policy, Range};
+
+    /// `role`.
+    ///
+    /// Type: u32, one of `sync-role`.
+    pub const ROLE: u16 = 1;
+    /// Name of the device that datagrams leave or come by.
+    ///
+    /// Type: string, max-len 15.
+    pub const DEVICE: u16 = 2;
+    /// The directors that belong together have the same; 0 unless given. A backup with 0 takes what
+    /// any tell.
+    ///
+    /// Type: u8.
+    pub const ID: u16 = 3;
+    /// Bytes of a datagram; 0, or not given, for as many as are good.
+    ///
+    /// Type: u32.
+    pub const MAX_LEN: u16 = 4;
+    /// The hosts' group; 224.0.0.81 unless given.
+    ///
+    /// Type: binary, max-len 16.
+    pub const GROUP: u16 = 5;
+    /// 8848 unless given.
+    ///
+    /// Type: u16, big-endian.
+    pub const PORT: u16 = 6;
+    /// Hops that datagrams may go; 1 unless given.
+    ///
+    /// Type: u8.
+    pub const TTL: u16 = 7;
+    /// Highest number in use.
+    pub const MAX: u16 = 7;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::U32(Range { min: 1, max: 2 }),
+        Policy::NulString { max_len: 15 },
+        Policy::U8(Range::ANY),
+        Policy::U32(Range::ANY),
+        Policy::Binary { max_len: 16 },
+        Policy::U16Be(Range::ANY),
+        Policy::U8(Range::ANY),
+    ];
+}
+
+/// What directors told each other since the namespace is there.
+pub mod sync_counters {
+    use super::{Policy, Range};
+
+    /// Connections and templates that others were told of.
+    ///
+    /// Type: uint.
+    pub const TOLD: u16 = 1;
+    /// Those that too much waited ahead of; they are told later.
+    ///
+    /// Type: uint.
+    pub const POSTPONED: u16 = 2;
+    /// Datagrams that were sent.
+    ///
+    /// Type: uint.
+    pub const SENT: u16 = 3;
+    /// Datagrams that could not be sent.
+    ///
+    /// Type: uint.
+    pub const NOT_SENT: u16 = 4;
+    /// Datagrams that came.
+    ///
+    /// Type: uint.
+    pub const RECEIVED: u16 = 5;
+    /// Connections and templates that were not known here.
+    ///
+    /// Type: uint.
+    pub const LEARNED: u16 = 6;
+    /// Those that were known, and are now as they were told.
+    ///
+    /// Type: uint.
+    pub const UPDATED: u16 = 7;
+    /// Those that were known better here: packets have come since.
+    ///
+    /// Type: uint.
+    pub const KNOWN: u16 = 8;
+    /// Those that there was no room or no memory for.
+    ///
+    /// Type: uint.
+    pub const FULL: u16 = 9;
+    /// Those whose dest takes packets in another way here, and templates of services that are not
+    /// there.
+    ///
+    /// Type: uint.
+    pub const MISFIT: u16 = 10;
+    /// Datagrams of another version, or of no protocol that is known.
+    ///
+    /// Type: uint.
+    pub const BAD_VERSION: u16 = 11;
+    /// Datagrams that are not as long as they say.
+    ///
+    /// Type: uint.
+    pub const BAD_LENGTH: u16 = 12;
+    /// Datagrams of directors with another id.
+    ///
+    /// Type: uint.
+    pub const BAD_ID: u16 = 13;
+    /// Datagrams with an entry that is cut, or of another version or family.
+    ///
+    /// Type: uint.
+    pub const BAD_ENTRY: u16 = 14;
+    /// Datagrams with an option that lies about its length or stands twice.
+    ///
+    /// Type: uint.
+    pub const BAD_OPTION: u16 = 15;
+    /// Entries with an option that is not known and may not be passed over.
+    ///
+    /// Type: uint.
+    pub const UNKNOWN_OPTION: u16 = 16;
+    /// Entries with flags that no connection and no template has.
+    ///
+    /// Type: uint.
+    pub const BAD_FLAGS: u16 = 17;
+    /// Entries of a protocol that has no services.
+    ///
+    /// Type: uint.
+    pub const BAD_PROTOCOL: u16 = 18;
+    /// Entries with a state that their protocol does not have.
+    ///
+    /// Type: uint.
+    pub const BAD_STATE: u16 = 19;
+    /// Entries with an address or a port that nobody can have.
+    ///
+    /// Type: uint.
+    pub const BAD_ADDRESS: u16 = 20;
+    /// Entries of a way for packets that RVS does not have.
+    ///
+    /// Type: uint.
+    pub const BAD_MODE: u16 = 21;
+    /// Highest number in use.
+    pub const MAX: u16 = 21;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
 /// Requests, by rising command number.
-pub const OPS: [Op; 22] = [
+pub const OPS: [Op; 25] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -1983,5 +2198,26 @@ pub const OPS: [Op; 22] = [
         uns_admin: true,
         do_request: Some(&[main::QUESTION]),
         dump_request: None,
+    },
+    Op {
+        cmd: cmd::SYNC_START,
+        name: "sync-start",
+        uns_admin: true,
+        do_request: Some(&[main::SYNC]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::SYNC_STOP,
+        name: "sync-stop",
+        uns_admin: true,
+        do_request: Some(&[main::SYNC]),
+        dump_request: None,
+    },
+    Op {
+        cmd: cmd::SYNC_GET,
+        name: "sync-get",
+        uns_admin: true,
+        do_request: Some(&[]),
+        dump_request: Some(&[]),
     },
 ];

@@ -29,6 +29,7 @@ mod release;
 mod service;
 mod settings;
 mod stats;
+mod sync;
 mod template;
 mod view;
 mod walk;
@@ -49,7 +50,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 24] = as_in_spec([
+static HANDLERS: [Op; 28] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -74,11 +75,15 @@ static HANDLERS: [Op; 24] = as_in_spec([
     Op::dumpit::<template::Get>(),
     Op::doit::<release::Release>(),
     Op::doit::<explain::Explain>(),
+    Op::doit::<sync::Start>(),
+    Op::doit::<sync::Stop>(),
+    Op::doit::<sync::Get>(),
+    Op::dumpit::<sync::Get>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 24]) -> [Op; 24] {
+const fn as_in_spec(handlers: [Op; 28]) -> [Op; 28] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {

@@ -7,7 +7,7 @@
 
 use super::accept::{accept, find};
 use super::generated::{
-    change, config, dest, laddr, main, question, selection, service, tcp_timeouts,
+    change, config, dest, laddr, main, question, selection, service, sync, tcp_timeouts,
 };
 use crate::kapi::genl::AttrPolicy;
 
@@ -57,6 +57,20 @@ static DEST: [AttrPolicy; dest::POLICY.len()] = accept(
 );
 
 static LADDR: [AttrPolicy; laddr::POLICY.len()] = accept(&laddr::POLICY, &[laddr::ADDRESS], &[]);
+
+static SYNC: [AttrPolicy; sync::POLICY.len()] = accept(
+    &sync::POLICY,
+    &[
+        sync::ROLE,
+        sync::DEVICE,
+        sync::ID,
+        sync::MAX_LEN,
+        sync::GROUP,
+        sync::PORT,
+        sync::TTL,
+    ],
+    &[],
+);
 
 static QUESTION: [AttrPolicy; question::POLICY.len()] = accept(
     &question::POLICY,
@@ -183,6 +197,7 @@ const fn top_level(accepted: &[u16]) -> MainPolicy {
             (main::LADDR, &LADDR),
             (main::SELECTION, &SELECTION),
             (main::QUESTION, &QUESTION),
+            (main::SYNC, &SYNC),
         ],
     )
 }

@@ -211,18 +211,24 @@ impl Live {
     /// Puts a new connection in the table.
     fn insert<'a>(&self, conn: Option<NonNull<Conn>>, rcu: Rcu<'a>) -> Attempt<'a> {
         let conn = conn.ok_or(NoConnection::Memory)?;
-        Ok(match self.connections.insert(conn, rcu) {
+        Ok(match self.connections.insert(conn, true, rcu) {
             Inserted::Taken => None,
             Inserted::Existing(conn) => Some(conn),
             Inserted::New(conn) => {
-                trace::new_flow(self.net(), || conn.traced(conn.state()));
-                match self.connections.is_crowded(rcu) {
-                    true => self.waking.hurry(),
-                    false => self.waking.wake(),
-                }
+                self.has_begun(conn, rcu);
+                self.has_changed(conn, rcu);
                 Some(conn)
             }
         })
+    }
+
+    /// A connection is in the table.
+    pub(super) fn has_begun(&self, conn: &Conn, rcu: Rcu<'_>) {
+        trace::new_flow(self.net(), || conn.traced(conn.state()));
+        match self.connections.is_crowded(rcu) {
+            true => self.waking.hurry(),
+            false => self.waking.wake(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     estimation::Estimation,
     filter::Gate,
     index::Index,
+    peers::Peers,
     schedule::Schedule,
     settings::{LiveSettings, Settings},
     templates::Total,
@@ -52,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) defence: Defence,
     /// Counts of what happened.
     pub(crate) counters: EventCounters,
+    /// What other directors are told.
+    pub(crate) peers: Peers,
     pub(super) index: RcuSlot<Index>,
     pub(super) service_key: Key,
     /// For the sequence numbers of FullNAT connections, which other hosts see.
@@ -80,6 +83,7 @@ impl Live {
             settings: LiveSettings::new(&Settings::DEFAULT, net.is_first()),
             defence: Defence::new(),
             counters: EventCounters::new()?,
+            peers: Peers::new()?,
             index: RcuSlot::empty(),
             service_key: random_key(),
             sequence_key: random_key(),

@@ -213,7 +213,14 @@ impl Work<Upkeep> for Netns {
         drop(charge);
         self.end_overdue(&overdue);
         let pressed = self.defence.ends_entries().then(time::uptime);
-        let swept = self.connections.sweep(*cursor, &self.settings, pressed);
+        let look = |conn: &Conn, rcu: Rcu<'_>| {
+            if let Some(outbox) = self.outbox(rcu) {
+                self.look_at(outbox, conn);
+            }
+        };
+        let swept = self
+            .connections
+            .sweep(*cursor, &self.settings, pressed, look);
         *cursor = swept.next;
         self.counters
             .count_many(Counter::ConnsExpired, swept.expired);
@@ -234,6 +241,7 @@ impl Work<Upkeep> for Netns {
         let mut config = self.config();
         config.follow_rules();
         self.defence.look(&config.settings());
+        config.tell_templates(turn);
         let templates = config.sweep_templates(turn, pressed);
         let draining = drain::end_drains(&mut config) | config.warm_up();
         let lingering = config.bury_removed() || templates || draining;

@@ -14,6 +14,7 @@ use super::{
     counters::EarlyDrops,
     dest::Dest,
     local::Locals,
+    peers::PeerCount,
     templates::{Candidates, Templates},
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
         service::ServiceSpec,
         slow,
         spec::{DestId, Mode},
+        sync::Template,
     },
     kapi::{random, time},
 };
@@ -225,6 +227,32 @@ impl Schedule {
     pub(super) fn give_up_template(&self) -> bool {
         let templates = self.templates.as_ref();
         templates.is_some_and(|templates| templates.give_up_one())
+    }
+
+    /// Takes a template that another director tells of.
+    pub(super) fn learn(&self, told: &Template) -> PeerCount {
+        let Some(templates) = &self.templates else {
+            return PeerCount::Misfit;
+        };
+        // Of a service of all ports nobody says the dest's.
+        let is_meant = |(_, dest): &(u32, &Arc<Dest>)| {
+            let id = dest.id();
+            id.address == told.dest.address && [0, id.port].contains(&told.dest.port)
+        };
+        let Some(chosen) = (0u32..).zip(self.dests.iter()).find(is_meant) else {
+            return PeerCount::Misfit;
+        };
+        let left = match told.seconds {
+            0 => self.persistence.seconds,
+            seconds => seconds,
+        };
+        let network = self.persistence.network(told.network);
+        let rule = (&self.persistence, told.assured);
+        match templates.learn(network, chosen, left, rule) {
+            Ok(true) => PeerCount::Learned,
+            Ok(false) => PeerCount::Updated,
+            Err(_) => PeerCount::Full,
+        }
     }
 
     /// A flow of `client` to `dest` was answered.

@@ -20,7 +20,7 @@ def test_documents_are_as_the_schema_says(nl, host):
         "config show": (), "conn end": ("--client", "198.51.100.2"), "conn list": (),
         "conn list --count": (), "conn templates": (), "dest list": ("--stats", "--rate"),
         "dest show": (ID, RS), "explain": conn, "laddr list": (), "save": (), "service list": ("--stats",),
-        "service show": (ID,), "stats show": (), "top": ("--once",),
+        "service show": (ID,), "stats show": (), "sync show": (), "top": ("--once",),
     }.items():
         printed = host.adm(*command.split(), *args, "-j").stdout
         document = check(command, printed)

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Commands about the daemons that tell another director of connections.
-//!
-//! RVS does not send or take states yet. The commands are there all the same, since `keepalived`
-//! counts on them: a daemon is kept and reported, and whoever starts one is told.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kernel::error::{code::*, Result};
-use kernel::prelude::*;
 
-use super::daemons::{Daemon, Role, NAME_MAX};
-use super::namespace::Namespace;
 use super::nest::{self, Nest, Rule};
 use super::policy::POLICY;
 use super::uapi::{cmd, daemon, main};
 use crate::kapi::genl::{AttrPolicy, Doit, DumpWriter, Dumpit, Full, Progress, Request, Writer};
 use crate::kapi::netdev;
-
-/// What `ip_vs` takes when the request does not say.
-const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
-const PORT: u16 = 8848;
-const TTL: u8 = 1;
+use crate::sync::{Daemon, Daemons, Refused, Role, NAME_MAX, ROLES};
 
 const ATTRS: usize = daemon::MAX as usize + 1;
 
@@ -62,38 +52,34 @@ impl Doit for New {
         let wanted = nest.get(daemon::SYNC_MAXLEN).map_or(0, nest::u16);
         let started = Daemon {
             device: nest::bytes(device),
-            sync_id,
-            max_len: max_len(role, wanted, mtu, group),
+            // ip_vs writes its last byte.
+            id: sync_id as u8,
+            max_len: Daemon::length(role, wanted, mtu, group),
             group,
             port: match nest.get(daemon::MCAST_PORT).map_or(0, nest::u16) {
-                0 => PORT,
+                0 => Daemon::PORT,
                 port => port,
             },
             ttl: match nest.get(daemon::MCAST_TTL).map_or([0], nest::bytes) {
-                [0] => TTL,
+                [0] => Daemon::TTL,
                 [ttl] => ttl,
             },
         };
-        let namespace = Namespace::of(request.net()).ok_or(ENODEV)?;
-        let mut daemons = namespace.daemons();
-        let slot = daemons.of(role);
-        if slot.is_some() {
-            return Err(nest.refuse(
-                EEXIST,
-                daemon::STATE,
-                format_args!("a {} daemon runs already", role.name()),
-            ));
-        }
-        *slot = Some(started);
-        drop(daemons);
-        pr_notice!(
-            "a {} sync daemon was started, but connections are not synchronised yet\n",
-            role.name()
-        );
-        request
-            .extack()
-            .note(format_args!("connections are not synchronised yet"));
-        Ok(())
+        let daemons = Daemons::of(request.net()).ok_or(ENODEV)?;
+        daemons
+            .start(role, started)
+            .map_err(|refused| match refused {
+                Refused::Exists => nest.refuse(
+                    EEXIST,
+                    daemon::STATE,
+                    format_args!("a {} daemon runs already", role.name()),
+                ),
+                Refused::Error(error) => nest.refuse(
+                    error,
+                    daemon::MCAST_IFN,
+                    format_args!("no socket for {group} by this device"),
+                ),
+            })
     }
 }
 
@@ -107,16 +93,15 @@ impl Doit for Del {
     fn doit(request: &Request<'_>) -> Result {
         let nest = Nest::new(request, main::DAEMON, "DAEMON", &RULES)?;
         let role = role(&nest, nest::u32(nest.require(daemon::STATE)?))?;
-        let namespace = Namespace::of(request.net()).ok_or(ENODEV)?;
-        let stopped = namespace.daemons().of(role).take();
-        match stopped {
-            Some(_) => Ok(()),
-            None => Err(nest.refuse(
-                ESRCH,
-                daemon::STATE,
-                format_args!("no {} daemon runs", role.name()),
-            )),
+        let daemons = Daemons::of(request.net()).ok_or(ENODEV)?;
+        if daemons.stop(role) {
+            return Ok(());
         }
+        Err(nest.refuse(
+            ESRCH,
+            daemon::STATE,
+            format_args!("no {} daemon runs", role.name()),
+        ))
     }
 }
 
@@ -134,13 +119,12 @@ impl Dumpit for Get {
     }
 
     fn dump(request: &Request<'_>, seen: &mut usize, out: &mut DumpWriter<'_>) -> Result<Progress> {
-        let Some(namespace) = Namespace::of(request.net()) else {
+        let Some(daemons) = Daemons::of(request.net()) else {
             return Ok(Progress::Done);
         };
-        let mut daemons = *namespace.daemons();
-        for role in Role::ALL.into_iter().skip(*seen) {
-            if let Some(daemon) = daemons.of(role) {
-                let full = out.message(cmd::NEW_DAEMON, |w| encode(w, role, daemon));
+        for role in ROLES.into_iter().skip(*seen) {
+            if let Some(daemon) = daemons.get(role) {
+                let full = out.message(cmd::NEW_DAEMON, |w| encode(w, role, &daemon));
                 if full.is_err() {
                     return Ok(Progress::More);
                 }
@@ -153,13 +137,9 @@ impl Dumpit for Get {
 
 fn encode(w: &mut Writer<'_>, role: Role, daemon: &Daemon) -> Result<(), Full> {
     w.old_nest(main::DAEMON, |w| {
-        let device = daemon.device.split(|byte| *byte == 0).next().unwrap_or(&[]);
         w.u32(daemon::STATE, role.number())?;
-        w.str(
-            daemon::MCAST_IFN,
-            core::str::from_utf8(device).unwrap_or("?"),
-        )?;
-        w.u32(daemon::SYNC_ID, daemon.sync_id)?;
+        w.str(daemon::MCAST_IFN, daemon.device_name())?;
+        w.u32(daemon::SYNC_ID, daemon.id.into())?;
         w.u16(daemon::SYNC_MAXLEN, daemon.max_len)?;
         w.u16(daemon::MCAST_PORT, daemon.port)?;
         w.u8(daemon::MCAST_TTL, daemon.ttl)?;
@@ -171,7 +151,7 @@ fn encode(w: &mut Writer<'_>, role: Role, daemon: &Daemon) -> Result<(), Full> {
 }
 
 fn role(nest: &Nest<'_, '_, ATTRS>, state: u32) -> Result<Role> {
-    let mut roles = Role::ALL.into_iter();
+    let mut roles = ROLES.into_iter();
     roles.find(|role| role.number() == state).ok_or_else(|| {
         nest.refuse(
             EINVAL,
@@ -192,28 +172,11 @@ fn group(nest: &Nest<'_, '_, ATTRS>) -> Result<IpAddr> {
             daemon::MCAST_GROUP6,
             IpAddr::V6(Ipv6Addr::from(nest::bytes::<16>(attr))),
         ),
-        (None, None) => return Ok(GROUP),
+        (None, None) => return Ok(Daemon::GROUP),
     };
     if !group.is_multicast() {
         let text = "is not a multicast address";
         return Err(nest.refuse(EINVAL, kind, format_args!("{group} {text}")));
     }
     Ok(group)
-}
-
-/// Bytes of a message, by `ip_vs`'s rule.
-fn max_len(role: Role, wanted: u16, mtu: u32, group: IpAddr) -> u16 {
-    let headers: u16 = if group.is_ipv6() { 48 } else { 28 };
-    let least = match role {
-        Role::Master => 1,
-        Role::Backup => 1024,
-    };
-    let mtu = match role {
-        Role::Master => 1500,
-        Role::Backup => u16::try_from(mtu.max(1500)).unwrap_or(u16::MAX),
-    };
-    match wanted {
-        0 => mtu.saturating_sub(headers),
-        wanted => wanted.clamp(least, u16::MAX.saturating_sub(headers)),
-    }
 }

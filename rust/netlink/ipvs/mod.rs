@@ -9,7 +9,6 @@
 mod change;
 mod config;
 mod daemon;
-mod daemons;
 mod decode;
 mod encode;
 mod files;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a network namespace has while the dialect is spoken: what was written to
-//! `/proc/sys/net/ipv4/vs`, and the daemons that were started.
+//! `/proc/sys/net/ipv4/vs`.
 
 use kernel::{
     new_mutex,
@@ -9,7 +9,7 @@ use kernel::{
     sync::{Mutex, MutexGuard},
 };
 
-use super::{daemons::Daemons, sysctl::variables::Kept};
+use super::sysctl::variables::Kept;
 use crate::kapi::netns::{Net, PerNet, Registered, Registration};
 
 /// State of one namespace.
@@ -17,8 +17,6 @@ use crate::kapi::netns::{Net, PerNet, Registered, Registration};
 pub(super) struct Namespace {
     #[pin]
     sysctls: Mutex<Kept>,
-    #[pin]
-    daemons: Mutex<Daemons>,
 }
 
 static REGISTRATION: Registration<Namespace> = Registration::new();
@@ -29,7 +27,6 @@ impl PerNet for Namespace {
         KBox::pin_init(
             pin_init!(Self {
                 sysctls <- new_mutex!(sysctls, "rvs ipvs sysctls"),
-                daemons <- new_mutex!(Daemons::default(), "rvs ipvs daemons"),
             }),
             GFP_KERNEL,
         )
@@ -56,10 +53,5 @@ impl Namespace {
     /// What was written to `/proc/sys/net/ipv4/vs`.
     pub(super) fn sysctls(&self) -> MutexGuard<'_, Kept> {
         self.sysctls.lock()
-    }
-
-    /// The daemons that were started.
-    pub(super) fn daemons(&self) -> MutexGuard<'_, Daemons> {
-        self.daemons.lock()
     }
 }

@@ -9,6 +9,7 @@ mod change;
 mod checks;
 mod filters;
 mod guard;
+mod held;
 mod publish;
 mod removed;
 mod retire;

@@ -130,7 +130,7 @@ impl RemovedDests {
     }
 
     /// Those of that id in that service.
-    fn of(&mut self, service: ServiceId, id: DestId) -> impl Iterator<Item = &Removed> {
+    pub(super) fn of(&mut self, service: ServiceId, id: DestId) -> impl Iterator<Item = &Removed> {
         self.sort();
         self.with((service, id), Removed::ids)
     }

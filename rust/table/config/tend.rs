@@ -39,6 +39,17 @@ impl ConfigGuard<'_> {
         self.config.services.iter().any(|service| service.warming)
     }
 
+    /// Tells other directors of some templates; `turn` says of which.
+    #[inline(never)] // What it shows some of takes room.
+    pub(in crate::table) fn tell_templates(&self, turn: u32) {
+        for service in &self.config.services {
+            if let Some(templates) = &service.templates {
+                self.live
+                    .tell_templates(turn, service.id, (templates, &service.spec.persistence));
+            }
+        }
+    }
+
     /// Ends templates that have expired; `turn` says which to look at. With `pressed` also some that
     /// are not assured. True when there are others.
     pub(in crate::table) fn sweep_templates(&self, turn: u32, pressed: Option<u32>) -> bool {

@@ -18,6 +18,7 @@ use crate::{
     engine::{
         defence,
         proto::{State, STATES},
+        sync::memo::Memo,
         tuple::{TupleV4, TupleV6},
     },
     kapi::{broken::broken, time},
@@ -25,6 +26,9 @@ use crate::{
 
 /// Number in [`Conn::state`] of a connection that was ended; no [`State`] has it.
 const ENDED: u8 = 0xff;
+
+/// In [`Conn::farewell`]: it was made with an account behind it. Never changes.
+const ACCOUNTED: u8 = 0x80;
 
 /// What follows a [`Conn`].
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,13 +51,13 @@ pub(super) enum Layout {
 pub(crate) struct Conn {
     pub(super) dest: Arc<Dest>,
     /// Tick of the last packet.
-    seen: AtomicU32,
+    pub(super) seen: AtomicU32,
     state: AtomicU8,
     pub(super) layout: Layout,
-    /// How far its end at its dest's deadline is, see `drain`.
+    /// How far its end at its dest's deadline is, see `drain`, and [`ACCOUNTED`].
     farewell: AtomicU8,
-    /// Whether it was made with an account behind it.
-    pub(super) accounted: bool,
+    /// See [`Memo`].
+    pub(super) memo: AtomicU8,
     /// In the list of those to be freed.
     pub(super) next_dead: AtomicPtr<Conn>,
 }
@@ -76,13 +80,14 @@ impl Conn {
     /// The first part of a connection that begins, counted into its dest.
     pub(super) fn new(layout: Layout, state: State, dest: Arc<Dest>) -> Self {
         dest.connection_begins(state);
+        let accounted = dest.life().is_accounted();
         Self {
-            accounted: dest.life().is_accounted(),
             dest,
             seen: AtomicU32::new(time::now()),
             state: AtomicU8::new(state.number()),
             layout,
-            farewell: AtomicU8::new(0),
+            farewell: AtomicU8::new(if accounted { ACCOUNTED } else { 0 }),
+            memo: AtomicU8::new(Memo::NEW.0),
             next_dead: AtomicPtr::new(ptr::null_mut()),
         }
     }
@@ -111,15 +116,17 @@ impl Conn {
         State::from_number(self.state.load(Ordering::Relaxed))
     }
 
-    /// Moves it to the state that `next` makes of the present one.
+    /// Moves it to the state that `next` makes of the present one. True when that is another.
     #[inline(always)]
-    pub(crate) fn step(&self, next: impl Fn(State) -> State) {
+    pub(crate) fn step(&self, next: impl Fn(State) -> State) -> bool {
         let number = self.state.load(Ordering::Relaxed);
         let from = State::from_number(number);
         let to = next(from);
-        if to != from && number != ENDED {
+        let moves = to != from && number != ENDED;
+        if moves {
             self.change(from, to);
         }
+        moves
     }
 
     /// Whoever changes the state counts the change; when another packet was first, its verdict
@@ -205,15 +212,21 @@ impl Conn {
         (tcp && self.state().is_over()).then_some(silent)
     }
 
+    /// Whether it was made with an account behind it.
+    pub(super) fn is_accounted(&self) -> bool {
+        self.farewell.load(Ordering::Relaxed) & ACCOUNTED != 0
+    }
+
     /// How far its end at its dest's deadline is.
     pub(in crate::table) fn farewell(&self) -> u8 {
-        self.farewell.load(Ordering::Relaxed)
+        self.farewell.load(Ordering::Relaxed) & !ACCOUNTED
     }
 
     /// From now on its end is so far.
     pub(in crate::table) fn set_farewell(&self, step: u8) {
         self.seen.store(time::now(), Ordering::Relaxed);
-        self.farewell.store(step, Ordering::Relaxed);
+        let accounted = self.farewell.load(Ordering::Relaxed) & ACCOUNTED;
+        self.farewell.store(step | accounted, Ordering::Relaxed);
     }
 
     /// Ticks since the last packet, or since its end came as far as it is.
@@ -242,8 +255,11 @@ impl Conn {
     }
 }
 
-/// Whether a packet came after the present tick was read: on another CPU, while this one was held
-/// up between the two reads.
+/// Ticks by which the last packet may be ahead of the present one: it came on another CPU, while this
+/// one was held up between two reads, or others say that the connection lasts longer than here.
+pub(super) const AHEAD_MAX: u32 = time::seconds(590);
+
+/// Whether a packet came after the present tick.
 #[inline]
 const fn is_ahead(silent: u32) -> bool {
     silent > u32::MAX - time::seconds(600)

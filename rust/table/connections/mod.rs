@@ -15,6 +15,7 @@ mod census;
 mod conn;
 mod nat;
 mod node;
+mod peers;
 mod resize;
 mod slab;
 mod sweep;

@@ -71,6 +71,19 @@ pub(crate) enum Stage {
     Unheard = 7,
 }
 
+impl Stage {
+    /// That of another director's connection of TCP, which goes on here; where it cannot be, the dest
+    /// is not told.
+    pub(crate) const fn of_peer(number: u8) -> Self {
+        match number {
+            2 => Self::Opening,
+            3 => Self::Telling,
+            4 => Self::Always,
+            _ => Self::Told,
+        }
+    }
+}
+
 const OPENING: u8 = Stage::Opening as u8;
 const ALWAYS: u8 = Stage::Always as u8;
 
@@ -145,6 +158,17 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
     #[inline(always)]
     pub(crate) fn shift(&self) -> Shift {
         self.shift
+    }
+
+    /// The numbers that telling the dest of the client's address ends with.
+    pub(super) fn telling(&self) -> [u32; 2] {
+        [self.first(), self.expected.load(Ordering::Relaxed)]
+    }
+
+    /// Goes on with telling it where another director has been.
+    pub(super) fn set_telling(&self, [first, expected]: [u32; 2]) {
+        self.first.store(first, Ordering::Relaxed);
+        self.expected.store(expected, Ordering::Relaxed);
     }
 
     /// How far it is with telling the dest of the client's address.

@@ -34,7 +34,7 @@ trait Slab: Sized + Send + 'static {
 
     /// Gives its first part to the slab, with the rest. None when there is no memory.
     fn place(self, state: State) -> Option<NonNull<Conn>> {
-        let placed = if self.first().accounted {
+        let placed = if self.first().is_accounted() {
             self.place_accounted()
         } else {
             Self::cache().alloc(self).map(NonNull::cast)
@@ -201,7 +201,7 @@ pub(super) unsafe fn free(conn: NonNull<Conn>) {
 /// As there; it is the first part of a `T`, or of an `Accounted<T>` where it says so.
 unsafe fn free_as<T: Slab>(conn: NonNull<Conn>) {
     // SAFETY: Nobody else knows it, says the caller.
-    let accounted = unsafe { conn.as_ref() }.accounted;
+    let accounted = unsafe { conn.as_ref() }.is_accounted();
     // SAFETY: `place` has put it there.
     unsafe {
         if accounted {

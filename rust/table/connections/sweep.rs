@@ -2,7 +2,10 @@
 
 //! The sweep: it ends connections that have been silent for too long, a slice of the table at a time.
 
-use super::table::{Connections, BATCH};
+use super::{
+    conn::Conn,
+    table::{Connections, BATCH},
+};
 use crate::{
     kapi::{rcu::Rcu, time, trace::End, work},
     table::settings::LiveSettings,
@@ -29,12 +32,13 @@ pub(in crate::table) struct Swept {
 impl Connections {
     /// Ends connections that were silent for too long, in a slice of the table that starts at
     /// `cursor`. With `pressed`, a number that is another each second, those that can be done
-    /// without in one of 32 buckets as well, as `ip_vs` does. May sleep.
+    /// without in one of 32 buckets as well, as `ip_vs` does. Shows the others to `look`. May sleep.
     pub(in crate::table) fn sweep(
         &self,
         cursor: u32,
         settings: &LiveSettings,
         pressed: Option<u32>,
+        look: impl Fn(&Conn, Rcu<'_>),
     ) -> Swept {
         let guard = kernel::sync::rcu::read_lock();
         let len = self.current(Rcu::of(&guard)).len();
@@ -64,6 +68,7 @@ impl Connections {
                     } else {
                         self.census.see(conn.state());
                         conn.tell_again(now);
+                        look(conn, rcu);
                     }
                 }
                 bucket = bucket.wrapping_add(1) & (len - 1);

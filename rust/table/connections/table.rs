@@ -131,14 +131,21 @@ impl Connections {
         }
     }
 
-    /// Puts a connection in, unless one with a key of it is there.
-    pub(in crate::table) fn insert<'a>(&self, conn: NonNull<Conn>, rcu: Rcu<'a>) -> Inserted<'a> {
+    /// Puts a connection in, unless one with a key of it is there. One that another director has
+    /// scheduled is not counted as one of its dest's.
+    pub(in crate::table) fn insert<'a>(
+        &self,
+        conn: NonNull<Conn>,
+        is_scheduled: bool,
+        rcu: Rcu<'a>,
+    ) -> Inserted<'a> {
         // SAFETY: The caller made it; nobody else knows it yet.
         let new: &'a Conn = unsafe { conn.as_ref() };
         let inserted = self.link(new, rcu);
         match inserted {
             // Not before: two CPUs may have made one of the same flow.
-            Inserted::New(new) => new.dest().connection(),
+            Inserted::New(new) if is_scheduled => new.dest().connection(),
+            Inserted::New(_) => {}
             // SAFETY: It came from the slab and was never shared.
             _ => unsafe { slab::free(conn) },
         }

@@ -73,7 +73,7 @@ impl Conn {
 
     /// Its account, if it has one.
     pub(super) fn ledger(&self) -> Option<&Ledger> {
-        if !self.accounted {
+        if !self.is_accounted() {
             return None;
         }
         // SAFETY: An accounted connection of a layout is made as an `Accounted` of it.

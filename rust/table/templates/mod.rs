@@ -12,11 +12,12 @@
 
 mod shelf;
 mod template;
+mod told;
 
 use core::{
     ops::{ControlFlow, Deref},
     ptr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU8, Ordering},
 };
 
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
@@ -219,6 +220,7 @@ impl Templates {
             dest: Chosen::new(dest),
             index,
             seen: time::now(),
+            memo: AtomicU8::new(0),
         };
         let mut node = Some(Node::new(network, template, memcg::atomic_flags())?);
         // What is replaced or not used is dropped when the lock is not held any more.

@@ -2,7 +2,7 @@
 
 //! A template: which dest a network's flows go to.
 
-use core::{ops::Deref, ptr};
+use core::{ops::Deref, ptr, sync::atomic::AtomicU8};
 
 use kernel::{rbtree::RBTreeNode, sync::Arc};
 
@@ -87,6 +87,8 @@ pub(super) struct Template {
     pub(super) index: u32,
     /// Tick at which the last flow began.
     pub(super) seen: u32,
+    /// How much of it other directors know: a [`Memo`](crate::engine::sync::memo::Memo).
+    pub(super) memo: AtomicU8,
 }
 
 /// A template in a tree, by its network.

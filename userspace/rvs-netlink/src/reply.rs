@@ -11,8 +11,8 @@ use rvs_engine::selection::Selection;
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
 use crate::{
-    selection, Config, Connection, Counters, DestInfo, Explanation, ServiceInfo, States, Stats,
-    Template,
+    selection, Config, Connection, Counters, Daemon, DestInfo, Explanation, ServiceInfo, States, Stats,
+    SyncCounters, Template,
 };
 
 /// One message of the kernel; which parts it has follows from its command.
@@ -48,6 +48,10 @@ pub struct Reply {
     pub states: Option<States>,
     /// Settings of the namespace.
     pub config: Option<Config>,
+    /// A daemon that keeps directors at the same connections.
+    pub sync: Option<Daemon>,
+    /// What directors told each other.
+    pub sync_counters: Option<SyncCounters>,
 }
 
 impl Reply {
@@ -79,6 +83,9 @@ impl Reply {
         nest(main::COUNTERS, counters.map(|c| c.attributes()));
         nest(main::STATES, self.states.as_ref().map(|s| s.attributes()));
         nest(main::CONFIG, self.config.as_ref().map(|c| c.attributes()));
+        nest(main::SYNC, self.sync.as_ref().map(|d| d.attributes()));
+        let counters = self.sync_counters.as_ref();
+        nest(main::SYNC_COUNTERS, counters.map(|c| c.attributes()));
         let laddr = self
             .laddr
             .map(|address| Attr::local_address(main::LADDR, address));
@@ -110,6 +117,10 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::COUNTERS => reply.counters = Some(Counters::parse(content)?),
                 main::STATES => reply.states = Some(States::parse(content)?),
                 main::CONFIG => reply.config = Some(Config::parse(content)?),
+                main::SYNC => reply.sync = Some(Daemon::parse(content)?),
+                main::SYNC_COUNTERS => {
+                    reply.sync_counters = Some(SyncCounters::parse(content)?);
+                }
                 main::LADDR => reply.laddr = Some(parse_local_address(content)?),
                 main::GENERATION => reply.generation = Some(attribute.u32("generation")?),
                 _ => {}

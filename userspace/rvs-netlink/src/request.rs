@@ -10,7 +10,8 @@ use rvs_engine::spec::{DestId, ServiceId};
 use crate::attr::Attr;
 use crate::generated::{change, cmd, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::message::{Message, Spoken};
-use crate::{dest, selection as selection_wire, service as service_wire, Config, Error, Question};
+use crate::{dest, selection as selection_wire, service as service_wire};
+use crate::{Config, Daemon, Error, Question, Role};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,14 @@ pub enum Request {
     Explain(Question),
     /// Let the module be unloaded although there are services.
     Release,
+    /// Start a daemon that keeps directors at the same connections.
+    SyncStart(Daemon),
+    /// Stop the one of a role.
+    SyncStop(Role),
+    /// Those that run.
+    SyncList,
+    /// What directors told each other.
+    SyncGet,
 }
 
 impl Request {
@@ -70,6 +79,9 @@ impl Request {
             Self::ConfigSet(_) => cmd::CONFIG_SET,
             Self::Explain(_) => cmd::EXPLAIN,
             Self::Release => cmd::RELEASE,
+            Self::SyncStart(_) => cmd::SYNC_START,
+            Self::SyncStop(_) => cmd::SYNC_STOP,
+            Self::SyncList | Self::SyncGet => cmd::SYNC_GET,
         }
     }
 
@@ -82,6 +94,7 @@ impl Request {
                 | Self::LocalList(_)
                 | Self::ConnList(..)
                 | Self::TemplateList(_)
+                | Self::SyncList
         )
     }
 
@@ -119,7 +132,13 @@ impl Request {
             | Self::ServiceFlush
             | Self::StatsGet
             | Self::ConfigGet
+            | Self::SyncList
+            | Self::SyncGet
             | Self::Release => Vec::new(),
+            Self::SyncStart(daemon) => vec![Attr::nest(main::SYNC, daemon.attributes())],
+            Self::SyncStop(role) => {
+                vec![Attr::nest(main::SYNC, Daemon::of(*role).attributes())]
+            }
             Self::Explain(question) => {
                 vec![Attr::nest(main::QUESTION, question.attributes())]
             }

@@ -5,7 +5,7 @@
 use netlink_packet_core::{DecodeError, Parseable};
 
 use crate::attr::{received, Attr};
-use crate::generated::{counters, states, stats, Set};
+use crate::generated::{counters, states, stats, sync_counters, Set};
 use crate::names::attribute_name;
 
 /// Makes a struct of an attribute set whose attributes are all `uint`.
@@ -180,6 +180,54 @@ uint_set! {
     }
 }
 
+uint_set! {
+    /// What directors told each other.
+    SyncCounters of SyncCounters in sync_counters {
+        /// Connections and templates that others were told of.
+        told = TOLD,
+        /// Those that too much waited ahead of.
+        postponed = POSTPONED,
+        /// Datagrams that were sent.
+        sent = SENT,
+        /// Datagrams that could not be sent.
+        not_sent = NOT_SENT,
+        /// Datagrams that came.
+        received = RECEIVED,
+        /// Connections and templates that were not known here.
+        learned = LEARNED,
+        /// Those that were known, and are now as they were told.
+        updated = UPDATED,
+        /// Those that were known better here.
+        known = KNOWN,
+        /// Those that there was no room or no memory for.
+        full = FULL,
+        /// Those whose dest takes packets in another way, or whose service is not there.
+        misfit = MISFIT,
+        /// Datagrams of another version.
+        bad_version = BAD_VERSION,
+        /// Datagrams that are not as long as they say.
+        bad_length = BAD_LENGTH,
+        /// Datagrams of directors with another id.
+        bad_id = BAD_ID,
+        /// Datagrams with an entry that is cut or unknown.
+        bad_entry = BAD_ENTRY,
+        /// Datagrams with an option that lies.
+        bad_option = BAD_OPTION,
+        /// Entries with an option that is not known.
+        unknown_option = UNKNOWN_OPTION,
+        /// Entries with flags that cannot be.
+        bad_flags = BAD_FLAGS,
+        /// Entries of a protocol that has no services.
+        bad_protocol = BAD_PROTOCOL,
+        /// Entries with a state that cannot be.
+        bad_state = BAD_STATE,
+        /// Entries with an address or a port that cannot be.
+        bad_address = BAD_ADDRESS,
+        /// Entries of a way for packets that RVS does not have.
+        bad_mode = BAD_MODE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,5 +241,7 @@ mod tests {
         assert!(names(Stats::default().entries()).eq(all(Set::Rates, rates::MAX)));
         assert!(names(States::default().entries()).eq(all(Set::States, states::MAX)));
         assert!(names(Counters::default().entries()).eq(all(Set::Counters, counters::MAX)));
+        let sync = SyncCounters::default().entries();
+        assert!(names(sync).eq(all(Set::SyncCounters, sync_counters::MAX)));
     }
 }

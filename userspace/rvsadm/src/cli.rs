@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     complete, config, conn, dest, doctor, explain, exporter, generate, laddr, monitor, namespaces,
-    restore, rs, save, schema, service, stats, toa, top, trace, unload, version,
+    restore, rs, save, schema, service, stats, sync, toa, top, trace, unload, version,
 };
 
 const AFTER_HELP: &str = "\
@@ -68,6 +68,9 @@ pub enum Command {
     /// Traffic and counters of the namespace
     #[command(subcommand)]
     Stats(stats::Command),
+    /// Keep directors at the same connections: who fails over loses none
+    #[command(subcommand)]
+    Sync(sync::Command),
     /// Watch services and dests live: connections, traffic, drops
     #[command(after_help = top::AFTER_HELP)]
     Top(top::Arguments),

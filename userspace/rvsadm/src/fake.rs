@@ -386,7 +386,15 @@ impl Transport for FakeKernel {
                 }]
             }
             Request::Explain(_) => vec![Reply::default()],
-            Request::StatsZero(_) | Request::Release => Vec::new(),
+            Request::SyncGet => vec![Reply {
+                sync_counters: Some(Default::default()),
+                ..Reply::default()
+            }],
+            Request::StatsZero(_)
+            | Request::Release
+            | Request::SyncStart(_)
+            | Request::SyncStop(_)
+            | Request::SyncList => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
     }

@@ -43,6 +43,7 @@ mod service;
 mod shared_ports;
 mod snapshot;
 mod stats;
+mod sync;
 mod templates;
 mod toa;
 mod top;
@@ -106,6 +107,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Laddr(command) => laddr::run(command, context),
         Command::Conn(command) => conn::run(command, context),
         Command::Stats(command) => stats::run(command, context),
+        Command::Sync(command) => sync::run(command, context),
         Command::Config(command) => config::run(command, context),
         Command::Save(arguments) => save::run(&arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),

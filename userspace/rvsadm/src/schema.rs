@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::envelope::{Done, VERSION};
 use crate::failure::{Failure, Refused};
 use crate::{
-    conn, dest, doctor, explain, laddr, monitor, restore, rs, save, service, stats, templates, toa,
-    top, trace, version, views,
+    conn, dest, doctor, explain, laddr, monitor, restore, rs, save, service, stats, sync,
+    templates, toa, top, trace, version, views,
 };
 
 pub const AFTER_HELP: &str = "\
@@ -99,7 +99,7 @@ fn whole() -> Value {
 type Make = fn(&mut SchemaGenerator) -> Value;
 
 /// The commands that print documents of their own; the others print "done".
-const DOCUMENTS: [(&str, Make); 30] = [
+const DOCUMENTS: [(&str, Make); 31] = [
     ("config show", document::<views::ConfigView>),
     ("conn end", document::<conn::Ended>),
     ("conn list", document::<conn::list::ConnectionList>),
@@ -124,6 +124,7 @@ const DOCUMENTS: [(&str, Make); 30] = [
     ("service list", document::<service::ServiceList>),
     ("service show", document::<views::ServiceWithDests>),
     ("stats show", document::<stats::Document>),
+    ("sync show", document::<sync::Document>),
     ("toa lookup", document::<toa::Found>),
     ("toa show", document::<toa::Document>),
     ("toa stats", document::<toa::Stats>),

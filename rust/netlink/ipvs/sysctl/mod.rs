@@ -6,7 +6,10 @@
 
 pub(super) mod variables;
 
-use core::ffi::{c_int, CStr};
+use core::{
+    ffi::{c_int, CStr},
+    sync::atomic::Ordering,
+};
 
 use kernel::{
     error::code::{EINVAL, ENODEV},
@@ -62,9 +65,16 @@ impl sysctl::Folder for Folder {
     fn set(net: &Net, index: usize, value: Value) -> Result {
         let variable = VARIABLES.get(index).ok_or(EINVAL)?;
         let (namespace, netns) = states(net)?;
-        if let Value::Ints(ints) = value {
-            variable.rule.check(ints)?;
-            take_effect(variable.backing, netns, ints)?;
+        match value {
+            Value::Ints(ints) => {
+                variable.rule.check(ints)?;
+                take_effect(variable.backing, netns, ints)?;
+            }
+            Value::Long(long) => {
+                let number = c_int::try_from(long).unwrap_or(c_int::MAX);
+                take_effect(variable.backing, netns, [number, 0])?;
+            }
+            Value::Cpus(_) => {}
         }
         let mut kept = namespace.sysctls();
         match value {
@@ -85,6 +95,12 @@ fn take_effect(backing: Backing, netns: &Netns, [value, _]: [c_int; 2]) -> Resul
         Backing::Quiescent => return quiesce(&mut config, value == 0),
         Backing::Estimation => {
             netns.estimate_rates(value != 0);
+            return Ok(());
+        }
+        Backing::Tuning(of) => {
+            // None below 0 says anything.
+            let number = u32::try_from(value).unwrap_or(0);
+            of(&netns.peers.tuning).store(number, Ordering::Relaxed);
             return Ok(());
         }
         Backing::Setting { set, .. } => set(&mut settings, value),

@@ -2,7 +2,10 @@
 
 //! The files of `/proc/sys/net/ipv4/vs`: what each may have, starts with and sets.
 
-use core::ffi::{c_int, CStr};
+use core::{
+    ffi::{c_int, CStr},
+    sync::atomic::AtomicU32,
+};
 
 use kernel::{error::code::EINVAL, prelude::*};
 
@@ -14,7 +17,7 @@ use crate::{
         sysctl::{self, File, Kind, CPUS_MAX},
         time,
     },
-    table::Settings,
+    table::{Settings, Tuning},
 };
 
 /// `IP_VS_CONN_MAX`: what `conn_max` starts with, and its limit.
@@ -42,6 +45,8 @@ pub(super) enum Backing {
     Quiescent,
     /// Whether rates are estimated.
     Estimation,
+    /// How much other directors are told.
+    Tuning(fn(&Tuning) -> &AtomicU32),
     /// A setting that the family `rvs` has too.
     Setting {
         /// Makes of a number that may be written what it stands for.
@@ -158,12 +163,17 @@ pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"secure_tcp", 0).rule(LEVELS),
     Variable::new(c"snat_reroute", 1),
     Variable::new(c"sync_version", 1).rule(Rule::Range(0, 1)),
-    Variable::new(c"sync_ports", 1).rule(Rule::PowerOfTwo),
-    Variable::new(c"sync_persist_mode", 0),
+    Variable::new(c"sync_ports", 1)
+        .rule(Rule::PowerOfTwo)
+        .backing(Backing::Tuning(|tuning| &tuning.ports)),
+    Variable::new(c"sync_persist_mode", 0).backing(Backing::Tuning(|tuning| &tuning.persist_mode)),
     Variable::new(c"sync_qlen_max", 0)
         .kind(Kind::Long)
-        .guarded(),
-    Variable::new(c"sync_sock_size", 0).guarded(),
+        .guarded()
+        .backing(Backing::Tuning(|tuning| &tuning.waiting)),
+    Variable::new(c"sync_sock_size", 0)
+        .guarded()
+        .backing(Backing::Tuning(|tuning| &tuning.buffer)),
     Variable::new(c"cache_bypass", 0).backing(switch!(cache_bypass)),
     Variable::new(c"expire_nodest_conn", 0).backing(switch!(expire_nodest)),
     Variable::new(c"sloppy_tcp", 0).backing(switch!(sloppy_tcp)),
@@ -171,11 +181,15 @@ pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"expire_quiescent_template", 0).backing(Backing::Quiescent),
     Variable::new(c"sync_threshold", 0).pair(3, 50),
     // Kept in seconds, where `ip_vs` keeps ticks.
-    Variable::new(c"sync_refresh_period", 0).rule(Rule::Range(
-        -(c_int::MAX / time::HZ as c_int),
-        c_int::MAX / time::HZ as c_int,
-    )),
-    Variable::new(c"sync_retries", 0).rule(Rule::Range(0, 3)),
+    Variable::new(c"sync_refresh_period", 0)
+        .rule(Rule::Range(
+            -(c_int::MAX / time::HZ as c_int),
+            c_int::MAX / time::HZ as c_int,
+        ))
+        .backing(Backing::Tuning(|tuning| &tuning.period)),
+    Variable::new(c"sync_retries", 0)
+        .rule(Rule::Range(0, 3))
+        .backing(Backing::Tuning(|tuning| &tuning.retries)),
     Variable::new(c"nat_icmp_send", 0),
     Variable::new(c"pmtu_disc", 1),
     Variable::new(c"backup_only", 0),

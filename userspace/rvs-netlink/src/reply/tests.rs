@@ -229,6 +229,14 @@ prop_compose! {
             ended: drops,
             selection: drops.map(|_| Selection { silent_ms: Some(7), ..Selection::default() }),
             explanation: drops.map(|_| crate::Explanation::default()),
+            sync: drops.map(|n| crate::Daemon {
+                device: Some("eth1".to_owned()),
+                group: laddr,
+                port: Some(n as u16),
+                max_len: Some(n as u32),
+                ..crate::Daemon::of(if n % 2 == 0 { crate::Role::Master } else { crate::Role::Backup })
+            }),
+            sync_counters: drops.map(|told| crate::SyncCounters { told, ..Default::default() }),
         }
     }
 }

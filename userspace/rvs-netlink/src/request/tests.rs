@@ -134,6 +134,18 @@ fn requests() -> Vec<Request> {
             destination: "[2001:db8::1]:53".parse().unwrap(),
             mark: 7,
         }),
+        Request::SyncStart(crate::Daemon {
+            device: Some("eth1".to_owned()),
+            id: Some(7),
+            max_len: Some(1472),
+            group: Some("ff02::81".parse().unwrap()),
+            port: Some(8848),
+            ttl: Some(1),
+            ..crate::Daemon::of(crate::Role::Master)
+        }),
+        Request::SyncStop(crate::Role::Backup),
+        Request::SyncList,
+        Request::SyncGet,
         Request::StatsGet,
         Request::StatsZero(Some(service)),
         Request::ConfigGet,

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing datagrams.
+
+use super::{
+    entry::{write_address, Entry},
+    option, ENTRY_V4, ENTRY_V6, HEADER, IPV6, VERSION,
+};
+
+/// A datagram that is being written, into a buffer that the caller has: as much of it as is written
+/// can be sent at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draft {
+    len: u16,
+    count: u8,
+}
+
+impl Draft {
+    /// Begins one, of directors with that id. None where the buffer has no room for a header.
+    pub fn begin(buffer: &mut [u8], id: u8) -> Option<Self> {
+        let draft = Self {
+            len: HEADER as u16,
+            count: 0,
+        };
+        let head = buffer.first_chunk_mut::<HEADER>()?;
+        *head = [0, id, 0, HEADER as u8, 0, VERSION, 0, 0];
+        Some(draft)
+    }
+
+    /// Bytes that are written.
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is no entry in it.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds an entry. False where there is no room for it; nothing is written then.
+    pub fn add(&mut self, buffer: &mut [u8], entry: &Entry) -> bool {
+        self.try_add(buffer, entry).is_some()
+    }
+
+    fn try_add(&mut self, buffer: &mut [u8], entry: &Entry) -> Option<()> {
+        let start = self.len().next_multiple_of(4);
+        let length = length(entry);
+        let end = start.checked_add(length)?;
+        let (len, count) = (u16::try_from(end).ok()?, self.count.checked_add(1)?);
+        buffer.get_mut(self.len()..start)?.fill(0);
+        let mut rest = buffer.get_mut(start..end)?;
+        write(entry, length, &mut |bytes| {
+            // As many bytes as were counted.
+            if let Some((part, behind)) =
+                core::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            {
+                part.copy_from_slice(bytes);
+                rest = behind;
+            }
+        });
+        let [high, low] = len.to_be_bytes();
+        let [_, _, size @ .., in_all] = buffer.first_chunk_mut::<5>()?;
+        (*size, *in_all) = ([high, low], count);
+        (self.len, self.count) = (len, count);
+        Some(())
+    }
+}
+
+/// Bytes of an entry, with its options.
+fn length(entry: &Entry) -> usize {
+    let fixed = if entry.client.is_ipv6() {
+        ENTRY_V6
+    } else {
+        ENTRY_V4
+    };
+    let own = entry.own.map_or(0, |own| own.len().saturating_add(2));
+    fixed.saturating_add(own)
+}
+
+fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
+    let family = if entry.client.is_ipv6() { IPV6 } else { 0 };
+    let ends = [entry.client, entry.virtual_address, entry.dest];
+    out(&[family, entry.protocol]);
+    // Of 4 bits less, as all entries are.
+    out(&(length as u16).to_be_bytes());
+    out(&entry.flags.to_be_bytes());
+    out(&entry.state.to_be_bytes());
+    ends.iter().for_each(|end| out(&end.port().to_be_bytes()));
+    out(&entry.mark.to_be_bytes());
+    out(&entry.seconds.to_be_bytes());
+    ends.iter().for_each(|end| write_address(end.ip(), out));
+    if let Some(own) = &entry.own {
+        out(&[option::OWN | option::MAY_PASS, own.len() as u8]);
+        own.write(out);
+    }
+}

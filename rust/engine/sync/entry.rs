@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An entry of a datagram, as it stands there.
+
+use core::net::{IpAddr, SocketAddr};
+
+/// An entry. All three ends are of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// IANA number of the protocol; 0 in templates of services by mark.
+    pub protocol: u8,
+    /// See [`flags`](super::flags).
+    pub flags: u32,
+    /// State, by the protocol's own numbers.
+    pub state: u16,
+    /// The client.
+    pub client: SocketAddr,
+    /// Virtual address and port.
+    pub virtual_address: SocketAddr,
+    /// The real server.
+    pub dest: SocketAddr,
+    /// Mark of the packets.
+    pub mark: u32,
+    /// Seconds that it has left; 0 where nobody says.
+    pub seconds: u32,
+    /// What only RVS has.
+    pub own: Option<Own>,
+}
+
+/// What RVS adds of a FullNAT connection: an option that others pass over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// What the dest sees in the client's place; of the same family.
+    pub local: SocketAddr,
+    /// What is added to the client's sequence numbers toward the dest.
+    pub sequence: u32,
+    /// What is added to its timestamps.
+    pub timestamps: u32,
+    /// How far the dest was told of the client's address.
+    pub stage: u8,
+    /// Kind of the option that tells it; 0 for none.
+    pub toa_kind: u8,
+    /// The numbers that the telling ends with.
+    pub telling: [u32; 2],
+}
+
+impl Own {
+    /// Bytes ahead of the address.
+    pub(super) const FIXED: usize = 22;
+    /// What stands in its first byte.
+    pub(super) const VERSION: u8 = 1;
+
+    /// Bytes of its data.
+    pub(super) const fn len(&self) -> usize {
+        Self::FIXED + if self.local.is_ipv6() { 16 } else { 4 }
+    }
+
+    pub(super) fn write(&self, out: &mut impl FnMut(&[u8])) {
+        out(&[Self::VERSION, self.stage, self.toa_kind, 0]);
+        out(&self.sequence.to_be_bytes());
+        out(&self.timestamps.to_be_bytes());
+        self.telling
+            .iter()
+            .for_each(|word| out(&word.to_be_bytes()));
+        out(&self.local.port().to_be_bytes());
+        write_address(self.local.ip(), out);
+    }
+
+    /// None where it is of another version, or not as long as it should be.
+    pub(super) fn read(data: &[u8], ipv6: bool) -> Option<Self> {
+        let mut rest = Reader(data);
+        let [version, stage, toa_kind, _] = rest.array()?;
+        let own = Self {
+            sequence: rest.word()?,
+            timestamps: rest.word()?,
+            stage,
+            toa_kind,
+            telling: [rest.word()?, rest.word()?],
+            local: {
+                let port = rest.half()?;
+                SocketAddr::new(rest.address(ipv6)?, port)
+            },
+        };
+        (version == Self::VERSION && rest.0.is_empty()).then_some(own)
+    }
+}
+
+/// Reads numbers from the start of what is left.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl Reader<'_> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn half(&mut self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn word(&mut self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn address(&mut self, ipv6: bool) -> Option<IpAddr> {
+        Some(if ipv6 {
+            IpAddr::from(self.array::<16>()?)
+        } else {
+            IpAddr::from(self.array::<4>()?)
+        })
+    }
+}
+
+/// Gives `out` the bytes of an address.
+pub(super) fn write_address(address: IpAddr, out: &mut impl FnMut(&[u8])) {
+    match address {
+        IpAddr::V4(v4) => out(&v4.octets()),
+        IpAddr::V6(v6) => out(&v6.octets()),
+    }
+}

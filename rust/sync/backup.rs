@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The daemon that listens: what comes is taken into the table.
+
+use kernel::prelude::*;
+
+use super::daemon::Daemon;
+use crate::{
+    engine::sync::{Datagram, Fault},
+    kapi::{group::Receiver, work},
+    table::{Netns, PeerCount},
+};
+
+/// Datagrams of a port that are taken before others have their turn.
+const BUDGET: usize = 64;
+
+/// It, while it runs.
+pub(super) struct Backup {
+    pub(super) daemon: Daemon,
+    pub(super) ports: usize,
+    device: Option<u32>,
+    receivers: KVec<Receiver>,
+    buffer: KVVec<u8>,
+}
+
+/// How a socket is opened that kicks the worker of whoever has it.
+pub(super) type Open<'a> = &'a dyn Fn(crate::kapi::group::Group) -> Result<Receiver>;
+
+impl Backup {
+    /// Begins.
+    pub(super) fn start(
+        netns: &Netns,
+        daemon: Daemon,
+        ports: usize,
+        open: Open<'_>,
+    ) -> Result<Self> {
+        let mut this = Self {
+            daemon,
+            ports,
+            device: None,
+            receivers: KVec::new(),
+            buffer: KVVec::from_elem(0, daemon.max_len.into(), GFP_KERNEL)?,
+        };
+        this.open(netns, open)?;
+        Ok(this)
+    }
+
+    fn open(&mut self, netns: &Netns, open: Open<'_>) -> Result {
+        self.receivers.clear();
+        self.device = None;
+        let device = self.daemon.index(netns.net()).ok_or(ENODEV)?;
+        let buffer = netns.peer_buffer();
+        for number in 0..self.ports {
+            let receiver = open(self.daemon.group(number, device, buffer))?;
+            self.receivers.push(receiver, GFP_KERNEL)?;
+        }
+        self.device = Some(device);
+        Ok(())
+    }
+
+    /// Takes what has come. True where more may wait.
+    pub(super) fn run(&mut self, netns: &Netns, open: Open<'_>) -> bool {
+        let device = self.daemon.index(netns.net());
+        if device != self.device || self.device.is_none() {
+            // It was renamed or removed, or is there again.
+            let _ = self.open(netns, open);
+        }
+        let (buffer, id) = (&mut self.buffer, self.daemon.id);
+        let mut more = false;
+        for receiver in &self.receivers {
+            let mut left = BUDGET;
+            while let Ok(Some(length)) = receiver.receive(buffer) {
+                netns.count_peer(PeerCount::Received);
+                // One that is longer than the room was cut.
+                let datagram = buffer.get(..length).ok_or(Fault::Length);
+                match datagram.and_then(|bytes| Datagram::read(bytes, id)) {
+                    Ok(datagram) => netns.learn(&datagram),
+                    Err(fault) => netns.count_fault(fault),
+                }
+                work::give_way();
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    more = true;
+                    break;
+                }
+            }
+        }
+        more
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Dests of connections that other directors tell of: those that there are, those that were removed,
+//! and those that are not configured yet. The latter are kept as if they had been removed: when they
+//! are added, their connections find them.
+
+use kernel::sync::Arc;
+
+use super::{
+    super::{counters::Traffic, dest::Dest, peers::PeerCount, publication::Publication},
+    guard::ConfigGuard,
+};
+use crate::{
+    engine::{
+        spec::{DestId, DestSpec, Mode, ServiceId},
+        sync::{Connection, Template},
+        threshold::Thresholds,
+        tunnel::Tunnel,
+    },
+    kapi::rcu::Rcu,
+};
+
+/// Removed dests beyond which none is kept that was never there.
+const HELD_MAX: usize = 4096;
+
+impl ConfigGuard<'_> {
+    /// The dest of a connection that was told, among those that are configured.
+    pub(in crate::table) fn present_dest(&self, told: &Connection) -> Option<Arc<Dest>> {
+        services_of(told).into_iter().flatten().find_map(|id| {
+            let service = self.config.services.find(&id)?;
+            let mut ids = dests_of(told).into_iter();
+            let member = ids.find_map(|id| service.dests.find(&id))?;
+            Some(member.dest.clone())
+        })
+    }
+
+    /// The dest of a connection that was told. Kept for it where it is not there yet.
+    pub(in crate::table) fn dest_of(&mut self, told: &Connection) -> Result<Arc<Dest>, PeerCount> {
+        match self.present_dest(told) {
+            Some(dest) => Ok(dest),
+            None => self.absent_dest(told),
+        }
+    }
+
+    #[inline(never)]
+    fn absent_dest(&mut self, told: &Connection) -> Result<Arc<Dest>, PeerCount> {
+        for service in services_of(told).into_iter().flatten() {
+            for id in dests_of(told) {
+                if let Some(dest) = self.config.removed.gone(service, id, told.mode) {
+                    return Ok(dest);
+                }
+            }
+        }
+        if self.config.removed.len() >= HELD_MAX {
+            return Err(PeerCount::Full);
+        }
+        self.hold_dest(told).map_err(|_| PeerCount::Full)
+    }
+
+    fn hold_dest(&mut self, told: &Connection) -> kernel::error::Result<Arc<Dest>> {
+        let mut ids = services_of(told).into_iter().flatten();
+        let there = ids
+            .clone()
+            .find(|id| self.config.services.find(id).is_some());
+        let Some(service) = there.or_else(|| ids.next()) else {
+            return Err(kernel::error::code::EINVAL);
+        };
+        let published = if let Some(there) = self.config.services.find(&service) {
+            (*there.published).clone()
+        } else if let Some(removed) = self.config.removed.of_service(&service) {
+            removed.published.clone()
+        } else {
+            (*Publication::new()?).clone()
+        };
+        let spec = DestSpec {
+            mode: told.mode,
+            weight: 0,
+            thresholds: Thresholds::default(),
+            tunnel: Tunnel::IPIP,
+        };
+        let id = DestId {
+            address: told.dest.ip(),
+            port: match service.port() {
+                0 => 0,
+                _ => told.dest.port(),
+            },
+        };
+        self.config.removed.reserve(1)?;
+        let dest = Dest::new(service, id, spec, published.clone())?;
+        self.retire_dest(dest.clone(), published, Traffic::default());
+        Ok(dest)
+    }
+
+    /// Takes a template that was told.
+    pub(in crate::table) fn learn_template(&self, told: &Template) -> PeerCount {
+        let Some(service) = self.config.services.find(&told.service) else {
+            return PeerCount::Misfit;
+        };
+        let guard = kernel::sync::rcu::read_lock();
+        match service.published.get(Rcu::of(&guard)) {
+            Some(schedule) => schedule.learn(told),
+            None => PeerCount::Misfit,
+        }
+    }
+}
+
+/// The services that a connection may be of, the likeliest first. Packets of a service at an address
+/// may have a mark too.
+fn services_of(told: &Connection) -> [Option<ServiceId>; 3] {
+    let end = told.virtual_address;
+    let at = |port| ServiceId::Virtual {
+        protocol: told.protocol,
+        address: end.ip(),
+        port,
+    };
+    let marked = (told.mark != 0).then_some(ServiceId::Marked {
+        mark: told.mark,
+        ipv6: end.is_ipv6(),
+    });
+    [marked, Some(at(end.port())), Some(at(0))]
+}
+
+/// What its dest may be called.
+fn dests_of(told: &Connection) -> [DestId; 2] {
+    let address = told.dest.ip();
+    [told.dest.port(), 0].map(|port| DestId { address, port })
+}
+
+impl super::removed::RemovedDests {
+    /// One of that id and mode.
+    fn gone(&mut self, service: ServiceId, id: DestId, mode: Mode) -> Option<Arc<Dest>> {
+        let mut of = self.of(service, id);
+        let found = of.find(|removed| removed.dest.mode() == mode)?;
+        Some(found.dest.clone())
+    }
+}

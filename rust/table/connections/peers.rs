@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection as other directors are told of it, and as they tell of it.
+
+use core::{net::SocketAddr, sync::atomic::Ordering};
+
+use super::{
+    conn::{Conn, AHEAD_MAX},
+    nat::NatConn,
+};
+use crate::{
+    engine::{
+        family::Tuple,
+        proto::State,
+        spec::{Mode, Protocol},
+        sync::{memo::Memo, Connection, Entry, Own},
+        tuple::{TupleV4, TupleV6},
+    },
+    kapi::time,
+    table::settings::LiveSettings,
+};
+
+impl Conn {
+    /// How much of it others know.
+    pub(in crate::table) fn memo(&self) -> Memo {
+        Memo(self.memo.load(Ordering::Relaxed))
+    }
+
+    pub(in crate::table) fn set_memo(&self, memo: Memo) {
+        self.memo.store(memo.0, Ordering::Relaxed);
+    }
+
+    /// Tick of its last packet.
+    pub(in crate::table) fn seen(&self) -> u32 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Ticks of silence that its state lasts.
+    pub(in crate::table) fn lasts(&self, settings: &LiveSettings) -> u32 {
+        self.dest.timeout(self.state(), settings)
+    }
+
+    /// As others are told of it; none where they could not understand it.
+    pub(in crate::table) fn entry(&self, settings: &LiveSettings) -> Option<Entry> {
+        let ends = self.client_ends();
+        let (dest, mode) = (self.dest(), self.dest().mode());
+        let port = dest.port(ends.virtual_address.port());
+        let (address, state) = (dest.id().address, self.state());
+        let translates = matches!(mode, Mode::Nat | Mode::FullNat);
+        // NAT64 is of two families, and a mode that was changed is not that of its connections.
+        if address.is_ipv6() != ends.client.is_ipv6() || translates != self.has_two_keys() {
+            return None;
+        }
+        let own = match mode {
+            Mode::FullNat => Some(self.own()?),
+            _ => None,
+        };
+        Some(Entry::from(&Connection {
+            protocol: Protocol::from_number(ends.protocol)?,
+            client: ends.client,
+            virtual_address: ends.virtual_address,
+            dest: SocketAddr::new(address, port),
+            mode,
+            state,
+            mark: dest.service().mark(),
+            seconds: self.expires(settings).div_ceil(1000).max(1),
+            own,
+            inactive: !state.is_active(),
+        }))
+    }
+
+    fn own(&self) -> Option<Own> {
+        match self.nat::<TupleV4>() {
+            Some(nat) => Some(nat.own()),
+            None => self.nat::<TupleV6>().map(NatConn::own),
+        }
+    }
+
+    /// Whether it goes to that dest.
+    pub(in crate::table) fn leads_to(&self, dest: SocketAddr) -> bool {
+        let id = self.dest.id();
+        let wanted = self.client_ends().virtual_address.port();
+        id.address == dest.ip() && self.dest.port(wanted) == dest.port()
+    }
+
+    /// Makes it what others tell of it. False where more is known here: packets have come since.
+    pub(in crate::table) fn take(&self, told: &Connection, settings: &LiveSettings) -> bool {
+        let before = self.seen();
+        let said = seen(told, self.dest.timeout(told.state, settings));
+        let is_older = before.wrapping_sub(said) as i32 > 0;
+        if is_older && !self.memo().is_of_others(before) {
+            return false;
+        }
+        self.step(|_| told.state);
+        self.seen.store(said, Ordering::Relaxed);
+        self.set_memo(Memo::learned(said));
+        true
+    }
+
+    /// As [`Conn::take`], for one that was just made of it.
+    pub(in crate::table) fn begin_as(&self, told: &Connection, settings: &LiveSettings) {
+        let said = seen(told, self.dest.timeout(told.state, settings));
+        self.seen.store(said, Ordering::Relaxed);
+        self.set_memo(Memo::learned(said));
+        if let Some(own) = &told.own {
+            if let Some(nat) = self.nat::<TupleV4>() {
+                nat.set_telling(own.telling);
+            } else if let Some(nat) = self.nat::<TupleV6>() {
+                nat.set_telling(own.telling);
+            }
+        }
+    }
+}
+
+/// Tick of the last packet of a connection that has so long left as it is told, where its state lasts
+/// for so many ticks.
+fn seen(told: &Connection, timeout: u32) -> u32 {
+    let left = match told.seconds {
+        0 => timeout,
+        seconds => time::seconds(seconds),
+    };
+    // It may last longer there: then its last packet is yet to come.
+    let ahead = left.saturating_sub(timeout).min(AHEAD_MAX);
+    time::now()
+        .wrapping_sub(timeout.saturating_sub(left))
+        .wrapping_add(ahead)
+}
+
+impl<T: Tuple> NatConn<T> {
+    /// What RVS tells RVS of a FullNAT connection.
+    fn own(&self) -> Own {
+        let [sequence, timestamps] = self.shift().words();
+        let is_udp = self.conn.state() == State::Udp;
+        Own {
+            local: self.dest_tuple().destination(),
+            sequence,
+            timestamps,
+            stage: self.stage() as u8,
+            toa_kind: self.toa_kind(),
+            // Of datagrams it is a tick of this host.
+            telling: if is_udp { [0; 2] } else { self.telling() },
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts of what directors tell each other.
+
+use kernel::prelude::*;
+
+use crate::{engine::sync::Fault, kapi::percpu::PerCpuCounters};
+
+/// Something that is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum PeerCount {
+    /// An entry was told.
+    Told,
+    /// One was not, as too much waited: it is told later.
+    Postponed,
+    /// A datagram was sent.
+    Sent,
+    /// One could not be sent; what it told is told again after a period.
+    NotSent,
+    /// A datagram came.
+    Received,
+    /// A connection or a template was not known here.
+    Learned,
+    /// One was known, and is now as it was told.
+    Updated,
+    /// One was known better here.
+    Known,
+    /// There was no room for one (`conn-max`), or no memory.
+    Full,
+    /// Its dest takes packets in another way here, or a template's service is not there.
+    Misfit,
+}
+
+/// How many of the above there are; behind them come those of [`Fault`].
+const OWN: usize = PeerCount::Misfit as usize + 1;
+pub(crate) const COUNTS: usize = OWN + Fault::ALL.len();
+
+/// A namespace's counts.
+pub(crate) struct PeerCounts(PerCpuCounters<COUNTS>);
+
+impl PeerCounts {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(PerCpuCounters::new()?))
+    }
+
+    /// Counts one.
+    pub(crate) fn count(&self, what: PeerCount) {
+        self.0.add_at(what as usize, 1);
+    }
+
+    /// Counts something that was not taken.
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.0.add_at(OWN.saturating_add(fault as usize), 1);
+    }
+
+    /// What was counted, in the order of the spec's `sync-counters`.
+    pub(crate) fn all(&self) -> [u64; COUNTS] {
+        self.0.sums()
+    }
+}

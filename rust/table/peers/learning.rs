@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Taking what other directors tell into the table.
+
+use core::{net::SocketAddr, ptr::NonNull};
+
+use kernel::sync::Arc;
+
+use super::{
+    super::{
+        config::ConfigGuard,
+        connections::{Conn, Inserted, NatKeys, Pair, Single, Stage},
+        dest::Dest,
+        netns::Netns,
+    },
+    counts::PeerCount,
+};
+use crate::{
+    engine::{
+        family::{Address, Tuple},
+        rewrite::Deltas,
+        seqadj::Shift,
+        spec::{validate_toa_kind, Mode},
+        sync::{Connection, Datagram, Own, Told},
+        tuple::{TupleV4, TupleV6},
+        wire::{SCTP, TCP},
+    },
+    kapi::{rcu::Rcu, trace::End},
+};
+
+impl Netns {
+    /// Takes what a datagram tells. May sleep.
+    pub(crate) fn learn(&self, datagram: &Datagram<'_>) {
+        let counts = &self.peers.counts;
+        let mut config = self.config();
+        for entry in datagram.entries() {
+            match entry.and_then(|entry| Told::of(&entry)) {
+                Ok(Told::Connection(told)) => {
+                    counts.count(self.learn_connection(&mut config, &told))
+                }
+                Ok(Told::Template(told)) => counts.count(config.learn_template(&told)),
+                Err(fault) => counts.fault(fault),
+            }
+        }
+    }
+
+    fn learn_connection(&self, config: &mut ConfigGuard<'_>, told: &Connection) -> PeerCount {
+        if told.client.is_ipv6() {
+            self.learn_of::<TupleV6>(config, told)
+        } else {
+            self.learn_of::<TupleV4>(config, told)
+        }
+    }
+
+    fn learn_of<T>(&self, config: &mut ConfigGuard<'_>, told: &Connection) -> PeerCount
+    where
+        T: Pair<T> + Single,
+    {
+        let protocol = told.protocol.number();
+        let (Some(client), Some(virtual_address)) =
+            (end::<T>(told.client), end::<T>(told.virtual_address))
+        else {
+            return PeerCount::Misfit;
+        };
+        let tuple = T::between(client, virtual_address, protocol);
+        let hash = self.connections.hash(&tuple);
+        let guard = kernel::sync::rcu::read_lock();
+        let rcu = Rcu::of(&guard);
+        let there = self.connections.lookup(&tuple, hash, rcu);
+        if let Some((conn, _)) = there {
+            let ours = conn.client_ends().client == told.client;
+            let stays = || !conn.dest().is_gone() || config.present_dest(told).is_none();
+            if !ours || (!conn.leads_to(told.dest) && told.inactive) {
+                // The end of one that was replaced since.
+                return PeerCount::Known;
+            }
+            if conn.leads_to(told.dest) && stays() {
+                return match conn.take(told, &self.settings) {
+                    true => PeerCount::Updated,
+                    false => PeerCount::Known,
+                };
+            }
+            self.connections.remove(conn, End::Replaced, rcu);
+        }
+        drop(guard);
+        if self.is_full() {
+            return PeerCount::Full;
+        }
+        match config.dest_of(told) {
+            Ok(dest) => self.begin_told((tuple, hash), told, &dest),
+            Err(why) => why,
+        }
+    }
+
+    /// Makes a connection that was told.
+    fn begin_told<T>(&self, client: (T, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount
+    where
+        T: Pair<T> + Single,
+    {
+        let charge = self.charge();
+        let made = match self.keys_of(&client.0, told, dest) {
+            Some(Some(keys)) => T::allocate(client, keys, told.state, dest.clone()),
+            Some(None) => T::allocate_one(client, told.state, dest.clone()),
+            None => return PeerCount::Misfit,
+        };
+        drop(charge);
+        match made {
+            Some(conn) => self.insert_told(conn, told),
+            None => PeerCount::Full,
+        }
+    }
+
+    fn insert_told(&self, conn: NonNull<Conn>, told: &Connection) -> PeerCount {
+        let guard = kernel::sync::rcu::read_lock();
+        let rcu = Rcu::of(&guard);
+        match self.connections.insert(conn, false, rcu) {
+            Inserted::New(conn) => {
+                conn.begin_as(told, &self.settings);
+                self.has_begun(conn, rcu);
+                PeerCount::Learned
+            }
+            // A packet was faster, or the dest has another from the same port.
+            _ => PeerCount::Known,
+        }
+    }
+
+    /// The keys that it has besides the client's: none where its dest's packets do not come by. Not
+    /// even that where its dest takes packets in another way than is told.
+    fn keys_of<T: Tuple>(
+        &self,
+        tuple: &T,
+        told: &Connection,
+        dest: &Dest,
+    ) -> Option<Option<NatKeys<T>>> {
+        let (local, own) = match (dest.mode(), &told.own) {
+            (Mode::FullNat, Some(own)) => (end::<T>(own.local)?, Some(own)),
+            (Mode::Nat, None) => ((tuple.src(), tuple.sport()), None),
+            (Mode::Dr | Mode::Tun | Mode::Local, None) => return Some(None),
+            _ => return None,
+        };
+        let key = T::between(end::<T>(told.dest)?, local, tuple.protocol());
+        let (stage, toa_kind) = stage(tuple.protocol(), own);
+        Some(Some(NatKeys {
+            dest: (key, self.connections.hash(&key)),
+            deltas: Deltas::new(tuple, &key.reversed()),
+            shift: own.map_or(Shift::NONE, |own| {
+                Shift::of_words([own.sequence, own.timestamps])
+            }),
+            stage,
+            toa_kind,
+        }))
+    }
+}
+
+/// How its packets are treated: as far as the other director was.
+fn stage(protocol: u8, own: Option<&Own>) -> (Stage, u8) {
+    match (protocol, own) {
+        (SCTP, _) => (Stage::Chunks, 0),
+        (TCP, Some(own)) => match validate_toa_kind(own.toa_kind) {
+            Ok(()) if own.toa_kind != 0 => (Stage::of_peer(own.stage), own.toa_kind),
+            _ => (Stage::Told, 0),
+        },
+        // The sweep has datagrams tell the client's address again.
+        (_, own) => (Stage::Untouched, own.map_or(0, |own| own.toa_kind)),
+    }
+}
+
+/// An end, of this family.
+fn end<T: Tuple>(end: SocketAddr) -> Option<(T::Address, u16)> {
+    Some((T::Address::of(end.ip())?, end.port()))
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What waits to be sent to other directors: bounded queues of datagrams.
+
+use core::mem::take;
+
+use kernel::prelude::*;
+
+use crate::{
+    engine::sync::{Draft, Entry},
+    kapi::{locked::LockedArray, memcg},
+};
+
+/// A datagram.
+pub(crate) struct Parcel {
+    buffer: KVec<u8>,
+    draft: Draft,
+}
+
+impl Parcel {
+    fn new(outbox: &Outbox) -> Option<Self> {
+        let mut buffer = KVec::from_elem(0, outbox.max_len, memcg::atomic_flags()).ok()?;
+        let draft = Draft::begin(&mut buffer, outbox.id)?;
+        Some(Self { buffer, draft })
+    }
+
+    /// It as it is sent.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.draft.len()).unwrap_or(&[])
+    }
+}
+
+/// The queues, one for each port, of a daemon that sends.
+pub(crate) struct Outbox {
+    queues: LockedArray<Queue>,
+    /// Those who belong together.
+    id: u8,
+    /// Bytes of a datagram at most.
+    max_len: usize,
+    /// Datagrams that may wait in a queue.
+    waiting: usize,
+}
+
+struct Queue {
+    /// The one that is being written.
+    open: Option<Parcel>,
+    /// Those that are full.
+    full: KVec<Parcel>,
+}
+
+impl Outbox {
+    /// So many queues of datagrams of those lengths, of directors with that id.
+    pub(super) fn new(queues: usize, id: u8, max_len: usize, waiting: usize) -> Result<Self> {
+        let queue = || Queue {
+            open: None,
+            full: KVec::new(),
+        };
+        Ok(Self {
+            queues: LockedArray::new(queues, queue)?,
+            id,
+            max_len,
+            waiting,
+        })
+    }
+
+    /// Puts an entry into the queue of a hash. False when there is no room or memory for it. What is
+    /// not `urgent` leaves half of the room to what is.
+    pub(super) fn put(&self, hash: u32, entry: &Entry, urgent: bool) -> bool {
+        let index = (hash as usize).checked_rem(self.queues.len()).unwrap_or(0);
+        let put = self.queues.with(index, |queue| {
+            if !urgent && queue.full.len() > self.waiting / 2 {
+                return false;
+            }
+            queue.put(self, entry).is_some()
+        });
+        put.unwrap_or(false)
+    }
+
+    /// Takes all that waits in a queue; the last one may not be full.
+    pub(crate) fn take(&self, index: usize) -> impl Iterator<Item = Parcel> {
+        let taken = self.queues.with(index, |queue| {
+            let open = queue.open.take();
+            (take(&mut queue.full), open)
+        });
+        let (full, open) = taken.unwrap_or_default();
+        Iterator::chain(full.into_iter(), open)
+    }
+}
+
+impl Queue {
+    fn put(&mut self, outbox: &Outbox, entry: &Entry) -> Option<()> {
+        if let Some(parcel) = &mut self.open {
+            if parcel.draft.add(&mut parcel.buffer, entry) {
+                return Some(());
+            }
+        }
+        if self.full.len() >= outbox.waiting {
+            return None;
+        }
+        let mut next = Parcel::new(outbox)?;
+        if !next.draft.add(&mut next.buffer, entry) {
+            return None;
+        }
+        self.full.reserve(1, memcg::atomic_flags()).ok()?;
+        if let Some(parcel) = self.open.replace(next) {
+            // There is room for it.
+            let _ = self.full.push_within_capacity(parcel);
+        }
+        Some(())
+    }
+}

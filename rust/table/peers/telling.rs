@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What other directors are told, and when.
+
+use core::sync::atomic::Ordering;
+
+use kernel::prelude::*;
+
+use super::{
+    super::{
+        connections::Conn,
+        live::Live,
+        templates::{TemplateView, Templates},
+    },
+    counts::PeerCount,
+    outbox::Outbox,
+};
+use crate::{
+    engine::{
+        persistence::{self, Persistence},
+        proto::State,
+        spec::{DestId, ServiceId},
+        sync::{
+            self,
+            memo::{Look, Memo},
+            Entry, Fault, Template,
+        },
+    },
+    kapi::{
+        rcu::{Rcu, RcuBox},
+        time,
+    },
+};
+
+impl Live {
+    /// Bytes that may wait in a socket; 0 for what the host has.
+    pub(crate) fn peer_buffer(&self) -> u32 {
+        self.peers.tuning.buffer.load(Ordering::Relaxed)
+    }
+
+    /// Counts something about other directors.
+    pub(crate) fn count_peer(&self, what: PeerCount) {
+        self.peers.counts.count(what);
+    }
+
+    /// Counts something of another director that is not taken.
+    pub(crate) fn count_fault(&self, fault: Fault) {
+        self.peers.counts.fault(fault);
+    }
+
+    /// From now on others are told, by datagrams of so many bytes and so many queues. May sleep.
+    pub(crate) fn begin_telling(&self, queues: usize, id: u8, max_len: usize) -> Result {
+        let outbox = Outbox::new(queues, id, max_len, self.peers.tuning.waiting())?;
+        let outbox = RcuBox::new(outbox, GFP_KERNEL_ACCOUNT)?;
+        self.peers.outbox.replace(Some(outbox));
+        Ok(())
+    }
+
+    /// Nobody is told any more.
+    pub(crate) fn end_telling(&self) {
+        self.peers.outbox.replace(None);
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn outbox<'a>(&self, rcu: Rcu<'a>) -> Option<&'a Outbox> {
+        self.peers.outbox.get(rcu)
+    }
+
+    /// A packet has moved a connection to another state, or begun it.
+    #[cold]
+    pub(crate) fn has_changed(&self, conn: &Conn, rcu: Rcu<'_>) {
+        let Some(outbox) = self.outbox(rcu) else {
+            return;
+        };
+        let state = conn.state();
+        // Flows of datagrams are told of when they last: the sweep sees it. Those that are over and of
+        // which nobody knows are nothing to know of.
+        let is_over = state.is_over() || state == State::SctpClosed;
+        if state != State::Udp && sync::is_told(state) && !(is_over && conn.memo().is_new()) {
+            self.tell(outbox, conn, true);
+        }
+    }
+
+    /// The sweep has come by a connection.
+    pub(in crate::table) fn look_at(&self, outbox: &Outbox, conn: &Conn) {
+        let state = conn.state();
+        if !sync::is_told(state) {
+            return;
+        }
+        let memo = conn.memo();
+        if memo.is_new() && (state.is_over() || state == State::SctpClosed) {
+            return;
+        }
+        let tuning = &self.peers.tuning;
+        let lasts = time::to_millis(conn.lasts(&self.settings)) / 1000;
+        let period = tuning.period().min(lasts / 2).max(1);
+        let clock = tuning.clock(time::uptime());
+        let seen = conn.seen();
+        if memo.is_of_others(seen) && self.is_alone() {
+            return self.tell(outbox, conn, false);
+        }
+        match memo.look(seen, clock, period, state == State::Udp) {
+            Look::Leave => {}
+            Look::Note(memo) => conn.set_memo(memo),
+            Look::Tell => self.tell(outbox, conn, false),
+        }
+    }
+
+    /// Tells of some templates of a service; `turn` says of which.
+    pub(in crate::table) fn tell_templates(
+        &self,
+        turn: u32,
+        service: ServiceId,
+        (templates, rule): (&Templates, &Persistence),
+    ) {
+        let guard = kernel::sync::rcu::read_lock();
+        let is_told = self.outbox(Rcu::of(&guard)).is_some();
+        drop(guard);
+        if !is_told {
+            return;
+        }
+        let tuning = &self.peers.tuning;
+        let when = (tuning.clock(time::uptime()), tuning.period());
+        templates.tell(turn, rule, when, self.is_alone(), |view| {
+            let guard = kernel::sync::rcu::read_lock();
+            if let Some(outbox) = self.outbox(Rcu::of(&guard)) {
+                self.tell_template(outbox, service, view);
+            }
+        });
+    }
+
+    fn tell_template(&self, outbox: &Outbox, service: ServiceId, view: &TemplateView) {
+        let network = persistence::address(view.network, service.is_ipv6());
+        if view.dest.address.is_ipv6() != network.is_ipv6() {
+            return;
+        }
+        let entry = Entry::from(&Template {
+            service,
+            network,
+            dest: DestId {
+                address: view.dest.address,
+                // Of all ports is a service by mark, or one that has none of its own.
+                port: match service.port() {
+                    0 => 0,
+                    _ => view.dest.port,
+                },
+            },
+            mode: view.mode,
+            seconds: (view.expires_ms / 1000).max(1),
+            assured: view.assured,
+        });
+        let told = outbox.put(view.network as u32, &entry, true);
+        // One that finds no room is told again after a period.
+        self.peers.counts.count(match told {
+            true => PeerCount::Told,
+            false => PeerCount::Postponed,
+        });
+    }
+
+    /// Whether nobody else is listened to: then this director looks after what it has learned, as one
+    /// that was the backup of another until now.
+    fn is_alone(&self) -> bool {
+        !self.peers.listens.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, outbox: &Outbox, conn: &Conn, urgent: bool) {
+        let tuning = &self.peers.tuning;
+        if tuning.persist_mode.load(Ordering::Relaxed) != 0 && conn.dest().has_persistence() {
+            return;
+        }
+        let Some(entry) = conn.entry(&self.settings) else {
+            return;
+        };
+        let told = outbox.put(conn.flow(), &entry, urgent);
+        let (memo, counted) = if told {
+            (Memo::told(tuning.clock(time::uptime())), PeerCount::Told)
+        } else {
+            (Memo::DUE, PeerCount::Postponed)
+        };
+        conn.set_memo(memo);
+        self.peers.counts.count(counted);
+    }
+}

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Two directors, RVS or ip_vs each, that tell each other of connections: whoever takes over loses none."""
+
+import socket
+import struct
+
+import pytest
+
+from lab import compat, shell, six, topology
+from lab.director import Service
+from lab.fullnat import LOCALS
+from lab.netns import wait_until
+from lab.pair import ALL, FULLNAT, SERVICES, Clients, Pair, known, services, sync
+from lab.transfer import UdpEcho, new_port
+
+KINDS = [("rvs", "rvs"), ("rvs", "ip_vs"), ("ip_vs", "rvs")]
+EACH = 4
+GROUP, PORT = "224.0.0.81", 8848
+
+
+@pytest.fixture(name="pair")
+def _pair(lab):
+    made = Pair(lab)
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="clients")
+def _clients(lab):
+    made = Clients(lab.client)
+    yield made
+    made.close()
+
+
+def counters(rvs):
+    """What RVS told and learned."""
+    return rvs.json("sync", "show")["counters"]
+
+
+def are_known(director, ports, states=("established",)):
+    """Waits until a director knows the connections from these ports in one of these states."""
+
+    def all_there():
+        there = {port for port, state, _ in known(director) if state in states}
+        return ports <= there
+
+    wait_until(all_there, f"{director.name} knows {len(ports)} connections", 20, step=0.3)
+
+
+def give(director, modes):
+    """Adds the services, with what mode fullnat needs."""
+    if modes is not SERVICES:
+        director.adm("laddr", "add", "--default", *LOCALS, *six.LOCALS)
+    for service in services(modes):
+        director.add(service)
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-to-".join)
+def test_who_takes_over_loses_no_connection(pair, clients, kinds):
+    first, second = pair.directors(*kinds)
+    modes = ALL if kinds == ("rvs", "rvs") else SERVICES
+    for director in (first, second):
+        give(director, modes)
+    sync(first, "start", "master")
+    sync(second, "start", "backup")
+    ports = clients.connect(EACH, modes)
+    are_known(second, ports)
+    assert {conn for conn in known(first) if conn[0] in ports} == known(second)
+    if second.name == "rvs":
+        dests = second.json("dest", "list")["dests"]
+        assert [dest["active"] for dest in dests] == [EACH] * len(modes)
+        # Nobody has scheduled them here.
+        assert second.json("stats", "show")["traffic"]["connections"] == 0
+    pair.fail_over()
+    assert not clients.speak(b"who is there?", 30)
+    # They end as others do.
+    clients.close()
+    over = ("time-wait", "fin-wait", "close", "close-wait", "last-ack")
+    are_known(second, ports, over)
+    if second.name == "rvs":
+        dests = second.json("dest", "list")["dests"]
+        assert {(dest["active"], dest["inactive"]) for dest in dests} == {(0, EACH)}
+
+
+def test_without_sync_they_break(pair, clients):
+    first, second = pair.directors("rvs", "rvs")
+    for director in (first, second):
+        give(director, SERVICES)
+    clients.connect(1)
+    pair.fail_over()
+    assert len(clients.speak(b"who is there?", 3)) == len(SERVICES)
+
+
+def test_connections_wait_for_their_dest(pair, clients):
+    """The backup has no services, and gets them while it knows the connections. Then the roles change."""
+    first, second = pair.directors("rvs", "rvs")
+    give(first, ALL)
+    ports = clients.connect(EACH, ALL)
+    sync(second, "start", "backup")
+    # All that there is is told at once when a master starts.
+    sync(first, "start", "master")
+    are_known(second, ports)
+    assert second.json("service", "list")["services"] == []
+    give(second, ALL)
+    dests = second.json("dest", "list")["dests"]
+    assert [dest["active"] for dest in dests] == [EACH] * len(ALL)
+    pair.fail_over()
+    # The roles change, as keepalived has it, and nobody has spoken since: the first knows all again.
+    sync(first, "stop", "master")
+    first.adm("conn", "flush")
+    pair.first.ip("link set sync up")
+    sync(first, "start", "backup")
+    sync(second, "stop", "backup")
+    sync(second, "start", "master")
+    are_known(first, ports)
+    assert not clients.speak(b"who is there?", 30)
+
+
+@pytest.fixture(name="compat_pair")
+def _compat_pair(lab):
+    compat.load("rvs")
+    made = Pair(lab)
+    yield made
+    made.close()
+    compat.unload()
+
+
+def test_a_backup_that_starts_late_is_told_all(compat_pair, clients):
+    """Started as keepalived and ipvsadm do."""
+    first, second = compat_pair.directors("rvs", "rvs")
+    for director in (first, second):
+        give(director, SERVICES)
+    first.host.sysctl(ipv4__vs__sync_refresh_period=2, ipv4__vs__sync_ports=4)
+    second.host.sysctl(ipv4__vs__sync_ports=4)
+    start = ("ipvsadm", "--start-daemon")
+    group = ("--mcast-interface", "sync", "--mcast-group", "ff02::81", "--mcast-port", 9000,
+             "--mcast-ttl", 3)
+    first.host.run(*start, "master", *group)
+    ports = clients.connect(EACH)
+    wait_until(lambda: counters(first)["sent"] >= 4, "datagrams")
+    second.host.run(*start, "backup", *group)
+    are_known(second, ports)
+    shown = second.host.run("ipvsadm", "-l", "--daemon").stdout
+    assert "backup sync daemon (mcast=sync, syncid=0" in shown and "port=9000" in shown
+    # Their time is that of the master: nobody has spoken since.
+    left = {conn["client"]: conn["expires_ms"]
+            for conn in second.json("conn", "list")["connections"]}
+    for conn in first.json("conn", "list")["connections"]:
+        assert abs(left[conn["client"]] - conn["expires_ms"]) < 5000
+    second.host.run("ipvsadm", "--stop-daemon", "backup")
+    assert "sync" not in second.host.run("ipvsadm", "-l", "--daemon").stdout
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-to-".join)
+def test_clients_stay_with_their_dest(pair, clients, kinds):
+    first, second = pair.directors(*kinds)
+    names = pair.lab.addresses
+    by_port = Service([(names[name], 1) for name in ("rs1", "rs2", "rs3")], port=8002,
+                      options=("-p", "300"))
+    for director in (first, second):
+        director.add(by_port)
+    sync(first, "start", "master")
+    sync(second, "start", "backup")
+    clients.connect(2, [(4, "dr")])
+    want = known(first)
+    assert len({dest for *_, dest in want}) == 1
+
+    def template():
+        if second.name == "rvs":
+            rows = second.json("conn", "templates")["templates"]
+            return [row["dest"] for row in rows if row["network"].startswith(topology.CLIENT)]
+        lines = second.host.run("ipvsadm", "-Lnc").stdout.splitlines()
+        return [line.split()[5] for line in lines if f"{topology.CLIENT}:0" in line]
+
+    wait_until(template, "the template", 20, step=0.3)
+    assert set(template()) == {dest for *_, dest in want}
+    are_known(second, {port for port, *_ in want})
+    pair.fail_over()
+    # With rr others would be next.
+    clients.connect(3, [(4, "dr")])
+    assert {dest for *_, dest in known(second)} == set(template())
+
+
+def test_datagrams_are_told_when_they_go_on(pair):
+    first, second = pair.directors("rvs", "rvs")
+    dest = (pair.lab.addresses["rs1"], 1)
+    for director in (first, second):
+        director.add(Service([dest], mode="nat", port=5353, protocol="udp"))
+    sync(first, "start", "master")
+    sync(second, "start", "backup")
+    server = UdpEcho(pair.lab.real["rs1"], 5353)
+    with pair.lab.client.inside():
+        one, many = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    try:
+        for s in (one, many):
+            s.settimeout(5)
+            s.bind(("", new_port()))
+            s.connect((topology.VIP, 5353))
+            s.send(b"x")
+            s.recv(100)
+        port = many.getsockname()[1]
+
+        def goes_on():
+            many.send(b"x")
+            many.recv(100)
+            return {port} == {port for port, *_ in known(second)}
+
+        wait_until(goes_on, "the flow that goes on, and no other", 20, step=0.2)
+        pair.fail_over()
+        many.send(b"y")
+        assert many.recv(100).endswith(b"y")
+    finally:
+        one.close()
+        many.close()
+        server.close()
+
+
+def entry(state=1, protocol=6, flags=0, port=1000, size=36, dest="192.168.56.101", options=b""):
+    """An entry as bytes."""
+    ends = b"".join(socket.inet_aton(a) for a in ("198.51.100.2", topology.VIP, dest))
+    head = struct.pack("!BBHIHHHHII", 0, protocol, size + len(options), flags, state, port, 80, 80, 0, 60)
+    return head + ends + options
+
+
+def datagram(*entries, ident=7, version=1, size=None, count=None):
+    """A datagram as bytes."""
+    body = b"".join(entries)
+    size = 8 + len(body) if size is None else size
+    count = len(entries) if count is None else count
+    return struct.pack("!BBHBBH", 0, ident, size, count, version, 0) + body
+
+
+BAD = {
+    "bad_version": [datagram(entry(), version=0), datagram(entry(), version=2)],
+    "bad_length": [b"", b"\0\7", datagram(entry(), size=43), datagram(entry()) + b"x", b"\0" * 9000],
+    "bad_id": [datagram(entry(), ident=8)],
+    "bad_entry": [datagram(entry(), count=2), datagram(entry(size=35)), datagram(entry(size=40))],
+    "bad_option": [datagram(entry(options=b"\1\2\0\0")), datagram(entry(options=b"\1"))],
+    "unknown_option": [datagram(entry(options=b"\x09\2\0\0"))],
+    "bad_flags": [datagram(entry(flags=0x2000)), datagram(entry(flags=0x800))],
+    "bad_protocol": [datagram(entry(protocol=50))],
+    "bad_state": [datagram(entry(state=11)), datagram(entry(state=1, protocol=17))],
+    "bad_address": [datagram(entry(port=0)), datagram(entry(dest="224.0.0.1"))],
+    "bad_mode": [datagram(entry(flags=4)), datagram(entry(options=b"\3\3sip"))],
+}
+
+
+def test_what_cannot_be_is_counted_and_not_taken(pair):
+    _, second = pair.directors("rvs", "rvs")
+    for service in services([(4, "dr")]):
+        second.add(service)
+    sync(second, "start", "backup")
+    before = counters(second)
+    with pair.first.inside():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with s:
+        s.setsockopt(0, socket.IP_MULTICAST_IF, socket.inet_aton("10.9.0.1"))
+        sent = 0
+        for bad in BAD.values():
+            for each in bad:
+                s.sendto(each, (GROUP, PORT))
+                sent += 1
+        wait_until(lambda: counters(second)["received"] >= sent, "all of them")
+        after = counters(second)
+        grown = {name: after[name] - before[name] for name in BAD}
+        assert grown == {name: len(bad) for name, bad in BAD.items()}
+        assert known(second) == set()
+        # One that cannot be does not take the others along; twice is once; a known one's dest changes.
+        good = datagram(entry(port=1), entry(state=11), entry(port=2), entry(port=2),
+                        entry(port=1, dest="192.168.56.102"))
+        s.sendto(good, (GROUP, PORT))
+        wait_until(lambda: len(known(second)) == 2, "two connections")
+        assert known(second) == {(1, "established", "192.168.56.102:80"),
+                                 (2, "established", "192.168.56.101:80")}
+        # The end of one that was replaced meanwhile is not the end of the one that is there.
+        s.sendto(datagram(entry(port=1, state=6, flags=0x100)), (GROUP, PORT))
+        s.sendto(datagram(entry(port=2, state=6, flags=0x100)), (GROUP, PORT))
+        wait_until(lambda: (2, "close", "192.168.56.101:80") in known(second), "its end")
+        assert (1, "established", "192.168.56.102:80") in known(second)
+
+
+def test_refusals_say_why(pair):
+    first, _ = pair.directors("rvs", "rvs")
+
+    def refused(*args):
+        done = first.adm("sync", *args, check=False)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "no device nosuch" in refused("start", "master", "--device", "nosuch")
+    assert "10.1.1.1 is no multicast address" in refused(
+        "start", "master", "--device", "sync", "--group", "10.1.1.1")
+    assert "no backup runs" in refused("stop", "backup")
+    sync(first, "start", "master")
+    assert "a master runs already" in refused("start", "master", "--device", "sync")
+    shown = first.json("sync", "show")["daemons"]
+    assert shown == [{"role": "master", "device": "sync", "id": 7, "max_len": 1472, "group": GROUP,
+                      "port": PORT, "ttl": 1}]
+
+
+def test_devices_and_namespaces_go_at_any_moment(pair, clients):
+    first, second = pair.directors("rvs", "rvs")
+    for director in (first, second):
+        give(director, FULLNAT)
+        for role in ("master", "backup"):
+            sync(director, "start", role)
+    ports = clients.connect(EACH, FULLNAT)
+    are_known(second, ports)
+    # It goes, and comes back: what could not be told is told then.
+    pair.second.ip("link del sync")
+    more = clients.connect(EACH, FULLNAT)
+    wait_until(lambda: counters(first)["not_sent"] > 0, "datagrams that were not sent")
+    pair.first.ip("link add sync type veth peer name sync netns second", "link set sync up",
+                  "addr add 10.9.0.1/24 dev sync")
+    pair.second.ip("link set sync up", "addr add 10.9.0.2/24 dev sync")
+    last = clients.connect(EACH, FULLNAT) - ports - more
+    are_known(second, last)
+    # Both are master and backup: nobody tells the other what it has from it.
+    assert counters(second)["told"] == 0
+    # In the middle of traffic, which goes on: a stop, and the end of a namespace.
+    sync(first, "stop", "backup")
+    sync(first, "stop", "master")
+    sync(first, "start", "master")
+    pair.second.stop_all()
+    shell.run("ip", "netns", "del", "second")
+    assert not clients.speak(b"still there?", 30)
+    # And of the module: everything with it.
+    first.adm("unload")
+    shell.modprobe("rvs")
+    shell.run("ip", "netns", "add", "second")
