@@ -102,13 +102,7 @@ test-install: setup ## packages on a clean Debian of their own: installed, boote
 install-compat: ## a modprobe file: who asks for ip_vs gets RVS (DESTDIR=)
 	@scripts/compat install
 
-undist: setup ## build/dist: the tarball with all crates, reproducible, and what is in it
-	@scripts/dist
-
-deb: setup ## build/packages: Debian packages of it, which lintian has looked at
-	@scripts/packages
-
-install-compat: ## removes it
+uninstall-compat: ## removes it
 	@scripts/compat uninstall
 
 clean: ## what was built here (the prepared kernel stays)
