@@ -66,6 +66,24 @@ impl Draft {
     }
 }
 
+/// Bytes of datagrams that may wait in all queues of a daemon together.
+const WAITING_MAX: usize = 8 << 20;
+
+/// How many datagrams of at most `max_len` bytes may wait in each of so many queues, where `asked` are
+/// asked for: one at least.
+pub const fn waiting(asked: usize, queues: usize, max_len: usize) -> usize {
+    let all = queues.saturating_mul(max_len);
+    let fit = match WAITING_MAX.checked_div(all) {
+        Some(0) | None => 1,
+        Some(fit) => fit,
+    };
+    if asked < fit {
+        asked
+    } else {
+        fit
+    }
+}
+
 /// Bytes of an entry, with its options.
 fn length(entry: &Entry) -> usize {
     let fixed = if entry.client.is_ipv6() {
@@ -92,5 +110,22 @@ fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
     if let Some(own) = &entry.own {
         out(&[option::OWN | option::MAY_PASS, own.len() as u8]);
         own.write(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_by_bytes() {
+        assert_eq!(waiting(4096, 1, 1472), 4096);
+        assert_eq!(waiting(100, 1, 1472), 100);
+        for (queues, max_len) in [(1, 65_507), (64, 1472), (64, 65_507), (1, 32)] {
+            let waiting = waiting(usize::MAX, queues, max_len);
+            assert!(waiting >= 1 && waiting * queues * max_len <= WAITING_MAX);
+        }
+        assert_eq!(waiting(5, 0, 0), 1);
+        assert_eq!(waiting(5, usize::MAX, usize::MAX), 1);
     }
 }

@@ -38,7 +38,7 @@ pub mod memo;
 pub mod told;
 
 pub use datagram::Datagram;
-pub use draft::Draft;
+pub use draft::{waiting, Draft};
 pub use entry::{Entry, Own};
 pub use fault::Fault;
 pub use told::{is_told, Connection, Template, Told};

@@ -7,7 +7,7 @@ use core::mem::take;
 use kernel::prelude::*;
 
 use crate::{
-    engine::sync::{Draft, Entry},
+    engine::sync::{self, Draft, Entry},
     kapi::{locked::LockedArray, memcg},
 };
 
@@ -59,7 +59,7 @@ impl Outbox {
             queues: LockedArray::new(queues, queue)?,
             id,
             max_len,
-            waiting,
+            waiting: sync::waiting(waiting, queues, max_len),
         })
     }
 

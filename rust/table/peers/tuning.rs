@@ -9,7 +9,7 @@ use crate::engine::sync::memo::Clock;
 /// Seconds after which others are told again, where nobody says.
 const PERIOD: u32 = 60;
 
-/// Datagrams that may wait in a queue at most, whatever is asked for: some megabytes.
+/// Datagrams that may wait in a queue at most, whatever is asked for.
 const WAITING_MAX: u32 = 4096;
 
 /// How much is told. Numbers as they were written.

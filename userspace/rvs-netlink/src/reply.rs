@@ -11,8 +11,8 @@ use rvs_engine::selection::Selection;
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
 use crate::{
-    selection, Config, Connection, Counters, Daemon, DestInfo, Explanation, ServiceInfo, States, Stats,
-    SyncCounters, Template,
+    selection, Config, Connection, Counters, Daemon, DestInfo, Explanation, ServiceInfo, States,
+    Stats, SyncCounters, Template,
 };
 
 /// One message of the kernel; which parts it has follows from its command.
