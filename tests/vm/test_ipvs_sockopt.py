@@ -27,6 +27,7 @@ LINES = [
     f"-a -u {VIP}:53 -r 10.1.1.3:53 -g -x 100 -y 50", f"-a -u {VIP}:53 -r 10.1.1.4:53 -i -w 7",
     "-A -f 7 -s rr -o", "-a -f 7 -r 10.1.1.1 -g", "-A -t [2001:db8::1]:80 -s rr", "-A -f 9 -6 -s rr",
     "--set 1000 70 200",
+    "--start-daemon backup --mcast-interface d0 --syncid 7",
 ]
 
 
@@ -86,6 +87,7 @@ def questions(host):
         # Tables have other sizes here.
         said = [version[:version.index(b"(size=")], info[:4], info[8:], len(info)]
         said += [asked(TIMEOUT, bytes(12)), asked(DEST, bytes(200)), asked(DAEMON + 1, bytes(200))]
+        said += [asked(DAEMON, bytes(48)), asked(DAEMON, bytes(47)), asked(DAEMON, bytes(60))]
         said += [services(number) for number in (0, 1000)]
         said.append(services(3)[0] == struct.pack("=I4x", 3))
         said.append(services(3))
@@ -101,6 +103,8 @@ def questions(host):
                 said.append((option, size, off, told if isinstance(told, str) else len(told)))
         said.append(asked(SERVICES, struct.pack("=I4x", 0xffff_ffff), 8))
         said.append(asked(DESTS, name(6, VIP, 80) + struct.pack("=I4x", 0xffff_ffff), 24))
+    # It would keep ip_vs from going.
+    assert ipvsadm(host, "--stop-daemon backup")[1] == 0
     return said
 
 

@@ -24,6 +24,7 @@ use crate::engine::spec::{Mode, Protocol, ServiceId};
 use crate::kapi::netns::Net;
 use crate::kapi::sockopt::{Answer, Asked, Options};
 use crate::netlink::view::{DestView, ServiceView};
+use crate::sync::{Daemons, ROLES};
 use crate::table::{ConfigGuard, Netns, Traffic};
 
 /// `IP_VS_BASE_CTL`, and what is asked by it and by the numbers behind it.
@@ -46,6 +47,9 @@ const SERVICES_HEAD: usize = 8;
 /// Bytes of `struct ip_vs_dest_entry`, and of what stands before them in a list.
 const DEST_LEN: usize = 96;
 const DESTS_HEAD: usize = 24;
+
+/// Bytes of `struct ip_vs_daemon_user`.
+const DAEMON_LEN: usize = 24;
 
 /// Where in a name of a service its parts are: the same in all that have one.
 const NAME_LEN: usize = 16;
@@ -79,6 +83,7 @@ impl Answer for Sockopt {
             SERVICE => service(netns, asked),
             DESTS => dests(netns, asked),
             TIMEOUT => timeouts(&netns.config(), asked),
+            DAEMON => daemons(net, asked),
             _ => Err(EINVAL),
         }
     }
@@ -187,6 +192,22 @@ fn timeouts(config: &ConfigGuard<'_>, asked: &Asked<'_>) -> Result<usize> {
     let states = [State::Established, State::FinWait, State::Udp];
     for (at, state) in (0..).step_by(4).zip(states) {
         told.u32(at, settings.timeouts.get(state));
+    }
+    asked.write(0, &told.0)?;
+    Ok(asked.len())
+}
+
+/// `struct ip_vs_daemon_user` of the master, and of the backup; 0 of who is not there.
+fn daemons(net: &Net, asked: &Asked<'_>) -> Result<usize> {
+    let _: [u8; 2 * DAEMON_LEN] = asked.head()?;
+    let daemons = Daemons::of(net).ok_or(ENODEV)?;
+    let mut told = Entry::<{ 2 * DAEMON_LEN }>::new();
+    for (at, role) in (0usize..).step_by(DAEMON_LEN).zip(ROLES) {
+        if let Some(daemon) = daemons.get(role) {
+            told.u32(at, role.number());
+            told.put(at.saturating_add(4), &daemon.device);
+            told.u32(at.saturating_add(20), daemon.id.into());
+        }
     }
     asked.write(0, &told.0)?;
     Ok(asked.len())
