@@ -150,6 +150,8 @@ BEFORE = [
     ("docs/operate.md", "rvsadm dest set --all", Field.web_service),
     ("docs/operate.md", "rvsadm restore --dry-run", Field.edit),
     ("docs/operate.md", "rvsadm restore --check", Field.broken_file),
+    ("docs/operate.md", "rvsadm sync start master", lambda field: field.host.ip(
+        "link add eth1 type dummy", "link set eth1 up", "addr add 10.99.0.1/24 dev eth1")),
     ("docs/toa.md", "rvsadm toa lookup", Field.told_connection),
     ("docs/observe.md", "rvsadm exporter --netns", lambda field: field.namespaces("blue", "green")),
 ]

@@ -43,7 +43,8 @@ pub struct Clock {
 impl Clock {
     /// At a second, where others are told again after `period` seconds.
     pub const fn new(second: u32, period: u32) -> Self {
-        let unit = match period / 32 {
+        // 64 units are told apart.
+        let unit = match period.div_ceil(40) {
             0 => 1,
             unit => unit,
         };
@@ -53,9 +54,10 @@ impl Clock {
         }
     }
 
-    /// Seconds as units, at least one.
+    /// Seconds as units, at least one; not less where the first one was only partly left.
     const fn units(self, seconds: u32) -> u8 {
-        match seconds / self.unit {
+        let partly = if self.unit > 1 { 1 } else { 0 };
+        match seconds.div_ceil(self.unit).saturating_add(partly) {
             0 => 1,
             units if units < VALUE as u32 => units as u8,
             _ => VALUE,
