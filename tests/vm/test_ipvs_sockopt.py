@@ -134,7 +134,7 @@ def test_counts_are_those_of_the_family(lab, rvs):
             entry = SERVICE_ENTRY.unpack(asked(SERVICE, of, SERVICE_ENTRY.size))
             (dest,) = dests(of, 1)[1]
         keys = ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes")
-        pairs = [(entry[9:], shown["service"]), (dest[8:], shown["dests"][0])]
+        pairs = [(entry[9:], shown["service"]), (dest[9:], shown["dests"][0])]
         return [(list(found[:5]), [of["stats"][key] for key in keys],
                  list(found[5:]), [of["rates"][key] for key in keys]) for found, of in pairs]
 

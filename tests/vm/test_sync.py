@@ -44,7 +44,8 @@ def are_known(director, ports, states=("established",)):
         there = {port for port, state, _ in known(director) if state in states}
         return ports <= there
 
-    wait_until(all_there, f"{director.name} knows {len(ports)} connections", 20, step=0.3)
+    # A datagram that nobody heard is made good for after a minute.
+    wait_until(all_there, f"{director.name} knows {len(ports)} connections", 150, step=0.3)
 
 
 def give(director, modes):
