@@ -314,6 +314,8 @@ def test_devices_and_namespaces_go_at_any_moment(pair, clients):
     pair.first.ip("link add sync type veth peer name sync netns second", "link set sync up",
                   "addr add 10.9.0.1/24 dev sync")
     pair.second.ip("link set sync up", "addr add 10.9.0.2/24 dev sync")
+    wait_until(lambda: "224.0.0.81" in pair.second.run("ip", "maddr", "show", "dev", "sync").stdout,
+               "the backup listens again")
     last = clients.connect(EACH, FULLNAT) - ports - more
     are_known(second, last)
     # Both are master and backup: nobody tells the other what it has from it.
