@@ -28,7 +28,7 @@ module! {
         },
         local_in: u8 {
             default: 0,
-            description: "1: packets are taken at LOCAL_IN and FORWARD, as ip_vs does, behind INPUT rules",
+            description: "1: new namespaces take packets at LOCAL_IN and FORWARD, as ip_vs does, behind INPUT rules",
         },
     },
 }
@@ -53,6 +53,7 @@ struct Rvs {
 struct Memory {
     _connections: table::Caches,
     _defrag: kapi::defrag::Defrag6,
+    _track: kapi::track::Binding,
 }
 
 impl Drop for Memory {
@@ -71,12 +72,13 @@ impl kernel::Module for Rvs {
         let memory = Memory {
             _connections: table::create_caches()?,
             _defrag: kapi::defrag::Defrag6::new(),
+            _track: kapi::track::Binding::new(),
         };
         table::on_leave(datapath::ask);
-        let namespaces = table::Netns::register(match module_parameters::local_in.value() {
-            0 => datapath::activate,
-            _ => datapath::activate_behind,
-        })?;
+        if module_parameters::local_in.value() != 0 {
+            table::begin_with(engine::places::Places::IpVs);
+        }
+        let namespaces = table::Netns::register(datapath::activate)?;
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let daemons = sync::Daemons::register()?;
         let family = netlink::register()?;

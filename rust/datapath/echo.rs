@@ -9,7 +9,7 @@ use super::{
     context::Context,
     forward,
     gate::Balanced,
-    source,
+    source, track,
     xmit::{leave, Exit},
 };
 use crate::{
@@ -18,12 +18,7 @@ use crate::{
         family::{Address, IpHeader, Tuple},
         spec::Mode,
     },
-    kapi::{
-        icmp::Answer,
-        netfilter::{Place, Verdict},
-        route::Reply,
-        skb::Skb,
-    },
+    kapi::{icmp::Answer, netfilter::Verdict, route::Reply, skb::Skb},
     table::Counter,
 };
 
@@ -32,7 +27,7 @@ use crate::{
 pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip) -> Verdict<'a> {
     let wanted = cx.netns.settings.echo();
     // What programs here send is not for us to answer: the host knows them better.
-    let is_ours = wanted != Echo::Host && cx.place != Place::LocalOut;
+    let is_ours = wanted != Echo::Host && !cx.place.is_local_out();
     if !is_ours || skb.is_checksum_partial() || !echo::is_request::<F>(skb.head(), ip) {
         return Verdict::Accept(skb);
     }
@@ -50,7 +45,10 @@ pub(super) fn receive<'a, F: Balanced>(cx: Context<'a>, skb: Skb<'a>, ip: &F::Ip
     let client = flow.src().folded();
     match schedule.by_hash(client) {
         Some(dest) if matches!(dest.mode(), Mode::Dr | Mode::Tun) => {
-            forward::whole::<F>(cx, dest, skb, ip, client)
+            match track::whole(cx, dest, skb, dest.tracks()) {
+                Ok(skb) => forward::whole::<F>(cx, dest, skb, ip, client),
+                Err(verdict) => verdict,
+            }
         }
         Some(_) => answer::<F>(cx, skb, ip),
         None => {

@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    track,
     xmit::{self, Crosses},
 };
 use crate::{
@@ -63,9 +64,15 @@ pub(super) fn send<'a, F: Crosses>(
     cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
+    if cx.place.is_behind() {
+        match track::follow(cx, conn, side, skb) {
+            Ok(followed) => skb = followed,
+            Err(verdict) => return verdict,
+        }
+    }
     let dest = conn.dest();
     match side {
         Side::Client => dest.packet_in(skb.len()),

@@ -8,7 +8,7 @@ use super::{
     echo, forward,
     gate::{Balanced, Ours},
     read::ATTEMPTS,
-    source,
+    source, track,
     xmit::{self, Crosses},
 };
 use crate::{
@@ -53,6 +53,12 @@ pub(super) fn receive<'a, F: Crosses>(
         Ok(skb) => skb,
         Err(verdict) => return verdict,
     };
+    if cx.place.is_behind() {
+        match track::follow(cx, conn, side, skb) {
+            Ok(followed) => skb = followed,
+            Err(verdict) => return verdict,
+        }
+    }
     let dest = conn.dest();
     match side {
         Side::Client => dest.packet_in(skb.len()),

@@ -9,6 +9,7 @@
 //! icmp, echo               errors and pings;   reuse    a connection that takes no more
 //! new_flow, farewell       the first packet of a flow; resets for both ends
 //! forward                  state, count, send
+//! track                    what the host's connection tracking keeps, at ip_vs's places
 //! xmit                     one file a mode, and the way out
 //! read, source             packets that are hard to read; where they say they come from
 //! answer                   what is dropped, and what its sender is told
@@ -30,8 +31,9 @@ mod places;
 mod read;
 mod reuse;
 mod source;
+mod track;
 mod tunnel_error;
 mod xmit;
 
 pub(crate) use farewell::ask;
-pub(crate) use places::{activate, activate_behind};
+pub(crate) use places::activate;

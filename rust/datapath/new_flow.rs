@@ -9,7 +9,7 @@ use super::{
     context::Context,
     forward,
     gate::Balanced,
-    source,
+    source, track,
     xmit::Crosses,
 };
 use crate::{
@@ -57,10 +57,14 @@ fn start<'a, F: Crosses>(
         dest.packet_in(skb.len());
         // There is no connection to keep the worker awake, which looks for rules of what leaves.
         cx.netns.expect_work();
+        let skb = track::whole(cx, dest, skb, dest.tracks())?;
         return Ok(forward::whole::<F>(cx, dest, skb, &packet.ip, hash));
     }
     let (skb, conn) = open(cx, skb, packet, hash, (&flow, dest))?;
     conn.account_for(Side::Client, skb.len());
+    if flow.one_packet {
+        conn.set_one_packet();
+    }
     let verdict = forward::send(cx, conn, Side::Client, skb, packet);
     if flow.one_packet {
         // It was there for the translation only.

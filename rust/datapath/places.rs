@@ -14,7 +14,10 @@ use super::{
     xmit::Crosses,
 };
 use crate::{
-    engine::family::{Family, IpHeader, V4, V6},
+    engine::{
+        family::{Family, IpHeader, V4, V6},
+        places::Places,
+    },
     kapi::{
         netfilter::{self, Hook, Hooks, Place, Verdict},
         rcu::Rcu,
@@ -29,6 +32,9 @@ const PRIORITY: i32 = Turn::Early.priority();
 /// Where `ip_vs` stands: behind INPUT and FORWARD (0), ahead of source NAT (100).
 const BEHIND: i32 = 99;
 
+/// Where it stands in OUTPUT: behind the translation of destinations (-100).
+const BEHIND_OUTPUT: i32 = -98;
+
 /// Packets from the network.
 struct FromNetwork<F>(PhantomData<F>);
 
@@ -40,6 +46,9 @@ struct ThroughHost<F>(PhantomData<F>);
 
 /// Packets of programs on this host.
 struct FromHost<F>(PhantomData<F>);
+
+/// Packets of programs on this host, seen late.
+struct FromHostBehind<F>(PhantomData<F>);
 
 impl<F: Crosses> Hook<Netns> for FromNetwork<F> {
     const VERSION: u8 = F::VERSION;
@@ -65,13 +74,14 @@ impl<F: Crosses> Hook<Netns> for ToHost<F> {
     const PRIORITY: i32 = BEHIND;
 
     fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        let by_mark = || {
-            let marked = F::gate(netns).has_marks() && late::is_marked::<F>(netns, &skb, rcu);
-            marked.then_some(Ours::ByDestination)
-        };
+        let by_mark = || may_be_marked::<F>(netns, &skb, rcu);
         let Some(ours) = admit::<F>(netns, &skb).or_else(by_mark) else {
             return Verdict::Accept(skb);
         };
+        if skb.is_balanced() {
+            // On its way out, to this host.
+            return Verdict::Accept(skb);
+        }
         skb.orphan();
         // It has its mark, and no other hook of ours has seen it.
         let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
@@ -113,6 +123,33 @@ impl<F: Crosses> Hook<Netns> for FromHost<F> {
         let cx = Context::new(netns, Self::PLACE, Turn::Early, rcu);
         balance::<F, FIRST>(cx, skb, ours)
     }
+}
+
+impl<F: Crosses> Hook<Netns> for FromHostBehind<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalOutBehind;
+    const PRIORITY: i32 = BEHIND_OUTPUT;
+
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        let own_error = || is_own_error::<F>(netns, &skb).then_some(Ours::BySource);
+        let by_mark = || may_be_marked::<F>(netns, &skb, rcu);
+        let ours = admit::<F>(netns, &skb).or_else(own_error);
+        let Some(ours) = ours.or_else(by_mark) else {
+            return Verdict::Accept(skb);
+        };
+        if skb.is_balanced() {
+            return Verdict::Accept(skb);
+        }
+        skb.tell_of_missing_sum();
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        balance::<F, FIRST>(cx, skb, ours)
+    }
+}
+
+/// Whether a packet, which has its mark if it gets one, is of a service by mark.
+fn may_be_marked<F: Crosses>(netns: &Netns, skb: &Skb<'_>, rcu: Rcu<'_>) -> Option<Ours> {
+    let is_marked = F::gate(netns).has_marks() && late::is_marked::<F>(netns, skb, rcu);
+    is_marked.then_some(Ours::ByDestination)
 }
 
 /// Packets from the network that have been marked, or not.
@@ -172,15 +209,17 @@ impl<O: Balanced> Hook<Netns> for FromTunnels<O> {
     }
 }
 
-/// Puts the hooks of a turn for an IP version into a namespace: ahead of everything else.
-pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
-    if version == V4::VERSION {
-        hooks::<V4>(netns, turn)
-    } else {
-        hooks::<V6>(netns, turn)
+/// Puts the hooks of a turn for an IP version into a namespace.
+pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn, places: Places) -> Result<Hooks> {
+    match (version == V4::VERSION, places) {
+        (true, Places::Early) => hooks::<V4>(netns, turn),
+        (true, Places::IpVs) => hooks_behind::<V4>(netns, turn),
+        (false, Places::Early) => hooks::<V6>(netns, turn),
+        (false, Places::IpVs) => hooks_behind::<V6>(netns, turn),
     }
 }
 
+/// Ahead of everything else.
 fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
     if turn == Turn::Late {
         return netns.hook([
@@ -188,7 +227,7 @@ fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
             netfilter::describe::<_, MarkedFromHost<F>>(),
         ]);
     }
-    F::gate(netns).set_ahead_of_input();
+    F::gate(netns).set_ahead_of_input(true);
     netfilter::tell_of_input_rules(netns.net(), F::VERSION);
     netns.hook([
         netfilter::describe::<_, FromNetwork<F>>(),
@@ -197,24 +236,17 @@ fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
     ])
 }
 
-/// Puts the hooks of a turn for an IP version where `ip_vs` has them.
-pub(crate) fn activate_behind(netns: &Netns, version: u8, turn: Turn) -> Result<Hooks> {
-    if version == V4::VERSION {
-        hooks_behind::<V4>(netns, turn)
-    } else {
-        hooks_behind::<V6>(netns, turn)
-    }
-}
-
+/// Where `ip_vs` has them.
 fn hooks_behind<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
     if turn == Turn::Late {
-        // What comes from the network has its mark by then.
-        return netns.hook([netfilter::describe::<_, MarkedFromHost<F>>()]);
+        // Packets have their marks by then.
+        return netns.hook([]);
     }
+    F::gate(netns).set_ahead_of_input(false);
     netns.hook([
         netfilter::describe::<_, ToHost<F>>(),
         netfilter::describe::<_, ThroughHost<F>>(),
-        netfilter::describe::<_, FromHost<F>>(),
+        netfilter::describe::<_, FromHostBehind<F>>(),
         netfilter::describe::<_, FromTunnels<F>>(),
     ])
 }

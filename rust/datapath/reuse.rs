@@ -83,7 +83,13 @@ pub(super) fn replace<'a, F: Crosses>(
         return farewell::tell_both(cx, conn, Side::Client, skb, packet);
     }
     let gone = conn.dest().is_gone();
+    let is_of_old = cx.place.is_behind() && conn.is_tracked() && skb.has_old_entry();
     cx.netns.disconnect(conn, cx.rcu);
+    if is_of_old {
+        // Its entry says where the old connection went, and has just ended: what is sent again gets one
+        // of its own.
+        return Verdict::Drop(skb);
+    }
     if gone && packet.ip.protocol() != UDP && !packet.segment.flags.opens() {
         return discard(cx, skb, Counter::DropDestGone);
     }

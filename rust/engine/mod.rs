@@ -23,6 +23,7 @@ mod numbered;
 pub mod opp;
 pub mod path;
 pub mod persistence;
+pub mod places;
 pub mod portpool;
 pub mod prefix;
 pub mod probe;

@@ -140,6 +140,27 @@ void rvs_defrag6_get(void);
 void rvs_defrag6_put(void);
 bool rvs_defrag6(struct net *net, struct sk_buff *skb);
 
+/* net/netfilter/nf_conntrack.h: track.c */
+
+/* An end of a connection, as its packets say it. */
+struct rvs_end {
+	u8 version;
+	u8 protocol;
+	__be16 port;
+	u8 address[16];
+};
+
+void rvs_track_bind(void);
+bool rvs_track_is_bound(void);
+void rvs_track_unbind(void);
+bool rvs_keeps_track(const struct sk_buff *skb);
+void rvs_mark_balanced(struct sk_buff *skb);
+void rvs_untrack(struct sk_buff *skb);
+bool rvs_has_old_entry(const struct sk_buff *skb);
+void rvs_alter_reply(struct sk_buff *skb, const struct rvs_end *end, bool from_dest);
+bool rvs_confirm_and_leave(struct sk_buff *skb);
+void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual);
+
 /* linux/netfilter_bridge.h */
 bool rvs_is_bridged(const struct sk_buff *skb);
 
@@ -202,7 +223,7 @@ u8 rvs_neighbour_version(const struct neighbour *neighbour);
 bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks);
 void rvs_learn_path(struct net *net, struct sk_buff *skb, unsigned int offset, u32 mtu);
 bool rvs_has_output_rules(struct net *net, u8 version);
-bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own);
+bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own, bool keep);
 
 /* net/route.h */
 bool rvs_route_input(struct sk_buff *skb);

@@ -167,6 +167,6 @@ unsigned int rvs_input_rules(struct net *net, u8 version)
 void rvs_tell_of_input_rules(struct net *net, u8 version)
 {
 	if (rvs_input_rules(net, version))
-		net_notice_ratelimited("rvs: net:[%u] has rules of INPUT for IPv%u, which do not see what goes to services: filter at ingress or in prerouting below -350, or load rvs with local_in=1\n",
+		net_notice_ratelimited("rvs: net:[%u] has rules of INPUT for IPv%u, which do not see what goes to services: filter at ingress or in prerouting below -350, or: rvsadm config set --places ip_vs\n",
 				       net->ns.inum, version);
 }

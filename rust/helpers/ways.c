@@ -332,10 +332,11 @@ bool rvs_has_output_rules(struct net *net, u8 version)
 
 /*
  * Sends a packet that has its route through the kernel's own output: IPsec policies, OUTPUT
- * where it is `own`, POSTROUTING, fragmentation. The packet is untracked and marked as balanced.
+ * where it is `own`, POSTROUTING, fragmentation. The packet is marked as balanced, and untracked
+ * unless it is to `keep` what it has.
  * False when one of these, or the device, has dropped it.
  */
-bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
+bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own, bool keep)
 {
 	const bool v4 = version == 4;
 	struct dst_entry *dst;
@@ -345,8 +346,8 @@ bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own)
 		kfree_skb_reason(skb, SKB_DROP_REASON_XFRM_POLICY);
 		return false;
 	}
-	nf_reset_ct(skb);
-	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+	if (!keep)
+		rvs_untrack(skb);
 	skb->ipvs_property = 1;
 	dst = skb_dst(skb);
 	/* Else it is that of an IPsec policy. */

@@ -36,4 +36,5 @@ pub(crate) mod sort;
 pub(crate) mod sysctl;
 pub(crate) mod time;
 pub(crate) mod trace;
+pub(crate) mod track;
 pub(crate) mod work;

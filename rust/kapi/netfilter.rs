@@ -25,6 +25,8 @@ pub(crate) enum Place {
     PreRouting,
     /// Sent by this host, routed.
     LocalOut,
+    /// The same, behind the translation of destinations.
+    LocalOutBehind,
     /// Received, for this host.
     LocalIn,
     /// Received, to be sent on: the hop is counted already.
@@ -35,10 +37,21 @@ impl Place {
     const fn number(self) -> u32 {
         match self {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
-            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+            Self::LocalOut | Self::LocalOutBehind => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
             Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
         }
+    }
+
+    /// Whether it is one of those that `ip_vs` takes packets at: the host has looked at them.
+    #[inline(always)]
+    pub(crate) const fn is_behind(self) -> bool {
+        matches!(self, Self::LocalIn | Self::Forward | Self::LocalOutBehind)
+    }
+
+    /// Whether packets there were sent by programs on this host.
+    pub(crate) const fn is_local_out(self) -> bool {
+        matches!(self, Self::LocalOut | Self::LocalOutBehind)
     }
 
     /// Whether who sends a packet on from here has to count the hop, as a router does.

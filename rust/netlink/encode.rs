@@ -343,6 +343,8 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u8(config::CACHE_BYPASS, u8::from(settings.cache_bypass))?;
         w.u8(config::ECHO, settings.echo.number())?;
         w.u8(config::EXPIRE_QUIESCED, u8::from(settings.expire_quiesced))?;
+        w.u8(config::PLACES, settings.places.number())?;
+        w.u8(config::CONNTRACK, u8::from(settings.conntrack))?;
         if is_of_first {
             w.uint(config::CONN_MAX_OTHERS, settings.conn_max_others)?;
         }

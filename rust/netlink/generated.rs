@@ -567,6 +567,27 @@ pub mod echo {
     }
 }
 
+/// Where in the host's path packets are taken.
+pub mod places {
+    /// Ahead of routing, rules and connection tracking.
+    pub const EARLY: u32 = 0;
+    /// Where ip_vs takes them, behind the rules of INPUT and FORWARD.
+    pub const IP_VS: u32 = 1;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 1;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            EARLY => Some("early"),
+            IP_VS => Some("ip-vs"),
+            _ => None,
+        }
+    }
+}
+
 /// What a daemon does that keeps directors at the same connections.
 pub mod sync_role {
     /// It tells others of connections.
@@ -1526,8 +1547,16 @@ pub mod config {
     ///
     /// Type: uint.
     pub const CONN_MAX_OTHERS: u16 = 18;
+    /// Where packets are taken; where ip_vs takes them while conntrack is 1.
+    ///
+    /// Type: u8, one of `places`, max 1.
+    pub const PLACES: u16 = 19;
+    /// 1 keeps the host's connection tracking of new connections, as ip_vs does with conntrack=1.
+    ///
+    /// Type: u8, max 1.
+    pub const CONNTRACK: u16 = 20;
     /// Highest number in use.
-    pub const MAX: u16 = 18;
+    pub const MAX: u16 = 20;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1550,6 +1579,8 @@ pub mod config {
         Policy::U8(Range { min: 0, max: 2 }),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::Uint(Range::ANY),
+        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U8(Range { min: 0, max: 1 }),
     ];
 }
 

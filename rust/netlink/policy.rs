@@ -144,6 +144,8 @@ static CONFIG: [AttrPolicy; config::POLICY.len()] = accept(
         config::ECHO,
         config::EXPIRE_QUIESCED,
         config::CONN_MAX_OTHERS,
+        config::PLACES,
+        config::CONNTRACK,
     ],
     &[(config::TCP_TIMEOUTS, &TCP_TIMEOUTS)],
 );

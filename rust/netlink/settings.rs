@@ -9,6 +9,7 @@ use super::generated::{config as names, tcp_timeouts};
 use super::{encode, refusal};
 use crate::engine::defence::When;
 use crate::engine::echo::Echo;
+use crate::engine::places::Places;
 use crate::engine::proto::State;
 use crate::engine::spec::{validate_timeout, ConnReuse};
 use crate::kapi::genl::{Attr, Attrs, Place};
@@ -102,6 +103,7 @@ fn switches<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Setting
         sloppy_tcp,
         nat_as_fullnat,
         cache_bypass,
+        conntrack,
         ..
     } = settings;
     for (kind, is_on, name) in [
@@ -110,6 +112,7 @@ fn switches<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Setting
         (names::SLOPPY_TCP, sloppy_tcp, "sloppy-tcp"),
         (names::NAT_AS_FULLNAT, nat_as_fullnat, "nat-as-fullnat"),
         (names::CACHE_BYPASS, cache_bypass, "cache-bypass"),
+        (names::CONNTRACK, conntrack, "conntrack"),
     ] {
         if let Some(attr) = attrs.get(kind) {
             *is_on = attr.u8().ok_or_else(|| decoder.malformed(attr, name))? != 0;
@@ -126,6 +129,10 @@ fn choices<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Settings
     if let Some(attr) = attrs.get(names::ECHO) {
         let echo = attr.u8().and_then(Echo::from_number);
         settings.echo = echo.ok_or_else(|| decoder.malformed(attr, "echo"))?;
+    }
+    if let Some(attr) = attrs.get(names::PLACES) {
+        let places = attr.u8().and_then(Places::from_number);
+        settings.places = places.ok_or_else(|| decoder.malformed(attr, "places"))?;
     }
     for (kind, when, name) in [
         (names::DROP_ENTRY, &mut settings.drop_entry, "drop-entry"),

@@ -5,23 +5,25 @@
 use kernel::prelude::*;
 
 use super::{filter::Gate, live::Live, turn::Turn};
-use crate::{engine::spec::ServiceId, kapi::netfilter::Hooks};
+use crate::{
+    engine::{places::Places, spec::ServiceId},
+    kapi::{netfilter::Hooks, rcu},
+};
 
 /// Who puts hooks in.
 pub(super) trait Activate {
-    /// Puts those of a turn for that IP version into the namespace.
-    fn activate(&self, version: u8, turn: Turn) -> Result<Hooks>;
+    /// Puts those of a turn for that IP version into the namespace, at those places.
+    fn activate(&self, version: u8, turn: Turn, places: Places) -> Result<Hooks>;
 }
 
 /// A namespace's hooks.
-#[derive(Default)]
 pub(super) struct Activity {
+    places: Places,
     v4: Version,
     v6: Version,
 }
 
 /// Those of an IP version.
-#[derive(Default)]
 struct Version {
     /// From the first service or dest of the version on.
     early: Option<Hooks>,
@@ -32,6 +34,31 @@ struct Version {
 }
 
 impl Activity {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self {
+            places: Places::Early,
+            v4: Version::new(),
+            v6: Version::new(),
+        }
+    }
+
+    /// Moves the hooks to other places, and has what comes later go there. Each packet meets at least
+    /// one of the old and the new ones. May sleep.
+    pub(super) fn move_to(&mut self, hooks: &dyn Activate, places: Places) -> Result {
+        if places == self.places {
+            return Ok(());
+        }
+        let v4 = self.v4.at(hooks, 4, places)?;
+        let v6 = self.v6.at(hooks, 6, places)?;
+        if !v4.is_idle() || !v6.is_idle() {
+            // What has passed the new ones by before they were there meets the old ones.
+            rcu::synchronize();
+        }
+        *self = Self { places, v4, v6 };
+        Ok(())
+    }
+
     /// Puts in the hooks that are needed where services go by marks or not, by IP version, and
     /// addresses of services and dests are added. Packets do not know yet that they may wait for
     /// their marks.
@@ -41,16 +68,17 @@ impl Activity {
         marks: &Marks,
         mut added: impl Iterator<Item = bool>,
     ) -> Result {
+        let places = self.places;
         // An address of IPv6 is true.
         while self.v4.early.is_none() || self.v6.early.is_none() {
             match added.next() {
                 None => break,
-                Some(false) => self.v4.begin(hooks, 4)?,
-                Some(true) => self.v6.begin(hooks, 6)?,
+                Some(false) => self.v4.begin(hooks, 4, places)?,
+                Some(true) => self.v6.begin(hooks, 6, places)?,
             }
         }
-        self.v4.prepare(hooks, 4, marks.of(4))?;
-        self.v6.prepare(hooks, 6, marks.of(6))
+        self.v4.prepare(hooks, 4, places, marks.of(4))?;
+        self.v6.prepare(hooks, 6, places, marks.of(6))
     }
 
     /// Lets new flows wait for their marks where services go by them, and takes those hooks out
@@ -63,6 +91,7 @@ impl Activity {
     /// Lets replies wait for their marks where those are asked for, by rules of the host's routing
     /// that have come or gone. One that finds no memory tries again with the next call.
     pub(super) fn follow_rules(&mut self, live: &Live, hooks: &dyn Activate, marks: &Marks) {
+        let places = self.places;
         let gates = [(&mut self.v4, 4), (&mut self.v6, 6)];
         for (of, version) in gates {
             let wait = of.early.is_some() && live.replies_are_marked(version);
@@ -70,7 +99,10 @@ impl Activity {
                 continue;
             }
             of.replies = wait;
-            if of.prepare(hooks, version, marks.of(version)).is_err() {
+            if of
+                .prepare(hooks, version, places, marks.of(version))
+                .is_err()
+            {
                 of.replies = false;
             }
             of.settle(live.gate(version), marks.of(version));
@@ -79,21 +111,50 @@ impl Activity {
 
     /// Takes all hooks out. Packets may be in them for a grace period.
     pub(super) fn end(&mut self) {
-        *self = Self::default();
+        *self = Self::new();
     }
 }
 
 impl Version {
-    fn begin(&mut self, hooks: &dyn Activate, version: u8) -> Result {
+    const fn new() -> Self {
+        Self {
+            early: None,
+            late: None,
+            replies: false,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.early.is_none() && self.late.is_none()
+    }
+
+    /// As many as there are, at other places.
+    fn at(&self, hooks: &dyn Activate, version: u8, places: Places) -> Result<Self> {
+        let mut moved = Self::new();
+        moved.replies = self.replies;
+        if self.early.is_some() {
+            moved.begin(hooks, version, places)?;
+        }
+        moved.prepare(hooks, version, places, self.late.is_some())?;
+        Ok(moved)
+    }
+
+    fn begin(&mut self, hooks: &dyn Activate, version: u8, places: Places) -> Result {
         if self.early.is_none() {
-            self.early = Some(hooks.activate(version, Turn::Early)?);
+            self.early = Some(hooks.activate(version, Turn::Early, places)?);
         }
         Ok(())
     }
 
-    fn prepare(&mut self, hooks: &dyn Activate, version: u8, has_marks: bool) -> Result {
+    fn prepare(
+        &mut self,
+        hooks: &dyn Activate,
+        version: u8,
+        places: Places,
+        has_marks: bool,
+    ) -> Result {
         if (has_marks || self.replies) && self.late.is_none() {
-            self.late = Some(hooks.activate(version, Turn::Late)?);
+            self.late = Some(hooks.activate(version, Turn::Late, places)?);
         }
         Ok(())
     }

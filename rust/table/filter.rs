@@ -43,9 +43,9 @@ impl Gate {
         self.ahead.load(Ordering::Relaxed)
     }
 
-    /// Packets are from now on.
-    pub(crate) fn set_ahead_of_input(&self) {
-        self.ahead.store(true, Ordering::Relaxed);
+    /// Packets are from now on, or are not.
+    pub(crate) fn set_ahead_of_input(&self, ahead: bool) {
+        self.ahead.store(ahead, Ordering::Relaxed);
     }
 
     /// Whether there are services by mark, so that new flows wait until they have theirs.

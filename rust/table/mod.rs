@@ -51,6 +51,6 @@ pub(crate) use local::Pool;
 pub(crate) use netns::{on_leave, Netns};
 pub(crate) use peers::{Parcel, PeerCount, Tuning, PEER_COUNTS};
 pub(crate) use schedule::{NoDest, Schedule};
-pub(crate) use settings::Settings;
+pub(crate) use settings::{begin_with, Settings};
 pub(crate) use templates::{TemplateCursor, TemplateView};
 pub(crate) use turn::Turn;

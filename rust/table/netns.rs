@@ -22,7 +22,7 @@ use super::{
     ways::Which,
 };
 use crate::{
-    engine::{selection::Selection, spec::ServiceId},
+    engine::{places::Places, selection::Selection, spec::ServiceId},
     kapi::{
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
@@ -35,8 +35,8 @@ use crate::{
 /// Ticks of the worker between two looks for ways that nobody needs.
 const TIDY_TURNS: u32 = 16;
 
-/// Puts the datapath's hooks of a turn for that IP version into a namespace.
-pub(crate) type Activation = fn(&Netns, u8, Turn) -> Result<Hooks>;
+/// Puts the datapath's hooks of a turn for that IP version into a namespace, at those places.
+pub(crate) type Activation = fn(&Netns, u8, Turn, Places) -> Result<Hooks>;
 
 /// Set once, by the module's init.
 static ACTIVATION: SetOnce<Activation> = SetOnce::new();
@@ -87,7 +87,7 @@ impl PerNet for Netns {
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )?;
-        netns.inherit();
+        netns.inherit()?;
         // SAFETY: Just made; `pre_exit` stops it.
         unsafe { Worker::start::<Self, Upkeep>(netns.as_ref()) };
         // SAFETY: As above.
@@ -137,9 +137,9 @@ impl Netns {
 
     /// Starts with the limit that the first namespace sets.
     #[inline(never)]
-    fn inherit(&self) {
+    fn inherit(&self) -> Result {
         let mut config = self.config.lock();
-        config.inherit(self.net().is_first(), &self.settings);
+        config.inherit(self.net().is_first(), &self.settings, self)
     }
 
     /// Shows connections to `visit`; see [`Connections::list`]. May sleep, and keeps the worker
@@ -193,8 +193,8 @@ impl Netns {
 }
 
 impl Activate for Netns {
-    fn activate(&self, version: u8, turn: Turn) -> Result<Hooks> {
-        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn)
+    fn activate(&self, version: u8, turn: Turn, places: Places) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn, places)
     }
 }
 
@@ -240,6 +240,7 @@ impl Work<Upkeep> for Netns {
         }
         let mut config = self.config();
         config.follow_rules();
+        config.follow_tracked();
         self.defence.look(&config.settings());
         config.tell_templates(turn);
         let templates = config.sweep_templates(turn, pressed);

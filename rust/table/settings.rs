@@ -4,10 +4,13 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
+use kernel::sync::SetOnce;
+
 use crate::{
     engine::{
         defence::When,
         echo::Echo,
+        places::Places,
         portpool::PortRange,
         proto::{State, Timeouts, STATES},
         spec::{
@@ -54,6 +57,10 @@ pub(crate) struct Settings {
     pub(crate) cache_bypass: bool,
     /// What becomes of echo requests to virtual addresses.
     pub(crate) echo: Echo,
+    /// Where packets are taken, unless connections are tracked.
+    pub(crate) places: Places,
+    /// Whether the host tracks connections that begin.
+    pub(crate) conntrack: bool,
 }
 
 impl Settings {
@@ -75,10 +82,21 @@ impl Settings {
         memory_min: 4,
         cache_bypass: false,
         echo: Echo::Host,
+        places: Places::Early,
+        conntrack: false,
     };
 
-    /// Starts with the limit that the first namespace sets for others.
+    /// Where packets are to be taken.
+    pub(super) fn places(&self) -> Places {
+        match self.conntrack {
+            true => Places::IpVs,
+            false => self.places,
+        }
+    }
+
+    /// Starts with the limit that the first namespace sets for others, and with the module's places.
     pub(super) fn inherit(&mut self, is_first: bool) {
+        self.places = PLACES.as_ref().copied().unwrap_or(Places::Early);
         if !is_first {
             self.conn_max = CONN_MAX_OTHERS.load(Ordering::Relaxed);
         }
@@ -109,6 +127,14 @@ impl Settings {
     }
 }
 
+/// Where packets of new namespaces are taken. Set once, by the module's init.
+static PLACES: SetOnce<Places> = SetOnce::new();
+
+/// Has namespaces begin with other places than the early ones.
+pub(crate) fn begin_with(places: Places) {
+    PLACES.populate(places);
+}
+
 /// Most connections that each namespace but the first may hold; 0 is no limit.
 static CONN_MAX_OTHERS: AtomicU64 = AtomicU64::new(0);
 
@@ -126,6 +152,9 @@ pub(crate) struct LiveSettings {
     conn_reuse: AtomicU8,
     cache_bypass: AtomicBool,
     echo: AtomicU8,
+    /// Whether replies get the route of the virtual address, also where they have one: a setting of the
+    /// IPVS dialect.
+    pub(crate) snat_reroute: AtomicU32,
 }
 
 impl LiveSettings {
@@ -143,6 +172,7 @@ impl LiveSettings {
             conn_reuse: AtomicU8::new(0),
             cache_bypass: AtomicBool::new(false),
             echo: AtomicU8::new(0),
+            snat_reroute: AtomicU32::new(1),
         };
         live.set(settings);
         live
@@ -216,6 +246,11 @@ impl LiveSettings {
     /// Whether flows of services by mark that find no dest go where they are to.
     pub(crate) fn cache_bypass(&self) -> bool {
         self.cache_bypass.load(Ordering::Relaxed)
+    }
+
+    /// Whether replies get the route of the virtual address, also where they have one.
+    pub(crate) fn reroutes(&self) -> bool {
+        self.snat_reroute.load(Ordering::Relaxed) != 0
     }
 
     /// What becomes of echo requests to virtual addresses.

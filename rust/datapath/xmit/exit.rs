@@ -19,6 +19,8 @@ pub(in crate::datapath) enum Exit {
     Slow,
     /// Not at all: it is for this host.
     Home,
+    /// By the route that the host has found for it.
+    OnItsWay,
 }
 
 /// How a packet leaves that is longer than what may go straight. An error is the MTU of one that may

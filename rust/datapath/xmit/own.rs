@@ -44,7 +44,7 @@ fn send_alone(cx: Context<'_>, way: &NextHop, packet: Skb<'_>) {
     let _ = match way.straight() {
         0 => {
             let refused = || cx.netns.counters.count(Counter::DropOutput);
-            way.send_slowly(packet, cx.rcu, refused)
+            way.send_slowly(packet, cx.rcu, false, refused)
         }
         _ => way.send(packet, cx.rcu),
     };

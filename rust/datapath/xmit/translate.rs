@@ -18,7 +18,11 @@ use crate::{
         seqadj::Shift,
         wire::Packet,
     },
-    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    kapi::{
+        netfilter::{Place, Verdict},
+        route::NextHop,
+        skb::Skb,
+    },
     table::{Conn, Counter, NatConn, Side},
 };
 
@@ -102,6 +106,8 @@ pub(super) fn ready<'a, F: Balanced>(
 ) -> Result<Ready<'a>, Verdict<'a>> {
     let way = match side {
         Side::Client => way_to(cx, conn.dest()),
+        // It takes none of ours.
+        Side::Dest if keeps_route(cx, side) => way_to(cx, conn.dest()),
         Side::Dest => way_back(cx, nat, &skb),
     };
     let way = match way {
@@ -109,24 +115,34 @@ pub(super) fn ready<'a, F: Balanced>(
         Err(error) => return Err(no_way(cx, skb, F::VERSION, error)),
     };
     let mut ready = match way.is_local() {
+        _ if keeps_route(cx, side) => edit_here(cx, way, skb, size, Exit::OnItsWay)?,
         false => prepare::<F>(cx, way, skb, ip, size)?,
-        true => prepare_for_here(cx, way, skb, size)?,
+        true => edit_here(cx, way, skb, size, Exit::Home)?,
     };
     ready.skb.forget_checksum();
     Ok(ready)
 }
 
-/// Makes a packet for this host ready for an edit of that size.
+/// Whether a packet goes on by the route that the host has found for it: replies, where `ip_vs` has
+/// them do so.
+#[inline(always)]
+fn keeps_route(cx: Context<'_>, side: Side) -> bool {
+    side == Side::Dest
+        && matches!(cx.place, Place::Forward | Place::LocalOutBehind)
+        && !cx.netns.settings.reroutes()
+}
+
+/// Makes a packet that the host goes on with ready for an edit of that size.
 #[cold]
-fn prepare_for_here<'a>(
+fn edit_here<'a>(
     cx: Context<'a>,
     way: &'a NextHop,
     mut skb: Skb<'a>,
     (writes, pushes): (usize, u32),
+    exit: Exit,
 ) -> Result<Ready<'a>, Verdict<'a>> {
     if !skb.make_writable(writes, pushes) {
         return Err(discard(cx, skb, Counter::DropNoMemory));
     }
-    let exit = Exit::Home;
     Ok(Ready { skb, way, exit })
 }

@@ -156,7 +156,7 @@ pub(super) fn prepare<'a, F: Family>(
     }
     let mut by = Exit::Straight;
     if skb.len() > way.straight().saturating_sub(pushes) {
-        match exit::<F>(&skb, way, ip, pushes, forwarded) {
+        match exit::<F>(&skb, way, ip, pushes, !cx.place.is_local_out()) {
             Ok(exit) => by = exit,
             Err(mtu) => return Err(too_big(cx, skb, F::VERSION, mtu)),
         }
@@ -178,11 +178,18 @@ pub(in crate::datapath) fn leave<'a>(
     mut skb: Skb<'a>,
     exit: Exit,
 ) -> Verdict<'a> {
-    if exit != Exit::Straight {
-        return leave_otherwise(cx, way, skb, exit == Exit::Home);
+    if exit != Exit::Straight || keeps_track(cx, &skb) {
+        return leave_otherwise(cx, way, skb, exit);
     }
     skb.forget_input();
     Verdict::Stolen(way.send(skb, cx.rcu))
+}
+
+/// Whether a packet keeps what the host's connection tracking knows of it, and so has to leave by the
+/// host's output.
+#[inline(always)]
+fn keeps_track(cx: Context<'_>, skb: &Skb<'_>) -> bool {
+    cx.place.is_behind() && skb.keeps_track()
 }
 
 /// Hands a packet over to this host, or to its output.
@@ -191,13 +198,22 @@ fn leave_otherwise<'a>(
     cx: Context<'a>,
     way: &NextHop,
     mut skb: Skb<'a>,
-    is_home: bool,
+    exit: Exit,
 ) -> Verdict<'a> {
-    if is_home {
-        way.take_home(&mut skb);
-        return Verdict::Accept(skb);
+    match exit {
+        Exit::Home => {
+            way.take_home(&mut skb);
+            return Verdict::Accept(skb);
+        }
+        Exit::OnItsWay => return Verdict::Accept(skb),
+        Exit::Straight | Exit::Slow => {}
     }
-    skb.forget_input();
+    let keeps = keeps_track(cx, &skb);
+    if keeps {
+        skb.forget_arrival();
+    } else {
+        skb.forget_input();
+    }
     cx.netns.counters.count(Counter::SlowXmit);
     let (flow, mark) = (Flow::of(&skb), skb.mark());
     let refused = || {
@@ -206,5 +222,5 @@ fn leave_otherwise<'a>(
             flow.count_drop(cx, mark);
         }
     };
-    Verdict::Stolen(way.send_slowly(skb, cx.rcu, refused))
+    Verdict::Stolen(way.send_slowly(skb, cx.rcu, keeps, refused))
 }

@@ -59,19 +59,22 @@ impl NextHop {
         unsafe { bindings::rvs_give_route(skb.as_raw(), self.dst()) };
     }
 
-    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation. `refused` is
-    /// called when one of these, or the device, drops it.
+    /// Sends a packet through the kernel's own output: IPsec, rules, fragmentation. It is untracked
+    /// there, unless it is to `keep` what it has. `refused` is called when one of these, or the device,
+    /// drops it.
     pub(crate) fn send_slowly(
         &self,
         mut skb: Skb<'_>,
         _rcu: Rcu<'_>,
+        keep: bool,
         refused: impl FnOnce(),
     ) -> Consumed {
         // SAFETY: As in `send`; the queue of a hook that keeps the packet takes a reference.
         let left = unsafe {
             skb.borrow_route(self.dst());
             skb.set_device(self.device().0);
-            bindings::rvs_output(self.net.as_raw(), skb.as_raw(), self.version(), self.own)
+            let net = self.net.as_raw();
+            bindings::rvs_output(net, skb.as_raw(), self.version(), self.own, keep)
         };
         if !left {
             refused();

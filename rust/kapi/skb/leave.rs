@@ -52,6 +52,12 @@ impl Skb<'_> {
             // SAFETY: By the invariant.
             unsafe { bindings::nf_reset_ct(self.as_raw()) };
         }
+        self.forget_arrival();
+    }
+
+    /// The same, but for what connection tracking has found out.
+    #[inline(always)]
+    pub(crate) fn forget_arrival(&mut self) {
         self.forget_checksum();
         // A time of arrival would be taken for a time of departure.
         if self.headers().tstamp_type() == 0 {

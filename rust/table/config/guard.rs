@@ -18,9 +18,10 @@ use super::{
 use crate::{
     engine::{
         change::ChangeError,
+        places::Places,
         spec::{DestId, ServiceId},
     },
-    kapi::netns::Net,
+    kapi::{netns::Net, track},
 };
 
 /// The configuration, locked.
@@ -133,6 +134,7 @@ impl<'a> ConfigGuard<'a> {
     pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
         self.check_settings(&settings)?;
+        self.settle_places(&settings)?;
         let config = &mut *self.config;
         config.settings = settings;
         for service in &config.services {
@@ -143,6 +145,27 @@ impl<'a> ConfigGuard<'a> {
         self.live.defence.look(&settings);
         self.live.next_generation();
         Ok(())
+    }
+
+    /// Takes packets where settings say. Connections that are tracked keep them where they are, so that
+    /// each of their packets is seen by who tracks them.
+    fn settle_places(&mut self, settings: &Settings) -> Result<(), ChangeError> {
+        if settings.conntrack {
+            track::bind();
+        }
+        let places = match self.live.connections.has_tracked() {
+            true => Places::IpVs,
+            false => settings.places(),
+        };
+        let moved = self.config.activity.move_to(self.hooks, places);
+        moved.map_err(|_| ChangeError::NoMemory)
+    }
+
+    /// Takes packets where the settings say, when the last connection that kept them elsewhere has
+    /// ended. Without memory it is tried again.
+    pub(in crate::table) fn follow_tracked(&mut self) {
+        let settings = self.config.settings;
+        let _ = self.settle_places(&settings);
     }
 
     /// Whether a dest's packets could be sent now.

@@ -6,7 +6,7 @@ use kernel::prelude::*;
 
 use super::{
     super::{
-        activity::{Activity, Marks},
+        activity::{Activate, Activity, Marks},
         counters::{Estimator, EventSums, Traffic},
         cpus::ByCpu,
         dest::Dest,
@@ -73,7 +73,7 @@ impl Config {
             settings: Settings::DEFAULT,
             locals: Pool::new(),
             left_locals: Left::new(),
-            activity: Activity::default(),
+            activity: Activity::new(),
             retired: Traffic::default(),
             forgotten,
             estimator: Estimator::new(Traffic::default()),
@@ -88,10 +88,17 @@ impl Config {
         }))
     }
 
-    /// Starts with the limit that the first namespace sets for others.
-    pub(in crate::table) fn inherit(&mut self, is_first: bool, live: &LiveSettings) {
+    /// Starts with the limit that the first namespace sets for others, and where the module says.
+    pub(in crate::table) fn inherit(
+        &mut self,
+        is_first: bool,
+        live: &LiveSettings,
+        hooks: &dyn Activate,
+    ) -> Result {
         self.settings.inherit(is_first);
+        self.activity.move_to(hooks, self.settings.places())?;
         live.set(&self.settings);
+        Ok(())
     }
 
     pub(in crate::table) fn drop_hooks(&mut self) {

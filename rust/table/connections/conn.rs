@@ -30,6 +30,15 @@ const ENDED: u8 = 0xff;
 /// In [`Conn::farewell`]: it was made with an account behind it. Never changes.
 const ACCOUNTED: u8 = 0x80;
 
+/// In [`Conn::farewell`]: the host tracks it. Never changes.
+const TRACKED: u8 = 0x40;
+
+/// In [`Conn::farewell`]: it is there for one packet only.
+const ONE_PACKET: u8 = 0x20;
+
+/// In [`Conn::farewell`]: what is no step of its end.
+const FLAGS: u8 = ACCOUNTED | TRACKED | ONE_PACKET;
+
 /// What follows a [`Conn`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -54,7 +63,7 @@ pub(crate) struct Conn {
     pub(super) seen: AtomicU32,
     state: AtomicU8,
     pub(super) layout: Layout,
-    /// How far its end at its dest's deadline is, see `drain`, and [`ACCOUNTED`].
+    /// How far its end at its dest's deadline is, see `drain`, and [`FLAGS`].
     farewell: AtomicU8,
     /// See [`Memo`].
     pub(super) memo: AtomicU8,
@@ -80,13 +89,18 @@ impl Conn {
     /// The first part of a connection that begins, counted into its dest.
     pub(super) fn new(layout: Layout, state: State, dest: Arc<Dest>) -> Self {
         dest.connection_begins(state);
-        let accounted = dest.life().is_accounted();
+        let accounted = if dest.life().is_accounted() {
+            ACCOUNTED
+        } else {
+            0
+        };
+        let tracked = if dest.tracks() { TRACKED } else { 0 };
         Self {
             dest,
             seen: AtomicU32::new(time::now()),
             state: AtomicU8::new(state.number()),
             layout,
-            farewell: AtomicU8::new(if accounted { ACCOUNTED } else { 0 }),
+            farewell: AtomicU8::new(accounted | tracked),
             memo: AtomicU8::new(Memo::NEW.0),
             next_dead: AtomicPtr::new(ptr::null_mut()),
         }
@@ -217,16 +231,32 @@ impl Conn {
         self.farewell.load(Ordering::Relaxed) & ACCOUNTED != 0
     }
 
+    /// Whether the host tracks it.
+    #[inline]
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.farewell.load(Ordering::Relaxed) & TRACKED != 0
+    }
+
+    /// Whether it is there for one packet only.
+    pub(crate) fn is_one_packet(&self) -> bool {
+        self.farewell.load(Ordering::Relaxed) & ONE_PACKET != 0
+    }
+
+    /// It is.
+    pub(crate) fn set_one_packet(&self) {
+        self.farewell.fetch_or(ONE_PACKET, Ordering::Relaxed);
+    }
+
     /// How far its end at its dest's deadline is.
     pub(in crate::table) fn farewell(&self) -> u8 {
-        self.farewell.load(Ordering::Relaxed) & !ACCOUNTED
+        self.farewell.load(Ordering::Relaxed) & !FLAGS
     }
 
     /// From now on its end is so far.
     pub(in crate::table) fn set_farewell(&self, step: u8) {
         self.seen.store(time::now(), Ordering::Relaxed);
-        let accounted = self.farewell.load(Ordering::Relaxed) & ACCOUNTED;
-        self.farewell.store(step | accounted, Ordering::Relaxed);
+        let flags = self.farewell.load(Ordering::Relaxed) & FLAGS;
+        self.farewell.store(step | flags, Ordering::Relaxed);
     }
 
     /// Ticks since the last packet, or since its end came as far as it is.

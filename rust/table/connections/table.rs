@@ -25,7 +25,7 @@ use crate::{
         netns::Net,
         rcu::{self, Rcu},
         trace::{self, End},
-        work,
+        track, work,
     },
 };
 
@@ -66,6 +66,8 @@ struct Changing {
     count: AtomicU32,
     /// Keys in the table: one or two a connection.
     nodes: AtomicU32,
+    /// Connections that the host tracks.
+    tracked: AtomicU32,
     /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
     dead: AtomicPtr<Conn>,
 }
@@ -91,6 +93,7 @@ impl Connections {
             changing: Line(Changing {
                 count: AtomicU32::new(0),
                 nodes: AtomicU32::new(0),
+                tracked: AtomicU32::new(0),
                 dead: AtomicPtr::new(ptr::null_mut()),
             }),
         })
@@ -170,6 +173,9 @@ impl Connections {
         let newest = current.future(rcu).unwrap_or(current);
         // Before anybody may end it.
         self.changing.count.fetch_add(1, Ordering::Relaxed);
+        if new.is_tracked() {
+            self.changing.tracked.fetch_add(1, Ordering::Relaxed);
+        }
         // The dest's key first: as soon as the client's is in, packets go to the dest.
         for key in [dest_key, Some(new.client_key())].into_iter().flatten() {
             newest.push(NonNull::from(key.node()));
@@ -228,6 +234,11 @@ impl Connections {
         if let Some(place) = conn.local_place() {
             conn.dest().ports().freed(place);
         }
+        if conn.is_tracked() {
+            let ends = conn.client_ends();
+            track::end_entry(self.net, ends.protocol, ends.client, ends.virtual_address);
+            self.changing.tracked.fetch_sub(1, Ordering::Relaxed);
+        }
         self.changing.count.fetch_sub(1, Ordering::Relaxed);
         let dead = ptr::from_ref(conn).cast_mut();
         let mut head = self.changing.dead.load(Ordering::Relaxed);
@@ -249,6 +260,11 @@ impl Connections {
     #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.changing.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are any that the host tracks.
+    pub(in crate::table) fn has_tracked(&self) -> bool {
+        self.changing.tracked.load(Ordering::Relaxed) > 0
     }
 
     /// Connections in `state` when the sweep last went through the table.

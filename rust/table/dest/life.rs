@@ -2,7 +2,7 @@
 
 //! Where a dest is in its life: warms up, takes connections, drains, is gone.
 
-use core::sync::atomic::{AtomicU32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 
 use crate::kapi::time;
 
@@ -30,6 +30,8 @@ pub(crate) struct Life {
     /// Bits that say that a packet of its connections needs a look: [`GONE`], [`QUIESCED`],
     /// [`OVERDUE`], [`ACCOUNTED`].
     care: AtomicU8,
+    /// Whether the host tracks connections that begin.
+    tracks: AtomicBool,
 }
 
 impl Life {
@@ -40,6 +42,7 @@ impl Life {
             deadline: AtomicU32::new(0),
             drain_ended: AtomicU32::new(0),
             care: AtomicU8::new(0),
+            tracks: AtomicBool::new(false),
         }
     }
 
@@ -118,6 +121,16 @@ impl Life {
     /// Whether its service keeps accounts of connections.
     pub(in crate::table) fn is_accounted(&self) -> bool {
         self.care.load(Ordering::Relaxed) & ACCOUNTED != 0
+    }
+
+    /// The host tracks connections that begin, or not.
+    pub(super) fn set_tracks(&self, tracks: bool) {
+        self.tracks.store(tracks, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(super) fn tracks(&self) -> bool {
+        self.tracks.load(Ordering::Relaxed)
     }
 
     /// Whether UDP flows are to leave it, though it is there.

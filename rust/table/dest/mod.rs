@@ -190,6 +190,7 @@ impl Dest {
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
         self.life.set_accounted(spec.account);
+        self.life.set_tracks(settings.conntrack);
         self.rules.follow(spec);
     }
 
@@ -202,6 +203,12 @@ impl Dest {
     /// Whether its service keeps clients with their dest.
     pub(crate) fn has_persistence(&self) -> bool {
         self.rules.keeps_clients()
+    }
+
+    /// Whether the host tracks connections to it that begin. It has only one side's numbers of those
+    /// that get others.
+    pub(crate) fn tracks(&self) -> bool {
+        self.life.tracks() && self.mode() != Mode::FullNat
     }
 
     /// Whether its connections end when it was removed.

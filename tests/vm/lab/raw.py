@@ -26,6 +26,7 @@ DEFAULT_CONFIG = (
     "--local-ports", "5000-65535", "--toa", "254",
     "--drop-entry", "off", "--drop-packet", "off", "--drop-rate", "10", "--memory-min", "4",
     "--cache-bypass", "off", "--echo", "host",
+    "--places", "early", "--conntrack", "off",
 )
 
 

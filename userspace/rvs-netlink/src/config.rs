@@ -5,6 +5,7 @@
 use netlink_packet_core::{DecodeError, Parseable};
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::spec::ConnReuse;
 
 use crate::attr::{received, Attr};
@@ -53,6 +54,10 @@ pub struct Config {
     pub cache_bypass: Option<bool>,
     /// What becomes of ICMP echo requests to virtual addresses.
     pub echo: Option<Echo>,
+    /// Where in the host's path packets are taken.
+    pub places: Option<Places>,
+    /// Whether the host's connection tracking is kept of new connections.
+    pub conntrack: Option<bool>,
     /// An attribute of the kernel's that this version does not know.
     pub unknown: Option<u16>,
 }
@@ -75,6 +80,7 @@ impl Config {
             (config::SLOPPY_TCP, self.sloppy_tcp),
             (config::NAT_AS_FULLNAT, self.nat_as_fullnat),
             (config::CACHE_BYPASS, self.cache_bypass),
+            (config::CONNTRACK, self.conntrack),
         ];
         for (kind, switch) in switches {
             attributes.extend(switch.map(|on| Attr::u8(kind, on.into())));
@@ -83,6 +89,8 @@ impl Config {
         attributes.extend(reuse.map(|number| Attr::u8(config::CONN_REUSE, number)));
         let echo = self.echo.map(Echo::number);
         attributes.extend(echo.map(|number| Attr::u8(config::ECHO, number)));
+        let places = self.places.map(Places::number);
+        attributes.extend(places.map(|number| Attr::u8(config::PLACES, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let numbers = [
             (config::DROP_ENTRY, self.drop_entry.map(When::number)),
@@ -141,6 +149,8 @@ impl Parseable<[u8]> for Config {
                 config::CACHE_BYPASS => parsed.cache_bypass = Some(a.u8("cache-bypass")? != 0),
                 config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
                 config::ECHO => parsed.echo = Some(echo_of(a.u8("echo")?)?),
+                config::PLACES => parsed.places = Some(places_of(a.u8("places")?)?),
+                config::CONNTRACK => parsed.conntrack = Some(a.u8("conntrack")? != 0),
                 kind => parsed.unknown = Some(kind),
             }
         }
@@ -151,6 +161,11 @@ impl Parseable<[u8]> for Config {
 fn echo_of(number: u8) -> Result<Echo, DecodeError> {
     Echo::from_number(number)
         .ok_or_else(|| DecodeError::from(format!("echo {number} is unknown to this version")))
+}
+
+fn places_of(number: u8) -> Result<Places, DecodeError> {
+    Places::from_number(number)
+        .ok_or_else(|| DecodeError::from(format!("places {number} is unknown to this version")))
 }
 
 fn conn_reuse_of(number: u8) -> Result<ConnReuse, DecodeError> {

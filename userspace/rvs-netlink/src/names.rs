@@ -198,6 +198,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "echo",
             "expire-quiesced",
             "conn-max-others",
+            "places",
+            "conntrack",
         ],
         Set::TcpTimeouts => &[
             "none",

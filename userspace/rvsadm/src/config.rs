@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::portpool::PortRange;
 use rvs_engine::proto::State;
 use rvs_engine::spec::ConnReuse;
@@ -36,7 +37,7 @@ pub enum Command {
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"conn_max_others\":N,\"expire_nodest\":\"off\",\"expire_quiesced\":\"off\",\
 \"local_port_min\":N,\"local_port_max\":N,\"toa\":\"254\",\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
-\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\"}")]
+\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\",\"places\":\"early\",\"conntrack\":B}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -87,6 +88,12 @@ pub struct Settings {
     /// director, also where the address is not its own) or balance (a dr or tun dest)
     #[arg(long, value_name = "WHO", value_parser = echo)]
     echo: Option<Echo>,
+    /// Where packets are taken: early, or where ip_vs takes them, behind the rules of INPUT
+    #[arg(long, value_name = "early|ip_vs", value_parser = places)]
+    places: Option<Places>,
+    /// Whether the host tracks new connections as with ip_vs, at ip_vs's places: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
+    conntrack: Option<bool>,
     /// When connections that were not answered end early: off, auto (memory is short) or on
     #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
     drop_entry: Option<When>,
@@ -109,6 +116,11 @@ fn conn_reuse(text: &str) -> Result<ConnReuse, String> {
 /// Reads `host`.
 fn echo(text: &str) -> Result<Echo, String> {
     Echo::from_name(text).ok_or_else(|| "it is host, answer or balance".to_owned())
+}
+
+/// Reads `early`.
+fn places(text: &str) -> Result<Places, String> {
+    Places::from_name(text).ok_or_else(|| "it is early or ip_vs".to_owned())
 }
 
 /// Reads `off` or `254`.
@@ -157,6 +169,8 @@ impl Settings {
             memory_min: self.memory_min,
             cache_bypass: self.cache_bypass,
             echo: self.echo,
+            places: self.places,
+            conntrack: self.conntrack,
             ..Config::default()
         };
         for (state, seconds) in self.tcp_timeout {
@@ -233,6 +247,10 @@ pub fn line_of(config: &Config) -> String {
         config.memory_min.map(|n| format!("--memory-min {n}")),
         switch("--cache-bypass", config.cache_bypass),
         config.echo.map(|echo| format!("--echo {}", echo.name())),
+        config
+            .places
+            .map(|places| format!("--places {}", places.name())),
+        switch("--conntrack", config.conntrack),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -313,6 +331,8 @@ fn table(config: &ConfigView) -> Table {
         cell(config.cache_bypass.map(on_off)),
     ]);
     table.row(["echo".to_owned(), cell(config.echo)]);
+    table.row(["places".to_owned(), cell(config.places)]);
+    table.row(["conntrack".to_owned(), cell(config.conntrack.map(on_off))]);
     table.row(["drop-entry".to_owned(), cell(config.drop_entry)]);
     table.row(["drop-packet".to_owned(), cell(config.drop_packet)]);
     table.row(["drop-rate".to_owned(), cell(config.drop_rate)]);

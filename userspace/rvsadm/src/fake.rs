@@ -189,6 +189,8 @@ impl FakeKernel {
         now.memory_min = config.memory_min.or(now.memory_min);
         now.cache_bypass = config.cache_bypass.or(now.cache_bypass);
         now.echo = config.echo.or(now.echo);
+        now.places = config.places.or(now.places);
+        now.conntrack = config.conntrack.or(now.conntrack);
         now.local_port_min = config.local_port_min.or(now.local_port_min);
         now.local_port_max = config.local_port_max.or(now.local_port_max);
         now.expire_quiesced = config.expire_quiesced.or(now.expire_quiesced);

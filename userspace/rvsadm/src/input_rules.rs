@@ -50,8 +50,8 @@ fn say() {
     };
     eprintln!(
         "rvsadm: warning: rules of INPUT do not see what goes to services{chains}\n\
-         hint: filter at ingress (netdev) or in a prerouting chain of a priority below -350, or load \
-         the module with local_in=1"
+         hint: filter at ingress (netdev) or in a prerouting chain of a priority below -350, or have \
+         them here: rvsadm config set --places ip_vs"
     );
 }
 

@@ -267,6 +267,10 @@ fn changed(wanted: &Config, running: &Config) -> Config {
             .cache_bypass
             .filter(|on| Some(*on) != running.cache_bypass),
         echo: wanted.echo.filter(|echo| Some(*echo) != running.echo),
+        places: wanted
+            .places
+            .filter(|places| Some(*places) != running.places),
+        conntrack: wanted.conntrack.filter(|on| Some(*on) != running.conntrack),
         expire_nodest: wanted
             .expire_nodest
             .filter(|on| Some(*on) != running.expire_nodest),

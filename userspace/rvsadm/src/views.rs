@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
 use rvs_engine::service::Removed;
@@ -370,6 +371,8 @@ pub struct ConfigView {
     pub memory_min: Option<u32>,
     pub cache_bypass: Option<bool>,
     pub echo: Option<&'static str>,
+    pub places: Option<&'static str>,
+    pub conntrack: Option<bool>,
 }
 
 /// As services say it, which may also leave it to the namespace.
@@ -403,6 +406,8 @@ impl From<&Config> for ConfigView {
             memory_min: config.memory_min,
             cache_bypass: config.cache_bypass,
             echo: config.echo.map(Echo::name),
+            places: config.places.map(Places::name),
+            conntrack: config.conntrack,
         }
     }
 }

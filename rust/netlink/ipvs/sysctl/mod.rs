@@ -103,6 +103,10 @@ fn take_effect(backing: Backing, netns: &Netns, [value, _]: [c_int; 2]) -> Resul
             of(&netns.peers.tuning).store(number, Ordering::Relaxed);
             return Ok(());
         }
+        Backing::Live(of) => {
+            of(netns).store(u32::from(value != 0), Ordering::Relaxed);
+            return Ok(());
+        }
         Backing::Setting { set, .. } => set(&mut settings, value),
     }
     config.set_settings(settings).map_err(|_| EINVAL)

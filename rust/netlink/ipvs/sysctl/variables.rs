@@ -17,7 +17,7 @@ use crate::{
         sysctl::{self, File, Kind, CPUS_MAX},
         time,
     },
-    table::{Settings, Tuning},
+    table::{Netns, Settings, Tuning},
 };
 
 /// `IP_VS_CONN_MAX`: what `conn_max` starts with, and its limit.
@@ -47,6 +47,8 @@ pub(super) enum Backing {
     Estimation,
     /// How much other directors are told.
     Tuning(fn(&Tuning) -> &AtomicU32),
+    /// What packets do, in this dialect only.
+    Live(fn(&Netns) -> &AtomicU32),
     /// A setting that the family `rvs` has too.
     Setting {
         /// Makes of a number that may be written what it stands for.
@@ -159,9 +161,9 @@ pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"drop_packet", 0)
         .rule(LEVELS)
         .backing(level!(drop_packet)),
-    Variable::new(c"conntrack", 0),
+    Variable::new(c"conntrack", 0).backing(switch!(conntrack)),
     Variable::new(c"secure_tcp", 0).rule(LEVELS),
-    Variable::new(c"snat_reroute", 1),
+    Variable::new(c"snat_reroute", 1).backing(Backing::Live(|live| &live.settings.snat_reroute)),
     Variable::new(c"sync_version", 1).rule(Rule::Range(0, 1)),
     Variable::new(c"sync_ports", 1)
         .rule(Rule::PowerOfTwo)

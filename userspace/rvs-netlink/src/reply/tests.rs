@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
@@ -203,6 +204,8 @@ prop_compose! {
             cache_bypass: switches[2],
             echo: echo.and_then(Echo::from_number),
             expire_quiesced: switches[3],
+            places: switches[3].map(|on| Places::ALL[usize::from(on)]),
+            conntrack: switches[2].map(|on| !on),
             unknown: None,
         }
     }

@@ -3,6 +3,7 @@
 use netlink_packet_core::DecodeError;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
 use rvs_engine::service::Removed;
@@ -101,6 +102,8 @@ fn requests() -> Vec<Request> {
         cache_bypass: Some(true),
         echo: Some(Echo::Balance),
         expire_quiesced: Some(true),
+        places: Some(Places::IpVs),
+        conntrack: Some(true),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

@@ -108,7 +108,7 @@ fn counters(facts: &Facts, director: &Director, findings: &mut Findings) {
             "input-rules",
             "there are rules in INPUT",
             "packets to services do not meet them: they are taken ahead of routing",
-            "filter at ingress or in prerouting below -350, or: modprobe rvs local_in=1",
+            "filter at ingress or in prerouting below -350, or: rvsadm config set --places ip_vs",
         );
     }
     let strict = facts

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use rvs_engine::echo::Echo;
+use rvs_engine::places::Places;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
 
@@ -317,6 +318,8 @@ proptest! {
             nat_as_fullnat: Some(on),
             cache_bypass: Some(!on),
             echo: Echo::from_number((fin % 3) as u8),
+            places: Places::from_number((fin % 2) as u8),
+            conntrack: Some(on),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
