@@ -59,6 +59,10 @@ static int prepare_sender(struct socket *sock, const struct rvs_group *group)
 	struct ip_mreqn on = { .imr_ifindex = group->device };
 	int device = group->device, error;
 
+	/* What comes to it are questions of those who listen, by that device. */
+	error = sock_bindtoindex(sock->sk, group->device, true);
+	if (error)
+		return error;
 	if (group->version == 6) {
 		error = set(sock, SOL_IPV6, IPV6_MULTICAST_IF, &device, sizeof(device));
 		error = error ?: set_int(sock, SOL_IPV6, IPV6_MULTICAST_HOPS, group->ttl);
@@ -178,13 +182,30 @@ int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group,
 	return kernel_sendmsg(made->sock, &message, &part, 1, len);
 }
 
-/* The datagram's length, which may be more than there was room for. */
-int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len)
+static void who(const union end *end, struct rvs_group *from)
+{
+	bool six = end->v4.sin_family == AF_INET6;
+
+	from->version = six ? 6 : 4;
+	from->port = six ? end->v6.sin6_port : end->v4.sin_port;
+	if (six)
+		memcpy(from->address, &end->v6.sin6_addr, sizeof(end->v6.sin6_addr));
+	else
+		memcpy(from->address, &end->v4.sin_addr, sizeof(end->v4.sin_addr));
+}
+
+/* The datagram's length, which may be more than there was room for, and who sent it. */
+int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len,
+		      struct rvs_group *from)
 {
 	struct kvec part = { .iov_base = data, .iov_len = len };
-	struct msghdr message = { .msg_flags = MSG_DONTWAIT };
+	union end end = {};
+	struct msghdr message = { .msg_name = &end, .msg_flags = MSG_DONTWAIT };
+	int got = kernel_recvmsg(made->sock, &message, &part, 1, len, MSG_DONTWAIT | MSG_TRUNC);
 
-	return kernel_recvmsg(made->sock, &message, &part, 1, len, MSG_DONTWAIT | MSG_TRUNC);
+	if (got >= 0)
+		who(&end, from);
+	return got;
 }
 
 /* 0 where there is none. */

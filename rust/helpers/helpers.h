@@ -64,7 +64,8 @@ void rvs_group_deafen(struct rvs_group_socket *made);
 void rvs_group_close(struct rvs_group_socket *made);
 int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group, const void *data,
 		   size_t len);
-int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len);
+int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len,
+		      struct rvs_group *from);
 
 /* linux/notifier.h */
 int rvs_notifier_refuse(int error);

@@ -86,6 +86,53 @@ impl Socket {
         let socket = NonNull::new(socket).ok_or(EINVAL)?;
         Ok(Self { socket, group })
     }
+
+    /// Sends a datagram there. False when there is no room for it now.
+    fn send(&self, to: &bindings::rvs_group, datagram: &[u8]) -> Result<bool> {
+        // SAFETY: By the invariant; the datagram can be read for its length.
+        let sent = unsafe {
+            bindings::rvs_group_send(
+                self.socket.as_ptr(),
+                ptr::from_ref(to),
+                datagram.as_ptr().cast(),
+                datagram.len(),
+            )
+        };
+        match to_result(sent.min(0)) {
+            Err(error) if error == EAGAIN => Ok(false),
+            sent => sent.map(|()| true),
+        }
+    }
+
+    /// Takes a datagram, see [`Receiver::receive`].
+    fn receive(&self, room: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
+        let mut from = self.group;
+        // SAFETY: By the invariant; the room can be written to for its length, and `from` too.
+        let length = unsafe {
+            bindings::rvs_group_receive(
+                self.socket.as_ptr(),
+                room.as_mut_ptr().cast(),
+                room.len(),
+                &raw mut from,
+            )
+        };
+        match usize::try_from(length) {
+            Ok(length) => Ok(Some((length, end_of(&from)))),
+            Err(_) => match to_result(length) {
+                Err(error) if error != EAGAIN => Err(error),
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+fn end_of(from: &bindings::rvs_group) -> SocketAddr {
+    let [a, b, c, d, ..] = from.address;
+    let address = match from.version {
+        6 => IpAddr::from(from.address),
+        _ => IpAddr::from([a, b, c, d]),
+    };
+    SocketAddr::new(address, u16::from_be(from.port))
 }
 
 impl Drop for Socket {
@@ -107,19 +154,12 @@ impl Sender {
 
     /// Sends one. False when there is no room for it now.
     pub(crate) fn send(&self, datagram: &[u8]) -> Result<bool> {
-        // SAFETY: By the invariant; the datagram can be read for its length.
-        let sent = unsafe {
-            bindings::rvs_group_send(
-                self.0.socket.as_ptr(),
-                &raw const self.0.group,
-                datagram.as_ptr().cast(),
-                datagram.len(),
-            )
-        };
-        match to_result(sent.min(0)) {
-            Err(error) if error == EAGAIN => Ok(false),
-            sent => sent.map(|()| true),
-        }
+        self.0.send(&self.0.group, datagram)
+    }
+
+    /// Takes one that somebody has sent back; see [`Receiver::receive`].
+    pub(crate) fn receive(&self, room: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
+        self.0.receive(room)
     }
 }
 
@@ -137,23 +177,22 @@ impl Receiver {
         Ok(Self(Socket::open(net, group, Some(is_ready), worker)?))
     }
 
-    /// Takes one. Its length, which is more than the room where it did not fit; none when none waits.
-    pub(crate) fn receive(&self, room: &mut [u8]) -> Result<Option<usize>> {
-        // SAFETY: By the invariant; the room can be written to for its length.
-        let length = unsafe {
-            bindings::rvs_group_receive(
-                self.0.socket.as_ptr(),
-                room.as_mut_ptr().cast(),
-                room.len(),
-            )
+    /// Takes one. Its length, which is more than the room where it did not fit, and who sent it; none
+    /// when none waits.
+    pub(crate) fn receive(&self, room: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
+        self.0.receive(room)
+    }
+
+    /// Sends one to a host by the group's device. False when there is no room for it now.
+    pub(crate) fn send_to(&self, end: SocketAddr, datagram: &[u8]) -> Result<bool> {
+        let device = u32::try_from(self.0.group.device).unwrap_or(0);
+        let to = Group {
+            end,
+            device,
+            ttl: 0,
+            buffer: 0,
         };
-        match usize::try_from(length) {
-            Ok(length) => Ok(Some(length)),
-            Err(_) => match to_result(length) {
-                Err(error) if error != EAGAIN => Err(error),
-                _ => Ok(None),
-            },
-        }
+        self.0.send(&to.to_raw(), datagram)
     }
 }
 

@@ -2000,56 +2000,96 @@ pub mod sync_counters {
     ///
     /// Type: uint.
     pub const MISFIT: u16 = 10;
+    /// Datagrams of other directors that did not come, by their numbers; they are asked for.
+    ///
+    /// Type: uint.
+    pub const LOST: u16 = 11;
+    /// Datagrams that came twice, or behind later ones; nothing of them is taken.
+    ///
+    /// Type: uint.
+    pub const LATE: u16 = 12;
+    /// Datagrams of which was not known yet whether they are old ones that somebody repeats.
+    ///
+    /// Type: uint.
+    pub const UNPROVEN: u16 = 13;
+    /// Times that another director was asked for what is missing here.
+    ///
+    /// Type: uint.
+    pub const ASKED: u16 = 14;
+    /// Datagrams whose connections were told again, as they are now, to those who lacked them.
+    ///
+    /// Type: uint.
+    pub const TOLD_AGAIN: u16 = 15;
+    /// Times that all connections were told again, to those who lacked what is not kept any more.
+    ///
+    /// Type: uint.
+    pub const ROUNDS: u16 = 16;
+    /// Questions that were not answered: too old, or not for this daemon.
+    ///
+    /// Type: uint.
+    pub const STALE: u16 = 17;
     /// Datagrams of another version, or of no protocol that is known.
     ///
     /// Type: uint.
-    pub const BAD_VERSION: u16 = 11;
+    pub const BAD_VERSION: u16 = 18;
     /// Datagrams that are not as long as they say.
     ///
     /// Type: uint.
-    pub const BAD_LENGTH: u16 = 12;
+    pub const BAD_LENGTH: u16 = 19;
     /// Datagrams of directors with another id.
     ///
     /// Type: uint.
-    pub const BAD_ID: u16 = 13;
+    pub const BAD_ID: u16 = 20;
     /// Datagrams with an entry that is cut, or of another version or family.
     ///
     /// Type: uint.
-    pub const BAD_ENTRY: u16 = 14;
+    pub const BAD_ENTRY: u16 = 21;
     /// Datagrams with an option that lies about its length or stands twice.
     ///
     /// Type: uint.
-    pub const BAD_OPTION: u16 = 15;
+    pub const BAD_OPTION: u16 = 22;
+    /// Datagrams whose end, which only RVS has, lies about what it is made of.
+    ///
+    /// Type: uint.
+    pub const BAD_TAIL: u16 = 23;
     /// Entries with an option that is not known and may not be passed over.
     ///
     /// Type: uint.
-    pub const UNKNOWN_OPTION: u16 = 16;
+    pub const UNKNOWN_OPTION: u16 = 24;
     /// Entries with flags that no connection and no template has.
     ///
     /// Type: uint.
-    pub const BAD_FLAGS: u16 = 17;
+    pub const BAD_FLAGS: u16 = 25;
     /// Entries of a protocol that has no services.
     ///
     /// Type: uint.
-    pub const BAD_PROTOCOL: u16 = 18;
+    pub const BAD_PROTOCOL: u16 = 26;
     /// Entries with a state that their protocol does not have.
     ///
     /// Type: uint.
-    pub const BAD_STATE: u16 = 19;
+    pub const BAD_STATE: u16 = 27;
     /// Entries with an address or a port that nobody can have.
     ///
     /// Type: uint.
-    pub const BAD_ADDRESS: u16 = 20;
+    pub const BAD_ADDRESS: u16 = 28;
     /// Entries of a way for packets that RVS does not have.
     ///
     /// Type: uint.
-    pub const BAD_MODE: u16 = 21;
+    pub const BAD_MODE: u16 = 29;
     /// Highest number in use.
-    pub const MAX: u16 = 21;
+    pub const MAX: u16 = 29;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),

@@ -4,15 +4,21 @@
 
 use kernel::prelude::*;
 
-use super::daemon::Daemon;
+use super::{
+    daemon::Daemon,
+    heard::{Entries, Masters, ASK_TICKS},
+};
 use crate::{
     engine::sync::{Datagram, Fault},
-    kapi::{group::Receiver, work},
+    kapi::{group::Receiver, time, work},
     table::{Netns, PeerCount},
 };
 
 /// Datagrams of a port that are taken before others have their turn.
 const BUDGET: usize = 64;
+
+/// Ticks between two looks at the device.
+const LISTEN_TICKS: u32 = time::HZ / 4;
 
 /// It, while it runs.
 pub(super) struct Backup {
@@ -20,6 +26,7 @@ pub(super) struct Backup {
     pub(super) ports: usize,
     device: Option<u32>,
     receivers: KVec<Receiver>,
+    masters: Masters,
     buffer: KVVec<u8>,
 }
 
@@ -28,21 +35,23 @@ pub(super) type Open<'a> = &'a dyn Fn(crate::kapi::group::Group) -> Result<Recei
 
 impl Backup {
     /// Begins.
+    #[inline(never)] // What it begins takes room.
     pub(super) fn start(
         netns: &Netns,
         daemon: Daemon,
         ports: usize,
         open: Open<'_>,
-    ) -> Result<Self> {
+    ) -> Result<KBox<Self>> {
         let mut this = Self {
             daemon,
             ports,
             device: None,
             receivers: KVec::new(),
+            masters: Masters::new(),
             buffer: KVVec::from_elem(0, daemon.max_len.into(), GFP_KERNEL)?,
         };
         this.open(netns, open)?;
-        Ok(this)
+        Ok(KBox::new(this, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn open(&mut self, netns: &Netns, open: Open<'_>) -> Result {
@@ -58,23 +67,25 @@ impl Backup {
         Ok(())
     }
 
-    /// Takes what has come. True where more may wait.
-    pub(super) fn run(&mut self, netns: &Netns, open: Open<'_>) -> bool {
+    /// Takes what has come, and asks for what has not. Ticks until the next turn.
+    pub(super) fn run(&mut self, netns: &Netns, open: Open<'_>) -> u32 {
         let device = self.daemon.index(netns.net());
         if device != self.device || self.device.is_none() {
             // It was renamed or removed, or is there again.
             let _ = self.open(netns, open);
         }
-        let (buffer, id) = (&mut self.buffer, self.daemon.id);
         let mut more = false;
-        for receiver in &self.receivers {
+        for (port, receiver) in self.receivers.iter().enumerate() {
             let mut left = BUDGET;
-            while let Ok(Some(length)) = receiver.receive(buffer) {
+            while let Ok(Some((length, from))) = receiver.receive(&mut self.buffer) {
                 netns.count_peer(PeerCount::Received);
                 // One that is longer than the room was cut.
-                let datagram = buffer.get(..length).ok_or(Fault::Length);
-                match datagram.and_then(|bytes| Datagram::read(bytes, id)) {
-                    Ok(datagram) => netns.learn(&datagram),
+                let datagram = self.buffer.get(..length).ok_or(Fault::Length);
+                match datagram.and_then(|bytes| Datagram::read(bytes, self.daemon.id)) {
+                    Ok(datagram) => match self.masters.hear(netns, &datagram, (port, from)) {
+                        Entries::Left => {}
+                        entries => netns.learn(&datagram, entries == Entries::Hearsay),
+                    },
                     Err(fault) => netns.count_fault(fault),
                 }
                 work::give_way();
@@ -85,6 +96,11 @@ impl Backup {
                 }
             }
         }
-        more
+        let lacks = self.masters.ask(netns, &self.receivers);
+        match (more, lacks) {
+            (true, _) => 0,
+            (false, true) => ASK_TICKS,
+            (false, false) => LISTEN_TICKS,
+        }
     }
 }

@@ -19,17 +19,10 @@ use crate::{
     kapi::{
         group::{Group, Receiver},
         netns::{Net, PerNet, Registered, Registration},
-        time,
         work::{Work, Worker},
     },
     table::Netns,
 };
-
-/// Ticks between two looks at the queues.
-const SEND_TICKS: u32 = time::HZ / 10;
-
-/// Ticks between two looks at the device of who listens.
-const LISTEN_TICKS: u32 = time::HZ / 4;
 
 /// Ports of a daemon at most, as `ip_vs` has it.
 const PORTS_MAX: u32 = 64;
@@ -50,8 +43,8 @@ impl From<Error> for Refused {
 
 /// Those that run.
 struct Running {
-    master: Option<Master>,
-    backup: Option<Backup>,
+    master: Option<KBox<Master>>,
+    backup: Option<KBox<Backup>>,
 }
 
 /// Those of one namespace.
@@ -140,7 +133,7 @@ impl Daemons {
         }
         drop(running);
         match role {
-            Role::Master => self.sender.kick(SEND_TICKS),
+            Role::Master => self.sender.kick(0),
             Role::Backup => self.listener.kick(0),
         }
         Ok(())
@@ -200,8 +193,7 @@ impl Running {
 impl Work<Sends> for Daemons {
     fn run(&self) -> Option<u32> {
         let netns = Netns::of(self.net)?;
-        self.running().master.as_mut()?.run(netns);
-        Some(SEND_TICKS)
+        Some(self.running().master.as_mut()?.run(netns))
     }
 
     fn worker(&self) -> &Worker {
@@ -213,8 +205,7 @@ impl Work<Listens> for Daemons {
     fn run(&self) -> Option<u32> {
         let netns = Netns::of(self.net)?;
         let open = |group| self.open(group);
-        let more = self.running().backup.as_mut()?.run(netns, &open);
-        Some(if more { 0 } else { LISTEN_TICKS })
+        Some(self.running().backup.as_mut()?.run(netns, &open))
     }
 
     fn worker(&self) -> &Worker {

@@ -6,6 +6,8 @@
 mod backup;
 mod daemon;
 mod daemons;
+mod heard;
+mod line;
 mod master;
 
 pub(crate) use self::{

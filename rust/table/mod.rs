@@ -49,7 +49,7 @@ pub(crate) use explain::{Explanation, Question};
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;
 pub(crate) use netns::{on_leave, Netns};
-pub(crate) use peers::{Parcel, PeerCount, Tuning, PEER_COUNTS};
+pub(crate) use peers::{Outbox, Parcel, PeerCount, Progress, Round, Tuning, PEER_COUNTS};
 pub(crate) use schedule::{NoDest, Schedule};
 pub(crate) use settings::{begin_with, Settings};
 pub(crate) use templates::{TemplateCursor, TemplateView};

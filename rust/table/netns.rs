@@ -160,6 +160,12 @@ impl Netns {
         (next, resizes)
     }
 
+    /// Calls `f` while the table is not resized. May sleep.
+    pub(super) fn without_resize<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _no_resize = self.maintenance.lock();
+        f()
+    }
+
     /// Ends connections of a selection, of one service or of all, and says how many. May sleep.
     pub(crate) fn flush_connections(
         &self,

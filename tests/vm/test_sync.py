@@ -2,7 +2,6 @@
 """Two directors, RVS or ip_vs each, that tell each other of connections: whoever takes over loses none."""
 
 import socket
-import struct
 
 import pytest
 
@@ -10,12 +9,12 @@ from lab import compat, shell, six, topology
 from lab.director import Service
 from lab.fullnat import LOCALS
 from lab.netns import wait_until
+from lab.numbered import GROUP, PORT, datagram, entry
 from lab.pair import ALL, FULLNAT, SERVICES, Clients, Pair, known, services, sync
 from lab.transfer import UdpEcho, new_port
 
 KINDS = [("rvs", "rvs"), ("rvs", "ip_vs"), ("ip_vs", "rvs")]
 EACH = 4
-GROUP, PORT = "224.0.0.81", 8848
 
 
 @pytest.fixture(name="pair")
@@ -214,21 +213,6 @@ def test_datagrams_are_told_when_they_go_on(pair):
         one.close()
         many.close()
         server.close()
-
-
-def entry(state=1, protocol=6, flags=0, port=1000, size=36, dest="192.168.56.101", options=b""):
-    """An entry as bytes."""
-    ends = b"".join(socket.inet_aton(a) for a in ("198.51.100.2", topology.VIP, dest))
-    head = struct.pack("!BBHIHHHHII", 0, protocol, size + len(options), flags, state, port, 80, 80, 0, 60)
-    return head + ends + options
-
-
-def datagram(*entries, ident=7, version=1, size=None, count=None):
-    """A datagram as bytes."""
-    body = b"".join(entries)
-    size = 8 + len(body) if size is None else size
-    count = len(entries) if count is None else count
-    return struct.pack("!BBHBBH", 0, ident, size, count, version, 0) + body
 
 
 BAD = {

@@ -11,7 +11,9 @@ use core::net::SocketAddr;
 use super::{
     entry::{Entry, Own, Reader},
     fault::Fault,
-    option, ENTRY_V4, ENTRY_V6, HEADER, IPV6, LENGTH, VERSION,
+    option,
+    tail::{Tail, Tailed},
+    ENTRY_V4, ENTRY_V6, HEADER, IPV6, LENGTH, VERSION,
 };
 
 /// A datagram whose parts are where they should be.
@@ -19,6 +21,8 @@ use super::{
 pub struct Datagram<'a> {
     entries: &'a [u8],
     count: u8,
+    id: u8,
+    tailed: Option<Tailed<'a>>,
 }
 
 impl<'a> Datagram<'a> {
@@ -42,14 +46,28 @@ impl<'a> Datagram<'a> {
         if *reserved != 0 || *version != VERSION || spare.iter().any(|byte| *byte != 0) {
             return Err(Fault::Version);
         }
-        let datagram = Self {
+        let mut rest = entries;
+        for _ in 0..*count {
+            let (raw, behind) = Raw::cut(rest)?;
+            raw.check()?;
+            rest = behind;
+        }
+        Ok(Self {
             entries,
             count: *count,
-        };
-        for raw in datagram.raw() {
-            raw?.check()?;
-        }
-        Ok(datagram)
+            id: *sent_id,
+            tailed: Tail::read(rest)?,
+        })
+    }
+
+    /// The id of who sent it.
+    pub const fn id(&self) -> u8 {
+        self.id
+    }
+
+    /// What stands behind the entries, of RVS.
+    pub const fn tailed(&self) -> Option<Tailed<'a>> {
+        self.tailed
     }
 
     /// How many entries it has.
@@ -161,7 +179,7 @@ impl<'a> Raw<'a> {
     }
 
     fn entry(&self) -> Result<Entry, Fault> {
-        let mut own = None;
+        let (mut own, mut ended) = (None, false);
         for option in self.options() {
             let (kind, data) = option?;
             match kind & !option::MAY_PASS {
@@ -169,14 +187,15 @@ impl<'a> Raw<'a> {
                 option::SEQUENCES => {}
                 option::ENGINE_DATA | option::ENGINE_NAME => return Err(Fault::Mode),
                 option::OWN if kind & option::MAY_PASS != 0 => own = Own::read(data, self.ipv6),
+                option::ENDED if kind & option::MAY_PASS != 0 => ended = true,
                 _ if kind & option::MAY_PASS != 0 => {}
                 _ => return Err(Fault::UnknownOption),
             }
         }
-        self.fields(own).ok_or(Fault::Entry)
+        self.fields(own, ended).ok_or(Fault::Entry)
     }
 
-    fn fields(&self, own: Option<Own>) -> Option<Entry> {
+    fn fields(&self, own: Option<Own>, ended: bool) -> Option<Entry> {
         let mut rest = Reader(self.fixed);
         let [_, protocol, _, _] = rest.array()?;
         let flags = rest.word()?;
@@ -195,6 +214,7 @@ impl<'a> Raw<'a> {
             mark,
             seconds,
             own,
+            ended,
         })
     }
 }

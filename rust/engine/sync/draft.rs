@@ -4,7 +4,10 @@
 
 use super::{
     entry::{write_address, Entry},
-    option, ENTRY_V4, ENTRY_V6, HEADER, IPV6, VERSION,
+    option,
+    ranges::Range,
+    tail::Tail,
+    ENTRY_V4, ENTRY_V6, HEADER, IPV6, VERSION,
 };
 
 /// A datagram that is being written, into a buffer that the caller has: as much of it as is written
@@ -43,30 +46,48 @@ impl Draft {
     }
 
     fn try_add(&mut self, buffer: &mut [u8], entry: &Entry) -> Option<()> {
-        let start = self.len().next_multiple_of(4);
         let length = length(entry);
-        let end = start.checked_add(length)?;
-        let (len, count) = (u16::try_from(end).ok()?, self.count.checked_add(1)?);
-        buffer.get_mut(self.len()..start)?.fill(0);
-        let mut rest = buffer.get_mut(start..end)?;
-        write(entry, length, &mut |bytes| {
-            // As many bytes as were counted.
-            if let Some((part, behind)) =
-                core::mem::take(&mut rest).split_at_mut_checked(bytes.len())
-            {
-                part.copy_from_slice(bytes);
-                rest = behind;
-            }
-        });
-        let [high, low] = len.to_be_bytes();
-        let [_, _, size @ .., in_all] = buffer.first_chunk_mut::<5>()?;
-        (*size, *in_all) = ([high, low], count);
+        let count = self.count.checked_add(1)?;
+        let (len, room) = self.append(buffer, length)?;
+        write(entry, length, &mut filling(room));
+        let [_, _, _, _, in_all] = buffer.first_chunk_mut::<5>()?;
+        *in_all = count;
         (self.len, self.count) = (len, count);
         Some(())
     }
+
+    /// Ends it with a tail. How long all is; none where there is no room for it. The draft stays as it
+    /// is, but that nothing may be added to it any more.
+    pub fn close(&self, buffer: &mut [u8], tail: &Tail, ranges: &[Range]) -> Option<usize> {
+        let (len, room) = self.append(buffer, tail.len(ranges.len()))?;
+        tail.write(ranges, &mut filling(room));
+        Some(len.into())
+    }
+
+    /// Room for so many bytes more, aligned, and how long all is with them.
+    fn append<'a>(&self, buffer: &'a mut [u8], length: usize) -> Option<(u16, &'a mut [u8])> {
+        let start = self.len().next_multiple_of(4);
+        let end = start.checked_add(length)?;
+        let len = u16::try_from(end).ok()?;
+        buffer.get_mut(self.len()..start)?.fill(0);
+        let (head, rest) = buffer.get_mut(..end)?.split_at_mut_checked(start)?;
+        let [_, _, size @ ..] = head.first_chunk_mut::<4>()?;
+        *size = len.to_be_bytes();
+        Some((len, rest))
+    }
 }
 
-/// Bytes of datagrams that may wait in all queues of a daemon together.
+/// Puts bytes into a room, one behind the other: as many as were counted.
+fn filling(mut rest: &mut [u8]) -> impl FnMut(&[u8]) + '_ {
+    move |bytes| {
+        if let Some((part, behind)) = core::mem::take(&mut rest).split_at_mut_checked(bytes.len()) {
+            part.copy_from_slice(bytes);
+            rest = behind;
+        }
+    }
+}
+
+/// Bytes of datagrams that may wait in all queues of a daemon together, and of those that it keeps.
 const WAITING_MAX: usize = 8 << 20;
 
 /// How many datagrams of at most `max_len` bytes may wait in each of so many queues, where `asked` are
@@ -92,7 +113,8 @@ fn length(entry: &Entry) -> usize {
         ENTRY_V4
     };
     let own = entry.own.map_or(0, |own| own.len().saturating_add(2));
-    fixed.saturating_add(own)
+    let ended = if entry.ended { 3 } else { 0 };
+    fixed.saturating_add(own).saturating_add(ended)
 }
 
 fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
@@ -110,6 +132,9 @@ fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
     if let Some(own) = &entry.own {
         out(&[option::OWN | option::MAY_PASS, own.len() as u8]);
         own.write(out);
+    }
+    if entry.ended {
+        out(&[option::ENDED | option::MAY_PASS, 1, 1]);
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Entry {
     pub seconds: u32,
     /// What only RVS has.
     pub own: Option<Own>,
+    /// Whether RVS has ended it: an option that others pass over.
+    pub ended: bool,
 }
 
 /// What RVS adds of a FullNAT connection: an option that others pass over.
@@ -101,6 +103,10 @@ impl Reader<'_> {
 
     pub(super) fn word(&mut self) -> Option<u32> {
         Some(u32::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn long(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.array()?))
     }
 
     pub(super) fn address(&mut self, ipv6: bool) -> Option<IpAddr> {

@@ -16,6 +16,8 @@ pub enum Fault {
     Entry,
     /// An option lies about its length, stands twice, or has the wrong one.
     Option,
+    /// What RVS adds behind the entries is not as it should be.
+    Tail,
     /// An option that nobody may pass over and that is not known: that entry is not taken.
     UnknownOption,
     /// Flags that no connection and no template has: that entry is not taken.
@@ -32,12 +34,13 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, by number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Version,
         Self::Length,
         Self::Id,
         Self::Entry,
         Self::Option,
+        Self::Tail,
         Self::UnknownOption,
         Self::Flags,
         Self::Protocol,
@@ -54,6 +57,7 @@ impl Fault {
             Self::Id => "id",
             Self::Entry => "entry",
             Self::Option => "option",
+            Self::Tail => "tail",
             Self::UnknownOption => "unknown-option",
             Self::Flags => "flags",
             Self::Protocol => "protocol",

@@ -27,7 +27,8 @@
 //! | 24-  | addresses of client, service and dest |
 //!
 //! Options {kind, length of the data, data} end an entry. All numbers are in network order. What is
-//! read is in [`datagram`], what is written in [`draft`], what it means in [`told`].
+//! read is in [`datagram`], what is written in [`draft`], what it means in [`told`]. Behind the last
+//! entry RVS adds what others never look at, see [`tail`].
 
 pub mod datagram;
 pub mod draft;
@@ -35,12 +36,18 @@ pub mod entry;
 pub mod fault;
 pub mod flags;
 pub mod memo;
+pub mod ranges;
+pub mod stream;
+pub mod tail;
 pub mod told;
 
 pub use datagram::Datagram;
 pub use draft::{waiting, Draft};
 pub use entry::{Entry, Own};
 pub use fault::Fault;
+pub use ranges::{Range, Ranges};
+pub use stream::{Stream, Verdict};
+pub use tail::{Kind, Tail};
 pub use told::{is_told, Connection, Template, Told};
 
 /// Bytes of the header.
@@ -73,6 +80,8 @@ mod option {
     pub(super) const MAY_PASS: u8 = 0x40;
     /// What RVS adds of a FullNAT connection.
     pub(super) const OWN: u8 = 0x30;
+    /// It has ended there.
+    pub(super) const ENDED: u8 = 0x31;
 
     /// Bytes of the data of `SEQUENCES`.
     pub(super) const SEQUENCES_LEN: usize = 24;

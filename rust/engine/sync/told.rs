@@ -46,6 +46,8 @@ pub struct Connection {
     pub own: Option<Own>,
     /// Whether this is about its end, and not about one that has replaced it since.
     pub inactive: bool,
+    /// Whether it has ended there. To who does not know it: it is closed, and its time is over soon.
+    pub ended: bool,
 }
 
 /// A template of another director.
@@ -131,6 +133,7 @@ fn connection(entry: &Entry, mode: Mode) -> Result<Connection, Fault> {
         seconds: entry.seconds,
         own: entry.own,
         inactive: entry.flags & flags::INACTIVE != 0,
+        ended: entry.ended,
     })
 }
 
@@ -173,6 +176,23 @@ fn template(entry: &Entry, mode: Mode) -> Result<Template, Fault> {
     })
 }
 
+impl Connection {
+    /// As it is told when it has ended.
+    pub fn over(self) -> Self {
+        Self {
+            state: match self.protocol {
+                Protocol::Tcp => State::Close,
+                Protocol::Udp => State::Udp,
+                Protocol::Sctp => State::SctpClosed,
+            },
+            seconds: 1,
+            inactive: true,
+            ended: true,
+            ..self
+        }
+    }
+}
+
 impl From<&Connection> for Entry {
     fn from(told: &Connection) -> Self {
         let inactive = if told.inactive { flags::INACTIVE } else { 0 };
@@ -186,6 +206,7 @@ impl From<&Connection> for Entry {
             mark: told.mark,
             seconds: told.seconds,
             own: told.own,
+            ended: told.ended,
         }
     }
 }
@@ -215,6 +236,7 @@ impl From<&Template> for Entry {
             mark: told.service.mark(),
             seconds: told.seconds,
             own: None,
+            ended: false,
         }
     }
 }

@@ -116,6 +116,13 @@ impl Service {
         templates.list(cursor, &self.spec.persistence, visit)
     }
 
+    /// The template of a network of clients, while there is one.
+    pub(in crate::table) fn look_at_template(&self, network: IpAddr) -> Option<TemplateView> {
+        let rule = &self.spec.persistence;
+        let templates = self.templates.as_ref()?;
+        templates.look(rule.network(network), rule)
+    }
+
     /// Changes its settings, which are valid. What it was before.
     pub(super) fn set(&mut self, spec: ServiceSpec, total: &Total) -> Result<Past, ChangeError> {
         let scheduler = scheduler_by_name(&spec.scheduler)?;

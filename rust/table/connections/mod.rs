@@ -23,7 +23,7 @@ mod table;
 mod view;
 mod whole;
 
-pub(super) use self::table::Inserted;
+pub(super) use self::table::{Inserted, BATCH};
 pub(crate) use self::{
     account::Account,
     conn::Conn,

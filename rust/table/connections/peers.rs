@@ -66,6 +66,7 @@ impl Conn {
             seconds: self.expires(settings).div_ceil(1000).max(1),
             own,
             inactive: !state.is_active(),
+            ended: false,
         }))
     }
 
@@ -81,6 +82,13 @@ impl Conn {
         let id = self.dest.id();
         let wanted = self.client_ends().virtual_address.port();
         id.address == dest.ip() && self.dest.port(wanted) == dest.port()
+    }
+
+    /// Whether it is that one of its client, by the address that its dest sees.
+    pub(in crate::table) fn is_of(&self, told: &Connection) -> bool {
+        let local = || self.dest_ends().map(|(_, local)| local);
+        self.client_ends().client == told.client
+            && told.own.is_none_or(|own| local() == Some(own.local))
     }
 
     /// Makes it what others tell of it. False where more is known here: packets have come since.

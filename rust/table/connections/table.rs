@@ -33,7 +33,7 @@ use crate::{
 pub(super) const MIN_BUCKETS: u32 = STRIPES;
 
 /// Steps of a long loop after which others may run.
-pub(super) const BATCH: u32 = 64;
+pub(in crate::table) const BATCH: u32 = 64;
 
 /// What became of a new connection.
 pub(in crate::table) enum Inserted<'a> {
@@ -313,6 +313,14 @@ impl Connections {
             // SAFETY: As above, and it came from the slab.
             unsafe { slab::free(conn) };
             breathe(&mut batch);
+        }
+    }
+
+    /// Shows the connections of some buckets from that one on to `visit`. Not while the table is resized.
+    pub(in crate::table) fn show(&self, first: u32, rcu: Rcu<'_>, visit: &mut dyn FnMut(&Conn)) {
+        let table = self.current(rcu);
+        for bucket in first..first.saturating_add(BATCH).min(table.len()) {
+            table.bucket(bucket, rcu).for_each(&mut *visit);
         }
     }
 

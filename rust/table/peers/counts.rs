@@ -16,7 +16,7 @@ pub(crate) enum PeerCount {
     Postponed,
     /// A datagram was sent.
     Sent,
-    /// One could not be sent; what it told is told again after a period.
+    /// One could not be sent: to others it is lost, and they ask for it.
     NotSent,
     /// A datagram came.
     Received,
@@ -30,10 +30,24 @@ pub(crate) enum PeerCount {
     Full,
     /// Its dest takes packets in another way here, or a template's service is not there.
     Misfit,
+    /// A datagram of another director did not come, by its number.
+    Lost,
+    /// One came twice, or later than one that was sent after it.
+    Late,
+    /// One is of a stream of which is not known yet whether it is an old one that somebody repeats.
+    Unproven,
+    /// Another director was asked for what is missing here.
+    Asked,
+    /// What a datagram told was told again, as others had asked for it.
+    Again,
+    /// All was told again, as others had asked for what is not kept.
+    Round,
+    /// What others asked was not answered, as it was too old, or of another daemon.
+    Stale,
 }
 
 /// How many of the above there are; behind them come those of [`Fault`].
-const OWN: usize = PeerCount::Misfit as usize + 1;
+const OWN: usize = PeerCount::Stale as usize + 1;
 pub(crate) const COUNTS: usize = OWN + Fault::ALL.len();
 
 /// A namespace's counts.
@@ -47,6 +61,11 @@ impl PeerCounts {
     /// Counts one.
     pub(crate) fn count(&self, what: PeerCount) {
         self.0.add_at(what as usize, 1);
+    }
+
+    /// Counts so many.
+    pub(crate) fn count_many(&self, what: PeerCount, number: u64) {
+        self.0.add_at(what as usize, number);
     }
 
     /// Counts something that was not taken.

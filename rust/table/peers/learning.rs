@@ -29,14 +29,15 @@ use crate::{
 };
 
 impl Netns {
-    /// Takes what a datagram tells. May sleep.
-    pub(crate) fn learn(&self, datagram: &Datagram<'_>) {
+    /// Takes what a datagram tells; of hearsay what is not known here. May sleep.
+    #[inline(never)] // Entries take room.
+    pub(crate) fn learn(&self, datagram: &Datagram<'_>, is_hearsay: bool) {
         let counts = &self.peers.counts;
         let mut config = self.config();
         for entry in datagram.entries() {
             match entry.and_then(|entry| Told::of(&entry)) {
                 Ok(Told::Connection(told)) => {
-                    counts.count(self.learn_connection(&mut config, &told))
+                    counts.count(self.learn_connection(&mut config, &told, is_hearsay))
                 }
                 Ok(Told::Template(told)) => counts.count(config.learn_template(&told)),
                 Err(fault) => counts.fault(fault),
@@ -44,15 +45,25 @@ impl Netns {
         }
     }
 
-    fn learn_connection(&self, config: &mut ConfigGuard<'_>, told: &Connection) -> PeerCount {
+    fn learn_connection(
+        &self,
+        config: &mut ConfigGuard<'_>,
+        told: &Connection,
+        is_hearsay: bool,
+    ) -> PeerCount {
         if told.client.is_ipv6() {
-            self.learn_of::<TupleV6>(config, told)
+            self.learn_of::<TupleV6>(config, told, is_hearsay)
         } else {
-            self.learn_of::<TupleV4>(config, told)
+            self.learn_of::<TupleV4>(config, told, is_hearsay)
         }
     }
 
-    fn learn_of<T>(&self, config: &mut ConfigGuard<'_>, told: &Connection) -> PeerCount
+    fn learn_of<T>(
+        &self,
+        config: &mut ConfigGuard<'_>,
+        told: &Connection,
+        is_hearsay: bool,
+    ) -> PeerCount
     where
         T: Pair<T> + Single,
     {
@@ -69,6 +80,12 @@ impl Netns {
         let there = self.connections.lookup(&tuple, hash, rcu);
         if let Some((conn, _)) = there {
             let ours = conn.client_ends().client == told.client;
+            if told.ended {
+                return self.end_told(conn, told, rcu);
+            }
+            if is_hearsay {
+                return PeerCount::Known;
+            }
             let stays = || !conn.dest().is_gone() || config.present_dest(told).is_none();
             if !ours || (!conn.leads_to(told.dest) && told.inactive) {
                 // The end of one that was replaced since.
@@ -83,6 +100,9 @@ impl Netns {
             self.connections.remove(conn, End::Replaced, rcu);
         }
         drop(guard);
+        if told.ended {
+            return PeerCount::Known;
+        }
         if self.is_full() {
             return PeerCount::Full;
         }
@@ -90,6 +110,16 @@ impl Netns {
             Ok(dest) => self.begin_told((tuple, hash), told, &dest),
             Err(why) => why,
         }
+    }
+
+    /// One has ended there: so it does here, where it is that one and nothing is known better.
+    fn end_told(&self, conn: &Conn, told: &Connection, rcu: Rcu<'_>) -> PeerCount {
+        let is_that = conn.is_of(told) && conn.leads_to(told.dest);
+        if !is_that || !conn.memo().is_of_others(conn.seen()) {
+            return PeerCount::Known;
+        }
+        self.connections.remove(conn, End::Ended, rcu);
+        PeerCount::Updated
     }
 
     /// Makes a connection that was told.

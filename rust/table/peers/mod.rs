@@ -6,6 +6,7 @@
 //! sweep does so again from time to time: packets of established connections know nothing of it. What
 //! another director tells is taken into the table ([`learning`]). Sockets and workers are in `sync`.
 
+mod again;
 mod counts;
 mod learning;
 mod outbox;
@@ -13,6 +14,7 @@ mod telling;
 mod tuning;
 
 pub(crate) use self::{
+    again::{Progress, Round},
     counts::{PeerCount, PeerCounts, COUNTS as PEER_COUNTS},
     outbox::{Outbox, Parcel},
     tuning::Tuning,

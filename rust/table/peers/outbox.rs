@@ -7,7 +7,11 @@ use core::mem::take;
 use kernel::prelude::*;
 
 use crate::{
-    engine::sync::{self, Draft, Entry},
+    engine::sync::{
+        self,
+        tail::{ROOM, TAIL_MAX},
+        Draft, Entry, Range, Tail,
+    },
     kapi::{locked::LockedArray, memcg},
 };
 
@@ -15,18 +19,42 @@ use crate::{
 pub(crate) struct Parcel {
     buffer: KVec<u8>,
     draft: Draft,
+    /// Bytes with its tail.
+    len: usize,
 }
 
 impl Parcel {
     fn new(outbox: &Outbox) -> Option<Self> {
         let mut buffer = KVec::from_elem(0, outbox.max_len, memcg::atomic_flags()).ok()?;
         let draft = Draft::begin(&mut buffer, outbox.id)?;
-        Some(Self { buffer, draft })
+        let len = draft.len();
+        Some(Self { buffer, draft, len })
+    }
+
+    /// One that has no entries, of directors with that id. May sleep.
+    pub(crate) fn of_tail(id: u8) -> Result<Self> {
+        let mut buffer = KVec::from_elem(0, TAIL_MAX, GFP_KERNEL_ACCOUNT)?;
+        let draft = Draft::begin(&mut buffer, id).ok_or(EINVAL)?;
+        let len = draft.len();
+        Ok(Self { buffer, draft, len })
+    }
+
+    fn add(&mut self, entry: &Entry) -> bool {
+        let end = self.buffer.len().saturating_sub(ROOM);
+        let room = self.buffer.get_mut(..end).unwrap_or_default();
+        self.draft.add(room, entry)
+    }
+
+    /// Puts a tail behind its entries, or another one in its place.
+    pub(crate) fn close(&mut self, tail: &Tail, ranges: &[Range]) {
+        let closed = self.draft.close(&mut self.buffer, tail, ranges);
+        // There is room for it.
+        self.len = closed.unwrap_or(self.draft.len());
     }
 
     /// It as it is sent.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.draft.len()).unwrap_or(&[])
+        self.buffer.get(..self.len).unwrap_or(&[])
     }
 }
 
@@ -41,6 +69,11 @@ pub(crate) struct Outbox {
     waiting: usize,
 }
 
+/// The queue of a hash, among so many.
+pub(super) fn queue_of(hash: u32, queues: usize) -> usize {
+    (hash as usize).checked_rem(queues).unwrap_or(0)
+}
+
 struct Queue {
     /// The one that is being written.
     open: Option<Parcel>,
@@ -50,7 +83,7 @@ struct Queue {
 
 impl Outbox {
     /// So many queues of datagrams of those lengths, of directors with that id.
-    pub(super) fn new(queues: usize, id: u8, max_len: usize, waiting: usize) -> Result<Self> {
+    pub(crate) fn new(queues: usize, id: u8, max_len: usize, waiting: usize) -> Result<Self> {
         let queue = || Queue {
             open: None,
             full: KVec::new(),
@@ -66,7 +99,7 @@ impl Outbox {
     /// Puts an entry into the queue of a hash. False when there is no room or memory for it. What is
     /// not `urgent` leaves half of the room to what is.
     pub(super) fn put(&self, hash: u32, entry: &Entry, urgent: bool) -> bool {
-        let index = (hash as usize).checked_rem(self.queues.len()).unwrap_or(0);
+        let index = queue_of(hash, self.queues.len());
         let put = self.queues.with(index, |queue| {
             if !urgent && queue.full.len() > self.waiting / 2 {
                 return false;
@@ -74,6 +107,12 @@ impl Outbox {
             queue.put(self, entry).is_some()
         });
         put.unwrap_or(false)
+    }
+
+    /// Puts an entry into a queue of that number. False when there is no room or memory for it.
+    pub(super) fn put_at(&self, index: usize, entry: &Entry) -> bool {
+        let put = self.queues.with(index, |queue| queue.put(self, entry));
+        put.flatten().is_some()
     }
 
     /// Takes all that waits in a queue; the last one may not be full.
@@ -90,7 +129,7 @@ impl Outbox {
 impl Queue {
     fn put(&mut self, outbox: &Outbox, entry: &Entry) -> Option<()> {
         if let Some(parcel) = &mut self.open {
-            if parcel.draft.add(&mut parcel.buffer, entry) {
+            if parcel.add(entry) {
                 return Some(());
             }
         }
@@ -98,7 +137,7 @@ impl Queue {
             return None;
         }
         let mut next = Parcel::new(outbox)?;
-        if !next.draft.add(&mut next.buffer, entry) {
+        if !next.add(entry) {
             return None;
         }
         self.full.reserve(1, memcg::atomic_flags()).ok()?;

@@ -61,6 +61,11 @@ impl Live {
         self.peers.outbox.replace(None);
     }
 
+    /// Counts so many.
+    pub(crate) fn count_peers(&self, what: PeerCount, number: u64) {
+        self.peers.counts.count_many(what, number);
+    }
+
     /// What waits to be sent.
     pub(crate) fn outbox<'a>(&self, rcu: Rcu<'a>) -> Option<&'a Outbox> {
         self.peers.outbox.get(rcu)
@@ -130,25 +135,9 @@ impl Live {
     }
 
     fn tell_template(&self, outbox: &Outbox, service: ServiceId, view: &TemplateView) {
-        let network = persistence::address(view.network, service.is_ipv6());
-        if view.dest.address.is_ipv6() != network.is_ipv6() {
+        let Some(entry) = template_entry(service, view) else {
             return;
-        }
-        let entry = Entry::from(&Template {
-            service,
-            network,
-            dest: DestId {
-                address: view.dest.address,
-                // Of all ports is a service by mark, or one that has none of its own.
-                port: match service.port() {
-                    0 => 0,
-                    _ => view.dest.port,
-                },
-            },
-            mode: view.mode,
-            seconds: (view.expires_ms / 1000).max(1),
-            assured: view.assured,
-        });
+        };
         let told = outbox.put(view.network as u32, &entry, true);
         // One that finds no room is told again after a period.
         self.peers.counts.count(match told {
@@ -159,18 +148,15 @@ impl Live {
 
     /// Whether nobody else is listened to: then this director looks after what it has learned, as one
     /// that was the backup of another until now.
-    fn is_alone(&self) -> bool {
+    pub(super) fn is_alone(&self) -> bool {
         !self.peers.listens.load(Ordering::Relaxed)
     }
 
     fn tell(&self, outbox: &Outbox, conn: &Conn, urgent: bool) {
-        let tuning = &self.peers.tuning;
-        if tuning.persist_mode.load(Ordering::Relaxed) != 0 && conn.dest().has_persistence() {
-            return;
-        }
-        let Some(entry) = conn.entry(&self.settings) else {
+        let Some(entry) = self.entry_of(conn) else {
             return;
         };
+        let tuning = &self.peers.tuning;
         let told = outbox.put(conn.flow(), &entry, urgent);
         let (memo, counted) = if told {
             (Memo::told(tuning.clock(time::uptime())), PeerCount::Told)
@@ -180,4 +166,36 @@ impl Live {
         conn.set_memo(memo);
         self.peers.counts.count(counted);
     }
+
+    /// As others are told of it; none where they are not.
+    pub(super) fn entry_of(&self, conn: &Conn) -> Option<Entry> {
+        let tuning = &self.peers.tuning;
+        if tuning.persist_mode.load(Ordering::Relaxed) != 0 && conn.dest().has_persistence() {
+            return None;
+        }
+        conn.entry(&self.settings)
+    }
+}
+
+/// A template as others are told of it; none where they could not understand it.
+pub(super) fn template_entry(service: ServiceId, view: &TemplateView) -> Option<Entry> {
+    let network = persistence::address(view.network, service.is_ipv6());
+    if view.dest.address.is_ipv6() != network.is_ipv6() {
+        return None;
+    }
+    Some(Entry::from(&Template {
+        service,
+        network,
+        dest: DestId {
+            address: view.dest.address,
+            // Of all ports is a service by mark, or one that has none of its own.
+            port: match service.port() {
+                0 => 0,
+                _ => view.dest.port,
+            },
+        },
+        mode: view.mode,
+        seconds: (view.expires_ms / 1000).max(1),
+        assured: view.assured,
+    }))
 }

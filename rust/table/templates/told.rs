@@ -82,6 +82,18 @@ impl Templates {
         next.flatten()
     }
 
+    /// That of a network, while it lives.
+    pub(in crate::table) fn look(&self, network: u128, rule: &Persistence) -> Option<TemplateView> {
+        let found = self.shelves.with(shelf_of(network), |shelf| {
+            let assured = shelf.tree(true).get_mut(&network).is_some();
+            let template = shelf.get_mut(network)?;
+            template
+                .lives(rule)
+                .then(|| template.view(network, assured, rule))
+        });
+        found.flatten()
+    }
+
     /// Takes one that was told: flows of `network` go to `dest`, which the candidates have at `index`,
     /// for so many seconds yet. Whether that is news; an error when there is no memory.
     pub(in crate::table) fn learn(

@@ -203,6 +203,20 @@ uint_set! {
         full = FULL,
         /// Those whose dest takes packets in another way, or whose service is not there.
         misfit = MISFIT,
+        /// Datagrams of others that did not come.
+        lost = LOST,
+        /// Datagrams that came twice, or behind later ones.
+        late = LATE,
+        /// Datagrams that may be old ones which somebody repeats.
+        unproven = UNPROVEN,
+        /// Times that another was asked for what is missing.
+        asked = ASKED,
+        /// Datagrams whose connections were told again to those who lacked them.
+        told_again = TOLD_AGAIN,
+        /// Times that all was told again.
+        rounds = ROUNDS,
+        /// Questions that were not answered.
+        stale = STALE,
         /// Datagrams of another version.
         bad_version = BAD_VERSION,
         /// Datagrams that are not as long as they say.
@@ -213,6 +227,8 @@ uint_set! {
         bad_entry = BAD_ENTRY,
         /// Datagrams with an option that lies.
         bad_option = BAD_OPTION,
+        /// Datagrams whose end lies.
+        bad_tail = BAD_TAIL,
         /// Entries with an option that is not known.
         unknown_option = UNKNOWN_OPTION,
         /// Entries with flags that cannot be.

@@ -57,9 +57,9 @@ fn any_connection() -> impl Strategy<Value = Connection> {
         prop::sample::select(states),
         prop::sample::select(modes),
         any::<[u32; 2]>(),
-        any::<bool>(),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(ends, state, mode, [mark, seconds], inactive)| {
+        .prop_map(|(ends, state, mode, [mark, seconds], [inactive, ended])| {
             let (client, virtual_address, dest, own) = ends;
             Connection {
                 protocol: match state.number() {
@@ -76,6 +76,7 @@ fn any_connection() -> impl Strategy<Value = Connection> {
                 seconds,
                 own,
                 inactive,
+                ended,
             }
         })
 }

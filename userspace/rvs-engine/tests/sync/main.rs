@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
 mod any;
+mod streams;
 
 use rvs_engine::proto::State;
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
@@ -112,6 +113,7 @@ fn connection(own: Option<Own>) -> Connection {
         seconds: 900,
         own,
         inactive: false,
+        ended: false,
     }
 }
 

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What directors tell each other gets lost, comes late, twice, or from somebody else."""
+
+import time
+
+import pytest
+
+from lab import shell
+from lab.director import Ipvs, Rvs, Service
+from lab.netns import Host, wait_until
+from lab.netns import wire as connect
+from lab.numbered import ASK, BEAT, ENTRIES, HEARSAY, Peer, Tail, entry
+from lab.packets import ACK, FIN, SYN, tcp
+from lab.pair import known, sync
+from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
+from lab.topology import CLIENT, VIP
+
+WEB = Service([("192.168.56.101", 1)])
+COUNT = 600
+PORTS = range(10_000, 10_000 + COUNT)
+# A few entries each, so that there are many datagrams to lose.
+SHORTEST = ("--max-len", 1)
+
+
+@pytest.fixture(name="second", scope="module")
+def _second(lab):
+    """Another director, with nothing but a link between the two."""
+    host = Host("second")
+    connect(lab.director, host, "sync", "sync")
+    lab.director.ip("addr add 10.9.0.1/24 dev sync")
+    host.ip("addr add 10.9.0.2/24 dev sync", "route add 192.168.56.0/24 via 10.9.0.1")
+    shell.modprobe("sch_netem")
+    yield host
+    host.close()
+
+
+@pytest.fixture(name="both")
+def _both(rvs, second):
+    """The two; the first tells, the second knows where to."""
+    backup = Rvs(second)
+    for director in (rvs, backup):
+        director.add(WEB)
+    for host in (rvs.host, second):
+        host.run("tc qdisc del dev sync root", check=False)
+    yield rvs, backup
+    for director in (rvs, backup):
+        for role in ("master", "backup"):
+            sync(director, "stop", role, check=False)
+    backup.flush()
+    backup.adm("conn", "flush")
+
+
+@pytest.fixture(name="peer")
+def _peer(second):
+    made = Peer(second, "10.9.0.2")
+    yield made
+    made.close()
+
+
+def counters(director):
+    return director.json("sync", "show")["counters"]
+
+
+def loses(host, percent):
+    """Loses so many packets that leave by the link."""
+    host.run(f"tc qdisc replace dev sync root netem limit 10000 loss {percent}%")
+
+
+def say(wire, flags, ports=PORTS):
+    """A packet of each connection."""
+    wire.send(*(tcp((CLIENT, port), (VIP, 80), flags) for port in ports))
+
+
+def begin(wire, ports=PORTS):
+    say(wire, SYN, ports)
+    say(wire, ACK, ports)
+
+
+def are(director, states, seconds=10):
+    """Waits until a director knows just these ports in these states."""
+    def missing():
+        there = {port: state for port, state, _ in known(director)}
+        return {port for port, state in states.items() if there.get(port) != state}
+
+    def all_there():
+        left = missing()
+        return not left and len(known(director)) == len(states)
+
+    wait_until(all_there, f"{director.name} knows all {len(states)}", seconds, step=0.2)
+
+
+def test_what_is_lost_is_asked_for_and_told_again(both, wire, second):
+    """0 are missing 10 s later, with 5 % loss both ways; those that end are not kept, nor come back. A
+    backup that starts late knows all at once, and a stock one beside it is not disturbed."""
+    first, backup = both
+    for host in (first.host, second):
+        loses(host, 5)
+    before = counters(first)
+    sync(backup, "start", "backup")
+    sync(first, "start", "master", *SHORTEST)
+    for start in range(0, COUNT, 50):
+        begin(wire, PORTS[start:start + 50])
+    are(backup, dict.fromkeys(PORTS, "established"))
+    half = PORTS[:COUNT // 2]
+    say(wire, FIN | ACK, half)
+    states = {port: "fin-wait" if port in half else "established" for port in PORTS}
+    are(backup, states)
+    lost, told = counters(backup), grown(first, before, {"told", "told_again", "rounds"})
+    assert lost["lost"] > 0 and lost["asked"] > 0 and told["told_again"] > 0
+    # Nobody has asked for all: only what was lost was told again.
+    assert told["rounds"] == 0 and told["told"] <= 2 * COUNT
+    sync(backup, "stop", "backup")
+    backup.adm("conn", "flush")
+    for host in (first.host, second):
+        host.run("tc qdisc del dev sync root")
+    stock = Ipvs(second)
+    sync(stock, "start", "backup")
+    try:
+        sync(backup, "start", "backup")
+        are(backup, states)
+        are(stock, states)
+        assert grown(first, before, {"rounds"}) == {"rounds": 1}
+    finally:
+        sync(stock, "stop", "backup")
+        shell.run("modprobe", "-r", "ip_vs_rr", "ip_vs", check=False)
+
+
+def test_whoever_asks_gets_no_more_than_there_is(both, wire, peer):
+    """Lying, flooding and old questions: what the master tells again is bounded, whoever asks how often."""
+    first, _ = both
+    begun = counters(first)
+    sync(first, "start", "master", *SHORTEST)
+    begin(wire, PORTS[:300])
+    say(wire, FIN | ACK, PORTS[:300])
+    wait_until(lambda: grown(first, begun, {"told"})["told"] >= 600, "all told")
+    tail, master = wait_until(lambda: newest(peer), "a beat")
+
+    def ask(*ranges, **changes):
+        said = {"stream": tail.stream, "number": 0, "beat": tail.beat, "nonce": 5, **changes}
+        peer.tell(Tail(ASK, ranges=ranges, **said), to=master)
+
+    def answer():
+        """A beat that repeats what was asked."""
+        return wait_until(lambda: heard(peer, lambda told: told.kind == BEAT and told.nonce == 5), "it")
+
+    # Too old, of another stream, no question at all, and what cannot be.
+    before = counters(first)
+    ask((0, 1), stream=tail.stream + 1)
+    peer.tell(Tail(BEAT, stream=tail.stream), to=master)
+    peer.tell(Tail(9, stream=tail.stream), to=master)
+    peer.own.sendto(b"\0" * 9000, master)
+    peer.own.sendto(b"", master)
+    want = {"stale": 2, "bad_tail": 1, "bad_length": 2}
+    wait_until(lambda: grown(first, before, want) == want, "what is not answered")
+    # What was told again once has gone on under another number.
+    tail, _ = wait_until(lambda: newest(peer), "a beat")
+    assert tail.number > 128
+    for _ in range(2):
+        ask((3, 5), (9, 10))
+        assert set(answer().ranges) == {(3, 5), (9, 10)}
+    assert grown(first, before, {"told_again", "rounds"}) == {"told_again": 3, "rounds": 0}
+    # Who lacks much is told all, once in a while.
+    before, began = counters(first), time.monotonic()
+    number = 0
+    while time.monotonic() < began + 3:
+        told, _ = newest(peer) or (None, None)
+        tail, number = (told, number + 1) if told else (tail, number)
+        for _ in range(50):
+            ask((0, 2**64 - 2), (tail.number - 2, tail.number))
+    turns = (time.monotonic() - began) / 0.1 + 2
+    got = grown(first, before, {"told_again", "rounds", "sent"})
+    assert 1 <= got["rounds"] <= turns / 20 + 1
+    # A round has 100 datagrams of these connections, or a few more.
+    assert got["sent"] <= turns * (64 + 8) + got["rounds"] * 140
+    # Of what was told again nothing counts as told anew.
+    assert grown(first, before, {"told"}) == {"told": 0}
+
+
+def test_a_backup_takes_datagrams_in_their_order(both, lab):
+    _, backup = both
+    sync(backup, "start", "backup")
+    master, other = (Peer(lab.director, "10.9.0.1") for _ in range(2))
+
+    def ports():
+        return {port for port, *_ in known(backup)}
+
+    def are_known(*wanted):
+        wait_until(lambda: ports() == set(wanted), f"just {wanted}")
+
+    def question(of, ranges):
+        """What is asked for, and nothing else any more."""
+        def asked():
+            got = of.hear(1)
+            return got and (got[0].kind, got[0].ranges) == (ASK, ranges)
+
+        wait_until(asked, f"a question for {ranges}")
+
+    def silence(of):
+        """Nothing is asked for."""
+        wait_until(lambda: of.hear(1) is None, "no question")
+
+    try:
+        before = counters(backup)
+        stream = 0x1234
+        master.tell(Tail(ENTRIES, stream, 0), entry(port=1))
+        master.tell(Tail(ENTRIES, stream, 2), entry(port=2))
+        question(master, ((1, 2),))
+        # It came late: what became of it is told again. And one that comes twice.
+        master.tell(Tail(ENTRIES, stream, 1), entry(port=3))
+        master.tell(Tail(ENTRIES, stream, 2), entry(port=4))
+        master.tell(Tail(ENTRIES, stream, 3), entry(port=5))
+        are_known(1, 2, 5)
+        want = {"lost": 1, "late": 2, "learned": 3}
+        assert grown(backup, before, want) == want
+        # Nobody answers: it is asked again, but not often.
+        began = counters(backup)["asked"]
+        question(master, ((1, 2),))
+        time.sleep(1)
+        assert 1 <= counters(backup)["asked"] - began <= 12
+        master.tell(Tail(BEAT, stream, 6, ranges=((1, 2),)))
+        question(master, ((4, 6),))
+        master.tell(Tail(BEAT, stream, 6, ranges=((4, 6),)))
+        silence(master)
+        # Two masters with one id; of this one nothing was heard before.
+        other.tell(Tail(ENTRIES, stream + 1, 5), entry(port=6))
+        question(other, ((0, 5),))
+        other.tell(Tail(BEAT, stream + 1, 6, ranges=((0, 5),)))
+        silence(other)
+        # What others look after is taken where nothing is known.
+        other.tell(Tail(HEARSAY, stream + 1, 6), entry(port=6, state=4), entry(port=7, state=4))
+        are_known(1, 2, 5, 6, 7)
+        states = {port: state for port, state, _ in known(backup)}
+        assert (states[6], states[7]) == ("established", "fin-wait")
+        # The highest number there can be, one more, and more streams than are told apart.
+        master.tell(Tail(ENTRIES, stream, 2**64 - 1), entry(port=8))
+        master.tell(Tail(ENTRIES, stream, 2**64 - 2), entry(port=9))
+        for number in range(200):
+            other.tell(Tail(ENTRIES, 100_000 + number), entry(port=1000 + number))
+        are_known(1, 2, 5, 6, 7, 9, *range(1000, 1200))
+        assert counters(backup)["bad_tail"] == before["bad_tail"] + 1
+    finally:
+        master.close()
+        other.close()
+
+
+def grown(director, before, names):
+    """How much these counts have grown."""
+    now = counters(director)
+    return {name: now[name] - before[name] for name in names}
+
+
+def heard(peer, which):
+    """What the group was told that is as WHICH says; none where nothing was for a while."""
+    while got := peer.hear(1, group=True):
+        if got[0] and which(got[0]):
+            return got[0]
+    return None
+
+
+def newest(peer):
+    """The last of what the group was told, and who did."""
+    last = None
+    while got := peer.hear(0.001, group=True):
+        last = got
+    return last
