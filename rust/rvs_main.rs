@@ -66,6 +66,21 @@ impl Drop for Memory {
     }
 }
 
+/// The parameters that are not as they are by default.
+fn loaded_with() -> &'static str {
+    // A value in some series of kernels, a reference in others.
+    let plain = (
+        matches!(module_parameters::ipvs.value(), 0),
+        matches!(module_parameters::local_in.value(), 0),
+    );
+    match plain {
+        (true, true) => "",
+        (false, true) => "ipvs=1",
+        (true, false) => "local_in=1",
+        (false, false) => "ipvs=1 local_in=1",
+    }
+}
+
 impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // On an error what was made so far is dropped, in the same order as on unload.
@@ -81,7 +96,7 @@ impl kernel::Module for Rvs {
         let namespaces = table::Netns::register(datapath::activate)?;
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let daemons = sync::Daemons::register()?;
-        let family = netlink::register()?;
+        let family = netlink::register(loaded_with())?;
         // Last, since nothing may fail after it.
         let dialect = match module_parameters::ipvs.value() {
             0 => None,

@@ -29,6 +29,7 @@ pub mod prefix;
 pub mod probe;
 pub mod proto;
 pub mod rate;
+pub mod record;
 pub mod reset;
 pub mod rewrite;
 pub mod sched;

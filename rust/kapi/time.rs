@@ -50,3 +50,13 @@ pub(crate) const fn to_millis(ticks: u32) -> u32 {
         ms as u32
     }
 }
+
+/// Milliseconds as ticks; saturates.
+pub(crate) const fn from_millis(ms: u32) -> u32 {
+    let ticks = ms as u64 * HZ as u64 / 1000;
+    if ticks > u32::MAX as u64 {
+        u32::MAX
+    } else {
+        ticks as u32
+    }
+}

@@ -7,9 +7,13 @@ use kernel::error::Result;
 use super::decode::{Decoder, MainAttrs};
 use super::generated::{cmd, main};
 use super::namespace::namespace;
+use super::parameters::loaded_with;
 use super::{encode, event, policy, refusal, settings};
-use crate::kapi::genl::{Attr, AttrPolicy, Doit, Place, Request};
+use crate::kapi::genl::{attr_size, Attr, AttrPolicy, Doit, Place, Request};
 use crate::table::{ConfigGuard, Settings};
+
+/// Room that the module's parameters take at most.
+const PARAMETERS_SIZE: usize = attr_size(64);
 
 /// config-get.
 pub(super) struct Get;
@@ -20,9 +24,14 @@ impl Doit for Get {
 
     fn doit(request: &Request<'_>) -> Result {
         let config = namespace(request)?.config();
-        request.reply(cmd::CONFIG_GET, encode::SETTINGS_SIZE, |w| {
-            encode::settings(w, &config)
-        })
+        request.reply(
+            cmd::CONFIG_GET,
+            encode::SETTINGS_SIZE.saturating_add(PARAMETERS_SIZE),
+            |w| {
+                encode::settings(w, &config)?;
+                w.str(main::PARAMETERS, loaded_with())
+            },
+        )
     }
 }
 

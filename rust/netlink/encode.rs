@@ -5,8 +5,8 @@
 use core::net::IpAddr;
 
 use super::generated::{
-    account, config, conn, counters, dest, explanation, laddr, main, rates, selection, service,
-    states, stats, sync_counters, tcp_timeouts, template,
+    account, config, conn, counters, dest, explanation, laddr, main, rates, restored, selection,
+    service, states, stats, sync_counters, tcp_timeouts, template,
 };
 use super::view::{DestView, LocalView, ServiceView};
 use crate::engine::persistence::{self, Persistence};
@@ -69,6 +69,9 @@ pub(super) const STATISTICS_SIZE: usize = U32
 
 /// Bytes of the reply of sync-get.
 pub(super) const SYNC_COUNTERS_SIZE: usize = attr_size(sync_counters::MAX as usize * UINT);
+
+/// Room that [`restored`] takes at most, in bytes.
+pub(super) const RESTORED_SIZE: usize = attr_size(restored::MAX as usize * UINT);
 
 /// Room that [`settings`] take at most, in bytes.
 pub(super) const SETTINGS_SIZE: usize = U32
@@ -247,6 +250,14 @@ pub(super) fn explanation(w: &mut Writer<'_>, told: &Explanation) -> Result {
         w.u8(explanation::PRESSED, told.is_pressed.into())?;
         w.u8(explanation::TEMPLATE, told.by_template.into())?;
         w.u8(explanation::RULES, told.meets_rules.into())
+    })
+}
+
+/// What became of records.
+pub(super) fn restored(w: &mut Writer<'_>, counts: &[u64]) -> Result {
+    w.nest(main::RESTORED, |w| {
+        let mut kinds = (1..=restored::MAX).zip(counts);
+        kinds.try_for_each(|(kind, count)| w.uint(kind, *count))
     })
 }
 

@@ -134,11 +134,13 @@ pub enum Set {
     Sync,
     /// What directors told each other since the namespace is there.
     SyncCounters,
+    /// What became of records.
+    Restored,
 }
 
 impl Set {
     /// All sets, in the spec's order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Main,
         Self::Service,
         Self::Dest,
@@ -158,6 +160,7 @@ impl Set {
         Self::Explanation,
         Self::Sync,
         Self::SyncCounters,
+        Self::Restored,
     ];
 
     /// Name in the spec.
@@ -182,6 +185,7 @@ impl Set {
             Self::Explanation => "explanation",
             Self::Sync => "sync",
             Self::SyncCounters => "sync-counters",
+            Self::Restored => "restored",
         }
     }
 
@@ -207,6 +211,7 @@ impl Set {
             Self::Explanation => &explanation::POLICY,
             Self::Sync => &sync::POLICY,
             Self::SyncCounters => &sync_counters::POLICY,
+            Self::Restored => &restored::POLICY,
         }
     }
 }
@@ -294,8 +299,17 @@ pub mod cmd {
     pub const SYNC_STOP: u8 = 36;
     /// What directors told each other, or the daemons that run.
     pub const SYNC_GET: u8 = 37;
+    /// Records of all connections.
+    pub const CONN_RECORD: u8 = 38;
+    /// Records of all networks of clients that stay with a dest.
+    pub const TEMPLATE_RECORD: u8 = 39;
+    /// Records of what dests, services and the namespace have counted.
+    pub const COUNT_RECORD: u8 = 40;
+    /// Make again what records are of; counts are added to those that there are. When one of them
+    /// is of another version, or says what cannot be, none of this request is taken.
+    pub const RECORD_RESTORE: u8 = 41;
     /// Highest number in use.
-    pub const MAX: u8 = 37;
+    pub const MAX: u8 = 41;
 }
 
 /// How packets travel to a dest.
@@ -685,8 +699,21 @@ pub mod main {
     ///
     /// Type: nest of `sync-counters`.
     pub const SYNC_COUNTERS: u16 = 18;
+    /// A connection, a template or counts, as bytes that outlive the module: rust/engine/record. Of
+    /// the version that its first byte says.
+    ///
+    /// Type: binary, may come many times, max-len 256.
+    pub const RECORD: u16 = 19;
+    /// `restored`.
+    ///
+    /// Type: nest of `restored`.
+    pub const RESTORED: u16 = 20;
+    /// What the module was loaded with, as the kernel's loader takes it; in replies only.
+    ///
+    /// Type: string.
+    pub const PARAMETERS: u16 = 21;
     /// Highest number in use.
-    pub const MAX: u16 = 18;
+    pub const MAX: u16 = 21;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -709,6 +736,9 @@ pub mod main {
         Policy::Nested(Set::States),
         Policy::Nested(Set::Sync),
         Policy::Nested(Set::SyncCounters),
+        Policy::Binary { max_len: 256 },
+        Policy::Nested(Set::Restored),
+        Policy::NulString { max_len: 0 },
     ];
 }
 
@@ -2114,8 +2144,46 @@ pub mod sync_counters {
     ];
 }
 
+/// What became of records.
+pub mod restored {
+    use super::{Policy, Range};
+
+    /// Those that are there again.
+    ///
+    /// Type: uint.
+    pub const NEW: u16 = 1;
+    /// Connections that are there again, and wait for a dest that is not configured.
+    ///
+    /// Type: uint.
+    pub const HELD: u16 = 2;
+    /// Those that were there.
+    ///
+    /// Type: uint.
+    pub const KNOWN: u16 = 3;
+    /// Those that there was no room or no memory for.
+    ///
+    /// Type: uint.
+    pub const FULL: u16 = 4;
+    /// Those whose dest takes packets in another way, or whose service is not there.
+    ///
+    /// Type: uint.
+    pub const MISFIT: u16 = 5;
+    /// Highest number in use.
+    pub const MAX: u16 = 5;
+
+    /// What each attribute must be, by number.
+    pub const POLICY: [Policy; MAX as usize + 1] = [
+        Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+    ];
+}
+
 /// Requests, by rising command number.
-pub const OPS: [Op; 25] = [
+pub const OPS: [Op; 29] = [
     Op {
         cmd: cmd::SERVICE_ADD,
         name: "service-add",
@@ -2290,5 +2358,33 @@ pub const OPS: [Op; 25] = [
         uns_admin: true,
         do_request: Some(&[]),
         dump_request: Some(&[]),
+    },
+    Op {
+        cmd: cmd::CONN_RECORD,
+        name: "conn-record",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[]),
+    },
+    Op {
+        cmd: cmd::TEMPLATE_RECORD,
+        name: "template-record",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[]),
+    },
+    Op {
+        cmd: cmd::COUNT_RECORD,
+        name: "count-record",
+        uns_admin: true,
+        do_request: None,
+        dump_request: Some(&[]),
+    },
+    Op {
+        cmd: cmd::RECORD_RESTORE,
+        name: "record-restore",
+        uns_admin: true,
+        do_request: Some(&[main::RECORD]),
+        dump_request: None,
     },
 ];

@@ -23,7 +23,9 @@ pub(crate) mod ipvs;
 mod laddr;
 mod lookup;
 mod namespace;
+mod parameters;
 mod policy;
+mod record;
 mod refusal;
 mod release;
 mod service;
@@ -50,7 +52,7 @@ const _: [(); 1] = [(); MCGRP_EVENTS_UNS_ADMIN as usize];
 
 static FAMILY: Family = Family::new(FAMILY_NAME, FAMILY_VERSION, &HANDLERS, &GROUPS);
 
-static HANDLERS: [Op; 28] = as_in_spec([
+static HANDLERS: [Op; 32] = as_in_spec([
     Op::doit::<Single<{ cmd::SERVICE_ADD }>>(),
     Op::doit::<Single<{ cmd::SERVICE_SET }>>(),
     Op::doit::<Single<{ cmd::SERVICE_DEL }>>(),
@@ -79,11 +81,15 @@ static HANDLERS: [Op; 28] = as_in_spec([
     Op::doit::<sync::Stop>(),
     Op::doit::<sync::Get>(),
     Op::dumpit::<sync::Get>(),
+    Op::dumpit::<record::Connections>(),
+    Op::dumpit::<record::Templates>(),
+    Op::dumpit::<record::Counts>(),
+    Op::doit::<record::Restore>(),
 ]);
 
 /// Checks at compile time that every operation of the spec has its handler, in the order that the
 /// core wants, and that there is no other.
-const fn as_in_spec(handlers: [Op; 28]) -> [Op; 28] {
+const fn as_in_spec(handlers: [Op; 32]) -> [Op; 32] {
     let mut next = 0;
     let mut i = 0;
     while i < OPS.len() {
@@ -102,13 +108,14 @@ const fn as_in_spec(handlers: [Op; 28]) -> [Op; 28] {
     handlers
 }
 
-/// Registers the family. Do it last when the module is loaded, and drop what it gives first when
+/// Registers the family, of a module that was `loaded_with` these parameters. Do it last when the module is loaded, and drop what it gives first when
 /// it is unloaded: requests use the state of namespaces.
 ///
 /// # Errors
 ///
 /// `EEXIST` when another family has the name; `ENOMEM`.
-pub(crate) fn register() -> Result<Registration> {
+pub(crate) fn register(loaded_with: &'static str) -> Result<Registration> {
+    parameters::set(loaded_with);
     event::send_by(&FAMILY);
     table::on_drained(event::drained);
     FAMILY.register()

@@ -33,6 +33,9 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// How many numbers it has.
+    pub(super) const NUMBERS: usize = TRAFFIC;
+
     /// The sum of two.
     pub(crate) fn plus(self, other: Self) -> Self {
         self.each(other, u64::wrapping_add)
@@ -54,6 +57,16 @@ impl Traffic {
         counts[DROPS] = self.drops;
         counts[UNANSWERED] = self.unanswered;
         counts
+    }
+
+    /// From the first of `numbers`, which are in that order; the rest is 0.
+    pub(super) fn of_numbers(numbers: &[u64]) -> Self {
+        let mut counts = [0; TRAFFIC];
+        counts
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(to, from)| *to = *from);
+        Self::from_counts(counts)
     }
 
     /// From the numbers in that order.
@@ -123,6 +136,14 @@ impl TrafficCounters {
 
     pub(super) fn sum(&self) -> Traffic {
         Traffic::from_counts(self.0.sums())
+    }
+
+    /// Goes on with what was counted before the module was changed.
+    pub(super) fn add(&self, traffic: Traffic) {
+        let counts = traffic.counts();
+        (0..)
+            .zip(counts)
+            .for_each(|(at, count)| self.0.add_at(at, count));
     }
 
     pub(super) fn of_cpu(&self, cpu: Cpu) -> Traffic {
@@ -273,6 +294,13 @@ impl EventCounters {
         self.0.add_at(counter as usize, u64::from(number));
     }
 
+    /// Goes on with what was counted before the module was changed.
+    pub(super) fn add(&self, numbers: &[u64]) {
+        (0..)
+            .zip(numbers)
+            .for_each(|(at, number)| self.0.add_at(at, *number));
+    }
+
     pub(super) fn sums(&self) -> EventSums {
         EventSums(self.0.sums())
     }
@@ -289,6 +317,11 @@ impl EventSums {
             *sum = sum.wrapping_sub(earlier);
         }
         Self(sums)
+    }
+
+    /// The numbers, in the order of [`Counter`], to which new ones are only appended.
+    pub(super) fn numbers(&self) -> &[u64] {
+        &self.0
     }
 
     pub(super) fn get(&self, counter: Counter) -> u64 {

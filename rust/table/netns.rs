@@ -22,7 +22,7 @@ use super::{
     ways::Which,
 };
 use crate::{
-    engine::{places::Places, selection::Selection, spec::ServiceId},
+    engine::{places::Places, record::Connection, selection::Selection, spec::ServiceId},
     kapi::{
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
@@ -164,6 +164,33 @@ impl Netns {
     pub(super) fn without_resize<R>(&self, f: impl FnOnce() -> R) -> R {
         let _no_resize = self.maintenance.lock();
         f()
+    }
+
+    /// As [`Netns::connections`], of their records.
+    pub(crate) fn records(
+        &self,
+        cursor: ConnCursor,
+        mut visit: impl FnMut(Connection) -> ControlFlow<()>,
+    ) -> (Option<ConnCursor>, u32) {
+        let _no_resize = self.maintenance.lock();
+        let resizes = self.connections.resizes();
+        let next = self.connections.walk(cursor, &self.settings, |conn| {
+            conn.record().map_or(ControlFlow::Continue(()), &mut visit)
+        });
+        (next, resizes)
+    }
+
+    /// Makes the table fit what is in it at once, as many connections come together. May sleep.
+    pub(crate) fn make_room(&self) {
+        let guard = kernel::sync::rcu::read_lock();
+        let is_crowded = self.connections.is_crowded(Rcu::of(&guard));
+        drop(guard);
+        if is_crowded {
+            let _alone = self.maintenance.lock();
+            let charge = self.charge();
+            self.connections.resize();
+            drop(charge);
+        }
     }
 
     /// Ends connections of a selection, of one service or of all, and says how many. May sleep.

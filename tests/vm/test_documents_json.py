@@ -12,13 +12,14 @@ __all__ = ["host_fixture", "nl_fixture"]
 RS = "10.1.1.1:80"
 
 
-def test_documents_are_as_the_schema_says(nl, host):
+def test_documents_are_as_the_schema_says(nl, host, tmp_path):
+    file = str(tmp_path / "conns")
     nl.do("service-add", service=dict(SERVICE, scheduler="rr", persistence=300))
     nl.do("dest-add", service=SERVICE, dest=dict(DEST, mode=3, weight=1))
     conn = ("tcp", "198.51.100.2:40000", "203.0.113.10:80")
     for command, args in {
         "config show": (), "conn end": ("--client", "198.51.100.2"), "conn list": (),
-        "conn list --count": (), "conn templates": (), "dest list": ("--stats", "--rate"),
+        "conn list --count": (), "conn save": (file,), "conn restore": (file,), "conn templates": (), "dest list": ("--stats", "--rate"),
         "dest show": (ID, RS), "explain": conn, "laddr list": (), "save": (), "service list": ("--stats",),
         "service show": (ID,), "stats show": (), "sync show": (), "top": ("--once",),
     }.items():

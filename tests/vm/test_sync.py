@@ -5,12 +5,11 @@ import socket
 
 import pytest
 
-from lab import compat, shell, six, topology
+from lab import compat, shell, topology
 from lab.director import Service
-from lab.fullnat import LOCALS
 from lab.netns import wait_until
 from lab.numbered import GROUP, PORT, datagram, entry
-from lab.pair import ALL, FULLNAT, SERVICES, Clients, Pair, known, services, sync
+from lab.pair import ALL, FULLNAT, SERVICES, Clients, Pair, give, known, services, sync
 from lab.transfer import UdpEcho, new_port
 
 KINDS = [("rvs", "rvs"), ("rvs", "ip_vs"), ("ip_vs", "rvs")]
@@ -45,14 +44,6 @@ def are_known(director, ports, states=("established",)):
 
     # A datagram that nobody heard is made good for after a minute.
     wait_until(all_there, f"{director.name} knows {len(ports)} connections", 150, step=0.3)
-
-
-def give(director, modes):
-    """Adds the services, with what mode fullnat needs."""
-    if modes is not SERVICES:
-        director.adm("laddr", "add", "--default", *LOCALS, *six.LOCALS)
-    for service in services(modes):
-        director.add(service)
 
 
 @pytest.mark.parametrize("kinds", KINDS, ids="-to-".join)

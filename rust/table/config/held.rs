@@ -65,6 +65,23 @@ impl ConfigGuard<'_> {
         let Some(service) = there.or_else(|| ids.next()) else {
             return Err(kernel::error::code::EINVAL);
         };
+        let id = DestId {
+            address: told.dest.ip(),
+            port: match service.port() {
+                0 => 0,
+                _ => told.dest.port(),
+            },
+        };
+        self.hold(service, id, told.mode)
+    }
+
+    /// Keeps a dest that is not there yet.
+    fn hold(
+        &mut self,
+        service: ServiceId,
+        id: DestId,
+        mode: Mode,
+    ) -> kernel::error::Result<Arc<Dest>> {
         let published = if let Some(there) = self.config.services.find(&service) {
             (*there.published).clone()
         } else if let Some(removed) = self.config.removed.of_service(&service) {
@@ -73,22 +90,35 @@ impl ConfigGuard<'_> {
             (*Publication::new()?).clone()
         };
         let spec = DestSpec {
-            mode: told.mode,
+            mode,
             weight: 0,
             thresholds: Thresholds::default(),
             tunnel: Tunnel::IPIP,
-        };
-        let id = DestId {
-            address: told.dest.ip(),
-            port: match service.port() {
-                0 => 0,
-                _ => told.dest.port(),
-            },
         };
         self.config.removed.reserve(1)?;
         let dest = Dest::new(service, id, spec, published.clone())?;
         self.retire_dest(dest.clone(), published, Traffic::default());
         Ok(dest)
+    }
+
+    /// The dest of a connection that was recorded. Kept for it, which the second part says, where it is
+    /// not there; none where no more are kept.
+    pub(in crate::table) fn dest_of_record(
+        &mut self,
+        (service, id): (ServiceId, DestId),
+        mode: Mode,
+    ) -> Option<(Arc<Dest>, bool)> {
+        let there = self.config.services.find(&service);
+        if let Some(member) = there.and_then(|there| there.dests.find(&id)) {
+            return Some((member.dest.clone(), false));
+        }
+        if let Some(dest) = self.config.removed.gone(service, id, mode) {
+            return Some((dest, true));
+        }
+        if self.config.removed.len() >= HELD_MAX {
+            return None;
+        }
+        Some((self.hold(service, id, mode).ok()?, true))
     }
 
     /// Takes a template that was told.

@@ -11,6 +11,7 @@ mod filters;
 mod guard;
 mod held;
 mod publish;
+mod records;
 mod removed;
 mod retire;
 mod service;

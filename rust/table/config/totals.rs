@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Config {
-    fn carried(&self) -> Traffic {
+    pub(super) fn carried(&self) -> Traffic {
         let of_services = self
             .services
             .iter()

@@ -5,7 +5,7 @@
 //! Such a connection is made with its account behind it; others have no room for one, and their
 //! packets do not ask: see `needs_care` of their dest.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{conn::Conn, node::Side};
 use crate::kapi::time;
@@ -30,7 +30,7 @@ impl<T> Accounted<T> {
 /// The account, as packets write it.
 pub(super) struct Ledger {
     /// Second of the uptime at which the connection began.
-    began: u32,
+    began: AtomicU32,
     /// By [`Side`] of the sender.
     packets: [AtomicU64; 2],
     /// As above; from the IP header on.
@@ -40,7 +40,7 @@ pub(super) struct Ledger {
 impl Ledger {
     fn new() -> Self {
         Self {
-            began: time::uptime(),
+            began: AtomicU32::new(time::uptime()),
             packets: [const { AtomicU64::new(0) }; 2],
             bytes: [const { AtomicU64::new(0) }; 2],
         }
@@ -78,13 +78,24 @@ impl Conn {
         }
     }
 
+    /// Goes on with what it carried before the module was changed, where there is an account of it.
+    pub(super) fn set_account(&self, (age, carried): (u32, [u64; 4])) {
+        let Some(ledger) = self.ledger() else { return };
+        let began = time::uptime().saturating_sub(age);
+        ledger.began.store(began, Ordering::Relaxed);
+        let sums = ledger.packets.iter().chain(&ledger.bytes);
+        for (sum, number) in sums.zip(carried) {
+            sum.store(number, Ordering::Relaxed);
+        }
+    }
+
     /// What it carried, if it has an account.
     pub(super) fn account(&self) -> Option<Account> {
         let ledger = self.ledger()?;
         let [in_packets, out_packets] = ledger.packets.each_ref().map(read);
         let [in_bytes, out_bytes] = ledger.bytes.each_ref().map(read);
         Some(Account {
-            age: time::uptime().saturating_sub(ledger.began),
+            age: time::uptime().saturating_sub(ledger.began.load(Ordering::Relaxed)),
             in_packets,
             out_packets,
             in_bytes,

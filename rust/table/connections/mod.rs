@@ -16,6 +16,7 @@ mod conn;
 mod nat;
 mod node;
 mod peers;
+mod record;
 mod resize;
 mod slab;
 mod sweep;

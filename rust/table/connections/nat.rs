@@ -82,6 +82,17 @@ impl Stage {
             _ => Self::Told,
         }
     }
+
+    /// That of a connection that was recorded, of whatever protocol.
+    pub(crate) const fn of_record(number: u8) -> Self {
+        match number {
+            0 => Self::Untouched,
+            5 => Self::Datagrams,
+            6 => Self::Chunks,
+            7 => Self::Unheard,
+            _ => Self::of_peer(number),
+        }
+    }
 }
 
 const OPENING: u8 = Stage::Opening as u8;

@@ -136,6 +136,18 @@ impl Connections {
         settings: &LiveSettings,
         mut visit: impl FnMut(&ConnView) -> ControlFlow<()>,
     ) -> Option<ConnCursor> {
+        self.walk(cursor, settings, |conn| {
+            ConnView::new(conn, settings).map_or(ControlFlow::Continue(()), |view| visit(&view))
+        })
+    }
+
+    /// As [`Connections::list`], of the connections themselves.
+    pub(in crate::table) fn walk(
+        &self,
+        cursor: ConnCursor,
+        settings: &LiveSettings,
+        mut visit: impl FnMut(&Conn) -> ControlFlow<()>,
+    ) -> Option<ConnCursor> {
         let mut skip = cursor.skip;
         let end = self.buckets();
         let pause = cursor.bucket.saturating_add(SLICE);
@@ -147,10 +159,7 @@ impl Connections {
                 if conn.is_expired(time::now(), settings) {
                     continue;
                 }
-                let Some(view) = ConnView::new(conn, settings) else {
-                    continue;
-                };
-                if visit(&view).is_break() {
+                if visit(conn).is_break() {
                     return Some(ConnCursor {
                         bucket,
                         skip: position,

@@ -54,4 +54,11 @@ impl Failures {
     pub(crate) fn unanswered(&self) -> u64 {
         self.no_reply.load(Ordering::Relaxed)
     }
+
+    /// Goes on with what was counted before the module was changed.
+    pub(in crate::table) fn add(&self, [no_port, no_reply]: [u64; 2]) {
+        self.no_port.fetch_add(no_port, Ordering::Relaxed);
+        self.no_port_told.fetch_add(no_port, Ordering::Relaxed);
+        self.no_reply.fetch_add(no_reply, Ordering::Relaxed);
+    }
 }

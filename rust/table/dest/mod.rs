@@ -361,6 +361,13 @@ impl Dest {
         self.traffic.sum()
     }
 
+    /// Goes on with what was counted before the module was changed: its traffic, and what came to
+    /// nothing.
+    pub(super) fn add_counts(&self, traffic: Traffic, failures: [u64; 2]) {
+        self.traffic.add(traffic);
+        self.failures.add(failures);
+    }
+
     /// What one CPU counted of that.
     pub(super) fn carried_on(&self, cpu: Cpu) -> Traffic {
         self.traffic.of_cpu(cpu)

@@ -36,12 +36,16 @@ def virtual_server(vip, port, *real_servers, kind="NAT", scheduler="wrr", option
 
 
 class Keepalived:
-    """One keepalived: CHECKERS or VRRP alone, or both, as `--check`, `--vrrp` say."""
+    """One keepalived, of blocks or of the file PATH: CHECKERS or VRRP alone, or both, as `--check`,
+    `--vrrp` say."""
 
-    def __init__(self, host, *blocks, only=()):
+    def __init__(self, host, *blocks, only=(), path=None):
         self.host = host
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"keepalived-{host.name}-"))
-        self.write(*blocks)
+        if path:
+            (self.home / "conf").write_bytes(path.read_bytes())
+        else:
+            self.write(*blocks)
         pids = [f"--{what}={self.home}/{what}" for what in PIDS]
         self.log = open(self.home / "log", "w", encoding="utf-8")
         self.process = host.start(

@@ -22,6 +22,7 @@ SERVICES = {
 }
 FULLNAT = {(4, "fullnat"): (8004, "rs2"), (6, "fullnat"): (8004, "rs3")}
 ALL = {**SERVICES, **FULLNAT}
+NAT64 = 8006
 
 
 def services(modes=SERVICES, **options):
@@ -38,7 +39,7 @@ class Echo:
     def __init__(self, hosts):
         self._open = []
         for host in hosts:
-            for port in sorted({port for port, _ in ALL.values()}):
+            for port in sorted({port for port, _ in ALL.values()} | {NAT64}):
                 with host.inside():
                     listener = socket.create_server(
                         ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=256)
@@ -154,6 +155,14 @@ def sync(director, what, role, *options, check=True):
     return director.host.run("ipvsadm", f"--{what}-daemon", role, *device, *options, check=check)
 
 
+def give(director, modes, locals_too=True):
+    """Adds the services, with what mode fullnat needs."""
+    if locals_too and modes is not SERVICES:
+        director.adm("laddr", "add", "--default", *LOCALS, *six.LOCALS)
+    for service in services(modes):
+        director.add(service)
+
+
 def known(director):
     """The connections of a director: (client's port, state, real server)."""
     if director.name == "rvs":
@@ -184,6 +193,12 @@ class Clients:
                 self.open.append(s)
         self.speak(b"hello", 20)
         return {s.getsockname()[1] for s in self.open}
+
+    def open_to(self, address, port):
+        """One to an address and port."""
+        with self.client.inside():
+            s = socket.create_connection((address, port), timeout=20)
+        self.open.append(s)
 
     def speak(self, text, seconds, send=True):
         """Sends TEXT by all; those by which it did not come back within so many seconds."""

@@ -20,6 +20,7 @@ enum Value {
     Uint(u64),
     Text(String),
     Address(IpAddr),
+    Bytes(Vec<u8>),
     /// Encoded, or each nest around it would measure it anew.
     Nest(Vec<u8>),
 }
@@ -70,6 +71,12 @@ impl Attr {
         Self { kind, value }
     }
 
+    /// Bytes as they are, less than 64 KiB.
+    pub fn bytes(kind: u16, bytes: &[u8]) -> Self {
+        let value = Value::Bytes(bytes.into());
+        Self { kind, value }
+    }
+
     /// A nest. Its content must stay under 64 KiB, the most that an attribute's length can say.
     pub fn nest(kind: u16, attributes: impl AsRef<[Self]>) -> Self {
         let value = Value::Nest(encode(attributes.as_ref()));
@@ -93,7 +100,7 @@ impl Nla for Attr {
             Value::Text(text) => text.len() + 1,
             Value::Address(IpAddr::V4(_)) => 4,
             Value::Address(IpAddr::V6(_)) => 16,
-            Value::Nest(bytes) => bytes.len(),
+            Value::Bytes(bytes) | Value::Nest(bytes) => bytes.len(),
         }
     }
 
@@ -129,7 +136,7 @@ impl Nla for Attr {
                 }
                 Ok(())
             }
-            Value::Nest(bytes) => {
+            Value::Bytes(bytes) | Value::Nest(bytes) => {
                 buffer.copy_from_slice(bytes);
                 Ok(())
             }

@@ -26,6 +26,9 @@ const fn names(set: Set) -> &'static [&'static str] {
             "states",
             "sync",
             "sync-counters",
+            "record",
+            "restored",
+            "parameters",
         ],
         Set::Sync => &["role", "device", "id", "max-len", "group", "port", "ttl"],
         Set::SyncCounters => &[
@@ -255,6 +258,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "port",
             "mark",
         ],
+        Set::Restored => &["new", "held", "known", "full", "misfit"],
         Set::Explanation => &["looked-at", "room", "pressed", "template", "rules"],
     }
 }

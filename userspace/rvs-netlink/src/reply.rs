@@ -11,8 +11,8 @@ use rvs_engine::selection::Selection;
 use crate::attr::{received, required, Attr};
 use crate::generated::{laddr, main};
 use crate::{
-    selection, Config, Connection, Counters, Daemon, DestInfo, Explanation, ServiceInfo, States,
-    Stats, SyncCounters, Template,
+    selection, Config, Connection, Counters, Daemon, DestInfo, Explanation, Records, Restored,
+    ServiceInfo, States, Stats, SyncCounters, Template,
 };
 
 /// One message of the kernel; which parts it has follows from its command.
@@ -52,6 +52,12 @@ pub struct Reply {
     pub sync: Option<Daemon>,
     /// What directors told each other.
     pub sync_counters: Option<SyncCounters>,
+    /// What the module was loaded with.
+    pub parameters: Option<String>,
+    /// What outlives the module.
+    pub records: Records,
+    /// What became of records.
+    pub restored: Option<Restored>,
 }
 
 impl Reply {
@@ -86,11 +92,15 @@ impl Reply {
         nest(main::SYNC, self.sync.as_ref().map(|d| d.attributes()));
         let counters = self.sync_counters.as_ref();
         nest(main::SYNC_COUNTERS, counters.map(|c| c.attributes()));
+        nest(main::RESTORED, self.restored.map(|r| r.attributes()));
         let laddr = self
             .laddr
             .map(|address| Attr::local_address(main::LADDR, address));
         nests.extend(laddr);
         nests.extend(self.ended.map(|n| Attr::uint(main::ENDED, n)));
+        nests.extend(self.records.attributes());
+        let parameters = self.parameters.as_deref();
+        nests.extend(parameters.map(|text| Attr::text(main::PARAMETERS, text)));
         nests
     }
 }
@@ -121,6 +131,9 @@ impl ParseableParametrized<[u8], GenlHeader> for Reply {
                 main::SYNC_COUNTERS => {
                     reply.sync_counters = Some(SyncCounters::parse(content)?);
                 }
+                main::PARAMETERS => reply.parameters = Some(attribute.text("parameters")?),
+                main::RECORD => reply.records.push(content)?,
+                main::RESTORED => reply.restored = Some(Restored::parse(content)?),
                 main::LADDR => reply.laddr = Some(parse_local_address(content)?),
                 main::GENERATION => reply.generation = Some(attribute.u32("generation")?),
                 _ => {}

@@ -11,7 +11,7 @@ use crate::attr::Attr;
 use crate::generated::{change, cmd, main, FAMILY_NAME, FAMILY_VERSION};
 use crate::message::{Message, Spoken};
 use crate::{dest, selection as selection_wire, service as service_wire};
-use crate::{Config, Daemon, Error, Question, Role};
+use crate::{Config, Daemon, Error, Question, Records, Role};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,14 @@ pub enum Request {
     SyncList,
     /// What directors told each other.
     SyncGet,
+    /// What outlives the module: of connections.
+    ConnRecords,
+    /// Of networks of clients that stay with a dest.
+    TemplateRecords,
+    /// Of counts.
+    CountRecords,
+    /// Make again what records are of.
+    RecordRestore(Records),
 }
 
 impl Request {
@@ -82,6 +90,10 @@ impl Request {
             Self::SyncStart(_) => cmd::SYNC_START,
             Self::SyncStop(_) => cmd::SYNC_STOP,
             Self::SyncList | Self::SyncGet => cmd::SYNC_GET,
+            Self::ConnRecords => cmd::CONN_RECORD,
+            Self::TemplateRecords => cmd::TEMPLATE_RECORD,
+            Self::CountRecords => cmd::COUNT_RECORD,
+            Self::RecordRestore(_) => cmd::RECORD_RESTORE,
         }
     }
 
@@ -95,6 +107,9 @@ impl Request {
                 | Self::ConnList(..)
                 | Self::TemplateList(_)
                 | Self::SyncList
+                | Self::ConnRecords
+                | Self::TemplateRecords
+                | Self::CountRecords
         )
     }
 
@@ -134,7 +149,11 @@ impl Request {
             | Self::ConfigGet
             | Self::SyncList
             | Self::SyncGet
+            | Self::ConnRecords
+            | Self::TemplateRecords
+            | Self::CountRecords
             | Self::Release => Vec::new(),
+            Self::RecordRestore(records) => records.attributes().collect(),
             Self::SyncStart(daemon) => vec![Attr::nest(main::SYNC, daemon.attributes())],
             Self::SyncStop(role) => {
                 vec![Attr::nest(main::SYNC, Daemon::of(*role).attributes())]

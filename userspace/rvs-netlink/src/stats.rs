@@ -5,7 +5,7 @@
 use netlink_packet_core::{DecodeError, Parseable};
 
 use crate::attr::{received, Attr};
-use crate::generated::{counters, states, stats, sync_counters, Set};
+use crate::generated::{counters, restored, states, stats, sync_counters, Set};
 use crate::names::attribute_name;
 
 /// Makes a struct of an attribute set whose attributes are all `uint`.
@@ -67,6 +67,22 @@ uint_set! {
         drops = DROPS,
         /// Connections that nothing came of.
         no_reply = NO_REPLY,
+    }
+}
+
+uint_set! {
+    /// What became of records.
+    Restored of Restored in restored {
+        /// Those that are there again.
+        new = NEW,
+        /// Connections that are there again, and wait for a dest that is not configured.
+        held = HELD,
+        /// Those that were there.
+        known = KNOWN,
+        /// Those that there was no room or no memory for.
+        full = FULL,
+        /// Those whose dest takes packets in another way, or whose service is not there.
+        misfit = MISFIT,
     }
 }
 

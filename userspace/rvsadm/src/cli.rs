@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     complete, config, conn, dest, doctor, explain, exporter, generate, laddr, monitor, namespaces,
-    restore, rs, save, schema, service, stats, sync, toa, top, trace, unload, version,
+    restore, rs, save, schema, service, stats, sync, toa, top, trace, unload, upgrade, version,
 };
 
 const AFTER_HELP: &str = "\
@@ -110,6 +110,9 @@ pub enum Command {
     /// Remove the module with all services and connections of all namespaces
     #[command(after_help = unload::AFTER_HELP)]
     Unload,
+    /// Change the module for another one: services and connections go on
+    #[command(after_help = upgrade::AFTER_HELP)]
+    Upgrade(upgrade::Arguments),
     /// Print the versions of this program and of the modules
     #[command(after_help = version::AFTER_HELP)]
     Version,

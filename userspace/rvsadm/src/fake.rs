@@ -396,7 +396,11 @@ impl Transport for FakeKernel {
             | Request::Release
             | Request::SyncStart(_)
             | Request::SyncStop(_)
-            | Request::SyncList => Vec::new(),
+            | Request::SyncList
+            | Request::ConnRecords
+            | Request::TemplateRecords
+            | Request::CountRecords
+            | Request::RecordRestore(_) => Vec::new(),
         };
         replies.into_iter().try_for_each(sink)
     }

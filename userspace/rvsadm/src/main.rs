@@ -50,6 +50,7 @@ mod top;
 mod trace;
 mod units;
 mod unload;
+mod upgrade;
 mod values;
 mod version;
 mod views;
@@ -121,6 +122,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Exporter(arguments) => exporter::run(&arguments, context),
         Command::Schema(arguments) => schema::run(&arguments, context),
         Command::Unload => unload::run(context),
+        Command::Upgrade(arguments) => upgrade::run(&arguments, context),
         Command::Version => version::run(context),
         Command::Generate(command) => generate::run(command, Cli::command(), context),
     }

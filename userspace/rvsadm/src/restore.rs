@@ -234,7 +234,7 @@ fn restore(
 }
 
 /// Of `wanted`, what is not so already.
-fn changed(wanted: &Config, running: &Config) -> Config {
+pub fn changed(wanted: &Config, running: &Config) -> Config {
     let mut changed = Config {
         udp_timeout: wanted
             .udp_timeout

@@ -153,6 +153,15 @@ fn put(text: &[u8], arguments: &Arguments, context: &mut Context<'_>) -> Result<
     })
 }
 
+/// Everything, with settings, as rvsadm restore reads it.
+pub fn text(snapshot: &Snapshot, settings: &Config) -> Option<String> {
+    let mut lines = lines(snapshot).ok()?;
+    lines.push(settings_line(settings));
+    lines.insert(0, BEGIN.to_owned());
+    lines.push(END.to_owned());
+    Some(lines.join("\n") + "\n")
+}
+
 /// The lines of services and dests.
 fn lines(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
     let missing = |what| Failure::kernel(WHAT, Error::Missing(what));

@@ -12,7 +12,7 @@ use crate::envelope::{Done, VERSION};
 use crate::failure::{Failure, Refused};
 use crate::{
     conn, dest, doctor, explain, laddr, monitor, restore, rs, save, service, stats, sync,
-    templates, toa, top, trace, version, views,
+    templates, toa, top, trace, upgrade, version, views,
 };
 
 pub const AFTER_HELP: &str = "\
@@ -99,11 +99,13 @@ fn whole() -> Value {
 type Make = fn(&mut SchemaGenerator) -> Value;
 
 /// The commands that print documents of their own; the others print "done".
-const DOCUMENTS: [(&str, Make); 31] = [
+const DOCUMENTS: [(&str, Make); 34] = [
     ("config show", document::<views::ConfigView>),
     ("conn end", document::<conn::Ended>),
     ("conn list", document::<conn::list::ConnectionList>),
     ("conn list --count", document::<conn::list::Count>),
+    ("conn restore", document::<conn::records::Restored>),
+    ("conn save", document::<conn::records::Saved>),
     ("conn show", document::<conn::show::Shown>),
     ("conn templates", document::<templates::List>),
     ("dest drain --wait", document::<dest::Drained>),
@@ -130,6 +132,7 @@ const DOCUMENTS: [(&str, Make); 31] = [
     ("toa stats", document::<toa::Stats>),
     ("top", document::<top::Document>),
     ("trace", document::<trace::View>),
+    ("upgrade", document::<upgrade::Upgraded>),
     ("version", document::<version::Versions>),
 ];
 

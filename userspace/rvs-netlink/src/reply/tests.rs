@@ -240,6 +240,11 @@ prop_compose! {
                 ..crate::Daemon::of(if n % 2 == 0 { crate::Role::Master } else { crate::Role::Backup })
             }),
             sync_counters: drops.map(|told| crate::SyncCounters { told, ..Default::default() }),
+            parameters: drops.map(|n| format!("ipvs={n}")),
+            records: drops.map_or_else(Default::default, |n| {
+                crate::Records::of_bytes(vec![0, 2, n as u8, 1, 0, 0]).unwrap()
+            }),
+            restored: drops.map(|held| crate::Restored { held, ..Default::default() }),
         }
     }
 }

@@ -2,10 +2,15 @@
 
 //! `rvsadm conn`.
 
+mod checksum;
 mod columns;
+pub mod file;
 mod filter;
 pub mod list;
+pub mod records;
 pub mod show;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use rvs_engine::selection::Selection;
@@ -60,6 +65,20 @@ pub enum Command {
     /// End those connections that match, at once
     #[command(after_help = END_HELP)]
     End(Box<Filter>),
+    /// Write all connections, and networks of clients that stay with a dest, into a file
+    #[command(after_help = records::SAVE_HELP)]
+    Save {
+        /// The file, or - for standard output; what is there stays until all is written
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make connections again that were written by conn save
+    #[command(after_help = records::RESTORE_HELP)]
+    Restore {
+        /// The file, or - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// End connections at once, all or those of a service
     Flush {
         /// The service, PROTOCOL/ADDRESS:PORT or fwmark/MARK
@@ -77,6 +96,8 @@ pub fn run(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
         Command::Show(arguments) => show::run(&arguments, context),
         Command::Templates { service } => templates::list(service, context),
         Command::End(filter) => end(&filter, context),
+        Command::Save { file } => records::save(&file, context),
+        Command::Restore { file } => records::restore(&file, context),
         Command::Flush { service } => {
             let what = match service {
                 Some(service) => format!("end connections of {service}"),

@@ -10,7 +10,7 @@
 
 mod host;
 mod links;
-mod module;
+pub mod module;
 mod plan;
 mod purpose;
 mod record;

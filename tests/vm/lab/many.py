@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Many connections of one client that go on speaking, slowly, whatever happens."""
+
+import contextlib
+import resource
+import select
+import socket
+import threading
+import time
+
+from .transfer import family
+
+DESCRIPTORS = 100_000
+
+
+REST = 0.5  # seconds between an answer and the next word
+
+
+class Speakers:
+    """COUNT connections to each of the echoes. Each says a number, waits for it, rests, says the next."""
+
+    def __init__(self, client, ends, count):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(DESCRIPTORS, hard)), hard))
+        self._said, self._due, self._broken, self._ends = {}, [], [], False
+        self._poll = select.epoll()
+        now = time.monotonic()
+        ends = [end for end in ends for _ in range(count)]
+        with client.inside():
+            for number, end in enumerate(ends):
+                s = socket.create_connection(end, timeout=30)
+                s.setblocking(False)
+                self._said[s.fileno()] = [s, 0, b""]
+                self._poll.register(s, select.EPOLLIN)
+                self._due.append((now + REST * number / len(ends), s.fileno()))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ends:
+            now, later = time.monotonic(), []
+            for when, fd in self._due:
+                if when > now:
+                    later.append((when, fd))
+                elif fd in self._said:
+                    self._say(fd)
+            self._due = later
+            for fd, _ in self._poll.poll(0.02):
+                self._hear(fd)
+
+    def _say(self, fd):
+        s, number, _ = self._said[fd]
+        try:
+            s.send(b"%08d" % number)
+        except OSError as error:
+            self._lose(fd, error)
+
+    def _hear(self, fd):
+        s, number, before = self._said[fd]
+        try:
+            data = s.recv(100)
+        except OSError as error:
+            self._lose(fd, error)
+            return
+        heard = before + data
+        if not data or not (b"%08d" % number).startswith(heard):
+            self._lose(fd, f"heard {heard!r} for {number}")
+        elif len(heard) < 8:
+            self._said[fd][2] = heard
+        else:
+            self._said[fd] = [s, number + 1, b""]
+            self._due.append((time.monotonic() + REST, fd))
+
+    def _lose(self, fd, why):
+        self._poll.unregister(fd)
+        self._said.pop(fd)[0].close()
+        self._broken.append(str(why))
+
+    def rounds(self):
+        """How often all that are left have been answered."""
+        return min((number for _, number, _ in list(self._said.values())), default=0)
+
+    def broken(self):
+        """Why each was lost that was."""
+        return self._broken
+
+    def close(self):
+        """Ends them."""
+        self._ends = True
+        self._thread.join()
+        for s, *_ in self._said.values():
+            s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Flows:
+    """COUNT flows of datagrams to each of the echoes, which say their name; a word twice a second."""
+
+    def __init__(self, client, ends, count):
+        self._ends, self._flows, self._names, self._heard = False, [], {}, {}
+        self._strangers = []
+        with client.inside():
+            for end in ends:
+                for _ in range(count):
+                    s = socket.socket(family(end[0]), socket.SOCK_DGRAM)
+                    s.connect(end)
+                    s.setblocking(False)
+                    self._flows.append(s)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        number = 0
+        while not self._ends:
+            number += 1
+            for s in self._flows:
+                with contextlib.suppress(OSError):  # what nobody took comes back as an error
+                    s.send(b"%d" % number)
+            end = time.monotonic() + REST
+            while (left := end - time.monotonic()) > 0:
+                for s in select.select(self._flows, [], [], left)[0]:
+                    self._hear(s)
+
+    def _hear(self, s):
+        try:
+            name, _, number = s.recv(100).partition(b" ")
+        except OSError:
+            return
+        if self._names.setdefault(s, name) != name:
+            self._strangers.append((self._names[s], name))
+        self._heard[s] = int(number)
+
+    def rounds(self):
+        """The last word that all have heard an answer to."""
+        return min((self._heard.get(s, 0) for s in self._flows), default=0)
+
+    def broken(self):
+        """Flows that another one answered than before."""
+        return self._strangers
+
+    def close(self):
+        """Ends them."""
+        self._ends = True
+        self._thread.join()
+        for s in self._flows:
+            s.close()
