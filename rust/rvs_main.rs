@@ -94,6 +94,7 @@ impl kernel::Module for Rvs {
             table::begin_with(engine::places::Places::IpVs);
         }
         let namespaces = table::Netns::register(datapath::activate)?;
+        kapi::seen::seen_by::<datapath::Finder>();
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let daemons = sync::Daemons::register()?;
         let family = netlink::register(loaded_with())?;

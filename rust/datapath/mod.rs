@@ -14,6 +14,7 @@
 //! read, source             packets that are hard to read; where they say they come from
 //! answer                   what is dropped, and what its sender is told
 //! gate                     the cheap test
+//! seen                     what rules of iptables ask (xt_rvs.ko)
 //! ```
 
 mod answer;
@@ -30,6 +31,7 @@ mod new_flow;
 mod places;
 mod read;
 mod reuse;
+mod seen;
 mod source;
 mod track;
 mod tunnel_error;
@@ -37,3 +39,4 @@ mod xmit;
 
 pub(crate) use farewell::ask;
 pub(crate) use places::activate;
+pub(crate) use seen::Finder;

@@ -88,7 +88,7 @@ fn parse<F: Balanced>(skb: &Skb<'_>) -> Result<Packet<F>, Error> {
 }
 
 /// Reads a packet of which no more may be made linear.
-fn parse_copy<F: Balanced>(skb: &Skb<'_>) -> Result<Packet<F>, Error> {
+pub(super) fn parse_copy<F: Balanced>(skb: &Skb<'_>) -> Result<Packet<F>, Error> {
     let mut copy = [0; COPIED];
     Packet::parse(skb.copy(&mut copy), skb.len() as usize)
 }

@@ -17,6 +17,8 @@
 #include <net/neighbour.h>
 #include <net/route.h>
 
+#include "seen.h"
+
 /* linux/cpumask.h */
 int rvs_parse_cpus(const char *text, char *out, size_t size);
 void rvs_default_cpus(char *out, size_t size);
@@ -161,6 +163,11 @@ bool rvs_has_old_entry(const struct sk_buff *skb);
 void rvs_alter_reply(struct sk_buff *skb, const struct rvs_end *end, bool from_dest);
 bool rvs_confirm_and_leave(struct sk_buff *skb);
 void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual);
+
+/* What other modules ask: seen.c */
+typedef bool rvs_see_t(struct net *net, const struct sk_buff *skb, u8 version,
+		       struct rvs_seen *seen);
+void rvs_seen_by(rvs_see_t *asked);
 
 /* linux/netfilter_bridge.h */
 bool rvs_is_bridged(const struct sk_buff *skb);

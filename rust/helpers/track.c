@@ -147,5 +147,6 @@ void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct r
 		return;
 	ct = nf_ct_tuplehash_to_ctrack(found);
 	ends(ct, 0, 0);
-	nf_ct_put(ct);
+	/* Not nf_ct_put(), which is a call of that module's. */
+	nf_conntrack_put(&ct->ct_general);
 }

@@ -4,6 +4,7 @@
 import contextlib
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lab import sctp, shell, six, topology
@@ -11,7 +12,7 @@ from lab.director import Ipvs, Rvs, Service, run_by
 from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.tracked import entries, keep, rules
-from lab.transfer import UdpEcho, ask, both_ways
+from lab.transfer import LONG, UdpEcho, ask, both_ways
 
 VIP = topology.VIP
 SIZE = 100_000
@@ -153,9 +154,13 @@ HOOKED = "nat -A POSTROUTING -d 192.168.56.101 -j MASQUERADE"
 
 
 def test_places_change_under_traffic(lab, directors, service):
-    """None of those breaks that began before, nor of those that begin in between."""
+    """None of those breaks that began before, nor of those that begin in between or never pause."""
     rvs = directors[1]
-    with rules(lab.director, 4, HOOKED), run_by(rvs, service), contextlib.ExitStack() as talks:
+    other = Service(service.dests, mode="nat", port=5001)
+    with (rules(lab.director, 4, HOOKED), run_by(rvs, service), contextlib.ExitStack() as talks,
+          ThreadPoolExecutor(1) as pool):
+        rvs.add(other)
+        transfer = pool.submit(both_ways, lab.client, lab.real["rs1"], VIP, 5001, 2 * LONG)
         open_now = []
         for turn in range(20):
             rvs.adm("config", "set", *[("--conntrack", "on"), ("--conntrack", "off"),
@@ -163,6 +168,7 @@ def test_places_change_under_traffic(lab, directors, service):
             open_now.append(talks.enter_context(contextlib.closing(Talk(lab))))
             for talk in open_now:
                 talk.says()
+        transfer.result(timeout=60)
         seen_at = {talk.server.getpeername()[0] for talk in open_now}
         # Those that were tracked had their source changed.
         assert seen_at == {topology.CLIENT, topology.DIRECTOR}

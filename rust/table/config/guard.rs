@@ -21,7 +21,7 @@ use crate::{
         places::Places,
         spec::{DestId, ServiceId},
     },
-    kapi::{netns::Net, track},
+    kapi::{netns::Net, rcu, track},
 };
 
 /// The configuration, locked.
@@ -134,7 +134,11 @@ impl<'a> ConfigGuard<'a> {
     pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
         self.check_settings(&settings)?;
-        self.settle_places(&settings)?;
+        let was_tracking = self.config.settings.conntrack;
+        if settings.conntrack || !was_tracking {
+            // Ahead of those that are tracked.
+            self.settle_places(&settings)?;
+        }
         let config = &mut *self.config;
         config.settings = settings;
         for service in &config.services {
@@ -144,6 +148,12 @@ impl<'a> ConfigGuard<'a> {
         self.live.settings.set(&settings);
         self.live.defence.look(&settings);
         self.live.next_generation();
+        if was_tracking && !settings.conntrack {
+            // Those that begin now are not tracked.
+            rcu::synchronize();
+            self.follow_tracked();
+            self.live.expect_work();
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ TCP, UDP = f"-t {VIP}:80", f"-u {VIP}:53"
 def unload():
     """Neither RVS nor ip_vs is loaded."""
     schedulers = [os.path.basename(p) for p in glob.glob("/sys/module/ip_vs_*")]
-    shell.rmmod("rvs", *schedulers, "ip_vs")
+    shell.rmmod("rvs", "xt_ipvs", *schedulers, "ip_vs")
 
 
 @pytest.fixture(name="host")

@@ -3,6 +3,7 @@
 //! `rvsadm unload`.
 
 use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use rvs_netlink::Request;
@@ -15,21 +16,31 @@ pub const AFTER_HELP: &str = "\
 Services keep the module loaded: without this, rmmod rvs says that it is in use. With it the services and
 connections of all network namespaces are gone; rvsadm save --settings -o FILE comes first.";
 
+/// What asks the module for connections.
+const MATCH: &str = "xt_rvs";
+
 const WHAT: &str = "unload the module";
 
 /// Lets go of the module, and has it removed.
 pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
+    // Rules would be left that nobody can ask any more.
+    if Path::new("/sys/module").join(MATCH).exists() {
+        remove(MATCH).map_err(|reason| {
+            let hint = "rules with -m ipvs keep it: iptables-save, ip6tables-save and nft list ruleset show them";
+            Failure::new(WHAT, reason, Some(hint))
+        })?;
+    }
     let released = context.kernel.execute(&Request::Release);
     released.map_err(|error| Failure::kernel(WHAT, error))?;
-    remove().map_err(|reason| {
+    remove("rvs").map_err(|reason| {
         let hint = "services no longer keep it: when nothing else does, rmmod rvs removes it";
         Failure::new(WHAT, reason, Some(hint))
     })?;
     context.done()
 }
 
-fn remove() -> Result<(), String> {
-    let done = Command::new("rmmod").arg("rvs").output();
+fn remove(module: &str) -> Result<(), String> {
+    let done = Command::new("rmmod").arg(module).output();
     match done {
         Ok(done) if done.status.success() => Ok(()),
         Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
