@@ -4,6 +4,8 @@
 
 use kernel::prelude::*;
 
+use netlink::ipvs::Drivers;
+
 mod bindings;
 mod datapath;
 // The engine is shared with the host crate, which needs its items public, and with toa.ko; not
@@ -24,7 +26,7 @@ module! {
     params: {
         ipvs: u8 {
             default: 0,
-            description: "1: ipvsadm, keepalived and others drive RVS as if it were ip_vs",
+            description: "1: ipvsadm, keepalived and others drive RVS as if it were ip_vs; 2: also those of other users' namespaces",
         },
         local_in: u8 {
             default: 0,
@@ -69,15 +71,14 @@ impl Drop for Memory {
 /// The parameters that are not as they are by default.
 fn loaded_with() -> &'static str {
     // A value in some series of kernels, a reference in others.
-    let plain = (
-        matches!(module_parameters::ipvs.value(), 0),
-        matches!(module_parameters::local_in.value(), 0),
-    );
-    match plain {
-        (true, true) => "",
-        (false, true) => "ipvs=1",
-        (true, false) => "local_in=1",
-        (false, false) => "ipvs=1 local_in=1",
+    let is_plain = matches!(module_parameters::local_in.value(), 0);
+    match module_parameters::ipvs.value() {
+        0 if is_plain => "",
+        0 => "local_in=1",
+        2 if is_plain => "ipvs=2",
+        2 => "ipvs=2 local_in=1",
+        _ if is_plain => "ipvs=1",
+        _ => "ipvs=1 local_in=1",
     }
 }
 
@@ -90,7 +91,7 @@ impl kernel::Module for Rvs {
             _track: kapi::track::Binding::new(),
         };
         table::on_leave(datapath::ask);
-        if module_parameters::local_in.value() != 0 {
+        if !matches!(module_parameters::local_in.value(), 0) {
             table::begin_with(engine::places::Places::IpVs);
         }
         let namespaces = table::Netns::register(datapath::activate)?;
@@ -101,7 +102,8 @@ impl kernel::Module for Rvs {
         // Last, since nothing may fail after it.
         let dialect = match module_parameters::ipvs.value() {
             0 => None,
-            _ => netlink::ipvs::speak(),
+            2 => netlink::ipvs::speak(Drivers::Namespaces),
+            _ => netlink::ipvs::speak(Drivers::Host),
         };
         Ok(Self {
             _dialect: dialect,

@@ -134,9 +134,7 @@ fn first_state<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> Option<State> 
     match packet.ip.protocol() {
         TCP => may_begin(netns, segment.flags)
             .then(|| tcp::next(Table::InOnly, segment.flags, State::None)),
-        SCTP => segment
-            .flags
-            .opens()
+        SCTP => (segment.flags.opens() || may_go_on(netns, segment.event))
             .then(|| sctp::next(sctp::Table::InOnly, segment.event, State::SctpNone)),
         _ => Some(State::Udp),
     }
@@ -243,4 +241,10 @@ fn may_pass_by<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> bool {
 /// wants to take over connections of another director.
 fn may_begin(netns: &Netns, flags: TcpFlags) -> bool {
     flags.opens() || (netns.settings.sloppy_tcp() && !flags.has(TcpFlags::RST))
+}
+
+/// Whether a packet of SCTP of no association begins one although it does not open it, likewise: any
+/// but an abort.
+fn may_go_on(netns: &Netns, event: sctp::Event) -> bool {
+    netns.settings.sloppy_sctp() && event != sctp::Event::Abort
 }

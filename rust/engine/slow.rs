@@ -46,10 +46,10 @@ mod tests {
         for (max, expected) in [
             (0, 1),
             (1, 100),
-            (655, 100),
-            (656, 99),
-            (40_000, 1),
-            (65_535, 1),
+            (65_535, 100),
+            (21_474_836, 100),
+            (21_474_837, 99),
+            (WEIGHT_MAX, 1),
         ] {
             assert_eq!(scale(max), expected, "{max}");
             assert!(max * scale(max) <= WEIGHT_MAX);
@@ -61,6 +61,7 @@ mod tests {
         assert_eq!(weight(1, 100, 60, 60), 100);
         assert_eq!(weight(1, 100, 0, 0), 100);
         assert_eq!(weight(65_535, 1, 0, u32::MAX), 1);
+        assert_eq!(weight(WEIGHT_MAX, 1, 0, 1), WEIGHT_MAX / 2);
         let mut last = 0;
         for seconds in 0..=60 {
             let now = weight(7, 100, seconds, 60);

@@ -129,10 +129,10 @@ static int rvs_reader_show(struct seq_file *seq, void *v)
 }
 
 /*
- * A file below /proc/net that anyone may read, as ip_vs's. `show` shows a part of it, from its
+ * A file below /proc/net that anyone may read, or only root, as ip_vs's. `show` shows a part of it, from its
  * cursor on, which it moves; all 0 is the start. False is the end.
  */
-bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show)
+bool rvs_proc_create(struct net *net, const char *name, bool private, rvs_show_t *show)
 {
 	static const struct seq_operations operations = {
 		.start = rvs_reader_start,
@@ -141,7 +141,7 @@ bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show)
 		.show = rvs_reader_show,
 	};
 
-	return proc_create_net_data(name, 0444, net->proc_net, &operations,
+	return proc_create_net_data(name, private ? 0440 : 0444, net->proc_net, &operations,
 				    sizeof(struct rvs_reader), show);
 }
 

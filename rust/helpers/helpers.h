@@ -87,12 +87,14 @@ struct rvs_cursor {
 
 typedef bool rvs_show_t(struct net *net, struct rvs_cursor *cursor, struct seq_file *seq);
 
-bool rvs_proc_create(struct net *net, const char *name, rvs_show_t *show);
+bool rvs_proc_create(struct net *net, const char *name, bool private, rvs_show_t *show);
 void rvs_proc_remove(struct net *net, const char *name);
 
 /* linux/netfilter.h, linux/uaccess.h */
 typedef int rvs_sockopt_answer_t(struct net *net, int option, void *user, int len);
-int rvs_sockopt_register(int first, int last, rvs_sockopt_answer_t *answer);
+typedef int rvs_sockopt_change_t(struct net *net, int option, const void *said, int len);
+int rvs_sockopt_register(int first, int last, int last_set, rvs_sockopt_answer_t *answer,
+			 rvs_sockopt_change_t *change);
 void rvs_sockopt_unregister(void);
 bool rvs_from_user(void *to, const void *user, size_t len);
 bool rvs_to_user(void *user, const void *from, size_t len);

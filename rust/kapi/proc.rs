@@ -25,6 +25,9 @@ pub(crate) trait Show {
     /// The file's name.
     const NAME: &'static CStr;
 
+    /// Whether only root may read it.
+    const IS_PRIVATE: bool = false;
+
     /// Writes a part of it, from the cursor on, which is then where to go on, and says whether there
     /// is more. May sleep.
     ///
@@ -76,7 +79,8 @@ impl File {
         // SAFETY: The namespace is alive, the name ends with a zero byte, and `show` is a function
         // for such files.
         let made = unsafe {
-            bindings::rvs_proc_create(net.as_raw(), T::NAME.as_char_ptr(), Some(show::<T>))
+            let (name, private) = (T::NAME.as_char_ptr(), T::IS_PRIVATE);
+            bindings::rvs_proc_create(net.as_raw(), name, private, Some(show::<T>))
         };
         if !made {
             return Err(ENOMEM);

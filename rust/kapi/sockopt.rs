@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `getsockopt` at the level of IP.
+//! `getsockopt` and `setsockopt` at the level of IP.
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 
@@ -21,6 +21,12 @@ pub(crate) trait Answer: 'static {
 
     /// Answers for one; how many bytes the answer has. May sleep.
     fn answer(option: c_int, net: &Net, asked: &Asked<'_>) -> Result<usize>;
+
+    /// The last option that sets something, from the first one on.
+    const SETS: c_int;
+
+    /// Does what one of them says. May sleep.
+    fn change(option: c_int, net: &Net, said: &[u8]) -> Result;
 }
 
 /// The memory of the program that asks: what it gives, and room for the answer.
@@ -85,8 +91,16 @@ impl<A: Answer> Options<A> {
     /// `EBUSY` when somebody else has some of them.
     pub(crate) fn register() -> Result<Self> {
         let (first, last) = A::OPTIONS;
-        // SAFETY: The function is what the helper expects; it stays until `drop`.
-        to_result(unsafe { bindings::rvs_sockopt_register(first, last, Some(answer::<A>)) })?;
+        // SAFETY: The functions are what the helper expects; they stay until `drop`.
+        to_result(unsafe {
+            bindings::rvs_sockopt_register(
+                first,
+                last,
+                A::SETS,
+                Some(answer::<A>),
+                Some(change::<A>),
+            )
+        })?;
         Ok(Self(PhantomData))
     }
 }
@@ -121,4 +135,23 @@ unsafe extern "C" fn answer<A: Answer>(
         Ok(len) => c_int::try_from(len).unwrap_or(c_int::MAX),
         Err(error) => error.to_errno(),
     }
+}
+
+/// The C side of [`Answer::change`].
+///
+/// # Safety
+///
+/// Only for the helper: `net` is the namespace of a live socket, `said` has `len` bytes.
+unsafe extern "C" fn change<A: Answer>(
+    net: *mut bindings::net,
+    option: c_int,
+    said: *const c_void,
+    len: c_int,
+) -> c_int {
+    // SAFETY: The socket keeps it alive during the call.
+    let net = unsafe { Net::from_raw(net) };
+    let len = usize::try_from(len).unwrap_or(0);
+    // SAFETY: The caller's promise.
+    let said = unsafe { core::slice::from_raw_parts(said.cast(), len) };
+    A::change(option, net, said).map_or_else(|error| error.to_errno(), |()| 0)
 }

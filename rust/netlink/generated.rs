@@ -913,7 +913,7 @@ pub mod dest {
     ///
     /// Type: u32, one of `mode`.
     pub const MODE: u16 = 3;
-    /// Share of new connections, 0 to 65535; 0 takes no new ones.
+    /// Share of new connections, 0 to 2147483647; 0 takes no new ones.
     ///
     /// Type: u32.
     pub const WEIGHT: u16 = 4;

@@ -103,6 +103,7 @@ impl PerNet for Netns {
         self.estimation.worker().stop();
         // Devices may not go while a way leads through them.
         self.forget_ways(Which::All);
+        self.connections.leave_tracks();
         self.connections.remove_all(|_, _| true);
         self.connections.reap();
     }

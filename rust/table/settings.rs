@@ -155,6 +155,8 @@ pub(crate) struct LiveSettings {
     /// Whether replies get the route of the virtual address, also where they have one: a setting of the
     /// IPVS dialect.
     pub(crate) snat_reroute: AtomicU32,
+    /// Whether packets of SCTP of no association begin one although they do not open it, likewise.
+    pub(crate) sloppy_sctp: AtomicU32,
 }
 
 impl LiveSettings {
@@ -173,6 +175,7 @@ impl LiveSettings {
             cache_bypass: AtomicBool::new(false),
             echo: AtomicU8::new(0),
             snat_reroute: AtomicU32::new(1),
+            sloppy_sctp: AtomicU32::new(0),
         };
         live.set(settings);
         live
@@ -251,6 +254,11 @@ impl LiveSettings {
     /// Whether replies get the route of the virtual address, also where they have one.
     pub(crate) fn reroutes(&self) -> bool {
         self.snat_reroute.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether packets of SCTP of no association begin one although they do not open it.
+    pub(crate) fn sloppy_sctp(&self) -> bool {
+        self.sloppy_sctp.load(Ordering::Relaxed) != 0
     }
 
     /// What becomes of echo requests to virtual addresses.

@@ -40,12 +40,12 @@ fn a_file_that_is_fine() {
 #[test]
 fn broken_line_37_is_named() {
     let mut lines = file(60);
-    lines[36] = lines[36].replace("-w 1", "-w 70000");
+    lines[36] = lines[36].replace("-w 1", "-w 3000000000");
     let run = check(&lines, false).code(1);
     assert_eq!(run.out, "");
     assert!(
         run.err
-            .starts_with("line 37: weight 70000 is out of range, 0 to 65535 ("),
+            .starts_with("line 37: weight 3000000000 is out of range, 0 to 2147483647 ("),
         "{}",
         run.err
     );

@@ -82,7 +82,7 @@ fn times_numbers_and_ports_as_people_write_them() {
 
 #[test]
 fn a_dest_without_a_port_has_that_of_the_service() {
-    let weight = ["--weight", "65536"];
+    let weight = ["--weight", "2147483648"];
     for (service, dest, named) in [
         ("tcp/192.0.2.1:80", "192.0.2.2", "192.0.2.2:80"),
         ("tcp/[2001:db8::1]:80", "2001:db8::2", "[2001:db8::2]:80"),

@@ -68,8 +68,8 @@ fn a_description_that_breaks_a_rule() {
             "mode dr has no tunnel",
         ),
         (
-            [&dest[..], &["192.0.2.2:80", "--weight", "65536"]].concat(),
-            "weight 65536",
+            [&dest[..], &["192.0.2.2:80", "--weight", "2147483648"]].concat(),
+            "weight 2147483648",
         ),
         (
             vec![

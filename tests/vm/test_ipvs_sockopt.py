@@ -155,3 +155,66 @@ def test_memory_that_is_not_there(lab, rvs, option):
         with socket.socket() as s:
             assert LIBC.getsockopt(s.fileno(), 0, option, ctypes.c_void_p(0x1000), ctypes.byref(length)) == -1
             assert ctypes.get_errno() in (errno.EFAULT, errno.EINVAL)
+
+
+ADD, EDIT, DEL, FLUSH, _, ADD_DEST, DEL_DEST, EDIT_DEST, SET_TIMEOUT, START, STOP = range(BASE + 2, BASE + 13)
+ZERO = BASE + 15
+PERSISTENT = 1
+
+
+def told(option, given):
+    """What setsockopt() makes of that: OK, or the name of an error."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+        if LIBC.setsockopt(s.fileno(), socket.IPPROTO_IP, option, given, len(given)):
+            return errno.errorcode[ctypes.get_errno()]
+    return "OK"
+
+
+def user(of, scheduler=b"rr", flags=0, timeout=0, netmask="255.255.255.255"):
+    """A struct ip_vs_service_user."""
+    return of + struct.pack("=16sII4s", scheduler, flags, timeout, socket.inet_aton(netmask))
+
+
+def to(address, port, method=0, weight=1, upper=0, lower=0):
+    """A struct ip_vs_dest_user."""
+    return struct.pack("=4s2s2xIIII", socket.inet_aton(address), port.to_bytes(2, "big"), method,
+                       weight, upper, lower)
+
+
+WEB, DNS, MARK = name(6, VIP, 80), name(17, VIP, 53), name(6, "0.0.0.0", 0, 7)
+SETS = [
+    (ADD, user(WEB)), (ADD, user(WEB)), (ADD, user(DNS, b"wrr", PERSISTENT, 300, "255.255.255.0")),
+    (ADD, user(MARK, b"wlc")), (ADD, user(name(17, "0.0.0.0", 0, 9))), (ADD, user(name(6, VIP, 82), b"nosuch")),
+    (ADD, user(name(99, VIP, 83))), (ADD, user(name(6, VIP, 84), b"x" * 16)),
+    (ADD, user(WEB)[:-1]), (ADD, user(WEB) + b"\0"), (ADD, bytes(300)), (ADD, b""),
+    (EDIT, user(WEB, b"wlc")), (EDIT, user(name(6, VIP, 99))), (EDIT, user(DNS, b"rr", PERSISTENT, 200)),
+    (ADD_DEST, user(WEB) + to("10.1.1.1", 80)), (ADD_DEST, user(WEB) + to("10.1.1.1", 80)),
+    (ADD_DEST, user(WEB) + to("10.1.1.2", 80, 3, 70_000, 9, 5)), (ADD_DEST, user(DNS) + to("10.1.1.3", 53, 2)),
+    (ADD_DEST, user(DNS) + to("10.1.1.4", 53, 1, 0)), (ADD_DEST, user(WEB) + to("10.1.1.5", 80, 0, 1 << 31)),
+    (ADD_DEST, user(WEB) + to("10.1.1.6", 80, 0, 1, 5, 9)), (ADD_DEST, user(MARK) + to("10.1.1.7", 0)),
+    (ADD_DEST, user(name(6, VIP, 99)) + to("10.1.1.1", 80)), (ADD_DEST, user(WEB)), (ADD_DEST, to("10.1.1.1", 80)),
+    (EDIT_DEST, user(WEB) + to("10.1.1.1", 80, 0, 5)), (EDIT_DEST, user(WEB) + to("10.1.1.9", 80)),
+    (DEL_DEST, user(WEB) + to("10.1.1.2", 80)), (DEL_DEST, user(WEB) + to("10.1.1.2", 80)),
+    (ZERO, user(WEB)), (ZERO, user(name(0, "0.0.0.0", 0))), (ZERO, user(name(6, VIP, 99))), (ZERO, b""),
+    (SET_TIMEOUT, struct.pack("=III", 1000, 0, 200)), (SET_TIMEOUT, struct.pack("=III", 0, 1 << 31, 0)),
+    (SET_TIMEOUT, b"abc"), (BASE, b""), (BASE + 1, b""), (BASE + 6, b""), (BASE + 13, b""), (BASE + 14, b""),
+    (START, struct.pack("=I16sI", 2, b"d0", 7)), (START, struct.pack("=I16sI", 2, b"d0", 7)),
+    (START, struct.pack("=I16sI", 1, b"nosuch", 7)), (START, b"d0"), (STOP, struct.pack("=I16sI", 1, b"", 0)),
+]
+
+
+def test_what_sets_something(host):
+    """Each option, with what is right, too short, too long and wrong."""
+    def script(host):
+        with host.inside():
+            done = [told(option, given) for option, given in SETS]
+        shown = [ipvsadm(host, line) for line in ("-Sn", "-Ln --timeout", "-Ln --daemon")]
+        shown[0] = sorted(shown[0][2].splitlines())
+        with host.inside():
+            done += [told(STOP, struct.pack("=I16sI", 2, b"", 0)), told(DEL, user(DNS)), told(DEL, user(DNS)),
+                     told(FLUSH, b"x"), told(FLUSH, b"")]
+        return list(zip([option - BASE for option, _ in SETS] + ["end"] * 5, done)), shown, ipvsadm(host, "-Ln")
+
+    done, shown, _ = same(host, script)
+    assert {what for _, what in done} >= {"OK", "EINVAL", "EEXIST", "ESRCH", "ENOENT", "ERANGE"}
+    assert any("10.1.1.7" in line for line in shown[0])

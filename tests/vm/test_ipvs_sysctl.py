@@ -6,7 +6,9 @@ import os
 import pathlib
 import re
 
+from lab import shell
 from lab.compat import STOCK, TCP, VIP, balancer, same
+from lab.document import content
 from lab.netns import Host
 
 FOLDER = "/proc/sys/net/ipv4/vs"
@@ -30,6 +32,8 @@ WRITES = [
     ("run_estimation", "0"), ("run_estimation", "1"), ("est_cpulist", "0"), ("est_cpulist", "x"),
     ("est_cpulist", "0-1"), ("est_nice", "-20"), ("est_nice", "20"), ("conn_lfactor", "8"),
     ("conn_lfactor", "-9"), ("svc_lfactor", "0"), ("svc_lfactor", "9"),
+    ("lblc_expiration", "100"), ("lblc_expiration", "x"), ("lblc_expiration", "99999999"),
+    ("lblcr_expiration", "0"), ("lblcr_expiration", "-1"),
 ]
 
 
@@ -49,8 +53,15 @@ def read(name):
         return f.read()
 
 
+def load_schedulers():
+    """Some of stock's have files of their own, ours are there at once."""
+    if os.path.exists("/sys/module/ip_vs"):
+        shell.modprobe("ip_vs_lblc", "ip_vs_lblcr")
+
+
 def everything(host):
     """What is there, with its modes; what each write does; what is there then."""
+    load_schedulers()
     with host.inside():
         def contents():
             return {name: (read(name), os.stat(f"{FOLDER}/{name}").st_mode)
@@ -63,7 +74,7 @@ def everything(host):
 
 def test_names_contents_and_limits(host):
     before, done, _ = same(host, everything)
-    assert len(before) == 32 and set(before) == {name for name, _ in WRITES}
+    assert len(before) == 34 and set(before) == {name for name, _ in WRITES}
     assert {what for _, _, what, _ in done} == {"OK", "EINVAL"}
     documented = re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     assert documented == sorted(before)
@@ -72,6 +83,7 @@ def test_names_contents_and_limits(host):
 def test_the_host_s_own_namespace_has_its_defaults(host):
     """Tables grow earlier there."""
     def script(_host):
+        load_schedulers()
         return {name: read(name) for name in os.listdir(FOLDER)}
 
     assert same(host, script)["conn_lfactor"] == "-4\n"
@@ -109,6 +121,22 @@ def test_settings_show_in_both_tools(host):
             == ["3\n", "0\n", "3\n", "512\n"]
         # No limit is not what ip_vs means by 0.
         assert write("conn_max", "0") == "EINVAL"
+
+
+def test_addresses_are_forgotten_when_it_says(host):
+    """Of services that are there, and of those that come."""
+    with balancer(host, "rvs"), host.inside():
+        def expirations():
+            listed = host.run("rvsadm", "service", "list", "-j").stdout
+            return sorted((s["scheduler"], s["expiration"])
+                          for s in content(listed)["services"])
+
+        host.run("ipvsadm", "-A", *TCP.split(), "-s", "lblc")
+        assert write("lblc_expiration", "100") == write("lblcr_expiration", "0") == "OK"
+        for port, scheduler in ((81, "lblc"), (82, "lblcr"), (83, "rr")):
+            host.run("ipvsadm", "-A", "-t", f"{VIP}:{port}", "-s", scheduler)
+        assert read("lblc_expiration") == "100\n"
+        assert expirations() == [("lblc", 100), ("lblc", 100), ("lblcr", 1), ("rr", 86400)]
 
 
 def test_each_namespace_has_its_own(host):

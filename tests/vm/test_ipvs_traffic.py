@@ -12,7 +12,7 @@ from lab.fullnat import LOCALS
 from lab.genl import Client
 from lab.netns import wait_until
 from lab.topology import VIP
-from lab.transfer import UdpEcho
+from lab.transfer import UdpEcho, ask
 from lab.web import get
 
 ECHO, CLOSED, SILENT = 5353, 81, 5354
@@ -270,3 +270,42 @@ def test_sloppy_tcp_and_conn_reuse_mode(lab, director, name):
 def ask_anything(lab):
     """What was sent before has come."""
     lab.client.run("ping", "-c", "1", VIP)
+
+
+@pytest.mark.parametrize("name", [STOCK, "rvs"])
+def test_sloppy_sctp(lab, director, name):
+    """Packets of an association that this director has not seen: any but an ABORT may begin one."""
+    load(name)
+    for line in (f"-A --sctp-service {VIP}:9000 -s rr",
+                 f"-a --sctp-service {VIP}:9000 -r {lab.addresses['rs1']} -g"):
+        assert ipvsadm(director, line)[1] == 0
+
+    def stray(port, kind):
+        with lab.client.inside(), socket.socket(socket.AF_INET, socket.SOCK_RAW, 132) as raw:
+            head = port.to_bytes(2, "big") + (9000).to_bytes(2, "big") + bytes.fromhex("0000000100000000")
+            raw.sendto(head + bytes([kind, 3, 0, 20]) + bytes(16), (VIP, 0))
+
+    stray(31_000, 0)
+    ask_anything(lab)
+    assert not connection(director, 31_000)
+    sysctl(director, sloppy_sctp=1)
+    stray(31_001, 6)
+    stray(31_002, 0)
+    assert len(wait_until(lambda: connection(director, 31_002), "an association begins")) == 1
+    assert not connection(director, 31_001)
+
+
+@pytest.mark.parametrize("name", [STOCK, "rvs"])
+def test_snat_reroute(lab, director, name):
+    """Replies go by the route of the virtual address, or by that of the real server's packet."""
+    lab.prepare_nat()
+    load(name)
+    for line in (f"-A -u {VIP}:{ECHO} -s rr", f"-a -u {VIP}:{ECHO} -r {lab.addresses['rs1']} -m"):
+        assert ipvsadm(director, line)[1] == 0
+    sysctl(director, conntrack=1)
+    director.ip(f"rule add from {VIP} pref 100 unreachable")
+    with contextlib.closing(UdpEcho(lab.real["rs1"], ECHO)):
+        with pytest.raises(TimeoutError):
+            ask(lab.client, VIP, ECHO, timeout=2)
+        sysctl(director, snat_reroute=0)
+        assert ask(lab.client, VIP, ECHO) == b"rs1 x"

@@ -217,9 +217,9 @@ DESTS = {
     **{
         f"weight {weight}": (
             "dest-add", dest(weight=weight), "ERANGE",
-            f"weight {weight} is out of range, 0 to 65535", "dest.weight",
+            f"weight {weight} is out of range, 0 to 2147483647", "dest.weight",
         )
-        for weight in (65536, 0xFFFFFFFF)
+        for weight in (2147483648, 0xFFFFFFFF)
     },
     "weight of 2 bytes": ("dest-add", dest(weight=b"\1\0"), "EINVAL", LENGTH, "dest.weight"),
     **{
@@ -264,8 +264,8 @@ DESTS = {
     "set: no such dest": ("dest-set", dest(mode=None), "ENOENT", NO_DEST, "dest"),
     "set: no such service": ("dest-set", {**dest(), **OTHER}, "ESRCH", NO_OTHER, "service"),
     "set: weight out of range": (
-        "dest-set", dest(address="10.1.1.1", mode=None, weight=65536), "ERANGE",
-        "weight 65536 is out of range, 0 to 65535", "dest.weight",
+        "dest-set", dest(address="10.1.1.1", mode=None, weight=2147483648), "ERANGE",
+        "weight 2147483648 is out of range, 0 to 2147483647", "dest.weight",
     ),
     "set: mode local": (
         "dest-set", dest(address="10.1.1.1", mode=5, weight=None), "EADDRNOTAVAIL",
@@ -423,9 +423,9 @@ BATCHES = {
     ),
     "third is out of range": (
         changes([
-            add(81), step("service-set", scheduler="wrr"), step("dest-set", to=DEST, weight=70000),
+            add(81), step("service-set", scheduler="wrr"), step("dest-set", to=DEST, weight=3000000000),
         ]),
-        "ERANGE", "change 3: weight 70000 is out of range, 0 to 65535", "change[2].dest.weight",
+        "ERANGE", "change 3: weight 3000000000 is out of range, 0 to 2147483647", "change[2].dest.weight",
     ),
     "second names no service": (
         changes([add(81), step("service-del", OTHER["service"])]), "ESRCH",

@@ -9,7 +9,8 @@ import pytest
 from lab.compat import UDP, VIP, balancer, same
 
 FLOWS, FIRST = 1500, 20_000
-FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu")
+FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu", "ip_vs_status", "ip_vs_conn_sync",
+         "ip_vs_app")
 
 
 def opened(host, name):
@@ -55,6 +56,28 @@ def test_services_are_shown_whole_however_they_are_read(host):
         return sorted(lines)
 
     assert len(same(host, script)) == 2 + 251 + 100 + 2
+
+
+def test_the_others_are_as_ip_vs_has_them(host):
+    """But for what ip_vs says of its buckets."""
+    def script(host):
+        configure(host)
+        host.ip(f"addr replace {VIP}/32 dev lo", "link set lo up")
+        with host.inside():
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with s:
+            s.bind((VIP, FIRST))
+            s.sendto(b"x", (VIP, 54))
+        status = [line.split(":") for line in read(host, "ip_vs_status", 4096).splitlines()]
+        counts = {name: count for name, count in status if name in ("Conns", "Services")}
+        names = [name for name, _ in status if not name.split()[-1].startswith(("empty", "len-"))]
+        synced = read(host, "ip_vs_conn_sync", 100).splitlines()
+        # Without the seconds that are left.
+        synced = [synced[0], *sorted(line.rsplit(None, 1)[0] for line in synced[1:])]
+        return names, counts["Services"], synced, read(host, "ip_vs_app", 4096)
+
+    _, services, synced, _ = same(host, script)
+    assert services == "\t102" and len(synced) == 3
 
 
 @pytest.fixture(name="flows")

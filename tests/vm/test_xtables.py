@@ -82,8 +82,9 @@ def test_every_option_as_stock(lab, version, mode, kind):
         lab.director.sysctl(ipv4__vs__conntrack=1)
         found[name] = [met(lab, version, mode, persistent, kind) for persistent in (False, True)]
     assert found["rvs"] == found["ip_vs"]
+    # Of a tunnel's packets neither knows the connection.
     once = [line for line in found["rvs"][0] if line.startswith("[1:")]
-    assert len(once) > 3 and len(once) < len(found["rvs"][0])
+    assert mode == "tun" or 3 < len(once) < len(found["rvs"][0])
 
 
 def test_it_keeps_the_module(lab):

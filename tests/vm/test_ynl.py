@@ -106,19 +106,20 @@ def test_config_set(nl, host):
 
 def test_config_get(nl, host):
     expected = nl.one("config-get")["config"]
-    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet", "echo")}
-    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0, "echo": 0}
-    names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off", "echo": "host"}
+    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet", "echo", "places")}
+    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0, "echo": 0, "places": 0}
+    names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off", "echo": "host",
+             "places": "early"}
     assert ynl(host, "do", "config-get")["config"] == {**expected, **names}
 
 
 def test_refusal_has_the_familys_text_and_names_the_attribute(web, host):
     del web
-    attrs = {"service": SERVICE, "dest": dict(DEST, address="10.1.1.2", mode="dr", weight=65536)}
+    attrs = {"service": SERVICE, "dest": dict(DEST, address="10.1.1.2", mode="dr", weight=2147483648)}
     done = run(host, "do", "dest-add", attrs)
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert "weight 65536 is out of range, 0 to 65535: Numerical result out of range" in said
+    assert "weight 2147483648 is out of range, 0 to 2147483647: Numerical result out of range" in said
     assert ".dest.weight" in said
 
 

@@ -76,6 +76,13 @@ impl Op {
         self
     }
 
+    /// The same for the host's administrators only, not for those of namespaces of other users.
+    #[allow(dead_code)] // of rvs.ko
+    pub(crate) const fn for_host(mut self) -> Self {
+        self.0.flags = self.0.flags & !ADMIN | bindings::GENL_ADMIN_PERM as u8;
+        self
+    }
+
     /// The same for everyone.
     #[allow(dead_code)] // of toa.ko
     pub(crate) const fn for_all(mut self) -> Self {

@@ -71,9 +71,10 @@ fn new_service(
             .extack()
             .refuse(EEXIST, service.nest.place(), format_args!("{error}")));
     }
-    let update = service.update(None, sysctl::quiesced(request.net()))?;
+    let mut update = service.update(None, sysctl::quiesced(request.net()))?;
     // It has a scheduler; the rest is what nobody asked for.
     let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
+    update.expiration = sysctl::expiration(request.net(), plain.scheduler.as_str());
     Ok(Change::ServiceAdd {
         id,
         spec: update.of(&plain),
@@ -131,7 +132,7 @@ fn dest<const CMD: u8>(
 
 /// Whether a masqueraded dest that is added to `service` is to be FullNAT: the operator wants it,
 /// and there are local addresses.
-fn means_fullnat(config: &ConfigGuard<'_>, service: &ServiceId) -> bool {
+pub(super) fn means_fullnat(config: &ConfigGuard<'_>, service: &ServiceId) -> bool {
     let service = config.service(service);
     let has_locals =
         service.is_some_and(|service| !service.locals().is_empty()) || !config.locals().is_empty();

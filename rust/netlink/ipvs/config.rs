@@ -14,14 +14,14 @@ use crate::netlink::namespace::namespace;
 use crate::netlink::{event, refusal};
 
 /// The timeouts and the states that have them.
-const TIMEOUTS: [(u16, State); 3] = [
+pub(super) const TIMEOUTS: [(u16, State); 3] = [
     (main::TIMEOUT_TCP, State::Established),
     (main::TIMEOUT_TCP_FIN, State::FinWait),
     (main::TIMEOUT_UDP, State::Udp),
 ];
 
 /// Seconds that `ip_vs` takes at most: its timeouts are 31-bit numbers of ticks.
-const SECONDS_MAX: u32 = i32::MAX.unsigned_abs() / time::HZ;
+pub(super) const SECONDS_MAX: u32 = i32::MAX.unsigned_abs() / time::HZ;
 
 /// SET_CONFIG.
 pub(super) struct Set;

@@ -5,7 +5,7 @@
 
 use kernel::prelude::*;
 
-use super::{proc, sysctl};
+use super::{proc, sysctl, tables};
 use crate::kapi::{
     netns::{Net, PerNet, Registered, Registration},
     proc::File,
@@ -14,7 +14,7 @@ use crate::kapi::{
 
 /// Those of one namespace.
 pub(super) struct Files {
-    files: [File; 4],
+    files: [File; 7],
     sysctl_files: SysctlFiles,
 }
 
@@ -28,6 +28,9 @@ impl PerNet for Files {
                 File::new::<proc::Connections>(net)?,
                 File::new::<proc::Statistics>(net)?,
                 File::new::<proc::StatisticsByCpu>(net)?,
+                File::new::<tables::Status>(net)?,
+                File::new::<tables::Synced>(net)?,
+                File::new::<tables::Helpers>(net)?,
             ],
             sysctl_files: SysctlFiles::new::<sysctl::Folder>(net)?,
         };

@@ -17,8 +17,11 @@ mod namespace;
 mod nest;
 mod policy;
 mod proc;
+mod sockname;
 mod sockopt;
+mod sockset;
 mod sysctl;
+mod tables;
 mod uapi;
 
 use kernel::error::code::EEXIST;
@@ -33,33 +36,60 @@ use files::Files;
 use namespace::Namespace;
 use uapi::{cmd, main};
 
-static FAMILY: Family = Family::old(
-    uapi::NAME,
-    uapi::VERSION,
-    &HANDLERS,
-    main::MAX,
-    cmd::FLUSH + 1,
-);
+/// Operations and family, open to the administrators of a kind.
+macro_rules! family {
+    ($family:ident, $handlers:ident, $open:ident) => {
+        static $family: Family = Family::old(
+            uapi::NAME,
+            uapi::VERSION,
+            &$handlers,
+            main::MAX,
+            cmd::FLUSH + 1,
+        );
 
-static HANDLERS: [Op; 17] = [
-    Op::doit::<Set<{ cmd::NEW_SERVICE }>>().lenient(),
-    Op::doit::<Set<{ cmd::SET_SERVICE }>>().lenient(),
-    Op::doit::<Set<{ cmd::DEL_SERVICE }>>().lenient(),
-    Op::doit::<get::Services>().lenient(),
-    Op::dumpit::<get::Services>().lenient(),
-    Op::doit::<Set<{ cmd::NEW_DEST }>>().lenient(),
-    Op::doit::<Set<{ cmd::SET_DEST }>>().lenient(),
-    Op::doit::<Set<{ cmd::DEL_DEST }>>().lenient(),
-    Op::dumpit::<get::Dests>().lenient(),
-    Op::doit::<daemon::New>().lenient(),
-    Op::doit::<daemon::Del>().lenient(),
-    Op::dumpit::<daemon::Get>().lenient(),
-    Op::doit::<config::Set>().lenient(),
-    Op::doit::<config::Get>().lenient(),
-    Op::doit::<config::Info>().lenient(),
-    Op::doit::<change::Zero>().lenient(),
-    Op::doit::<change::Flush>().lenient(),
-];
+        static $handlers: [Op; 17] = [
+            $open(Op::doit::<Set<{ cmd::NEW_SERVICE }>>()),
+            $open(Op::doit::<Set<{ cmd::SET_SERVICE }>>()),
+            $open(Op::doit::<Set<{ cmd::DEL_SERVICE }>>()),
+            $open(Op::doit::<get::Services>()),
+            $open(Op::dumpit::<get::Services>()),
+            $open(Op::doit::<Set<{ cmd::NEW_DEST }>>()),
+            $open(Op::doit::<Set<{ cmd::SET_DEST }>>()),
+            $open(Op::doit::<Set<{ cmd::DEL_DEST }>>()),
+            $open(Op::dumpit::<get::Dests>()),
+            $open(Op::doit::<daemon::New>()),
+            $open(Op::doit::<daemon::Del>()),
+            $open(Op::dumpit::<daemon::Get>()),
+            $open(Op::doit::<config::Set>()),
+            $open(Op::doit::<config::Get>()),
+            $open(Op::doit::<config::Info>()),
+            $open(Op::doit::<change::Zero>()),
+            $open(Op::doit::<change::Flush>()),
+        ];
+    };
+}
+
+// As that of `ip_vs`: for the host's administrators.
+family!(FAMILY, HANDLERS, of_host);
+family!(FAMILY_OF_ALL, HANDLERS_OF_ALL, of_namespaces);
+
+const fn of_host(op: Op) -> Op {
+    op.lenient().for_host()
+}
+
+/// For those of a namespace of other users as well.
+const fn of_namespaces(op: Op) -> Op {
+    op.lenient()
+}
+
+/// Who may drive RVS by the dialect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drivers {
+    /// The host's administrators, as with `ip_vs`.
+    Host,
+    /// Those of each namespace, whosever it is.
+    Namespaces,
+}
 
 /// The dialect, while it is spoken.
 pub(crate) struct Spoken {
@@ -94,8 +124,12 @@ impl modules::Gate for Gate {
 /// and drop what it gives first: its requests send events of the family `rvs`.
 ///
 /// Does not fail: without the dialect RVS works all the same, and the log says why it is missing.
-pub(crate) fn speak() -> Option<Spoken> {
-    match FAMILY.register() {
+pub(crate) fn speak(drivers: Drivers) -> Option<Spoken> {
+    let family = match drivers {
+        Drivers::Host => &FAMILY,
+        Drivers::Namespaces => &FAMILY_OF_ALL,
+    };
+    match family.register() {
         Ok(family) => {
             pr_info!("ipvsadm and keepalived now drive RVS\n");
             let gate = modules::guard::<Gate>()
@@ -108,7 +142,7 @@ pub(crate) fn speak() -> Option<Spoken> {
                 pr_warn!("no files in /proc ({})\n", error.to_errno());
             }
             let sockopt = sockopt::Registered::register().inspect_err(|error| {
-                pr_warn!("no IP_VS_SO_GET_* ({})\n", error.to_errno());
+                pr_warn!("no IP_VS_SO_* ({})\n", error.to_errno());
             });
             Some(Spoken {
                 _sockopt: sockopt.ok(),

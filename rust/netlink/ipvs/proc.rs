@@ -138,47 +138,57 @@ impl Show for Connections {
     const NAME: &'static CStr = c"ip_vs_conn";
 
     fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
-        let Some(netns) = Netns::of(net) else {
-            return Ok(false);
-        };
-        match cursor.part {
-            HEADER => {
-                out.write_str(
-                    "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n",
-                )?;
-                cursor.part = BODY;
+        let rest = "Expires PEName PEData";
+        connections(net, cursor, out, (rest, ""))
+    }
+}
+
+/// Shows connections and what keeps clients with dests: how the header ends, and what stands before
+/// the seconds that are left.
+pub(super) fn connections(
+    net: &Net,
+    cursor: &mut Cursor,
+    out: &mut Text<'_>,
+    (header, origin): (&str, &str),
+) -> Result<bool, fmt::Error> {
+    let Some(netns) = Netns::of(net) else {
+        return Ok(false);
+    };
+    match cursor.part {
+        HEADER => {
+            let ends = "FromIP   FPrt ToIP     TPrt DestIP   DPrt";
+            writeln!(out, "Pro {ends} State       {header}")?;
+            cursor.part = BODY;
+        }
+        BODY => {
+            let from = ConnCursor {
+                bucket: cursor.item as u32,
+                skip: cursor.within,
+            };
+            match some_connections(netns, from, out, origin)? {
+                Some(rest) => (cursor.item, cursor.within) = (rest.bucket.into(), rest.skip),
+                None => (cursor.part, cursor.item, cursor.within) = (TEMPLATES, 0, 0),
             }
-            BODY => {
-                let from = ConnCursor {
-                    bucket: cursor.item as u32,
-                    skip: cursor.within,
-                };
-                let rest = some_connections(netns, from, out)?;
-                match rest {
-                    Some(rest) => (cursor.item, cursor.within) = (rest.bucket.into(), rest.skip),
-                    None => (cursor.part, cursor.item, cursor.within) = (TEMPLATES, 0, 0),
+        }
+        _ => {
+            let config = netns.config();
+            let Some(service) = config.services().nth(cursor.item as usize) else {
+                return Ok(false);
+            };
+            let from = TemplateCursor::at(cursor.within as u8, cursor.key);
+            match some_templates(service, from, out, origin)? {
+                Some(rest) => {
+                    let (tree, key) = rest.parts();
+                    (cursor.within, cursor.key) = (tree.into(), key);
                 }
-            }
-            _ => {
-                let config = netns.config();
-                let Some(service) = config.services().nth(cursor.item as usize) else {
-                    return Ok(false);
-                };
-                let from = TemplateCursor::at(cursor.within as u8, cursor.key);
-                match some_templates(service, from, out)? {
-                    Some(rest) => {
-                        let (tree, key) = rest.parts();
-                        (cursor.within, cursor.key) = (tree.into(), key);
-                    }
-                    None => {
-                        (cursor.within, cursor.key) = (0, [0; 16]);
-                        cursor.item = cursor.item.saturating_add(1);
-                    }
+                None => {
+                    (cursor.within, cursor.key) = (0, [0; 16]);
+                    cursor.item = cursor.item.saturating_add(1);
                 }
             }
         }
-        Ok(true)
     }
+    Ok(true)
 }
 
 /// Shows some connections from the cursor on; where to go on, none at the end.
@@ -186,6 +196,7 @@ fn some_connections(
     netns: &Netns,
     from: ConnCursor,
     out: &mut Text<'_>,
+    origin: &str,
 ) -> Result<Option<ConnCursor>, fmt::Error> {
     let (mut left, mut done) = (LINES, Ok(()));
     let (rest, _) = netns.connections(from, |view| {
@@ -193,7 +204,7 @@ fn some_connections(
             return ControlFlow::Break(());
         }
         left = left.wrapping_sub(1);
-        done = connection(out, view);
+        done = connection(out, view, origin);
         if done.is_err() {
             return ControlFlow::Break(());
         }
@@ -280,25 +291,25 @@ impl fmt::Display for Columns {
 }
 
 #[inline(never)] // Or the frame of a listing has all of it.
-fn connection(out: &mut Text<'_>, view: &ConnView) -> fmt::Result {
+fn connection(out: &mut Text<'_>, view: &ConnView, origin: &str) -> fmt::Result {
     write!(out, "{:<3}", protocol(view.protocol))?;
     for end in [view.client, view.vip, view.dest] {
         write!(out, " {}", Spaced(end))?;
     }
     let seconds = view.expires_ms / 1000;
-    writeln!(out, " {:<11} {seconds:>7}", state(view.state))
+    writeln!(out, " {:<11} {origin}{seconds:>7}", state(view.state))
 }
 
 #[inline(never)] // As above.
 fn template(
     out: &mut Text<'_>,
-    protocol: &str,
+    [protocol, origin]: [&str; 2],
     [network, vip, dest]: [SocketAddr; 3],
     view: &TemplateView,
 ) -> fmt::Result {
     writeln!(
         out,
-        "{protocol:<3} {} {} {} {:<11} {:>7}",
+        "{protocol:<3} {} {} {} {:<11} {origin}{:>7}",
         Spaced(network),
         Spaced(vip),
         Spaced(dest),
@@ -314,6 +325,7 @@ fn some_templates(
     service: &Service,
     from: TemplateCursor,
     out: &mut Text<'_>,
+    origin: &str,
 ) -> Result<Option<TemplateCursor>, fmt::Error> {
     let id = service.id();
     let (protocol, vip, port) = match id {
@@ -343,7 +355,7 @@ fn some_templates(
             SocketAddr::new(vip, port),
             SocketAddr::new(view.dest.address, to),
         ];
-        done = template(out, protocol, ends, view);
+        done = template(out, [protocol, origin], ends, view);
         if done.is_err() {
             return ControlFlow::Break(());
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `IP_VS_SO_GET_*`: by these socket options `ip_vs` was asked before it had a netlink family, and
-//! collectd still asks. They know IPv4 only. Those that set something are refused as unknown.
+//! collectd still asks. They know IPv4 only. Those that set something are [`super::sockset`]'s.
 //!
 //! Layouts are those of `include/uapi/linux/ip_vs.h`, in the host's byte order but for addresses, ports
 //! and netmasks.
@@ -9,7 +9,7 @@
 use core::{
     ffi::c_int,
     fmt::{self, Write},
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
 };
 
 use kernel::{
@@ -17,18 +17,18 @@ use kernel::{
     prelude::*,
 };
 
+use super::sockname::{named, ADDRESS_AT, BASE, MARK_AT, NAME_LEN, PORT_AT, PROTOCOL_AT};
 use super::uapi::IP_VS_VERSION;
-use super::{decode, encode};
+use super::{decode, encode, sockset};
 use crate::engine::proto::State;
-use crate::engine::spec::{Mode, Protocol, ServiceId};
+use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::netns::Net;
 use crate::kapi::sockopt::{Answer, Asked, Options};
 use crate::netlink::view::{DestView, ServiceView};
 use crate::sync::{Daemons, ROLES};
 use crate::table::{ConfigGuard, Netns, Traffic};
 
-/// `IP_VS_BASE_CTL`, and what is asked by it and by the numbers behind it.
-const BASE: c_int = 64 + 1024 + 64;
+/// What is asked by the numbers from [`BASE`] on.
 const VERSION: c_int = BASE;
 const INFO: c_int = BASE + 1;
 const SERVICES: c_int = BASE + 2;
@@ -51,13 +51,6 @@ const DESTS_HEAD: usize = 24;
 /// Bytes of `struct ip_vs_daemon_user`.
 const DAEMON_LEN: usize = 24;
 
-/// Where in a name of a service its parts are: the same in all that have one.
-const NAME_LEN: usize = 16;
-const PROTOCOL_AT: usize = 0;
-const ADDRESS_AT: usize = 4;
-const PORT_AT: usize = 8;
-const MARK_AT: usize = 12;
-
 /// What services by mark have for a protocol: that of TCP, as those that are made by netlink have in `ip_vs`.
 const MARKED_PROTOCOL: u16 = 6;
 
@@ -73,6 +66,13 @@ pub(super) struct Sockopt;
 
 impl Answer for Sockopt {
     const OPTIONS: (c_int, c_int) = (BASE, DAEMON);
+
+    // IP_VS_SO_SET_ZERO
+    const SETS: c_int = BASE + 15;
+
+    fn change(option: c_int, net: &Net, said: &[u8]) -> Result {
+        sockset::change(option, net, said)
+    }
 
     fn answer(option: c_int, net: &Net, asked: &Asked<'_>) -> Result<usize> {
         let netns = Netns::of(net).ok_or(ENODEV)?;
@@ -211,23 +211,6 @@ fn daemons(net: &Net, asked: &Asked<'_>) -> Result<usize> {
     }
     asked.write(0, &told.0)?;
     Ok(asked.len())
-}
-
-/// The service that the first bytes name.
-fn named(name: &[u8; NAME_LEN]) -> Result<ServiceId> {
-    let part = |at: usize| name.get(at..).and_then(|part| part.first_chunk()).copied();
-    let mark = u32::from_ne_bytes(part(MARK_AT).ok_or(EINVAL)?);
-    if mark != 0 {
-        return Ok(ServiceId::Marked { mark, ipv6: false });
-    }
-    let [p0, p1] = *name.first_chunk().ok_or(EINVAL)?;
-    let protocol = u8::try_from(u16::from_ne_bytes([p0, p1])).ok();
-    let port = name.get(PORT_AT..).and_then(|part| part.first_chunk());
-    Ok(ServiceId::Virtual {
-        protocol: protocol.and_then(Protocol::from_number).ok_or(ESRCH)?,
-        address: Ipv4Addr::from(part(ADDRESS_AT).ok_or(EINVAL)?).into(),
-        port: u16::from_be_bytes(*port.ok_or(EINVAL)?),
-    })
 }
 
 /// `struct ip_vs_service_entry`.

@@ -4,7 +4,7 @@
 
 use core::{
     ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering},
 };
 
 use kernel::prelude::*;
@@ -68,6 +68,8 @@ struct Changing {
     nodes: AtomicU32,
     /// Connections that the host tracks.
     tracked: AtomicU32,
+    /// What the host knows of them stays when they end.
+    leaves_tracks: AtomicBool,
     /// Unlinked connections that wait for the worker, linked by `Conn::next_dead`.
     dead: AtomicPtr<Conn>,
 }
@@ -94,6 +96,7 @@ impl Connections {
                 count: AtomicU32::new(0),
                 nodes: AtomicU32::new(0),
                 tracked: AtomicU32::new(0),
+                leaves_tracks: AtomicBool::new(false),
                 dead: AtomicPtr::new(ptr::null_mut()),
             }),
         })
@@ -235,8 +238,10 @@ impl Connections {
             conn.dest().ports().freed(place);
         }
         if conn.is_tracked() {
-            let ends = conn.client_ends();
-            track::end_entry(self.net, ends.protocol, ends.client, ends.virtual_address);
+            if !self.changing.leaves_tracks.load(Ordering::Relaxed) {
+                let ends = conn.client_ends();
+                track::end_entry(self.net, ends.protocol, ends.client, ends.virtual_address);
+            }
             self.changing.tracked.fetch_sub(1, Ordering::Relaxed);
         }
         self.changing.count.fetch_sub(1, Ordering::Relaxed);
@@ -260,6 +265,12 @@ impl Connections {
     #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.changing.count.load(Ordering::Relaxed)
+    }
+
+    /// What the host tracks of connections stays from now on when they end, as with `ip_vs` when that
+    /// is unloaded: they may go on by another module.
+    pub(in crate::table) fn leave_tracks(&self) {
+        self.changing.leaves_tracks.store(true, Ordering::Relaxed);
     }
 
     /// Whether there are any that the host tracks.

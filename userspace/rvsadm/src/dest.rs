@@ -79,7 +79,7 @@ pub enum Command {
         /// How packets travel to it
         #[arg(long, short, default_value = "dr", value_parser = values::mode)]
         mode: Mode,
-        /// Its share of new connections, 0 to 65535; 0 takes no new ones
+        /// Its share of new connections, 0 to 2147483647; 0 takes no new ones
         #[arg(long, short, default_value_t = 1)]
         weight: u32,
         /// Connections from which on it takes no more; 0 is no threshold
@@ -101,7 +101,7 @@ pub enum Command {
         /// How packets travel to it
         #[arg(long, short, group = "setting", value_parser = values::mode)]
         mode: Option<Mode>,
-        /// Its share of new connections, 0 to 65535; 0 takes no new ones
+        /// Its share of new connections, 0 to 2147483647; 0 takes no new ones
         #[arg(long, short, group = "setting")]
         weight: Option<u32>,
         /// Connections from which on it takes no more; 0 is no threshold

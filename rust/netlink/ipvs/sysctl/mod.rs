@@ -18,7 +18,11 @@ use kernel::{
 
 use super::namespace::Namespace;
 use crate::{
-    engine::{change::Change, service::ServiceUpdate},
+    engine::{
+        change::Change,
+        service::{ServiceSpec, ServiceUpdate},
+        spec::TIMEOUT_MAX,
+    },
     kapi::{
         netns::Net,
         sysctl::{self, File, Kind, Value},
@@ -93,6 +97,7 @@ fn take_effect(backing: Backing, netns: &Netns, [value, _]: [c_int; 2]) -> Resul
     match backing {
         Backing::None => return Ok(()),
         Backing::Quiescent => return quiesce(&mut config, value == 0),
+        Backing::Expiration(scheduler) => return expire(&mut config, scheduler, value),
         Backing::Estimation => {
             netns.estimate_rates(value != 0);
             return Ok(());
@@ -115,16 +120,46 @@ fn take_effect(backing: Backing, netns: &Netns, [value, _]: [c_int; 2]) -> Resul
 /// Lets clients stay with dests that take no new ones, or not: those of all services with
 /// persistence, as the setting is the namespace's in `ip_vs`.
 fn quiesce(config: &mut ConfigGuard<'_>, quiesced: bool) -> Result {
+    let update = ServiceUpdate {
+        quiesced: Some(quiesced),
+        ..ServiceUpdate::default()
+    };
+    update_all(config, update, |spec| spec.persistence.seconds != 0)
+}
+
+/// Has services with a scheduler forget addresses after that many seconds.
+fn expire(config: &mut ConfigGuard<'_>, scheduler: &str, seconds: c_int) -> Result {
+    let update = ServiceUpdate {
+        expiration: Some(expiration_of(seconds)),
+        ..ServiceUpdate::default()
+    };
+    update_all(config, update, |spec| spec.scheduler.as_str() == scheduler)
+}
+
+/// What a number of seconds means that is below 1: what `ip_vs` forgets then it forgets at once.
+fn expiration_of(seconds: c_int) -> u32 {
+    u32::try_from(seconds).unwrap_or(0).clamp(1, TIMEOUT_MAX)
+}
+
+/// What new services of the dialect with that scheduler have for their expiration; none where that
+/// plays no part.
+pub(super) fn expiration(net: &Net, scheduler: &str) -> Option<u32> {
+    let named = |v: &Variable| matches!(v.backing, Backing::Expiration(of) if of == scheduler);
+    let index = VARIABLES.iter().position(named)?;
+    let ints = Namespace::of(net)?.sysctls().ints.get(index).copied();
+    ints.map(|[seconds, _]| expiration_of(seconds))
+}
+
+/// Changes all services of some settings.
+fn update_all(
+    config: &mut ConfigGuard<'_>,
+    update: ServiceUpdate,
+    which: impl Fn(&ServiceSpec) -> bool,
+) -> Result {
     let mut changes = KVVec::new();
-    for service in config.services() {
-        if service.spec().persistence.seconds != 0 {
-            let update = ServiceUpdate {
-                quiesced: Some(quiesced),
-                ..ServiceUpdate::default()
-            };
-            let id = service.id();
-            changes.push(Change::ServiceSet { id, update }, GFP_KERNEL)?;
-        }
+    for service in config.services().filter(|service| which(&service.spec())) {
+        let id = service.id();
+        changes.push(Change::ServiceSet { id, update }, GFP_KERNEL)?;
     }
     let done = config.apply(&changes);
     done.map_err(|refused| refusal::errno(&refused.error))

@@ -43,6 +43,8 @@ pub(super) enum Backing {
     None,
     /// Whether clients stay with dests that take no new ones.
     Quiescent,
+    /// After how many seconds services with that scheduler forget addresses.
+    Expiration(&'static str),
     /// Whether rates are estimated.
     Estimation,
     /// How much other directors are told.
@@ -137,10 +139,17 @@ impl Variable {
     }
 }
 
+/// Seconds of a day, and how many `ip_vs` takes for an expiration, in ticks of its own.
+const DAY: c_int = 24 * 60 * 60;
+const EXPIRATION: Rule = Rule::Range(
+    -(c_int::MAX / time::HZ as c_int),
+    c_int::MAX / time::HZ as c_int,
+);
+
 /// Levels of `ip_vs`'s defences.
 const LEVELS: Rule = Rule::Range(0, 3);
 
-pub(super) static VARIABLES: [Variable; 32] = [
+pub(super) static VARIABLES: [Variable; 34] = [
     Variable::new(c"amemthresh", 1024).backing(Backing::Setting {
         set: |settings, pages| settings.memory_min = mebibytes(pages),
         shown: |settings| pages(settings.memory_min),
@@ -179,7 +188,7 @@ pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"cache_bypass", 0).backing(switch!(cache_bypass)),
     Variable::new(c"expire_nodest_conn", 0).backing(switch!(expire_nodest)),
     Variable::new(c"sloppy_tcp", 0).backing(switch!(sloppy_tcp)),
-    Variable::new(c"sloppy_sctp", 0),
+    Variable::new(c"sloppy_sctp", 0).backing(Backing::Live(|live| &live.settings.sloppy_sctp)),
     Variable::new(c"expire_quiescent_template", 0).backing(Backing::Quiescent),
     Variable::new(c"sync_threshold", 0).pair(3, 50),
     // Kept in seconds, where `ip_vs` keeps ticks.
@@ -214,6 +223,12 @@ pub(super) static VARIABLES: [Variable; 32] = [
     Variable::new(c"svc_lfactor", 0)
         .rule(Rule::Range(-8, 8))
         .guarded(),
+    Variable::new(c"lblc_expiration", DAY)
+        .rule(EXPIRATION)
+        .backing(Backing::Expiration("lblc")),
+    Variable::new(c"lblcr_expiration", DAY)
+        .rule(EXPIRATION)
+        .backing(Backing::Expiration("lblcr")),
 ];
 
 /// Values that were written, by the order of [`VARIABLES`].

@@ -159,7 +159,7 @@ fn dests_are_refused_with_the_reason() {
     assert_eq!(
         refused("192.0.2.1", 443, dr(WEIGHT_MAX + 1)),
         (
-            "weight 65536 is out of range, 0 to 65535".into(),
+            "weight 2147483648 is out of range, 0 to 2147483647".into(),
             Field::Weight
         )
     );
