@@ -221,7 +221,7 @@ impl Batch {
 
     fn add(&mut self, what: u16, flags: u16, attributes: &[Vec<u8>]) {
         self.0
-            .push((NFTABLES << 8 | what, flags, attributes.concat()));
+            .push(((NFTABLES << 8) | what, flags, attributes.concat()));
     }
 
     fn rule(&mut self, chain: &str, expressions: &[Vec<u8>]) {
