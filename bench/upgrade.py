@@ -72,6 +72,7 @@ def main(counts):
     run("rvsadm", "service", "add", f"tcp/{VIP}:80")
     run("rvsadm", "dest", "add", f"tcp/{VIP}:80", f"{DEST}:80", "--mode", "fullnat")
     for number in range(LOCALS):
+        run("ip", "addr", "add", f"192.0.2.{100 + number}/32", "dev", "d0")
         run("rvsadm", "laddr", "add", "--default", f"192.0.2.{100 + number}")
     print(f"{'connections':>12} {'restore':>9} {'save':>9} {'upgrade':>9} {'pause':>9}  file, bytes")
     for count in counts:
