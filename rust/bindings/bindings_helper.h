@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What bindgen reads; bindgen_parameters says which of it is emitted. */
 
+#include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/fprobe.h>
 #include <linux/icmpv6.h>

@@ -43,6 +43,18 @@ struct net_device *rvs_notifier_info_to_dev(void *info);
 int rvs_device_mtu(struct net *net, const char *name);
 int rvs_device_index(struct net *net, const char *name);
 
+/* crypto/hash.h: sign.c */
+
+/* Bytes of a signature. */
+#define RVS_SIGNATURE 32
+
+struct crypto_shash;
+
+struct crypto_shash *rvs_signer_open(const u8 *key, unsigned int len);
+void rvs_signer_close(struct crypto_shash *signer);
+int rvs_signer_sign(struct crypto_shash *signer, const u8 *data, unsigned int len, u8 *signature);
+bool rvs_signer_equal(const u8 *one, const u8 *other);
+
 /* linux/net.h: group.c */
 
 /* A group that datagrams are sent to, and by which device. */

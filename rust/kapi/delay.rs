@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Delays for tests, between the steps of what other CPUs may see half done.
-//!
-//! Only with `RVS_DELAYS=y` (Kbuild); in any other build they are nothing.
+//! Sleep, and delays for tests, between the steps of what other CPUs may see half done: those are only
+//! with `RVS_DELAYS=y` (Kbuild); in any other build they are nothing.
 //!
 //! C header: [`include/linux/delay.h`](srctree/include/linux/delay.h)
 
@@ -22,4 +21,10 @@ fn wait() {
         // SAFETY: No requirements; it spins for less than a tick.
         unsafe { crate::bindings::rvs_udelay((random >> 2) as u32 & 511) };
     }
+}
+
+/// Sleeps for so many milliseconds.
+pub(crate) fn sleep(milliseconds: u32) {
+    // SAFETY: No requirements but a context that may sleep, which callers have by contract.
+    unsafe { crate::bindings::msleep(milliseconds) };
 }

@@ -29,6 +29,7 @@ pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod route;
 pub(crate) mod seen;
+pub(crate) mod sign;
 pub(crate) mod skb;
 pub(crate) mod slab;
 pub(crate) mod socket;

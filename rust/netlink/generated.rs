@@ -1969,8 +1969,18 @@ pub mod sync {
     ///
     /// Type: u8.
     pub const TTL: u16 = 7;
+    /// The key that datagrams are signed with: 16 to 64 bytes. Those that are not are refused then.
+    /// It is never told.
+    ///
+    /// Type: binary, max-len 64.
+    pub const KEY: u16 = 8;
+    /// The file that the key came from, for those who save how a daemon is set up. A daemon that
+    /// has this has a key.
+    ///
+    /// Type: string, max-len 127.
+    pub const KEY_FILE: u16 = 9;
     /// Highest number in use.
-    pub const MAX: u16 = 7;
+    pub const MAX: u16 = 9;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1982,6 +1992,8 @@ pub mod sync {
         Policy::Binary { max_len: 16 },
         Policy::U16Be(Range::ANY),
         Policy::U8(Range::ANY),
+        Policy::Binary { max_len: 64 },
+        Policy::NulString { max_len: 127 },
     ];
 }
 
@@ -2106,12 +2118,22 @@ pub mod sync_counters {
     ///
     /// Type: uint.
     pub const BAD_MODE: u16 = 29;
+    /// Datagrams that are not signed, where there is a key.
+    ///
+    /// Type: uint.
+    pub const UNSIGNED: u16 = 30;
+    /// Datagrams that are signed with another key, or were changed.
+    ///
+    /// Type: uint.
+    pub const BAD_KEY: u16 = 31;
     /// Highest number in use.
-    pub const MAX: u16 = 29;
+    pub const MAX: u16 = 31;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),

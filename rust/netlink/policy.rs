@@ -68,6 +68,8 @@ static SYNC: [AttrPolicy; sync::POLICY.len()] = accept(
         sync::GROUP,
         sync::PORT,
         sync::TTL,
+        sync::KEY,
+        sync::KEY_FILE,
     ],
     &[],
 );

@@ -16,12 +16,16 @@ use super::{encode, policy};
 use crate::kapi::genl::{
     Attr, AttrPolicy, Attrs, Doit, DumpWriter, Dumpit, Place, Progress, Request, Writer,
 };
-use crate::kapi::netdev;
-use crate::sync::{Daemon, Daemons, Refused, Role, NAME_MAX, ROLES};
+use crate::kapi::{netdev, sign::Signer};
+use crate::sync::{Daemon, Daemons, KeyFile, Refused, Role, NAME_MAX, ROLES};
 use crate::table::PEER_COUNTS;
 
 // Each is told by its number.
 const _: [(); sync_counters::MAX as usize] = [(); PEER_COUNTS];
+
+/// Bytes of a key.
+const KEY_MIN: usize = 16;
+const KEY_MAX: usize = 64;
 
 type SyncAttrs<'a> = Attrs<'a, { sync::POLICY.len() }>;
 
@@ -62,10 +66,12 @@ impl Doit for Start {
                 None | Some(0) => Daemon::TTL,
                 Some(ttl) => ttl,
             },
+            key_file: key_file(&decoder, &attrs)?,
         };
+        let key = key(&decoder, &attrs)?;
         let daemons = Daemons::of(request.net()).ok_or(ENODEV)?;
         daemons
-            .start(role, daemon)
+            .start(role, daemon, key)
             .map_err(|refused| match refused {
                 Refused::Exists => decoder.refuse(
                     EEXIST,
@@ -159,7 +165,11 @@ fn daemon_of(w: &mut Writer<'_>, role: Role, daemon: &Daemon) -> encode::Result 
         w.u32(sync::MAX_LEN, daemon.max_len.into())?;
         encode::address(w, sync::GROUP, daemon.group)?;
         w.u16_be(sync::PORT, daemon.port)?;
-        w.u8(sync::TTL, daemon.ttl)
+        w.u8(sync::TTL, daemon.ttl)?;
+        match &daemon.key_file {
+            Some(file) => w.str(sync::KEY_FILE, file.name()),
+            None => Ok(()),
+        }
     })
 }
 
@@ -195,6 +205,52 @@ fn group<'a>(decoder: &Decoder<'a>, attrs: &SyncAttrs<'a>) -> Result<IpAddr> {
         Place::Attr(attr),
         format_args!("{group} is no multicast address: it is of 224.0.0.0/4 or ff00::/8"),
     ))
+}
+
+/// The key, where there is to be one.
+fn key(decoder: &Decoder<'_>, attrs: &SyncAttrs<'_>) -> Result<Option<Signer>> {
+    let Some(attr) = attrs.get(sync::KEY) else {
+        return Ok(None);
+    };
+    let bytes = attr.payload();
+    if !(KEY_MIN..=KEY_MAX).contains(&bytes.len()) {
+        return Err(decoder.refuse(
+            EINVAL,
+            Place::Attr(attr),
+            format_args!(
+                "a key of {} bytes: it has {KEY_MIN} to {KEY_MAX}",
+                bytes.len()
+            ),
+        ));
+    }
+    let key = Signer::new(bytes);
+    key.map(Some).map_err(|error| {
+        let place = Place::Attr(attr);
+        decoder.refuse(
+            error,
+            place,
+            format_args!("this kernel has no HMAC of SHA-256"),
+        )
+    })
+}
+
+/// Where the key came from, where there is one.
+fn key_file(decoder: &Decoder<'_>, attrs: &SyncAttrs<'_>) -> Result<Option<KeyFile>> {
+    if attrs.get(sync::KEY).is_none() {
+        return Ok(None);
+    }
+    let Some(attr) = attrs.get(sync::KEY_FILE) else {
+        return Ok(KeyFile::new(b""));
+    };
+    let name = CStr::from_bytes_until_nul(attr.payload()).map_err(|_| EINVAL)?;
+    match KeyFile::new(name.to_bytes()) {
+        Some(file) => Ok(Some(file)),
+        None => Err(decoder.refuse(
+            EINVAL,
+            Place::Attr(attr),
+            format_args!("the name of the key's file is too long"),
+        )),
+    }
 }
 
 /// A name, filled up with zero bytes.

@@ -7,10 +7,11 @@ use kernel::prelude::*;
 use super::{
     daemon::Daemon,
     heard::{Entries, Masters, ASK_TICKS},
+    key,
 };
 use crate::{
-    engine::sync::{Datagram, Fault},
-    kapi::{group::Receiver, time, work},
+    engine::sync::Fault,
+    kapi::{group::Receiver, sign::Signer, time, work},
     table::{Netns, PeerCount},
 };
 
@@ -27,6 +28,7 @@ pub(super) struct Backup {
     device: Option<u32>,
     receivers: KVec<Receiver>,
     masters: Masters,
+    key: Option<Signer>,
     buffer: KVVec<u8>,
 }
 
@@ -40,6 +42,7 @@ impl Backup {
         netns: &Netns,
         daemon: Daemon,
         ports: usize,
+        key: Option<Signer>,
         open: Open<'_>,
     ) -> Result<KBox<Self>> {
         let mut this = Self {
@@ -47,7 +50,8 @@ impl Backup {
             ports,
             device: None,
             receivers: KVec::new(),
-            masters: Masters::new(),
+            masters: Masters::new(key.is_some()),
+            key,
             buffer: KVVec::from_elem(0, daemon.max_len.into(), GFP_KERNEL)?,
         };
         this.open(netns, open)?;
@@ -81,7 +85,8 @@ impl Backup {
                 netns.count_peer(PeerCount::Received);
                 // One that is longer than the room was cut.
                 let datagram = self.buffer.get(..length).ok_or(Fault::Length);
-                match datagram.and_then(|bytes| Datagram::read(bytes, self.daemon.id)) {
+                let (id, key) = (self.daemon.id, self.key.as_ref());
+                match datagram.and_then(|bytes| key::read(bytes, id, key)) {
                     Ok(datagram) => match self.masters.hear(netns, &datagram, (port, from)) {
                         Entries::Left => {}
                         entries => netns.learn(&datagram, entries == Entries::Hearsay),
@@ -96,7 +101,7 @@ impl Backup {
                 }
             }
         }
-        let lacks = self.masters.ask(netns, &self.receivers);
+        let lacks = self.masters.ask(netns, &self.receivers, self.key.as_ref());
         match (more, lacks) {
             (true, _) => 0,
             (false, true) => ASK_TICKS,

@@ -42,6 +42,34 @@ impl Role {
     }
 }
 
+/// Longest name of a file that a key came from.
+const FILE_MAX: usize = 127;
+
+/// The file that a key came from, for those who save how a daemon is set up; empty where nobody said.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyFile {
+    name: [u8; FILE_MAX],
+    len: u8,
+}
+
+impl KeyFile {
+    /// One of that name; none where that is too long.
+    pub(crate) fn new(name: &[u8]) -> Option<Self> {
+        let mut file = Self {
+            name: [0; FILE_MAX],
+            len: u8::try_from(name.len()).ok()?,
+        };
+        file.name.get_mut(..name.len())?.copy_from_slice(name);
+        Some(file)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.name.get(..usize::from(self.len)).unwrap_or(&[]);
+        core::str::from_utf8(name).unwrap_or("")
+    }
+}
+
 /// How a daemon is set up.
 #[derive(Clone, Copy)]
 pub(crate) struct Daemon {
@@ -57,6 +85,8 @@ pub(crate) struct Daemon {
     pub(crate) port: u16,
     /// Hops that datagrams may go.
     pub(crate) ttl: u8,
+    /// Where its key came from; none where it has none.
+    pub(crate) key_file: Option<KeyFile>,
 }
 
 impl Daemon {

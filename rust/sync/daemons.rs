@@ -19,6 +19,7 @@ use crate::{
     kapi::{
         group::{Group, Receiver},
         netns::{Net, PerNet, Registered, Registration},
+        sign::Signer,
         work::{Work, Worker},
     },
     table::Netns,
@@ -111,7 +112,12 @@ impl Daemons {
     }
 
     /// Starts one. May sleep.
-    pub(crate) fn start(&self, role: Role, daemon: Daemon) -> Result<(), Refused> {
+    pub(crate) fn start(
+        &self,
+        role: Role,
+        daemon: Daemon,
+        key: Option<Signer>,
+    ) -> Result<(), Refused> {
         let netns = Netns::of(self.net).ok_or(ENODEV)?;
         let mut running = self.running();
         if running.get(role).is_some() {
@@ -124,10 +130,10 @@ impl Daemons {
             None => wanted.clamp(1, PORTS_MAX) as usize,
         };
         match role {
-            Role::Master => running.master = Some(Master::start(netns, daemon, ports)?),
+            Role::Master => running.master = Some(Master::start(netns, daemon, ports, key)?),
             Role::Backup => {
                 let open = |group| self.open(group);
-                running.backup = Some(Backup::start(netns, daemon, ports, &open)?);
+                running.backup = Some(Backup::start(netns, daemon, ports, key, &open)?);
                 netns.peers.listens.store(true, Ordering::Relaxed);
             }
         }

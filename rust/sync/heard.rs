@@ -6,9 +6,10 @@ use core::net::SocketAddr;
 
 use kernel::prelude::*;
 
+use super::key;
 use crate::{
     engine::sync::{Datagram, Kind, Stream, Verdict},
-    kapi::{group::Receiver, random, time},
+    kapi::{group::Receiver, random, sign::Signer, time},
     table::{Netns, Parcel, PeerCount},
 };
 
@@ -35,7 +36,11 @@ struct Heard {
 }
 
 /// All of them.
-pub(super) struct Masters(KVec<Heard>);
+pub(super) struct Masters {
+    all: KVec<Heard>,
+    /// Whether there is a key: then a stream has to prove that it is no copy of an old one.
+    keyed: bool,
+}
 
 /// What becomes of a datagram's entries.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,8 +55,11 @@ pub(super) enum Entries {
 
 impl Masters {
     /// None was heard.
-    pub(super) const fn new() -> Self {
-        Self(KVec::new())
+    pub(super) const fn new(keyed: bool) -> Self {
+        Self {
+            all: KVec::new(),
+            keyed,
+        }
     }
 
     /// Looks at a datagram that came by a port. One of `ip_vs` has no number.
@@ -76,7 +84,10 @@ impl Masters {
         }
         let Some(heard) = self.of(tailed.tail.stream) else {
             // There are too many: as those of whom nobody knows what is lost.
-            return taken;
+            return match self.keyed {
+                true => Entries::Left,
+                false => taken,
+            };
         };
         (heard.from, heard.port, heard.id) = (from, port, datagram.id());
         heard.second = time::uptime();
@@ -103,35 +114,46 @@ impl Masters {
     /// A stream; a new one takes the place of one that is silent. None where there is no room.
     #[inline(never)] // A stream takes room.
     fn of(&mut self, id: u64) -> Option<&mut Heard> {
-        let found = self.0.iter().position(|heard| heard.stream.id() == id);
+        let found = self.all.iter().position(|heard| heard.stream.id() == id);
         if let Some(at) = found {
-            return self.0.get_mut(at);
+            return self.all.get_mut(at);
         }
         let now = time::uptime();
         let heard = Heard {
-            stream: KBox::new(Stream::new(id, random::u64(), true), GFP_KERNEL_ACCOUNT).ok()?,
+            stream: KBox::new(
+                Stream::new(id, random::u64(), !self.keyed),
+                GFP_KERNEL_ACCOUNT,
+            )
+            .ok()?,
             from: SocketAddr::from(([0, 0, 0, 0], 0)),
             port: 0,
             id: 0,
             second: now,
             asked: time::now().wrapping_sub(ASK_TICKS),
         };
-        if self.0.len() < STREAMS {
-            self.0.push(heard, GFP_KERNEL_ACCOUNT).ok()?;
-            return self.0.last_mut();
+        if self.all.len() < STREAMS {
+            self.all.push(heard, GFP_KERNEL_ACCOUNT).ok()?;
+            return self.all.last_mut();
         }
-        let silent = |heard: &&mut Heard| now.wrapping_sub(heard.second) > SILENT;
-        let place = self.0.iter_mut().find(silent)?;
+        let silent = |heard: &&mut Heard| {
+            !heard.stream.is_proven() || now.wrapping_sub(heard.second) > SILENT
+        };
+        let place = self.all.iter_mut().find(silent)?;
         *place = heard;
         Some(place)
     }
 
     /// Asks for what is missing. True while something is.
     #[inline(never)]
-    pub(super) fn ask(&mut self, netns: &Netns, receivers: &[Receiver]) -> bool {
+    pub(super) fn ask(
+        &mut self,
+        netns: &Netns,
+        receivers: &[Receiver],
+        key: Option<&Signer>,
+    ) -> bool {
         let (tick, second) = (time::now(), time::uptime());
         let mut lacks = false;
-        for heard in &mut self.0 {
+        for heard in &mut self.all {
             if !heard.stream.lacks() || second.wrapping_sub(heard.second) > SILENT {
                 continue;
             }
@@ -144,7 +166,7 @@ impl Masters {
             let Ok(mut question) = Parcel::of_tail(heard.id) else {
                 continue;
             };
-            question.close(&tail, missing.as_slice());
+            key::close(&mut question, tail, missing.as_slice(), key);
             if let Some(receiver) = receivers.get(heard.port) {
                 let _ = receiver.send_to(heard.from, question.bytes());
                 netns.count_peer(PeerCount::Asked);

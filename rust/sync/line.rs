@@ -2,11 +2,12 @@
 
 //! A port of the daemon that tells: its datagrams, numbered, and those of them that can be told again.
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
+use super::key;
 use crate::{
     engine::sync::{ranges::RANGES, waiting, Datagram, Kind, Range, Ranges, Tail},
-    kapi::{group::Sender, random},
+    kapi::{group::Sender, random, sign::Signer},
     table::{Netns, Outbox, Parcel, PeerCount},
 };
 
@@ -50,6 +51,7 @@ pub(super) struct Line {
     scratch: Parcel,
     /// What was told again.
     ranges: KBox<Ranges>,
+    key: Option<Arc<Signer>>,
 }
 
 /// What a question needs.
@@ -64,8 +66,14 @@ pub(super) struct Turn<'a> {
 }
 
 impl Line {
-    /// One of so many, which begins.
-    pub(super) fn new(lines: usize, id: u8, max_len: usize) -> Result<Self> {
+    /// One of so many, which begins. Number 0 stands for all that there was before: whoever hears the
+    /// stream lacks that.
+    pub(super) fn new(
+        lines: usize,
+        id: u8,
+        max_len: usize,
+        key: Option<Arc<Signer>>,
+    ) -> Result<Self> {
         let len = waiting(KEPT_MAX, lines, max_len);
         let mut kept = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
@@ -74,11 +82,12 @@ impl Line {
         Ok(Self {
             sender: None,
             stream: random::u64(),
-            next: 0,
+            next: 1,
             base: 0,
             kept,
             scratch: Parcel::of_tail(id)?,
             ranges: KBox::new(Ranges::new(), GFP_KERNEL_ACCOUNT)?,
+            key,
         })
     }
 
@@ -111,7 +120,8 @@ impl Line {
         kind: Kind,
         beat: u32,
     ) -> bool {
-        parcel.close(&self.tail(kind, beat, 0), &[]);
+        let tail = self.tail(kind, beat, 0);
+        key::close(&mut parcel, tail, &[], self.key.as_deref());
         let sent = self.transmit(netns, &parcel);
         let number = self.next;
         self.next = number.saturating_add(1);
@@ -141,7 +151,8 @@ impl Line {
 
     fn end_answer(&mut self, netns: &Netns, beat: u32, nonce: u64) {
         let tail = self.tail(Kind::Beat, beat, nonce);
-        self.scratch.close(&tail, self.ranges.as_slice());
+        let (ranges, key) = (self.ranges.as_slice(), self.key.as_deref());
+        key::close(&mut self.scratch, tail, ranges, key);
         self.transmit(netns, &self.scratch);
     }
 
@@ -164,7 +175,7 @@ impl Line {
                 break;
             };
             let question = room.get(..length).unwrap_or(&[]);
-            match Datagram::read(question, turn.id) {
+            match key::read(question, turn.id, self.key.as_deref()) {
                 Ok(question) => needs_round |= self.answer_one(turn, &question, &mut left),
                 Err(fault) => turn.netns.count_fault(fault),
             }

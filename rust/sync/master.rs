@@ -7,7 +7,7 @@
 //! kept, or a slice of the table. A round through all of it is for everybody who listens, one at a time
 //! and with a pause behind it.
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
 use super::{
     daemon::Daemon,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::sync::{tail::ROOM, tail::TAIL_MAX, Kind, HEADER},
-    kapi::{group::Sender, rcu::Rcu, time},
+    kapi::{group::Sender, rcu::Rcu, sign::Signer, time},
     table::{Netns, Outbox, PeerCount, Progress, Round},
 };
 
@@ -66,11 +66,20 @@ pub(super) struct Master {
 impl Master {
     /// Begins.
     #[inline(never)] // What it begins takes room.
-    pub(super) fn start(netns: &Netns, daemon: Daemon, ports: usize) -> Result<KBox<Self>> {
+    pub(super) fn start(
+        netns: &Netns,
+        daemon: Daemon,
+        ports: usize,
+        key: Option<Signer>,
+    ) -> Result<KBox<Self>> {
+        let key = key
+            .map(|key| Arc::new(key, GFP_KERNEL_ACCOUNT))
+            .transpose()?;
         let max_len = usize::from(daemon.max_len).max(LENGTH_MIN);
         let mut lines = KVec::with_capacity(ports, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..ports {
-            lines.push(Line::new(ports, daemon.id, max_len)?, GFP_KERNEL_ACCOUNT)?;
+            let line = Line::new(ports, daemon.id, max_len, key.clone())?;
+            lines.push(line, GFP_KERNEL_ACCOUNT)?;
         }
         let mut this = Self {
             daemon,

@@ -7,10 +7,11 @@ mod backup;
 mod daemon;
 mod daemons;
 mod heard;
+mod key;
 mod line;
 mod master;
 
 pub(crate) use self::{
-    daemon::{Daemon, Role, NAME_MAX, ROLES},
+    daemon::{Daemon, KeyFile, Role, NAME_MAX, ROLES},
     daemons::{Daemons, Refused},
 };

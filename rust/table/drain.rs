@@ -80,7 +80,12 @@ pub(super) fn overdue(config: &ConfigGuard<'_>) -> Overdue {
 
 /// Brings the end of dests' connections forward, of which some ends are to be told first, by `ask`. May
 /// sleep; the table is not resized meanwhile.
-pub(super) fn end_connections(connections: &Connections, dests: &Overdue, ask: Option<Leave<'_>>) {
+pub(super) fn end_connections(
+    connections: &Connections,
+    dests: &Overdue,
+    ask: Option<Leave<'_>>,
+    (gone, wait): (impl Fn(&Conn, Rcu<'_>), impl Fn() -> bool),
+) {
     if dests.is_empty() {
         return;
     }
@@ -89,7 +94,7 @@ pub(super) fn end_connections(connections: &Connections, dests: &Overdue, ask: O
         dest.life().dismiss();
     }
     let mut asked = 0u32;
-    connections.remove_all(|conn, rcu| {
+    let which = |conn: &Conn, rcu: Rcu<'_>| {
         let at = ptr::from_ref(conn.dest()) as usize;
         let is_over = dests.binary_search_by_key(&at, address).is_ok()
             && take_leave(conn, &mut asked, ask, rcu);
@@ -97,7 +102,8 @@ pub(super) fn end_connections(connections: &Connections, dests: &Overdue, ask: O
             conn.dest().life().count_drain_ended();
         }
         is_over
-    });
+    };
+    connections.remove_all(which, gone, wait);
 }
 
 /// Asks an end of a connection, which may only wait, where it is: from the answer both are told.

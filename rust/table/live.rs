@@ -167,7 +167,9 @@ impl Live {
 
     /// Ends a connection.
     pub(crate) fn disconnect(&self, conn: &Conn, rcu: Rcu<'_>) {
-        self.connections.remove(conn, End::Replaced, rcu);
+        if self.connections.remove(conn, End::Replaced, rcu) {
+            self.has_ended(conn, rcu);
+        }
         self.waking.wake();
     }
 

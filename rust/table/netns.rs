@@ -104,7 +104,9 @@ impl PerNet for Netns {
         // Devices may not go while a way leads through them.
         self.forget_ways(Which::All);
         self.connections.leave_tracks();
-        self.connections.remove_all(|_, _| true);
+        // Others go on with them.
+        self.connections
+            .remove_all(|_, _| true, |_, _| {}, || false);
         self.connections.reap();
     }
 
@@ -201,9 +203,9 @@ impl Netns {
         selection: &Selection,
     ) -> u64 {
         let no_resize = self.maintenance.lock();
-        let ended = self
-            .connections
-            .end_selected(service, selection, &self.settings);
+        let ended =
+            self.connections
+                .end_selected(service, selection, &self.settings, self.telling_ends());
         drop(no_resize);
         self.waking.hurry();
         ended
@@ -222,7 +224,15 @@ impl Netns {
         let ask = ON_LEAVE.as_ref().copied();
         let ask = ask.map(|ask| move |conn: &Conn, side, rcu: Rcu<'_>| ask(self, conn, side, rcu));
         let ask = ask.as_ref().map(|ask| ask as Leave<'_>);
-        drain::end_connections(&self.connections, overdue, ask);
+        drain::end_connections(&self.connections, overdue, ask, self.telling_ends());
+    }
+
+    /// Tells other directors of connections that are ended, and whether to wait with more.
+    fn telling_ends(&self) -> (impl Fn(&Conn, Rcu<'_>) + '_, impl Fn() -> bool + '_) {
+        (
+            |conn: &Conn, rcu: Rcu<'_>| self.has_ended(conn, rcu),
+            || self.is_pressed(),
+        )
     }
 }
 
@@ -247,10 +257,10 @@ impl Work<Upkeep> for Netns {
         drop(charge);
         self.end_overdue(&overdue);
         let pressed = self.defence.ends_entries().then(time::uptime);
-        let look = |conn: &Conn, rcu: Rcu<'_>| {
-            if let Some(outbox) = self.outbox(rcu) {
-                self.look_at(outbox, conn);
-            }
+        let look = |conn: &Conn, rcu: Rcu<'_>| match self.outbox(rcu) {
+            Some(_) if conn.is_ended() => self.has_ended(conn, rcu),
+            Some(outbox) => self.look_at(outbox, conn),
+            None => {}
         };
         let swept = self
             .connections

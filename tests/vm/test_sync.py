@@ -5,12 +5,14 @@ import socket
 
 import pytest
 
-from lab import compat, shell, topology
+from lab import compat, shell, six, topology
 from lab.director import Service
+from lab.fullnat import LOCALS
 from lab.netns import wait_until
 from lab.numbered import GROUP, PORT, datagram, entry
 from lab.pair import ALL, FULLNAT, SERVICES, Clients, Pair, give, known, services, sync
-from lab.transfer import UdpEcho, new_port
+from lab.sctp import Server, connect, says
+from lab.transfer import UdpEcho, family, new_port
 
 KINDS = [("rvs", "rvs"), ("rvs", "ip_vs"), ("ip_vs", "rvs")]
 EACH = 4
@@ -204,6 +206,60 @@ def test_datagrams_are_told_when_they_go_on(pair):
         one.close()
         many.close()
         server.close()
+
+
+def test_flows_of_udp_and_sctp_go_on(pair):
+    """By FullNAT and NAT64, whose local addresses and ports the second has to know."""
+    shell.modprobe("sctp")
+    first, second = pair.directors("rvs", "rvs")
+    names = pair.lab.addresses
+    flows = [
+        Service([(names["rs1"], 1)], mode="fullnat", port=5353, protocol="udp"),
+        Service([(names["rs1"], 1)], mode="fullnat", port=5353, protocol="udp", vip=six.VIP),
+        Service([(names["rs1"], 1)], mode="nat", port=9000, protocol="sctp"),
+    ]
+    for director in (first, second):
+        director.adm("laddr", "add", "--default", *LOCALS, *six.LOCALS)
+        for flow in flows:
+            director.add(flow)
+    sync(first, "start", "master")
+    sync(second, "start", "backup")
+    echo = UdpEcho(pair.lab.real["rs1"], 5353)
+    served = Server(pair.lab.real["rs1"], 9000, names["rs1"])
+    association = connect(pair.lab.client, topology.VIP, 9000)
+    open_ = []
+    try:
+        for client, vip in ((topology.CLIENT, topology.VIP), (six.CLIENT, six.VIP)):
+            with pair.lab.client.inside():
+                s = socket.socket(family(vip), socket.SOCK_DGRAM)
+            s.settimeout(5)
+            s.bind((client, new_port()))
+            s.connect((vip, 5353))
+            open_.append(s)
+
+        def asks(s):
+            s.send(b"x")
+            return s.recv(100)
+
+        def all_known():
+            assert all(asks(s) for s in open_)
+            return len(known(second)) == 3
+
+        wait_until(all_known, "both flows and the association", 20, step=0.2)
+        assert {(port, dest) for port, _, dest in known(first)} == \
+            {(port, dest) for port, _, dest in known(second)}
+        peers = set(echo.peers)
+        pair.fail_over()
+        assert all(asks(s).endswith(b"x") for s in open_)
+        # The real server saw nothing of it.
+        assert set(echo.peers) == peers
+        assert says(association) == b"x"
+    finally:
+        association.close()
+        served.wait()
+        for s in open_:
+            s.close()
+        echo.close()
 
 
 BAD = {

@@ -9,7 +9,7 @@ from lab import shell
 from lab.director import Ipvs, Rvs, Service
 from lab.netns import Host, wait_until
 from lab.netns import wire as connect
-from lab.numbered import ASK, BEAT, ENTRIES, HEARSAY, Peer, Tail, entry
+from lab.numbered import (ASK, BEAT, ENTRIES, GROUP, HEARSAY, PORT, Peer, Tail, datagram, entry)
 from lab.packets import ACK, FIN, SYN, tcp
 from lab.pair import known, sync
 from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
@@ -107,8 +107,8 @@ def test_what_is_lost_is_asked_for_and_told_again(both, wire, second):
     are(backup, states)
     lost, told = counters(backup), grown(first, before, {"told", "told_again", "rounds"})
     assert lost["lost"] > 0 and lost["asked"] > 0 and told["told_again"] > 0
-    # Nobody has asked for all: only what was lost was told again.
-    assert told["rounds"] == 0 and told["told"] <= 2 * COUNT
+    # Nobody has asked for all but when the master began: what was lost was told again, and no more.
+    assert told["rounds"] == 1 and told["told"] <= 2 * COUNT
     sync(backup, "stop", "backup")
     backup.adm("conn", "flush")
     for host in (first.host, second):
@@ -119,7 +119,7 @@ def test_what_is_lost_is_asked_for_and_told_again(both, wire, second):
         sync(backup, "start", "backup")
         are(backup, states)
         are(stock, states)
-        assert grown(first, before, {"rounds"}) == {"rounds": 1}
+        assert grown(first, before, {"rounds"}) == {"rounds": 2}
     finally:
         sync(stock, "stop", "backup")
         shell.run("modprobe", "-r", "ip_vs_rr", "ip_vs", check=False)
@@ -241,6 +241,125 @@ def test_a_backup_takes_datagrams_in_their_order(both, lab):
     finally:
         master.close()
         other.close()
+
+
+def test_what_has_ended_does_not_stay(both, wire, lab):
+    first, backup = both
+    sync(backup, "start", "backup")
+    sync(first, "start", "master")
+    begin(wire, PORTS[:50])
+    are(backup, dict.fromkeys(PORTS[:50], "established"))
+    first.adm("conn", "end", WEB.id, "--client", f"{CLIENT}:{PORTS[0]}")
+    are(backup, dict.fromkeys(PORTS[1:50], "established"))
+    first.adm("conn", "flush")
+    are(backup, {})
+    # Who is only the backup of connections does not end them for others.
+    begin(wire, PORTS[50:60])
+    are(backup, dict.fromkeys(PORTS[50:60], "established"))
+    sync(backup, "start", "master")
+    sync(first, "start", "backup")
+    backup.adm("conn", "flush")
+    wait_until(lambda: counters(backup)["sent"] > 0, "a datagram")
+    assert len(known(first)) == 10
+    sync(first, "stop", "master")
+    master = Peer(lab.director, "10.9.0.1")
+    try:
+        over = {"state": 6, "flags": 0x100, "options": b"\x71\1\1"}
+        before = counters(backup)
+        master.tell(Tail(ENTRIES, 9, 0), entry(port=1), entry(port=2))
+        are(backup, {1: "established", 2: "established"})
+        # Another one's end, one's that is not there, its own, and what was told before that.
+        master.tell(Tail(ENTRIES, 9, 2), entry(port=1, dest="192.168.56.102", **over),
+                    entry(port=3, **over), entry(port=2, **over))
+        master.tell(Tail(ENTRIES, 9, 1), entry(port=2))
+        are(backup, {1: "established"})
+        assert grown(backup, before, {"late"}) == {"late": 1}
+        # Packets have come here since: then it is this director's.
+        master.tell(Tail(ENTRIES, 9, 3), entry(port=4, state=4))
+        are(backup, {1: "established", 4: "fin-wait"})
+    finally:
+        master.close()
+
+
+@pytest.fixture(name="key")
+def _key(tmp_path):
+    """Makes files of keys."""
+    def made(key, end=b"\n"):
+        path = tmp_path / f"key-{len(key)}-{key[:1].hex()}"
+        path.write_bytes(key + end)
+        return "--key-file", path
+    return made
+
+
+KEY, OTHER = b"k" * 32, b"o" * 64
+
+
+def test_with_a_key_only_who_has_it_is_believed(both, wire, peer, lab, key):
+    first, backup = both
+
+    def refused(*options):
+        done = sync(backup, "start", "backup", *options, check=False)
+        assert done.returncode != 0
+        return done.stderr
+
+    assert "has 15 bytes: it has 16 to 64" in refused(*key(b"x" * 15))
+    assert "has 65 bytes" in refused(*key(b"y" * 65))
+    assert "cannot read the key's file /nosuch" in refused("--key-file", "/nosuch")
+    sync(first, "start", "master", *SHORTEST, *key(KEY))
+    sync(backup, "start", "backup", *key(KEY))
+    begin(wire, PORTS[:60])
+    states = dict.fromkeys(PORTS[:60], "established")
+    are(backup, states)
+    for role, director in (("master", first), ("backup", backup)):
+        shown = director.adm("sync", "show").stdout
+        assert f"{role} key-file" in shown and "kkk" not in shown
+    # The answers to those who ask: with no key, another one, the right one.
+    copies = [data for data, _ in iter(lambda: peer.take(0.01, group=True), None)]
+    tail, master = wait_until(lambda: peer.hear(5, group=True), "a datagram")
+    before = counters(first)
+    asked = Tail(ASK, tail.stream, 0, tail.beat, 5, ((0, 1),))
+    peer.tell(asked, to=master)
+    peer.tell(asked, to=master, key=OTHER)
+    want = {"unsigned": 1, "bad_key": 1}
+    wait_until(lambda: grown(first, before, want) == want, "two that are refused")
+    peer.tell(asked, to=master, key=KEY)
+    wait_until(lambda: heard(peer, lambda told: told.nonce == 5), "an answer")
+    assert grown(first, before, {"stale"}) == {"stale": 0}
+    # To the backup: what stock ip_vs says, what is signed with another key, or changed, or copied.
+    forger = Peer(lab.director, "10.9.0.1")
+    before = counters(backup)
+    try:
+        forger.own.sendto(datagram(entry(port=1)), (GROUP, PORT))
+        forger.tell(Tail(ENTRIES, 7, 0), entry(port=1))
+        forger.tell(Tail(ENTRIES, 7, 0), entry(port=1), key=OTHER)
+        one = next(data for data in copies if Tail.of(data).kind == ENTRIES)
+        forger.own.sendto(one[:20] + bytes([one[20] ^ 1]) + one[21:], (GROUP, PORT))
+        forger.own.sendto(one, (GROUP, PORT))
+        # Signed well, but nobody says that it is of now.
+        forger.tell(Tail(ENTRIES, 7, 0), entry(port=1), key=KEY)
+        forger.tell(Tail(BEAT, 7, 1, ranges=((0, 1),)), key=KEY)
+        want = {"unsigned": 2, "bad_key": 2, "late": 1, "unproven": 1}
+        wait_until(lambda: grown(backup, before, want) == want, "what is refused")
+        question, _ = wait_until(lambda: forger.hear(5), "a question")
+        assert question.kind == ASK and question.nonce != 0
+        said = backup.adm("sync", "show").stderr
+        assert "is it the same --key-file everywhere?" in said and "had no signature" in said
+        assert len(known(backup)) == 60
+        # Copies of all that was said, when the backup has forgotten and the master is gone.
+        sync(first, "stop", "master")
+        sync(backup, "stop", "backup")
+        backup.adm("conn", "flush")
+        sync(backup, "start", "backup", *key(KEY))
+        before = counters(backup)
+        for data in copies:
+            forger.own.sendto(data, (GROUP, PORT))
+        wait_until(lambda: grown(backup, before, {"received"})["received"] >= len(copies), "all")
+        assert known(backup) == set() and grown(backup, before, {"unproven"})["unproven"] > 0
+        # The master is there again, and tells all.
+        sync(first, "start", "master", *key(KEY))
+        are(backup, states)
+    finally:
+        forger.close()
 
 
 def grown(director, before, names):

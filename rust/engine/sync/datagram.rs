@@ -6,7 +6,7 @@
 //! made of nothing is taken. An entry that only says what cannot be, or what is not known here, is
 //! left out alone, as `ip_vs` does.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use super::{
     entry::{Entry, Own, Reader},
@@ -187,6 +187,9 @@ impl<'a> Raw<'a> {
                 option::SEQUENCES => {}
                 option::ENGINE_DATA | option::ENGINE_NAME => return Err(Fault::Mode),
                 option::OWN if kind & option::MAY_PASS != 0 => own = Own::read(data, self.ipv6),
+                option::CROSSING if kind & option::MAY_PASS == 0 && self.ipv6 => {
+                    own = Some(Own::read(data, false).ok_or(Fault::UnknownOption)?);
+                }
                 option::ENDED if kind & option::MAY_PASS != 0 => ended = true,
                 _ if kind & option::MAY_PASS != 0 => {}
                 _ => return Err(Fault::UnknownOption),
@@ -204,18 +207,30 @@ impl<'a> Raw<'a> {
         let (mark, seconds) = (rest.word()?, rest.word()?);
         let mut end = |port| Some(SocketAddr::new(rest.address(self.ipv6)?, port));
         let [client, virtual_port, dest] = ports;
+        let (client, virtual_address) = (end(client)?, end(virtual_port)?);
+        let dest = crossed(end(dest)?, own.as_ref())?;
         Some(Entry {
             protocol,
             flags,
             state,
-            client: end(client)?,
-            virtual_address: end(virtual_port)?,
-            dest: end(dest)?,
+            client,
+            virtual_address,
+            dest,
             mark,
             seconds,
             own,
             ended,
         })
+    }
+}
+
+/// The dest of an entry of IPv6, as it is; none where it should be one of IPv4 and is not.
+fn crossed(dest: SocketAddr, own: Option<&Own>) -> Option<SocketAddr> {
+    match (dest.ip(), own) {
+        (IpAddr::V6(v6), Some(own)) if own.local.is_ipv4() => {
+            Some(SocketAddr::new(v6.to_ipv4_mapped()?.into(), dest.port()))
+        }
+        _ => Some(dest),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Writing datagrams.
 
 use super::{
-    entry::{write_address, Entry},
+    entry::{write_end, Entry},
     option,
     ranges::Range,
     tail::Tail,
@@ -128,9 +128,14 @@ fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
     ends.iter().for_each(|end| out(&end.port().to_be_bytes()));
     out(&entry.mark.to_be_bytes());
     out(&entry.seconds.to_be_bytes());
-    ends.iter().for_each(|end| write_address(end.ip(), out));
+    let ipv6 = entry.client.is_ipv6();
+    ends.iter().for_each(|end| write_end(end.ip(), ipv6, out));
     if let Some(own) = &entry.own {
-        out(&[option::OWN | option::MAY_PASS, own.len() as u8]);
+        let kind = match own.local.is_ipv6() == ipv6 {
+            true => option::OWN | option::MAY_PASS,
+            false => option::CROSSING,
+        };
+        out(&[kind, own.len() as u8]);
         own.write(out);
     }
     if entry.ended {

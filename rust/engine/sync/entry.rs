@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-/// An entry. All three ends are of one family.
+/// An entry. All three ends are of one family, but that RVS has dests of IPv4 for clients of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// IANA number of the protocol; 0 in templates of services by mark.
@@ -32,7 +32,7 @@ pub struct Entry {
 /// What RVS adds of a FullNAT connection: an option that others pass over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own {
-    /// What the dest sees in the client's place; of the same family.
+    /// What the dest sees in the client's place; of the dest's family.
     pub local: SocketAddr,
     /// What is added to the client's sequence numbers toward the dest.
     pub sequence: u32,
@@ -115,6 +115,14 @@ impl Reader<'_> {
         } else {
             IpAddr::from(self.array::<4>()?)
         })
+    }
+}
+
+/// Gives `out` the bytes of an address, in an entry of IPv6 or in one of IPv4.
+pub(super) fn write_end(address: IpAddr, ipv6: bool, out: &mut impl FnMut(&[u8])) {
+    match address {
+        IpAddr::V4(v4) if ipv6 => out(&v4.to_ipv6_mapped().octets()),
+        other => write_address(other, out),
     }
 }
 

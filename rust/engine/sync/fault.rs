@@ -30,11 +30,15 @@ pub enum Fault {
     Address,
     /// A way for packets that RVS does not have: that entry is not taken.
     Mode,
+    /// It is not signed, and has to be.
+    Unsigned,
+    /// It is signed with another key.
+    Key,
 }
 
 impl Fault {
     /// All of them, by number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Version,
         Self::Length,
         Self::Id,
@@ -47,6 +51,8 @@ impl Fault {
         Self::State,
         Self::Address,
         Self::Mode,
+        Self::Unsigned,
+        Self::Key,
     ];
 
     /// Its name where it is counted.
@@ -64,6 +70,8 @@ impl Fault {
             Self::State => "state",
             Self::Address => "address",
             Self::Mode => "mode",
+            Self::Unsigned => "unsigned",
+            Self::Key => "key",
         }
     }
 }

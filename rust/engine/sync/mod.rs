@@ -80,6 +80,8 @@ mod option {
     pub(super) const MAY_PASS: u8 = 0x40;
     /// What RVS adds of a FullNAT connection.
     pub(super) const OWN: u8 = 0x30;
+    /// As `OWN`, where the dest is IPv4 and the client is not: nobody else may take such an entry.
+    pub(super) const CROSSING: u8 = 0x32;
     /// It has ended there.
     pub(super) const ENDED: u8 = 0x31;
 

@@ -61,6 +61,11 @@ impl Stream {
         self.id
     }
 
+    /// Whether it is known to be one of now.
+    pub const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// Whether something is to be asked for.
     pub const fn lacks(&self) -> bool {
         !self.proven || !self.missing.is_empty()

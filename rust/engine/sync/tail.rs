@@ -13,7 +13,7 @@
 //! | 6 | 1 where a signature follows |
 //! | 7 | 0 |
 //! | 8-15 | the stream: another one for each queue of each daemon that was started |
-//! | 16-23 | the datagram's number in it; of what has none of its own, the next one's |
+//! | 16-23 | the datagram's number in it, from 1 on; of what has none of its own, the next one's |
 //! | 24-27 | seconds since the daemon was started |
 //! | 28-35 | a number that whoever asks has made up, and whoever answers repeats |
 //! | 36-  | ranges of numbers, two of 8 bytes each |

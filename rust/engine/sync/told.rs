@@ -117,6 +117,9 @@ fn connection(entry: &Entry, mode: Mode) -> Result<Connection, Fault> {
     }
     if let Some(own) = &entry.own {
         check_unicast(own.local.ip())?;
+        if own.local.is_ipv6() != entry.dest.is_ipv6() {
+            return Err(Fault::Address);
+        }
     }
     Ok(Connection {
         protocol,
@@ -176,17 +179,18 @@ fn template(entry: &Entry, mode: Mode) -> Result<Template, Fault> {
     })
 }
 
-impl Connection {
+impl Entry {
     /// As it is told when it has ended.
     pub fn over(self) -> Self {
+        let state = match Protocol::from_number(self.protocol) {
+            Some(Protocol::Tcp) => State::Close,
+            Some(Protocol::Sctp) => State::SctpClosed,
+            _ => State::Udp,
+        };
         Self {
-            state: match self.protocol {
-                Protocol::Tcp => State::Close,
-                Protocol::Udp => State::Udp,
-                Protocol::Sctp => State::SctpClosed,
-            },
+            flags: self.flags | flags::INACTIVE,
+            state: number_of(state),
             seconds: 1,
-            inactive: true,
             ended: true,
             ..self
         }

@@ -64,10 +64,11 @@ impl Doit for New {
                 [0] => Daemon::TTL,
                 [ttl] => ttl,
             },
+            key_file: None,
         };
         let daemons = Daemons::of(request.net()).ok_or(ENODEV)?;
         daemons
-            .start(role, started)
+            .start(role, started, None)
             .map_err(|refused| match refused {
                 Refused::Exists => nest.refuse(
                     EEXIST,

@@ -121,9 +121,10 @@ fn daemon(net: &Net, starts: bool, said: &[u8]) -> Result {
         group: Daemon::GROUP,
         port: Daemon::PORT,
         ttl: Daemon::TTL,
+        key_file: None,
     };
     daemons
-        .start(role, started)
+        .start(role, started, None)
         .map_err(|refused| match refused {
             Refused::Exists => EEXIST,
             Refused::Error(error) => error,

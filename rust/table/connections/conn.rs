@@ -185,6 +185,11 @@ impl Conn {
         }
     }
 
+    /// Whether it was ended.
+    pub(in crate::table) fn is_ended(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ENDED
+    }
+
     /// Ticks of silence that its state lasts.
     #[inline(always)]
     fn timeout(&self, settings: &LiveSettings) -> u32 {

@@ -47,8 +47,9 @@ impl Conn {
         let port = dest.port(ends.virtual_address.port());
         let (address, state) = (dest.id().address, self.state());
         let translates = matches!(mode, Mode::Nat | Mode::FullNat);
-        // NAT64 is of two families, and a mode that was changed is not that of its connections.
-        if address.is_ipv6() != ends.client.is_ipv6() || translates != self.has_two_keys() {
+        let crosses = address.is_ipv6() != ends.client.is_ipv6();
+        // A mode that was changed is not that of its connections.
+        if crosses != self.nat64().is_some() || translates != self.has_two_keys() {
             return None;
         }
         let own = match mode {
@@ -71,9 +72,12 @@ impl Conn {
     }
 
     fn own(&self) -> Option<Own> {
-        match self.nat::<TupleV4>() {
+        if let Some(nat) = self.nat::<TupleV4>() {
+            return Some(nat.own());
+        }
+        match self.nat::<TupleV6>() {
             Some(nat) => Some(nat.own()),
-            None => self.nat::<TupleV6>().map(NatConn::own),
+            None => self.nat64().map(NatConn::own),
         }
     }
 
@@ -115,6 +119,8 @@ impl Conn {
                 nat.set_telling(own.telling);
             } else if let Some(nat) = self.nat::<TupleV6>() {
                 nat.set_telling(own.telling);
+            } else if let Some(nat) = self.nat64() {
+                nat.set_telling(own.telling);
             }
         }
     }
@@ -134,7 +140,7 @@ fn seen(told: &Connection, timeout: u32) -> u32 {
         .wrapping_add(ahead)
 }
 
-impl<T: Tuple> NatConn<T> {
+impl<C: Tuple, D: Tuple> NatConn<C, D> {
     /// What RVS tells RVS of a FullNAT connection.
     fn own(&self) -> Own {
         let [sequence, timestamps] = self.shift().words();

@@ -32,7 +32,8 @@ pub(in crate::table) struct Swept {
 impl Connections {
     /// Ends connections that were silent for too long, in a slice of the table that starts at
     /// `cursor`. With `pressed`, a number that is another each second, those that can be done
-    /// without in one of 32 buckets as well, as `ip_vs` does. Shows the others to `look`. May sleep.
+    /// without in one of 32 buckets as well, as `ip_vs` does. Shows these and the others to `look`. May
+    /// sleep.
     pub(in crate::table) fn sweep(
         &self,
         cursor: u32,
@@ -65,6 +66,9 @@ impl Connections {
                     } else if pressed && conn.is_expendable(now) {
                         let ended = self.remove(conn, End::Overload, rcu);
                         dropped = dropped.wrapping_add(ended.into());
+                        if ended {
+                            look(conn, rcu);
+                        }
                     } else {
                         self.census.see(conn.state());
                         conn.tell_again(now);

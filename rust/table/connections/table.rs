@@ -35,6 +35,9 @@ pub(super) const MIN_BUCKETS: u32 = STRIPES;
 /// Steps of a long loop after which others may run.
 pub(in crate::table) const BATCH: u32 = 64;
 
+/// Times that whoever ends many waits, at most.
+const PATIENCE: u32 = 250;
+
 /// What became of a new connection.
 pub(in crate::table) enum Inserted<'a> {
     /// It is in the table.
@@ -335,15 +338,25 @@ impl Connections {
         }
     }
 
-    /// Ends all connections that `which` names. May sleep. Not while the table is resized.
-    pub(in crate::table) fn remove_all(&self, mut which: impl FnMut(&Conn, Rcu<'_>) -> bool) {
-        let mut batch = 0u32;
+    /// Ends all connections that `which` names, and tells `gone` of each. Before the next bucket it
+    /// waits while `wait` says so. May sleep. Not while the table is resized.
+    pub(in crate::table) fn remove_all(
+        &self,
+        mut which: impl FnMut(&Conn, Rcu<'_>) -> bool,
+        gone: impl Fn(&Conn, Rcu<'_>),
+        wait: impl Fn() -> bool,
+    ) {
+        let (mut batch, mut patience) = (0u32, PATIENCE);
         for bucket in 0..self.buckets() {
+            while patience > 0 && wait() {
+                delay::sleep(20);
+                patience = patience.wrapping_sub(1);
+            }
             let guard = kernel::sync::rcu::read_lock();
             let rcu = Rcu::of(&guard);
             for conn in self.current(rcu).bucket(bucket, rcu) {
-                if which(conn, rcu) {
-                    self.remove(conn, End::Ended, rcu);
+                if which(conn, rcu) && self.remove(conn, End::Ended, rcu) {
+                    gone(conn, rcu);
                 }
             }
             drop(guard);
@@ -354,7 +367,7 @@ impl Connections {
 
 impl Drop for Connections {
     fn drop(&mut self) {
-        self.remove_all(|_, _| true);
+        self.remove_all(|_, _| true, |_, _| {}, || false);
         self.reap();
         // SAFETY: By the invariant; nobody else has the table any more.
         drop(unsafe { KBox::from_raw(*self.current.get_mut()) });

@@ -181,6 +181,7 @@ impl Connections {
         service: Option<&ServiceId>,
         selection: &Selection,
         settings: &LiveSettings,
+        (gone, wait): (impl Fn(&Conn, Rcu<'_>), impl Fn() -> bool),
     ) -> u64 {
         let is_meant = |conn: &Conn| {
             service.is_none_or(|id| conn.dest().service() == *id)
@@ -188,11 +189,12 @@ impl Connections {
                     || ConnView::new(conn, settings).is_some_and(|view| view.is_in(selection)))
         };
         let mut ended = 0u64;
-        self.remove_all(|conn, _| {
+        let which = |conn: &Conn, _: Rcu<'_>| {
             let meant = is_meant(conn);
             ended = ended.saturating_add(meant.into());
             meant
-        });
+        };
+        self.remove_all(which, gone, wait);
         ended
     }
 }

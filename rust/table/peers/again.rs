@@ -95,7 +95,7 @@ impl Netns {
             }
         }
         // Or there is one that has only begun.
-        Some((Entry::from(&told.over()), 0))
+        Some((Entry::from(told).over(), 0))
     }
 
     /// A connection as it is told, and 1 where others look after it; none where it is not told.

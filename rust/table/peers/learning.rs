@@ -65,7 +65,7 @@ impl Netns {
         is_hearsay: bool,
     ) -> PeerCount
     where
-        T: Pair<T> + Single,
+        T: Learn,
     {
         let protocol = told.protocol.number();
         let (Some(client), Some(virtual_address)) =
@@ -107,7 +107,7 @@ impl Netns {
             return PeerCount::Full;
         }
         match config.dest_of(told) {
-            Ok(dest) => self.begin_told((tuple, hash), told, &dest),
+            Ok(dest) => T::begin(self, (tuple, hash), told, &dest),
             Err(why) => why,
         }
     }
@@ -120,6 +120,44 @@ impl Netns {
         }
         self.connections.remove(conn, End::Ended, rcu);
         PeerCount::Updated
+    }
+
+    /// Makes a connection that was told, of a client of IPv6 and a dest of IPv4.
+    #[inline(never)]
+    fn begin_crossing(
+        &self,
+        client: (TupleV6, u32),
+        told: &Connection,
+        dest: &Arc<Dest>,
+    ) -> PeerCount {
+        let protocol = told.protocol.number();
+        let (Mode::FullNat, Some(own)) = (dest.mode(), &told.own) else {
+            return PeerCount::Misfit;
+        };
+        let (Some(there), Some(local)) = (end::<TupleV4>(told.dest), end::<TupleV4>(own.local))
+        else {
+            return PeerCount::Misfit;
+        };
+        let keys = self.full_keys(&client.0, TupleV4::between(there, local, protocol), own);
+        let charge = self.charge();
+        let made = <TupleV6 as Pair<TupleV4>>::allocate(client, keys, told.state, dest.clone());
+        drop(charge);
+        match made {
+            Some(conn) => self.insert_told(conn, told),
+            None => PeerCount::Full,
+        }
+    }
+
+    /// The keys of one by FullNAT.
+    fn full_keys<D: Tuple>(&self, client: &impl Tuple, key: D, own: &Own) -> NatKeys<D> {
+        let (stage, toa_kind) = stage(key.protocol(), Some(own));
+        NatKeys {
+            dest: (key, self.connections.hash(&key)),
+            deltas: Deltas::new(client, &key.reversed()),
+            shift: Shift::of_words([own.sequence, own.timestamps]),
+            stage,
+            toa_kind,
+        }
     }
 
     /// Makes a connection that was told.
@@ -179,6 +217,27 @@ impl Netns {
             stage,
             toa_kind,
         }))
+    }
+}
+
+/// A family whose connections are taken from others.
+trait Learn: Pair<Self> + Single {
+    /// Makes one that was told.
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount;
+}
+
+impl Learn for TupleV4 {
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount {
+        netns.begin_told(client, told, dest)
+    }
+}
+
+impl Learn for TupleV6 {
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount {
+        match told.dest.is_ipv4() {
+            true => netns.begin_crossing(client, told, dest),
+            false => netns.begin_told(client, told, dest),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         tail::{ROOM, TAIL_MAX},
         Draft, Entry, Range, Tail,
     },
-    kapi::{locked::LockedArray, memcg},
+    kapi::{locked::LockedArray, memcg, sign::Signer},
 };
 
 /// A datagram.
@@ -50,6 +50,17 @@ impl Parcel {
         let closed = self.draft.close(&mut self.buffer, tail, ranges);
         // There is room for it.
         self.len = closed.unwrap_or(self.draft.len());
+    }
+
+    /// Writes the signature, for which its tail has left room.
+    pub(crate) fn sign(&mut self, key: &Signer) {
+        let bytes = self.buffer.get_mut(..self.len).unwrap_or_default();
+        if let Some((data, signature)) = bytes.split_last_chunk_mut() {
+            // Nobody takes it where that fails.
+            if let Ok(signed) = key.sign(data) {
+                *signature = signed;
+            }
+        }
     }
 
     /// It as it is sent.
@@ -113,6 +124,13 @@ impl Outbox {
     pub(super) fn put_at(&self, index: usize, entry: &Entry) -> bool {
         let put = self.queues.with(index, |queue| queue.put(self, entry));
         put.flatten().is_some()
+    }
+
+    /// Whether half of the room of a queue is taken.
+    pub(super) fn is_pressed(&self) -> bool {
+        let half = self.waiting / 2;
+        let is_half = |index| self.queues.with(index, |queue| queue.full.len() > half);
+        (0..self.queues.len()).any(|index| is_half(index) == Some(true))
     }
 
     /// Takes all that waits in a queue; the last one may not be full.

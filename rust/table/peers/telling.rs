@@ -165,6 +165,40 @@ impl Live {
         };
         conn.set_memo(memo);
         self.peers.counts.count(counted);
+        if conn.is_ended() {
+            // Meanwhile; whoever ended it may have been told that nobody knows of it.
+            self.tell_end(outbox, conn);
+        }
+    }
+
+    /// A connection was taken from the table before its time: who knows of it does not keep it.
+    #[cold]
+    pub(in crate::table) fn has_ended(&self, conn: &Conn, rcu: Rcu<'_>) {
+        let memo = conn.memo();
+        if let Some(outbox) = self.outbox(rcu) {
+            // What is of others is theirs to end.
+            if !memo.is_new() && !memo.is_of_others(conn.seen()) {
+                self.tell_end(outbox, conn);
+            }
+        }
+    }
+
+    fn tell_end(&self, outbox: &Outbox, conn: &Conn) {
+        let Some(entry) = self.entry_of(conn) else {
+            return;
+        };
+        let told = outbox.put(conn.flow(), &entry.over(), true);
+        self.peers.counts.count(match told {
+            true => PeerCount::Told,
+            false => PeerCount::Postponed,
+        });
+    }
+
+    /// Whether so much waits that whoever ends many connections gives others time to be told.
+    pub(in crate::table) fn is_pressed(&self) -> bool {
+        let guard = kernel::sync::rcu::read_lock();
+        let outbox = self.outbox(Rcu::of(&guard));
+        outbox.is_some_and(Outbox::is_pressed)
     }
 
     /// As others are told of it; none where they are not.

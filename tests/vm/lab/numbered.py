@@ -23,7 +23,9 @@ def entry(state=1, protocol=6, flags=0, port=1000, size=36, dest="192.168.56.101
 
 def datagram(*entries, ident=IDENT, version=1, size=None, count=None, tail=b""):
     """A datagram as bytes."""
-    body = b"".join(entries) + tail
+    # Whatever follows an entry is aligned; the last one is as long as it is.
+    parts = [*entries, tail] if tail else entries
+    body = b"".join(part + bytes(-len(part) % 4) for part in parts[:-1]) + b"".join(parts[-1:])
     size = 8 + len(body) if size is None else size
     count = len(entries) if count is None else count
     return struct.pack("!BBHBBH", 0, ident, size, count, version, 0) + body
@@ -86,13 +88,17 @@ class Peer:
 
     def hear(self, seconds, group=False):
         """The next datagram's tail and sender; None where none comes."""
+        got = self.take(seconds, group)
+        return got and (Tail.of(got[0]), got[1])
+
+    def take(self, seconds, group=False):
+        """The next datagram as bytes, and its sender; None where none comes."""
         s = self.group if group else self.own
         s.settimeout(seconds)
         try:
-            data, sender = s.recvfrom(65536)
+            return s.recvfrom(65536)
         except TimeoutError:
             return None
-        return Tail.of(data), sender
 
     def close(self):
         """Ends it."""

@@ -20,7 +20,8 @@ SERVICES = {
     (4, "nat"): (8001, "rs1"), (4, "dr"): (8002, "rs2"), (4, "tun"): (8003, "rs3"),
     (6, "nat"): (8001, "rs1"), (6, "dr"): (8002, "rs2"),
 }
-FULLNAT = {(4, "fullnat"): (8004, "rs2"), (6, "fullnat"): (8004, "rs3")}
+# 64 is a virtual address of IPv6 and a real server of IPv4.
+FULLNAT = {(4, "fullnat"): (8004, "rs2"), (6, "fullnat"): (8004, "rs3"), (64, "fullnat"): (8005, "rs2")}
 ALL = {**SERVICES, **FULLNAT}
 NAT64 = 8006
 
@@ -29,8 +30,8 @@ def services(modes=SERVICES, **options):
     """A service for each (IP version, mode), with one dest."""
     for version, mode in modes:
         port, name = ALL[version, mode]
-        names = six if version == 6 else four
-        yield Service([(names.REAL_SERVERS[name], 1)], mode=mode, port=port, vip=names.VIP, **options)
+        vips, servers = four if version == 4 else six, six if version == 6 else four
+        yield Service([(servers.REAL_SERVERS[name], 1)], mode=mode, port=port, vip=vips.VIP, **options)
 
 
 class Echo:
@@ -183,7 +184,7 @@ class Clients:
     def connect(self, count, modes=SERVICES):
         """So many to each of the services."""
         for version, mode in modes:
-            names = six if version == 6 else four
+            names = four if version == 4 else six
             for _ in range(count):
                 with self.client.inside():
                     s = socket.socket(family(names.VIP))

@@ -30,7 +30,9 @@ const fn names(set: Set) -> &'static [&'static str] {
             "restored",
             "parameters",
         ],
-        Set::Sync => &["role", "device", "id", "max-len", "group", "port", "ttl"],
+        Set::Sync => &[
+            "role", "device", "id", "max-len", "group", "port", "ttl", "key", "key-file",
+        ],
         Set::SyncCounters => &[
             "told",
             "postponed",
@@ -61,6 +63,8 @@ const fn names(set: Set) -> &'static [&'static str] {
             "bad-state",
             "bad-address",
             "bad-mode",
+            "unsigned",
+            "bad-key",
         ],
         Set::Service => &[
             "protocol",

@@ -257,6 +257,10 @@ uint_set! {
         bad_address = BAD_ADDRESS,
         /// Entries of a way for packets that RVS does not have.
         bad_mode = BAD_MODE,
+        /// Datagrams that are not signed, where there is a key.
+        unsigned = UNSIGNED,
+        /// Datagrams that are signed with another key, or were changed.
+        bad_key = BAD_KEY,
     }
 }
 

@@ -53,6 +53,10 @@ pub struct Daemon {
     pub port: Option<u16>,
     /// Hops that datagrams may go.
     pub ttl: Option<u8>,
+    /// The key that datagrams are signed with; the module never tells it.
+    pub key: Option<Vec<u8>>,
+    /// The file that it came from.
+    pub key_file: Option<String>,
 }
 
 impl Daemon {
@@ -66,6 +70,8 @@ impl Daemon {
             group: None,
             port: None,
             ttl: None,
+            key: None,
+            key_file: None,
         }
     }
 
@@ -80,6 +86,10 @@ impl Daemon {
         attributes.extend(group.map(|group| Attr::address(sync::GROUP, group)));
         attributes.extend(self.port.map(|port| Attr::u16_be(sync::PORT, port)));
         attributes.extend(self.ttl.map(|ttl| Attr::u8(sync::TTL, ttl)));
+        let key = self.key.as_deref();
+        attributes.extend(key.map(|key| Attr::bytes(sync::KEY, key)));
+        let file = self.key_file.as_deref();
+        attributes.extend(file.map(|name| Attr::text(sync::KEY_FILE, name)));
         attributes
     }
 }
@@ -98,6 +108,7 @@ impl Parseable<[u8]> for Daemon {
                 sync::GROUP => daemon.group = Some(a.address("group")?),
                 sync::PORT => daemon.port = Some(a.u16_be("port")?),
                 sync::TTL => daemon.ttl = Some(a.u8("ttl")?),
+                sync::KEY_FILE => daemon.key_file = Some(a.text("key-file")?),
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestId, DestSpec, ServiceId};
-use rvs_netlink::Config;
+use rvs_netlink::{Config, Daemon};
 
 use crate::failure::BrokenLine;
 use crate::hints;
@@ -60,6 +60,8 @@ pub struct Document {
     pub locals: Vec<WantedLocal>,
     /// Settings, if it has a line of them.
     pub settings: Option<Config>,
+    /// The daemons that it has lines of, each of another role.
+    pub daemons: Vec<Daemon>,
     /// The line that begins what no line ends: the rest was lost.
     pub cut: Option<usize>,
     /// Whether a line says where it ends: then it is as it was saved, even if that is nothing.
@@ -123,6 +125,7 @@ impl Parser {
             Ok(Line::Dest(service, id, spec)) => self.dest(number, service, id, spec),
             Ok(Line::Local(service, address)) => self.local(number, service, address),
             Ok(Line::Settings(settings)) => self.settings(number, settings),
+            Ok(Line::Sync(daemon)) => self.daemon(number, daemon),
             Ok(Line::Begin) => self.document.cut = Some(number),
             Ok(Line::End) => (self.document.cut, self.document.ended) = (None, true),
             Err(problem) => {
@@ -142,6 +145,15 @@ impl Parser {
             reason,
             hint: Some(hint.to_owned()),
         });
+    }
+
+    fn daemon(&mut self, line: usize, daemon: Daemon) {
+        let daemons = &mut self.document.daemons;
+        if daemons.iter().any(|other| other.role == daemon.role) {
+            let reason = format!("a line above starts a {} already", daemon.role.name());
+            return self.broken(line, reason, "keep one of the two lines");
+        }
+        daemons.push(daemon);
     }
 
     fn service(&mut self, line: usize, id: ServiceId, spec: ServiceSpec) {

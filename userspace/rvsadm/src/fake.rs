@@ -44,6 +44,8 @@ pub struct FakeKernel {
     pub conns: Vec<Connection>,
     /// Its networks of clients, of all services.
     pub templates: Vec<Reply>,
+    /// The daemons that run.
+    pub daemons: Vec<rvs_netlink::Daemon>,
     generation: u32,
     /// Lists that something still changes in between.
     pub interruptions: u32,
@@ -54,7 +56,9 @@ impl FakeKernel {
     pub fn with(lines: &str) -> Self {
         let mut kernel = Self::default();
         let document = crate::document::Document::parse(lines, &crate::ports::Ports::default());
-        let plan = crate::diff::Plan::new(&document.unwrap(), &Default::default());
+        let document = document.unwrap();
+        let plan = crate::diff::Plan::new(&document, &Default::default());
+        kernel.daemons = document.daemons;
         for step in plan.steps {
             kernel.apply(&step.change).unwrap();
         }
@@ -394,13 +398,27 @@ impl Transport for FakeKernel {
             }],
             Request::StatsZero(_)
             | Request::Release
-            | Request::SyncStart(_)
-            | Request::SyncStop(_)
-            | Request::SyncList
             | Request::ConnRecords
             | Request::TemplateRecords
             | Request::CountRecords
             | Request::RecordRestore(_) => Vec::new(),
+            Request::SyncStart(daemon) => {
+                let key = None;
+                let daemon = daemon.clone();
+                self.daemons.push(rvs_netlink::Daemon { key, ..daemon });
+                Vec::new()
+            }
+            Request::SyncStop(role) => {
+                self.daemons.retain(|daemon| daemon.role != *role);
+                Vec::new()
+            }
+            Request::SyncList => {
+                let reply = |daemon: &rvs_netlink::Daemon| Reply {
+                    sync: Some(daemon.clone()),
+                    ..Reply::default()
+                };
+                self.daemons.iter().map(reply).collect()
+            }
         };
         replies.into_iter().try_for_each(sink)
     }

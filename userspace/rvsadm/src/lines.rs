@@ -18,20 +18,22 @@ use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
-use rvs_netlink::Config;
+use rvs_netlink::{Config, Daemon};
 
 use crate::config::{self, LineError};
 use crate::endpoint::{self, EndpointError};
 use crate::hints;
 use crate::ports::Ports;
 use crate::service;
+use crate::sync;
 use crate::values;
 use options::{Command, Options};
 pub use words::Problem;
-pub use words::SETTINGS;
 use words::{DEFAULT_LOCAL, SERVICE};
+pub use words::{SETTINGS, SYNC};
 pub use write::{
-    default_local_line, dest_line, local_line, service_lines, settings_line, tunnel_options,
+    default_local_line, dest_line, local_line, service_lines, settings_line, sync_line,
+    tunnel_options,
 };
 
 /// What our own lines start with; of those that are not known a later version knows what they mean.
@@ -64,6 +66,8 @@ pub enum Line {
     Local(Option<ServiceId>, IpAddr),
     /// Settings of the namespace.
     Settings(Config),
+    /// A daemon that keeps directors at the same connections.
+    Sync(Daemon),
     /// The start of what was saved.
     Begin,
     /// Its end.
@@ -80,6 +84,13 @@ pub fn parse(line: &str, ports: &Ports) -> Result<Line, Problem> {
     }
     if let Some(settings) = line.strip_prefix(SETTINGS) {
         return parse_settings(settings);
+    }
+    if let Some(daemon) = line.strip_prefix(SYNC) {
+        let words: Vec<&str> = daemon.split_whitespace().collect();
+        let daemon = sync::parse_line(&words);
+        return daemon
+            .map(Line::Sync)
+            .map_err(|reason| Problem::new(reason, "see: rvsadm sync start --help"));
     }
     if let Some(address) = line.strip_prefix(DEFAULT_LOCAL) {
         return Ok(Line::Local(None, local_address(address.trim())?));

@@ -24,6 +24,7 @@ use crate::output::say;
 use crate::ports::Ports;
 use crate::saved;
 use crate::snapshot::Snapshot;
+use crate::sync;
 
 /// Help on what it does.
 pub const AFTER_HELP: &str = "\
@@ -38,7 +39,9 @@ refused, never dropped. Local addresses are lines of -P -t SERVICE -z ADDRESS, a
 saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode fullnat have --fullnat.
 The line
   #rvsadm config OPTIONS
-sets what rvsadm config set OPTIONS would; without it settings stay as they are.
+sets what rvsadm config set OPTIONS would; without it settings stay as they are. So it is with the daemons of
+  #rvsadm sync OPTIONS
+which are started as rvsadm sync start OPTIONS would, when all else is applied; others go on as they are.
 
 Files of rvsadm save -o have a first line #rvsadm begin and a last line #rvsadm end. Where the last one is
 missing, or where a file without one has no service, it is refused unless --empty is given.
@@ -212,13 +215,25 @@ fn restore(
         None => Config::default(),
     };
     let settings_changed = !settings.is_empty();
+    let daemons = sync::read(kernel).map_err(failed)?;
+    let mut wanted = document.daemons.clone();
+    wanted.retain(|wanted| !daemons.iter().any(|daemon| sync::is_as(daemon, wanted)));
+    // Nothing is applied where one has no key.
+    let wanted = wanted
+        .into_iter()
+        .map(|daemon| sync::with_key(what, daemon));
+    let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
     let changes = dry_run.then(|| {
         let steps = plan.steps.iter().map(|step| describe(&step.change));
         let settings = settings_changed.then(|| format!("set {}", config::line_of(&settings)));
-        settings.into_iter().chain(steps).collect()
+        let started = wanted
+            .iter()
+            .map(|daemon| format!("start {}", sync::line_of(daemon)));
+        settings.into_iter().chain(steps).chain(started).collect()
     });
     if !dry_run {
         apply(what, &plan, settings, kernel)?;
+        sync::restore(what, wanted, &daemons, kernel)?;
         if running.services.is_empty() && !document.services.is_empty() {
             input_rules::warn(kernel);
         }

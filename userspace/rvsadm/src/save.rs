@@ -18,10 +18,11 @@ use crate::context::Context;
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::lines::{
-    default_local_line, dest_line, local_line, service_lines, settings_line, BEGIN, END,
+    default_local_line, dest_line, local_line, service_lines, settings_line, sync_line, BEGIN, END,
 };
 use crate::output::say;
 use crate::snapshot::{settings_of, Snapshot};
+use crate::sync::{self, DaemonView};
 use crate::views::{ConfigView, DestView, ServiceView, ServiceWithDests};
 use crate::whole;
 
@@ -47,6 +48,8 @@ with options of rvsadm service set follows, which ipvsadm-restore does not read.
 ipvsadm's lines have no place for the namespace's settings. With --settings a last line has them,
 with the options of rvsadm config set; rvsadm restore reads it, ipvsadm-restore does not:
   #rvsadm config --tcp-timeout established=900,… --udp-timeout 300 …
+and so have the daemons of rvsadm sync, with the options that start them; of a key they have the file:
+  #rvsadm sync master --device eth1 --id 7 --key-file /etc/rvs-sync.key
 Nor have they one for mode fullnat and its local addresses. Where there are such, dests and addresses of
 services are written as the ipvsadm of DPVS does, and those for all services with a line of ours:
   -a -t 203.0.113.10:443 -r 192.0.2.1:443 --fullnat -w 2
@@ -54,18 +57,18 @@ services are written as the ipvsadm of DPVS does, and those for all services wit
   #rvsadm laddr 192.0.2.201
 
 JSON: {\"services\":[{\"service\":{…},\"dests\":[{…}],\"laddrs\":[\"…\"]}],\"laddrs\":[\"…\"],
-\"config\":{…}}, each as in the lists, laddrs of the default beside the services;
+\"config\":{…},\"sync\":[{…}]}, each as in the lists, laddrs of the default beside the services;
 rvsadm restore reads it too";
 
 /// What to save.
 #[derive(Args, Debug, Default)]
 pub struct Arguments {
-    /// Save the namespace's settings too (ipvsadm-restore does not read that line)
+    /// Save the namespace's settings and daemons of sync too (ipvsadm-restore does not read these lines)
     #[arg(long)]
-    settings: bool,
+    pub settings: bool,
     /// Write the file as a whole; what is there stays until all is written
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 }
 
 /// Everything as JSON.
@@ -75,6 +78,7 @@ pub struct Document {
     services: Vec<ServiceSaved>,
     laddrs: Vec<String>,
     config: ConfigView,
+    sync: Vec<DaemonView>,
 }
 
 /// A service with all that it has.
@@ -92,7 +96,11 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
     warn_unknown(&snapshot);
     if context.json {
         let settings = config::read(context.kernel).map_err(failed)?;
-        let document = document(&snapshot, &settings);
+        let daemons = sync::read(context.kernel).map_err(failed)?;
+        let document = Document {
+            sync: daemons.into_iter().map(DaemonView::from).collect(),
+            ..document(&snapshot, &settings)
+        };
         let text = serde_json::to_vec(&Envelope::new(&document));
         let mut text = text.map_err(std::io::Error::from)?;
         text.push(b'\n');
@@ -106,6 +114,8 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
         if !settings.is_empty() {
             lines.push(settings_line(&settings));
         }
+        let daemons = sync::read(context.kernel).map_err(failed)?;
+        lines.extend(daemons.iter().map(sync_line));
     }
     // Without these, and without what ipvsadm-restore cannot read besides, it reads the lines too.
     if arguments.settings || arguments.output.is_some() {
@@ -206,6 +216,7 @@ fn document(snapshot: &Snapshot, settings: &Config) -> Document {
         services: services.collect(),
         laddrs: texts(&snapshot.locals),
         config: ConfigView::from(settings),
+        sync: Vec::new(),
     }
 }
 

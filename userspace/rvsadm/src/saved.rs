@@ -11,13 +11,14 @@ use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{DestSpec, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelSum};
+use rvs_netlink::Role;
 use serde::de::IgnoredAny;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::envelope::VERSION;
 use crate::lines::{
-    default_local_line, dest_line, local_line, service_lines, BEGIN, END, SETTINGS,
+    default_local_line, dest_line, local_line, service_lines, sync_line, BEGIN, END, SETTINGS,
 };
 use crate::values;
 
@@ -30,6 +31,22 @@ struct Saved {
     #[serde(default)]
     laddrs: Vec<IpAddr>,
     config: Option<Map<String, Value>>,
+    #[serde(default)]
+    sync: Vec<Daemon>,
+}
+
+/// A daemon of sync.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Daemon {
+    role: String,
+    device: String,
+    id: Option<u8>,
+    max_len: Option<u32>,
+    group: Option<IpAddr>,
+    port: Option<u16>,
+    ttl: Option<u8>,
+    key_file: Option<String>,
 }
 
 /// A service with what it has.
@@ -154,6 +171,9 @@ pub fn lines(text: &str) -> Result<String, String> {
             lines.push(format!("{SETTINGS}{options}"));
         }
     }
+    for daemon in &saved.sync {
+        lines.push(daemon.line().map_err(|error| format!("sync: {error}"))?);
+    }
     lines.push(END.to_owned());
     Ok(lines.join("\n"))
 }
@@ -220,6 +240,25 @@ impl Dest {
             tunnel,
         };
         Ok(dest_line(service, &values::dest_id(&self.id)?, &spec))
+    }
+}
+
+impl Daemon {
+    fn line(&self) -> Result<String, String> {
+        let mut roles = [Role::Master, Role::Backup].into_iter();
+        let role = roles.find(|role| role.name() == self.role);
+        let role = role.ok_or_else(|| format!("{:?} is no role", self.role))?;
+        let file = self.key_file.as_deref().map(word).transpose()?;
+        Ok(sync_line(&rvs_netlink::Daemon {
+            device: Some(word(&self.device)?.to_owned()),
+            id: self.id,
+            max_len: self.max_len,
+            group: self.group,
+            port: self.port,
+            ttl: self.ttl,
+            key_file: file.map(str::to_owned),
+            ..rvs_netlink::Daemon::of(role)
+        }))
     }
 }
 
@@ -317,6 +356,16 @@ mod tests {
         }
         let config = "{\"version\":1,\"services\":[],\"config\":{\"conn_max\":\"1 --echo host\"}}";
         assert!(refused(config).contains("is no word"));
+        for (daemon, reason) in [
+            ("\"role\":\"both\",\"device\":\"e\"", "\"both\" is no role"),
+            ("\"role\":\"master\",\"device\":\"e --ttl 9\"", "is no word"),
+            ("\"role\":\"master\"", "`device`"),
+        ] {
+            let said = refused(&format!(
+                "{{\"version\":1,\"services\":[],\"sync\":[{{{daemon}}}]}}"
+            ));
+            assert!(said.contains(reason), "{said}");
+        }
     }
 
     #[test]
@@ -333,7 +382,10 @@ mod tests {
     }
 
     fn saved(kernel: &mut FakeKernel, json: bool) -> String {
-        let arguments = crate::save::Arguments::default();
+        let arguments = crate::save::Arguments {
+            settings: true,
+            ..Default::default()
+        };
         kernel
             .run(json, |context| crate::save::run(&arguments, context))
             .unwrap()
@@ -350,11 +402,18 @@ mod tests {
 -P -t 203.0.113.10:80 -z 192.0.2.200
 -A -f 7 -6 -s rr
 #rvsadm laddr 192.0.2.201
+#rvsadm sync master --device eth1 --id 7 --group 224.0.0.81 --port 8848 --ttl 1 --key-file /etc/rvs.key
+#rvsadm sync backup --device eth1 --id 0 --max-len 9000
 ";
         let mut kernel = FakeKernel::with(text);
         let plain = saved(&mut kernel, false);
         let json = saved(&mut kernel, true);
         assert!(plain.contains("--mh-size 65537"), "{plain}");
+        assert!(plain.contains("#rvsadm sync backup --device eth1 --id 0 --max-len 9000\n"));
+        assert!(
+            plain.contains("--ttl 1 --key-file /etc/rvs.key\n"),
+            "{plain}"
+        );
         let again = lines(&json).unwrap();
         let mut restored = FakeKernel::with(&again);
         assert_eq!(saved(&mut restored, false), plain);

@@ -50,7 +50,7 @@ fn tails_are_read_as_they_are_written() {
                 assert_eq!(tailed.ranges().collect::<Vec<_>>(), ranges);
                 assert!(datagram.is_empty() && datagram.id() == 5);
                 let room = ROOM - if signed { 0 } else { SIGNATURE };
-                assert!(ranges.len() > 0 || bytes.len() <= HEADER + room);
+                assert!(!ranges.is_empty() || bytes.len() <= HEADER + room);
             }
         }
     }

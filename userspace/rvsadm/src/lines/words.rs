@@ -9,6 +9,9 @@ use crate::hints;
 /// What a line of settings starts with.
 pub const SETTINGS: &str = "#rvsadm config ";
 
+/// What the line of a daemon of sync starts with.
+pub const SYNC: &str = "#rvsadm sync ";
+
 /// What the line of a local address for all services starts with.
 pub const DEFAULT_LOCAL: &str = "#rvsadm laddr ";
 /// What a line starts with that has settings of a service for which ipvsadm has no options.

@@ -8,10 +8,10 @@ use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use rvs_engine::threshold::Thresholds;
 use rvs_engine::tunnel::{Tunnel, TunnelKind};
-use rvs_netlink::Config;
+use rvs_netlink::{Config, Daemon};
 
-use super::words::{DEFAULT_LOCAL, SERVICE, SETTINGS};
-use crate::{config, service, values};
+use super::words::{DEFAULT_LOCAL, SERVICE, SETTINGS, SYNC};
+use crate::{config, service, sync, values};
 
 /// The line of a service, and another where ipvsadm has no options for some settings.
 pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
@@ -97,6 +97,11 @@ pub fn local_line(service: &ServiceId, address: IpAddr) -> String {
 /// The line of a local address for services that have none.
 pub fn default_local_line(address: IpAddr) -> String {
     format!("{DEFAULT_LOCAL}{address}")
+}
+
+/// The line of a daemon of sync.
+pub fn sync_line(daemon: &Daemon) -> String {
+    format!("{SYNC}{}", sync::line_of(daemon))
 }
 
 /// The line of settings.

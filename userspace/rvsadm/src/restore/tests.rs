@@ -276,3 +276,27 @@ fn the_line_of_a_local_address_that_is_not_the_hosts_is_named() {
     assert!(line.hint.as_ref().unwrap().contains("ip addr add"));
     assert!(kernel.services.is_empty());
 }
+
+#[test]
+fn daemons_are_started_as_the_file_has_them() {
+    let services = "-A -t 203.0.113.10:80 -s rr\n";
+    let master = "#rvsadm sync master --device eth1 --id 7\n";
+    let mut kernel = FakeKernel::with(services);
+    restored(&mut kernel, &format!("{services}{master}")).unwrap();
+    assert_eq!(saved(&mut kernel), format!("{services}{master}"));
+    // The same again changes nothing; what has no line goes on; what differs is started anew.
+    let backup = "#rvsadm sync backup --device eth1 --id 7\n";
+    let other = "#rvsadm sync master --device eth2 --id 7\n";
+    restored(&mut kernel, &format!("{services}{backup}")).unwrap();
+    restored(&mut kernel, &format!("{services}{other}{backup}")).unwrap();
+    assert_eq!(saved(&mut kernel), format!("{services}{backup}{other}"));
+    // Without its key nothing is applied.
+    let keyed = "#rvsadm sync master --device eth1 --id 7 --key-file /nosuch/key\n";
+    let failed = restored(&mut kernel, keyed).err().unwrap();
+    assert!(format!("{failed:?}").contains("/nosuch/key"), "{failed:?}");
+    assert_eq!(saved(&mut kernel), format!("{services}{backup}{other}"));
+    let twice = Document::parse(&format!("{master}{other}"), &Ports::default());
+    assert!(twice.unwrap_err()[0]
+        .reason
+        .contains("starts a master already"));
+}
