@@ -246,9 +246,14 @@ fn records<'a>(request: &Request<'a>) -> impl Iterator<Item = Attr<'a>> {
 
 #[inline(never)] // For the frame of who has more to do.
 fn read(request: &Request<'_>, attr: Attr<'_>) -> Result<Record> {
-    Record::read(attr.payload()).map_err(|fault| refuse(request, attr, fault))
+    match Record::read(attr.payload()) {
+        Ok(record) => Ok(record),
+        Err(fault) => Err(refuse(request, attr, fault)),
+    }
 }
 
+#[cold]
+#[inline(never)] // As above.
 fn refuse<'a>(request: &Request<'a>, attr: Attr<'a>, fault: Fault) -> Error {
     let decoder = Decoder::new(request);
     let place = Place::Attr(attr);

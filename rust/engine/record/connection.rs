@@ -91,6 +91,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)] // In the kernel frames are small.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Fault> {
         let bits = from.byte()?;
         if bits & !(OF_OTHERS | TWO_ENDS | ACCOUNT) != 0 {

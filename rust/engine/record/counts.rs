@@ -74,6 +74,7 @@ impl Counts {
         self.numbers().iter().for_each(|number| out.long(*number));
     }
 
+    #[inline(never)] // In the kernel frames are small.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Fault> {
         let owner = match from.byte()? {
             0 => Owner::Dest(from.service()?, from.dest()?),

@@ -73,6 +73,7 @@ impl Record {
     /// # Errors
     ///
     /// Why it is none.
+    #[inline(never)] // In the kernel frames are small.
     pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let mut from = Reader(bytes);
         let version = from.byte()?;

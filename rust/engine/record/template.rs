@@ -34,6 +34,7 @@ impl Template {
         out.dest(self.dest);
     }
 
+    #[inline(never)] // In the kernel frames are small.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Fault> {
         let assured = match from.byte()? {
             0 => false,

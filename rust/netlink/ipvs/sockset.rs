@@ -85,6 +85,7 @@ fn u32_at(said: &[u8], at: usize) -> Result<u32> {
     Ok(u32::from_ne_bytes(part(said, at)?))
 }
 
+#[inline(never)] // For the frame of who calls it.
 fn timeouts(config: &mut ConfigGuard<'_>, said: &[u8]) -> Result {
     let mut settings = config.settings();
     for (at, (_, state)) in (0..).step_by(4).zip(TIMEOUTS) {
@@ -100,6 +101,7 @@ fn timeouts(config: &mut ConfigGuard<'_>, said: &[u8]) -> Result {
     set.map_err(|error| refusal::errno(&error))
 }
 
+#[inline(never)] // For the frame of who calls it.
 fn daemon(net: &Net, starts: bool, said: &[u8]) -> Result {
     let state = u32_at(said, 0)?;
     let device: [u8; 16] = part(said, 4)?;
@@ -132,6 +134,7 @@ fn daemon(net: &Net, starts: bool, said: &[u8]) -> Result {
 }
 
 /// An option about a service, or a dest of one.
+#[inline(never)] // As above.
 fn of_service(config: &mut ConfigGuard<'_>, net: &Net, option: c_int, said: &[u8]) -> Result {
     let name: [u8; NAME_LEN] = part(said, 0)?;
     // The address, the port and the mark.

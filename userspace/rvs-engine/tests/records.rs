@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
+use std::fmt::Write as _;
+
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
@@ -53,7 +55,10 @@ fn fullnat() -> Connection {
 #[test]
 fn bytes_of_version_1() {
     let bytes = written(&Record::Connection(fullnat()));
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::new();
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
     let want = concat!(
         "0101",
         "06060104",

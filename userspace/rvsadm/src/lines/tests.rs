@@ -245,7 +245,7 @@ fn refused_with_a_reason() {
         ("-b sh-port", "-b is FullNAT here"),
         ("-o", "one-packet scheduling (-o)"),
         ("-p", "persistence (-p, -M)"),
-        ("-w 65536", "weight 65536"),
+        ("-w 2147483648", "weight 2147483648"),
         ("-w -1", "\"-1\""),
         ("-s rr", "scheduler"),
         ("-g -g", "again"),
