@@ -35,6 +35,8 @@ module! {
     },
 }
 
+kapi::frame::takes_frames!(datapath::AtDevice);
+
 /// What `modinfo` shows.
 #[link_section = ".modinfo"]
 #[used]
@@ -99,6 +101,7 @@ impl kernel::Module for Rvs {
         let devices = kapi::netdev::watch::<table::Devices>()?;
         let daemons = sync::Daemons::register()?;
         let family = netlink::register(loaded_with())?;
+        kapi::frame::begin();
         // Last, since nothing may fail after it.
         let dialect = match module_parameters::ipvs.value() {
             0 => None,

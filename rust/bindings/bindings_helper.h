@@ -40,6 +40,7 @@
 #include <net/route.h>
 
 #include "../helpers/compat.h"
+#include "../helpers/frame.h"
 #include "../helpers/helpers.h"
 #include "../helpers/trace_record.h"
 #include "../../toa/helpers.h"

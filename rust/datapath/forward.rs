@@ -15,10 +15,10 @@ use crate::{
             tcp::{self, Table},
         },
         spec::Mode,
-        wire::{Packet, SCTP, TCP},
+        wire::{Packet, TcpFlags, SCTP, TCP},
     },
-    kapi::{broken::broken, netfilter::Verdict, skb::Skb},
-    table::{Conn, Dest, Side},
+    kapi::{broken::broken, netfilter::Verdict, rcu::Rcu, skb::Skb},
+    table::{Conn, Dest, Netns, Side},
 };
 
 /// A packet of `side` of a connection that takes it.
@@ -31,18 +31,24 @@ pub(super) fn known<'a, F: Crosses>(
     packet: &Packet<F>,
 ) -> Verdict<'a> {
     if packet.ip.protocol() == TCP {
-        let table = match (conn.has_two_keys(), side) {
-            (false, _) => Table::InOnly,
-            (true, Side::Client) => Table::In,
-            (true, Side::Dest) => Table::Out,
-        };
-        if conn.step(|state| tcp::next(table, packet.segment.flags, state)) {
-            cx.netns.has_changed(conn, cx.rcu);
-        }
+        step_tcp(cx.netns, conn, side, packet.segment.flags, cx.rcu);
     } else if packet.ip.protocol() == SCTP {
         step_sctp(cx, conn, side, packet.segment.event);
     }
     send(cx, conn, side, skb, packet)
+}
+
+/// Follows a connection of TCP.
+#[inline(always)]
+pub(super) fn step_tcp(netns: &Netns, conn: &Conn, side: Side, flags: TcpFlags, rcu: Rcu<'_>) {
+    let table = match (conn.has_two_keys(), side) {
+        (false, _) => Table::InOnly,
+        (true, Side::Client) => Table::In,
+        (true, Side::Dest) => Table::Out,
+    };
+    if conn.step(|state| tcp::next(table, flags, state)) {
+        netns.has_changed(conn, rcu);
+    }
 }
 
 /// Follows an association of SCTP.

@@ -4,11 +4,12 @@
 
 use crate::{
     engine::{
+        csum,
         family::{V4, V6},
         uoa::Carrier,
         wire::IcmpFamily,
     },
-    kapi::skb::Skb,
+    kapi::skb::{folded, Skb},
     table::{Connect, Gate, Netns},
 };
 
@@ -25,6 +26,12 @@ pub(super) trait Balanced: IcmpFamily<Tuple: Connect> + Carrier {
 
     /// Destination address of a packet as the gate knows it.
     fn destination(skb: &Skb<'_>) -> u32;
+
+    /// Source and destination as the gate knows them, of a packet's head; None where it is short.
+    fn ends(head: &[u8]) -> Option<(u32, u32)>;
+
+    /// Whether a header without options has the right checksum.
+    fn has_right_sum(head: &[u8]) -> bool;
 }
 
 impl Balanced for V4 {
@@ -44,6 +51,21 @@ impl Balanced for V4 {
     fn destination(skb: &Skb<'_>) -> u32 {
         skb.ipv4_destination()
     }
+
+    #[inline(always)]
+    fn ends(head: &[u8]) -> Option<(u32, u32)> {
+        let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *head.first_chunk::<20>()?;
+        Some((
+            u32::from_ne_bytes([s0, s1, s2, s3]),
+            u32::from_ne_bytes([d0, d1, d2, d3]),
+        ))
+    }
+
+    #[inline(always)]
+    fn has_right_sum(head: &[u8]) -> bool {
+        head.first_chunk::<20>()
+            .is_some_and(|header| csum::of(header) == 0)
+    }
 }
 
 impl Balanced for V6 {
@@ -62,6 +84,18 @@ impl Balanced for V6 {
     #[inline(always)]
     fn destination(skb: &Skb<'_>) -> u32 {
         skb.ipv6_destination()
+    }
+
+    #[inline(always)]
+    fn ends(head: &[u8]) -> Option<(u32, u32)> {
+        let [_, _, _, _, _, _, _, _, ends @ ..] = *head.first_chunk::<40>()?;
+        Some((folded(ends.first_chunk()?), folded(ends.last_chunk()?)))
+    }
+
+    /// It has none.
+    #[inline(always)]
+    fn has_right_sum(_head: &[u8]) -> bool {
+        true
     }
 }
 
@@ -87,6 +121,17 @@ pub(super) fn admit<F: Balanced>(netns: &Netns, skb: &Skb<'_>) -> Option<Ours> {
     gate.translated_dests
         .may_contain(F::source(skb))
         .then_some(Ours::BySource)
+}
+
+/// As [`admit`], of the head of a packet in a frame.
+#[inline(always)]
+pub(super) fn admits_frame<F: Balanced>(netns: &Netns, head: &[u8]) -> bool {
+    let gate = F::gate(netns);
+    F::ends(head).is_some_and(|(source, destination)| {
+        gate.is_ahead_of_input()
+            && (gate.virtual_addresses.may_contain(destination)
+                || (!gate.translated_dests.is_empty() && gate.translated_dests.may_contain(source)))
+    })
 }
 
 /// Whether a packet that this host sends may be its own error about one that was translated on its

@@ -13,6 +13,7 @@
 //! xmit                     one file a mode, and the way out
 //! read, source             packets that are hard to read; where they say they come from
 //! answer                   what is dropped, and what its sender is told
+//! device                   frames ahead of the stack: the established flows', for programs of XDP
 //! gate                     the cheap test
 //! seen                     what rules of iptables ask (xt_rvs.ko)
 //! ```
@@ -21,6 +22,7 @@ mod answer;
 mod balance;
 mod blame;
 mod context;
+mod device;
 mod echo;
 mod farewell;
 mod forward;
@@ -37,6 +39,7 @@ mod track;
 mod tunnel_error;
 mod xmit;
 
+pub(crate) use device::AtDevice;
 pub(crate) use farewell::ask;
 pub(crate) use places::activate;
 pub(crate) use seen::Finder;

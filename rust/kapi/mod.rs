@@ -9,7 +9,9 @@
 pub(crate) mod broken;
 pub(crate) mod defrag;
 pub(crate) mod delay;
+pub(crate) mod editable;
 pub(crate) mod errno;
+pub(crate) mod frame;
 pub(crate) mod genl;
 pub(crate) mod group;
 pub(crate) mod icmp;

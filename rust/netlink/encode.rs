@@ -430,5 +430,13 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::TEMPLATES_NOW, counters.templates_now)?;
     w.uint(counters::TEMPLATES_DROPPED, counters.templates_dropped)?;
     w.uint(counters::DROP_MARTIAN, counters.drop_martian)?;
-    w.uint(counters::INPUT_RULES, counters.input_rules)
+    w.uint(counters::INPUT_RULES, counters.input_rules)?;
+    w.uint(counters::XDP_TAKEN, counters.xdp_taken)?;
+    w.uint(counters::XDP_PASS_NEW, counters.xdp_pass_new)?;
+    w.uint(counters::XDP_PASS_ODD, counters.xdp_pass_odd)?;
+    w.uint(counters::XDP_PASS_CARE, counters.xdp_pass_care)?;
+    w.uint(counters::XDP_PASS_MODE, counters.xdp_pass_mode)?;
+    w.uint(counters::XDP_PASS_WAY, counters.xdp_pass_way)?;
+    w.uint(counters::XDP_PASS_SIZE, counters.xdp_pass_size)?;
+    w.uint(counters::XDP_PASS_DEVICE, counters.xdp_pass_device)
 }

@@ -1465,12 +1465,54 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const INPUT_RULES: u16 = 23;
+    /// Frames that a program for XDP had RVS send on, at the device.
+    ///
+    /// Type: uint.
+    pub const XDP_TAKEN: u16 = 24;
+    /// Frames for the stack: of no established flow.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_NEW: u16 = 25;
+    /// Frames for the stack: headers with options, fragments, ICMP, wrong checksums.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_ODD: u16 = 26;
+    /// Frames for the stack: accounted, of dests that are removed or have weight 0, or a mark is
+    /// waited for.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_CARE: u16 = 27;
+    /// Frames for the stack: the mode does more to them, such as telling the client's address.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_MODE: u16 = 28;
+    /// Frames for the stack: no neighbour is known, or rules of OUTPUT or POSTROUTING are to see
+    /// them.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_WAY: u16 = 29;
+    /// Frames for the stack: over the MTU, or the time to live is used up.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_SIZE: u16 = 30;
+    /// Frames for the stack: the device to leave by takes none from programs for XDP.
+    ///
+    /// Type: uint.
+    pub const XDP_PASS_DEVICE: u16 = 31;
     /// Highest number in use.
-    pub const MAX: u16 = 23;
+    pub const MAX: u16 = 31;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),

@@ -237,6 +237,22 @@ pub(crate) enum Counter {
     DropOutput,
     /// A connection expired that nothing had come of.
     NoReply,
+    /// A frame was sent on at the device.
+    XdpTaken,
+    /// A frame was the stack's: of no established flow.
+    XdpPassNew,
+    /// Its headers are not the usual ones.
+    XdpPassOdd,
+    /// Its dest needs care, or its mark is waited for.
+    XdpPassCare,
+    /// The mode does more to it than is done to frames.
+    XdpPassMode,
+    /// No way to the neighbour is known, or rules are to see it.
+    XdpPassWay,
+    /// Over the MTU, or the time to live is used up.
+    XdpPassSize,
+    /// The device takes no frames, or there is no room in front of it.
+    XdpPassDevice,
 }
 
 impl Counter {
@@ -272,7 +288,7 @@ impl Counter {
     }
 }
 
-const COUNTERS: usize = Counter::NoReply as usize + 1;
+const COUNTERS: usize = Counter::XdpPassDevice as usize + 1;
 
 /// A namespace's counts of [`Counter`]s.
 pub(crate) struct EventCounters(PerCpuCounters<COUNTERS>);
@@ -355,4 +371,12 @@ pub(crate) struct Counters {
     pub(crate) route_refreshes: u64,
     pub(crate) drop_output: u64,
     pub(crate) no_reply: u64,
+    pub(crate) xdp_taken: u64,
+    pub(crate) xdp_pass_new: u64,
+    pub(crate) xdp_pass_odd: u64,
+    pub(crate) xdp_pass_care: u64,
+    pub(crate) xdp_pass_mode: u64,
+    pub(crate) xdp_pass_way: u64,
+    pub(crate) xdp_pass_size: u64,
+    pub(crate) xdp_pass_device: u64,
 }

@@ -39,7 +39,8 @@ impl Gate {
     }
 
     /// Whether packets are taken ahead of the rules of INPUT.
-    pub(super) fn is_ahead_of_input(&self) -> bool {
+    #[inline(always)]
+    pub(crate) fn is_ahead_of_input(&self) -> bool {
         self.ahead.load(Ordering::Relaxed)
     }
 

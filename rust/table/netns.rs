@@ -121,6 +121,12 @@ impl Netns {
         REGISTRATION.get(net)
     }
 
+    /// That of `net`, for what comes from a device.
+    #[inline(always)]
+    pub(crate) fn at_device<'a>(net: &'a Net, rcu: Rcu<'_>) -> Option<&'a Self> {
+        REGISTRATION.under(net, rcu)
+    }
+
     /// Keeps state in every namespace, with `activation` for its hooks, until the result is dropped.
     pub(crate) fn register(activation: Activation) -> Result<Registered<Self>> {
         ACTIVATION.populate(activation);

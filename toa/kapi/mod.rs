@@ -7,6 +7,9 @@
 pub(crate) mod broken;
 #[path = "../../rust/kapi/defrag.rs"]
 pub(crate) mod defrag;
+#[allow(dead_code)]
+#[path = "../../rust/kapi/editable.rs"]
+pub(crate) mod editable;
 pub(crate) mod end;
 #[path = "../../rust/kapi/errno.rs"]
 pub(crate) mod errno;
@@ -41,7 +44,7 @@ pub(crate) mod rcu;
 pub(crate) mod rcu_map;
 pub(crate) mod receive;
 mod registers;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../rust/kapi/skb/mod.rs"]
 pub(crate) mod skb;
 pub(crate) mod sock;

@@ -17,7 +17,7 @@ use crate::{
         toa::telling,
         wire::{transport::TCP_MIN_LEN, Packet, TcpFlags},
     },
-    kapi::{netfilter::Verdict, route::NextHop, skb::Skb},
+    kapi::{editable::Editable, netfilter::Verdict, route::NextHop, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 
@@ -48,10 +48,14 @@ pub(super) fn segment<'a, F: Balanced>(
 
 /// Whether a client's segment is in the middle of a connection whose dest has a socket.
 #[inline(always)]
-fn is_middle<F: Balanced>(nat: &NatConn<F::Tuple>, skb: &Skb<'_>, packet: &Packet<F>) -> bool {
+pub(super) fn is_middle<F: Balanced>(
+    nat: &NatConn<F::Tuple>,
+    at: &impl Editable,
+    packet: &Packet<F>,
+) -> bool {
     let sequence = || {
-        let at = packet.ip.header_len().checked_add(SEQUENCE)?;
-        Some(u32::from_be_bytes(*skb.head().get(at..)?.first_chunk()?))
+        let begin = packet.ip.header_len().checked_add(SEQUENCE)?;
+        Some(u32::from_be_bytes(*at.head().get(begin..)?.first_chunk()?))
     };
     nat.stage() == Stage::Told
         && !packet.segment.flags.has(telling::TURNS)
@@ -161,29 +165,29 @@ fn fit<F: Balanced>(
 
 /// Gives a segment of `side` the numbers and the tuple that the other knows.
 #[inline(always)]
-fn rewrite<F: Balanced>(
-    skb: &mut Skb<'_>,
+pub(super) fn rewrite<F: Balanced>(
+    at: &mut impl Editable,
     nat: &NatConn<F::Tuple>,
     side: Side,
     packet: &Packet<F>,
 ) -> Option<()> {
-    let changed = numbers(skb, nat, side, packet)?;
-    translate(skb, nat, side, packet, changed)
+    let changed = numbers(at, nat, side, packet)?;
+    translate(at, nat, side, packet, changed)
 }
 
 /// Gives a segment of `side` the numbers that the other knows, and the options. Returns what that
 /// adds to its checksum.
 #[inline(always)]
 pub(super) fn numbers<F: Balanced, C: Tuple, D: Tuple>(
-    skb: &mut Skb<'_>,
+    at: &mut impl Editable,
     nat: &NatConn<C, D>,
     side: Side,
     packet: &Packet<F>,
 ) -> Option<Delta> {
     let end = packet.headers_len();
-    let has_payload = skb.len() as usize > end;
+    let has_payload = at.len() as usize > end;
     let flags = packet.segment.flags;
-    let header = skb.head_mut().get_mut(packet.ip.header_len()..end)?;
+    let header = at.head_mut().get_mut(packet.ip.header_len()..end)?;
     match side {
         Side::Client => {
             let moved = nat.shift().toward_dest(header)?;

@@ -5,6 +5,7 @@
 mod datagram;
 mod dr;
 mod exit;
+mod frame;
 mod fullnat;
 mod nat;
 mod nat64;
@@ -16,6 +17,7 @@ mod tun;
 
 pub(super) use dr::dr;
 pub(super) use exit::Exit;
+pub(super) use frame::plan;
 pub(super) use nat::{icmp_error, nat};
 pub(super) use nat64::Crosses;
 pub(super) use own::{send_own, HEADROOM};

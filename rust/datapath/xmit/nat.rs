@@ -17,7 +17,7 @@ use crate::{
         toa::insert,
         wire::{icmp::set_mtu, transport::TCP_MIN_LEN, IcmpError, Packet},
     },
-    kapi::{netfilter::Verdict, skb::Skb},
+    kapi::{editable::Editable, netfilter::Verdict, skb::Skb},
     table::{Conn, Counter, NatConn, Side, Stage},
 };
 
@@ -64,8 +64,8 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
 
 /// Whether a segment has other options than the usual timestamps.
 #[inline(always)]
-fn has_odd<F: Balanced>(skb: &Skb<'_>, packet: &Packet<F>) -> bool {
-    let header = skb.head().get(packet.ip.header_len()..packet.headers_len());
+pub(super) fn has_odd<F: Balanced>(at: &impl Editable, packet: &Packet<F>) -> bool {
+    let header = at.head().get(packet.ip.header_len()..packet.headers_len());
     !header.is_some_and(seqadj::has_only_timestamps)
 }
 

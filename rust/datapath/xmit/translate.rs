@@ -19,6 +19,7 @@ use crate::{
         wire::Packet,
     },
     kapi::{
+        editable::Editable,
         netfilter::{Place, Verdict},
         route::NextHop,
         skb::Skb,
@@ -30,15 +31,15 @@ use crate::{
 /// changed behind its ports.
 #[inline(always)]
 pub(super) fn translate<F: Balanced>(
-    skb: &mut Skb<'_>,
+    at: &mut impl Editable,
     nat: &NatConn<F::Tuple>,
     side: Side,
     packet: &Packet<F>,
     more: Delta,
 ) -> Option<()> {
     let (to, deltas) = nat.translation(side);
-    let checksum = checksum(skb);
-    rewrite::packet(skb.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+    let checksum = checksum(at);
+    rewrite::packet(at.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
 }
 
 /// Gives a packet of SCTP of `side` the tuple that the other knows.
@@ -56,8 +57,8 @@ pub(super) fn translate_chunks<F: Balanced>(
 
 /// What there is of a packet's checksum.
 #[inline(always)]
-fn checksum(skb: &Skb<'_>) -> Checksum {
-    if skb.is_checksum_partial() {
+fn checksum(at: &impl Editable) -> Checksum {
+    if at.is_checksum_partial() {
         Checksum::PseudoHeader
     } else {
         Checksum::Whole

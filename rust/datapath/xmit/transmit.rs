@@ -18,6 +18,7 @@ use crate::{
         spec::Mode,
     },
     kapi::{
+        editable::Editable,
         netfilter::Verdict,
         route::{NextHop, Reply},
         skb::Skb,

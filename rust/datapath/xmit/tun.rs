@@ -104,7 +104,7 @@ fn other<'a, F: Family>(
 
 /// An id for the packet `ip` of a flow in a tunnel.
 #[inline]
-fn id<F: Family>(inner: &[u8], ip: &F::Ip, flow: u32) -> u16 {
+pub(super) fn id<F: Family>(inner: &[u8], ip: &F::Ip, flow: u32) -> u16 {
     if ip.dont_fragment_around() {
         0
     } else if F::VERSION == 4 {
@@ -116,7 +116,8 @@ fn id<F: Family>(inner: &[u8], ip: &F::Ip, flow: u32) -> u16 {
 }
 
 /// Two addresses as they stand in the header, read as one little-endian number.
-fn words(source: Ipv4Addr, destination: Ipv4Addr) -> u64 {
+#[inline]
+pub(super) fn words(source: Ipv4Addr, destination: Ipv4Addr) -> u64 {
     let [source, destination] =
         [source, destination].map(|address| u32::from_le_bytes(address.octets()));
     u64::from(source) | (u64::from(destination) << 32)

@@ -11,6 +11,8 @@ use super::NextHop;
 use crate::{
     bindings,
     kapi::{
+        frame::ETHERNET,
+        netdev::Device,
         rcu::Rcu,
         skb::{Consumed, Skb},
     },
@@ -19,6 +21,9 @@ use crate::{
 /// States of a neighbour whose stored header is good.
 pub(super) const CONNECTED: u8 =
     (bindings::NUD_PERMANENT | bindings::NUD_NOARP | bindings::NUD_REACHABLE) as u8;
+
+/// States of one that is being asked for again, with its header as before.
+const ASKED: u8 = (bindings::NUD_DELAY | bindings::NUD_PROBE) as u8;
 
 /// Bytes that a stored frame header of the usual kind takes, aligned to its end (`HH_DATA_MOD`).
 const STORED: u32 = 16;
@@ -42,7 +47,8 @@ impl NextHop {
         // SAFETY: By the invariant; the caller has seen to the headroom, and each device wants at
         // least that much. The packet is ours to give away.
         unsafe {
-            if push_cached_header(neighbour, self.stored_in, &mut skb) {
+            if let Some((header, len)) = stored(neighbour, self.stored_in) {
+                skb.push_stored(header, len);
                 bindings::__dev_queue_xmit(skb.as_raw(), ptr::null_mut());
             } else {
                 let skip_stored = self.stored_in == 0;
@@ -50,6 +56,26 @@ impl NextHop {
             }
             Consumed::new()
         }
+    }
+
+    /// Where a frame goes that leaves by the neighbour: the device, and the header of Ethernet. None
+    /// where that is no device of Ethernet, or the neighbour is not known.
+    #[inline(always)]
+    pub(crate) fn for_frames(&self, _rcu: Rcu<'_>) -> Option<(Device, [u8; ETHERNET])> {
+        let states = match self.stored_in {
+            0 => 0,
+            // Nothing but the stack's packets make a stale neighbour be asked for; once it is, its header is
+            // as good as before.
+            connected => connected | ASKED,
+        };
+        // SAFETY: By the invariant.
+        let (header, len) = unsafe { stored(self.neighbour?, states) }?;
+        let [a, b] = header.map(u64::to_ne_bytes);
+        let [_, _, rest @ ..] = a;
+        let mut bytes = [0; ETHERNET];
+        bytes.first_chunk_mut::<6>()?.copy_from_slice(&rest);
+        bytes.last_chunk_mut::<8>()?.copy_from_slice(&b);
+        (len == ETHERNET as u32).then_some((self.device(), bytes))
     }
 
     /// Routes a packet to this host, where this way leads, whatever its source: a host would take one
@@ -84,19 +110,18 @@ impl NextHop {
     }
 }
 
-/// Puts the frame's header in front of a packet, as its neighbour has it in store in some states.
-/// False, and nothing is done, when it has none that is good and short, or is just being changed: then
-/// `neigh_output`, whose usual case this is, knows what to do.
+/// The frame's header as a neighbour has it in store in some states: the last of the bytes, and how many.
+/// None when it has none that is good and short, or is just being changed: then `neigh_output`, whose
+/// usual case this is, knows what to do.
 ///
 /// # Safety
 ///
-/// The neighbour is live, and [`STORED`] bytes are free in front of the packet.
+/// The neighbour is live.
 #[inline(always)]
-unsafe fn push_cached_header(
+unsafe fn stored(
     neighbour: NonNull<bindings::neighbour>,
     stored_in: u8,
-    skb: &mut Skb<'_>,
-) -> bool {
+) -> Option<([u64; 2], u32)> {
     let neighbour = neighbour.as_ptr();
     // SAFETY: The neighbour is live; others write these fields whole, and the header's bytes
     // between two changes of the sequence, which comes first in the lock.
@@ -107,16 +132,12 @@ unsafe fn push_cached_header(
         let begin = (*sequence).load(Ordering::Acquire);
         let len = ptr::read_volatile(ptr::addr_of!((*cache).hh_len));
         if state & stored_in == 0 || len == 0 || len > STORED || begin & 1 != 0 {
-            return false;
+            return None;
         }
         let header = ptr::read_volatile(ptr::addr_of!((*cache).hh_data).cast::<[u64; 2]>());
         atomic::fence(Ordering::Acquire);
-        if (*sequence).load(Ordering::Relaxed) != begin {
-            return false;
-        }
-        skb.push_stored(header, len);
+        ((*sequence).load(Ordering::Relaxed) == begin).then_some((header, len))
     }
-    true
 }
 
 /// Frees a packet that cannot be sent.

@@ -49,7 +49,20 @@ impl Skb<'_> {
             let address = self.get().data.add(OFFSET).cast::<u64>();
             [address, address.add(1)].map(|half| half.read_unaligned())
         };
-        let both = low ^ high;
-        (both ^ (both >> 32)) as u32
+        fold(low, high)
     }
+}
+
+/// An IPv6 address as [`Skb::ipv6_source`] has it.
+#[inline(always)]
+pub(crate) fn folded(address: &[u8; 16]) -> u32 {
+    let [low, high] = [address.first_chunk(), address.last_chunk()]
+        .map(|half| u64::from_ne_bytes(*half.unwrap_or(&[0; 8])));
+    fold(low, high)
+}
+
+#[inline(always)]
+fn fold(low: u64, high: u64) -> u32 {
+    let both = low ^ high;
+    (both ^ (both >> 32)) as u32
 }

@@ -3,36 +3,34 @@
 //! Changes of headers.
 
 use super::Skb;
-use crate::{bindings, kapi::netns::Net};
+use crate::{
+    bindings,
+    kapi::{editable::Editable, netns::Net},
+};
+
+impl Editable for Skb<'_> {
+    #[inline(always)]
+    fn head(&self) -> &[u8] {
+        Skb::head(self)
+    }
+
+    #[inline(always)]
+    fn head_mut(&mut self) -> &mut [u8] {
+        Skb::head_mut(self)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        Skb::len(self)
+    }
+
+    #[inline(always)]
+    fn is_checksum_partial(&self) -> bool {
+        Skb::is_checksum_partial(self)
+    }
+}
 
 impl Skb<'_> {
-    /// Takes one off the time to live and mends the header's checksum. The header must be writable.
-    #[inline(always)]
-    fn decrease_ttl(&mut self) {
-        let skb = self.get_mut();
-        if skb.len.wrapping_sub(skb.data_len) < 20 {
-            return;
-        }
-        // SAFETY: The linear part holds an IP header, and it is writable, says the caller.
-        let header = unsafe { &mut *skb.data.cast::<[u8; 20]>() };
-        let [.., ttl, _, c0, c1, _, _, _, _, _, _, _, _] = header;
-        *ttl = ttl.wrapping_sub(1);
-        // RFC 1624: 0x0100 less in the header is 0x0100 more in the checksum.
-        let (sum, carry) = u16::from_be_bytes([*c0, *c1]).overflowing_add(0x0100);
-        [*c0, *c1] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
-    }
-
-    /// Takes one off the time to live or hop limit of a packet of that IP version, as a router does.
-    /// The header must be writable.
-    #[inline(always)]
-    pub(crate) fn count_hop(&mut self, version: u8) {
-        if version == 4 {
-            self.decrease_ttl();
-        } else if let Some(hop_limit) = self.head_mut().get_mut(7) {
-            *hop_limit = hop_limit.wrapping_sub(1);
-        }
-    }
-
     /// Puts a frame's header in front: the last `len` of the bytes.
     ///
     /// # Safety

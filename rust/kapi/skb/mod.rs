@@ -10,6 +10,8 @@ mod leave;
 mod offload;
 mod origin;
 
+pub(crate) use address::folded;
+
 use core::{ffi::c_int, marker::PhantomData, ptr::NonNull, slice};
 
 use crate::bindings;

@@ -97,6 +97,14 @@ impl ConfigGuard<'_> {
             slow_xmit: sums.get(Counter::SlowXmit),
             drop_output: sums.get(Counter::DropOutput),
             no_reply: sums.get(Counter::NoReply),
+            xdp_taken: sums.get(Counter::XdpTaken),
+            xdp_pass_new: sums.get(Counter::XdpPassNew),
+            xdp_pass_odd: sums.get(Counter::XdpPassOdd),
+            xdp_pass_care: sums.get(Counter::XdpPassCare),
+            xdp_pass_mode: sums.get(Counter::XdpPassMode),
+            xdp_pass_way: sums.get(Counter::XdpPassWay),
+            xdp_pass_size: sums.get(Counter::XdpPassSize),
+            xdp_pass_device: sums.get(Counter::XdpPassDevice),
             route_refreshes: sums.get(Counter::RouteRefreshes),
         }
     }

@@ -135,6 +135,22 @@ uint_set! {
         drop_martian = DROP_MARTIAN,
         /// Chains of rules in INPUT now that packets to services do not meet.
         input_rules = INPUT_RULES,
+        /// Frames that a program for XDP had the module send on.
+        xdp_taken = XDP_TAKEN,
+        /// Frames for the stack: of no established flow.
+        xdp_pass_new = XDP_PASS_NEW,
+        /// Frames for the stack: unusual headers.
+        xdp_pass_odd = XDP_PASS_ODD,
+        /// Frames for the stack: their dest needs care.
+        xdp_pass_care = XDP_PASS_CARE,
+        /// Frames for the stack: the mode does more to them.
+        xdp_pass_mode = XDP_PASS_MODE,
+        /// Frames for the stack: no way is known, or rules see them.
+        xdp_pass_way = XDP_PASS_WAY,
+        /// Frames for the stack: too long, or their time to live is used up.
+        xdp_pass_size = XDP_PASS_SIZE,
+        /// Frames for the stack: the device takes none.
+        xdp_pass_device = XDP_PASS_DEVICE,
     }
 }
 

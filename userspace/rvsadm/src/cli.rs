@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     complete, config, conn, dest, doctor, explain, exporter, generate, laddr, monitor, namespaces,
     restore, rs, save, schema, service, stats, sync, toa, top, trace, unload, upgrade, version,
+    xdp,
 };
 
 const AFTER_HELP: &str = "\
@@ -71,6 +72,9 @@ pub enum Command {
     /// Keep directors at the same connections: who fails over loses none
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Have devices give frames of established flows to RVS before the stack (XDP)
+    #[command(subcommand)]
+    Xdp(xdp::Command),
     /// Watch services and dests live: connections, traffic, drops
     #[command(after_help = top::AFTER_HELP)]
     Top(top::Arguments),

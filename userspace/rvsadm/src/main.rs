@@ -56,6 +56,7 @@ mod version;
 mod views;
 mod watch;
 mod whole;
+mod xdp;
 
 #[cfg(test)]
 mod fake;
@@ -109,6 +110,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> 
         Command::Conn(command) => conn::run(command, context),
         Command::Stats(command) => stats::run(command, context),
         Command::Sync(command) => sync::run(command, context),
+        Command::Xdp(command) => xdp::run(command, context),
         Command::Config(command) => config::run(command, context),
         Command::Save(arguments) => save::run(&arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),

@@ -12,7 +12,7 @@ use crate::envelope::{Done, VERSION};
 use crate::failure::{Failure, Refused};
 use crate::{
     conn, dest, doctor, explain, laddr, monitor, restore, rs, save, service, stats, sync,
-    templates, toa, top, trace, upgrade, version, views,
+    templates, toa, top, trace, upgrade, version, views, xdp,
 };
 
 pub const AFTER_HELP: &str = "\
@@ -99,7 +99,7 @@ fn whole() -> Value {
 type Make = fn(&mut SchemaGenerator) -> Value;
 
 /// The commands that print documents of their own; the others print "done".
-const DOCUMENTS: [(&str, Make); 34] = [
+const DOCUMENTS: [(&str, Make); 35] = [
     ("config show", document::<views::ConfigView>),
     ("conn end", document::<conn::Ended>),
     ("conn list", document::<conn::list::ConnectionList>),
@@ -127,6 +127,7 @@ const DOCUMENTS: [(&str, Make); 34] = [
     ("service show", document::<views::ServiceWithDests>),
     ("stats show", document::<stats::Document>),
     ("sync show", document::<sync::Document>),
+    ("xdp show", document::<xdp::Document>),
     ("toa lookup", document::<toa::Found>),
     ("toa show", document::<toa::Document>),
     ("toa stats", document::<toa::Stats>),

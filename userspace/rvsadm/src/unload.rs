@@ -10,6 +10,7 @@ use rvs_netlink::Request;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::xdp;
 
 /// Help on what it does.
 pub const AFTER_HELP: &str = "\
@@ -30,6 +31,11 @@ pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
             Failure::new(WHAT, reason, Some(hint))
         })?;
     }
+    let detached = xdp::detach_all();
+    detached.map_err(|error| {
+        let reason = format!("devices go on giving it frames (XDP): {error}");
+        Failure::new(WHAT, reason, Some("rvsadm xdp detach --all"))
+    })?;
     let released = context.kernel.execute(&Request::Release);
     released.map_err(|error| Failure::kernel(WHAT, error))?;
     remove("rvs").map_err(|reason| {

@@ -293,6 +293,14 @@ pub fn counted(name: &'static str) -> Counted {
     if let Some(reason) = name.strip_prefix("drop-") {
         return Counted::Reason(reason);
     }
+    if let Some(reason) = name.strip_prefix("xdp-pass-") {
+        let metric = format!("rvs_xdp_passed_{reason}_frames");
+        return Counted::Own(
+            metric,
+            "Frames that a program for XDP left to the stack",
+            true,
+        );
+    }
     let (metric, help, grows) = match name {
         "conns-now" => ("rvs_connections", "Connections in the table now", false),
         "conns-expired" => ("rvs_connections_expired", "Connections that expired", true),
@@ -334,6 +342,11 @@ pub fn counted(name: &'static str) -> Counted {
         "slow-xmit" => (
             "rvs_slow_transmit_packets",
             "Packets sent by the kernel's output, for fragments, rules or IPsec policies",
+            true,
+        ),
+        "xdp-taken" => (
+            "rvs_xdp_taken_frames",
+            "Frames of established flows sent on at the device",
             true,
         ),
         "route-refreshes" => ("rvs_route_refreshes", "Look-ups of the way to a dest", true),

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What keeps a device from giving its frames, and how that is mended.
+
+use std::fs;
+
+use netlink_packet_route::link::InfoKind;
+use rvs_xdp::device::Offloads;
+use rvs_xdp::Error;
+
+use super::links::Link;
+use super::mode::Mode;
+use crate::failure::Failure;
+
+/// Where the module tells that packets are taken behind the rules of INPUT.
+const BEHIND: &str = "/sys/module/rvs/parameters/local_in";
+
+/// What the kernel makes machine code of programs by.
+const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
+
+/// Refuses where RVS would pass by what it has been told to heed.
+pub fn of_host(what: &str) -> Result<(), Failure> {
+    let behind = fs::read_to_string(BEHIND).is_ok_and(|value| value.trim() == "1");
+    if behind {
+        let reason = "packets are taken behind the rules of INPUT (local_in=1), and frames would pass these by";
+        let hint = "load the module without local_in=1, or leave the device to the stack";
+        return Err(Failure::new(what, reason, Some(hint)));
+    }
+    Ok(())
+}
+
+/// Refuses a device whose frames are not what came over the wire; what else there is to know.
+pub fn of_link(what: &str, link: &Link, all: &[Link], mode: Mode) -> Result<Vec<String>, Failure> {
+    let offloads = rvs_xdp::device::offloads(&link.name).unwrap_or_default();
+    judge(link, all, mode, offloads)
+        .map_err(|(reason, hint)| Failure::new(what, reason, Some(&hint)))
+}
+
+type Refusal = (String, String);
+
+fn judge(
+    link: &Link,
+    all: &[Link],
+    mode: Mode,
+    offloads: Offloads,
+) -> Result<Vec<String>, Refusal> {
+    let name = &link.name;
+    if !link.is_ethernet {
+        let reason = format!("{name} is no device of Ethernet");
+        return Err((
+            reason,
+            "attach the device that its packets come by".to_owned(),
+        ));
+    }
+    if let Some(number) = link.program {
+        let reason = format!("{name} has a program for XDP already, number {number}");
+        let hint = format!(
+            "a device has one: rvsadm xdp show, bpftool net; if nobody wants it, ip link set {name} xdp off"
+        );
+        return Err((reason, hint));
+    }
+    if offloads.puts_together {
+        let reason = format!("{name} puts frames together (lro), and they would leave too long");
+        return Err((reason, format!("ethtool -K {name} lro off")));
+    }
+    let on_top = all
+        .iter()
+        .find(|other| other.below == Some(link.index) && other.is(InfoKind::Vlan));
+    if let (Some(vlan), true, Mode::Native) = (on_top, offloads.takes_tags, mode) {
+        let reason = format!(
+            "{name} takes the tags out of frames (rxvlan), and those of {} would look like its own",
+            vlan.name
+        );
+        return Err((reason, format!("ethtool -K {name} rxvlan off")));
+    }
+    let mut warnings = Vec::new();
+    if link.is(InfoKind::Veth) {
+        warnings.push(format!(
+            "{name} is a veth device: frames of its peer must have whole checksums (at the peer: ethtool -K PEER tx off)"
+        ));
+    }
+    if let Some(above) = link
+        .part_of
+        .and_then(|index| all.iter().find(|one| one.index == index))
+    {
+        warnings.push(format!(
+            "{name} is a part of {}: only frames to {name}'s own address are taken",
+            above.name
+        ));
+    }
+    Ok(warnings)
+}
+
+/// What the kernel refused, and how it is mended.
+pub fn of_kernel(what: &str, link: &Link, mode: Mode, error: &Error) -> Failure {
+    const EOPNOTSUPP: i32 = 95;
+    const EINVAL: i32 = 22;
+    const ERANGE: i32 = 34;
+    const EBUSY: i32 = 16;
+    const EPERM: i32 = 1;
+    let name = &link.name;
+    let jit_is_off = || fs::read_to_string(JIT).is_ok_and(|value| value.trim() == "0");
+    let hint = match (error, error.number()) {
+        (Error::NoBtf, _) => "modprobe rvs; if it is loaded, build it with pahole and the kernel's vmlinux at hand (make check-kernel)".to_owned(),
+        (Error::NoFunction(_), _) => "rvsadm version tells both; load the module of this version".to_owned(),
+        (Error::Program { .. }, _) if jit_is_off() => format!("programs that call modules have to be compiled: echo 1 >{JIT}"),
+        (_, Some(EPERM)) => "it takes CAP_BPF and CAP_NET_ADMIN, and a kernel that is not locked down".to_owned(),
+        (_, Some(EBUSY)) => format!("ip link show {name} tells of the program that is there"),
+        (_, Some(EOPNOTSUPP | EINVAL | ERANGE)) if mode == Mode::Native => {
+            "its driver cannot, or not as it is set (MTU, queues, offloads: dmesg tells): --mode generic works with any".to_owned()
+        }
+        _ => "dmesg may tell more".to_owned(),
+    };
+    Failure::new(what, error.to_string(), Some(&hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
+        Link {
+            index,
+            name: name.to_owned(),
+            is_ethernet: true,
+            kind: kind.map(str::to_owned),
+            ..Link::default()
+        }
+    }
+
+    fn refused(link: &Link, all: &[Link], offloads: Offloads) -> String {
+        judge(link, all, Mode::Native, offloads).unwrap_err().0
+    }
+
+    #[test]
+    fn what_would_lose_or_mistake_frames_is_refused() {
+        let eth0 = link(2, "eth0", None);
+        let none = Offloads::default();
+        assert_eq!(judge(&eth0, &[], Mode::Native, none), Ok(Vec::new()));
+        let lo = Link {
+            is_ethernet: false,
+            ..link(1, "tun0", None)
+        };
+        assert!(refused(&lo, &[], none).contains("no device of Ethernet"));
+        let has_one = Link {
+            program: Some(7),
+            ..eth0.clone()
+        };
+        assert!(refused(&has_one, &[], none).contains("number 7"));
+        let lro = Offloads {
+            puts_together: true,
+            ..none
+        };
+        assert!(refused(&eth0, &[], lro).contains("lro"));
+        let tags = Offloads {
+            takes_tags: true,
+            ..none
+        };
+        let vlan = Link {
+            below: Some(2),
+            ..link(3, "eth0.5", Some("vlan"))
+        };
+        assert!(refused(&eth0, &[vlan.clone()], tags).contains("eth0.5"));
+        // Of another device, and where the stack is first to see the frame, tag and all.
+        let other = Link {
+            below: Some(9),
+            ..vlan.clone()
+        };
+        assert_eq!(judge(&eth0, &[other], Mode::Native, tags), Ok(Vec::new()));
+        assert_eq!(judge(&eth0, &[vlan], Mode::Generic, tags), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_to_know_is_said() {
+        let veth = Link {
+            part_of: Some(5),
+            ..link(2, "veth0", Some("veth"))
+        };
+        let all = [link(5, "br0", Some("bridge"))];
+        let said = judge(&veth, &all, Mode::Native, Offloads::default()).unwrap();
+        assert!(said[0].contains("tx off") && said[1].contains("a part of br0"));
+    }
+}
