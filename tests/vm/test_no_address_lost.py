@@ -11,7 +11,7 @@ from lab.crowd import NETWORK, Acceptor, Crowd
 from lab.topology import CLIENT, VIP
 
 # `make test-long` has more.
-CONNECTIONS = int(os.environ.get("RVS_CONNECTIONS") or 2000)
+CONNECTIONS = int(os.environ.get("RVS_CONNECTIONS") or 1000)
 # Ports of servers without and with TCP_DEFER_ACCEPT, on a server without and with SYN cookies.
 PORTS = {"rs1": (5000, 5001), "rs2": (5002, 5003)}
 
