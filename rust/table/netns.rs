@@ -98,6 +98,9 @@ impl PerNet for Netns {
     fn pre_exit(&self) {
         // Nobody sends packets through us or kicks the worker after this.
         self.config.lock().drop_hooks();
+        // Devices go later, and may give frames until then.
+        self.gate_v4.set_ahead_of_input(false);
+        self.gate_v6.set_ahead_of_input(false);
         rcu::synchronize();
         self.waking.worker().stop();
         self.estimation.worker().stop();

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Frames of established flows leave at the device, by a program for XDP, as they would by the stack."""
 
+import contextlib
+import socket
+import threading
+
 import pytest
 from lab import shell
+from lab.director import Service
+from lab.netns import wait_until
 from lab.topology import VIP
 from lab.transfer import both_ways
 from test_modes import MEGABYTE, MODES, one, prepare, seen_by
@@ -39,3 +45,64 @@ def test_a_transfer_each_way(lab, rvs, mode, how):
     rvs.adm("xdp", "detach", "eth0")
     assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, 10_000) in seen_by(mode)
     assert counters(rvs)["xdp_taken"] == after["xdp_taken"]
+
+
+class Stream:
+    """Datagrams of one flow, as fast as they go, until the block is left."""
+
+    def __init__(self, host):
+        with host.inside():
+            self.socket = socket.socket(type=socket.SOCK_DGRAM)
+        self.goes_on = True
+        self.thread = threading.Thread(target=self.send)
+
+    def send(self):
+        """A host or router that goes makes errors, which are nobody's."""
+        while self.goes_on:
+            with contextlib.suppress(OSError):
+                self.socket.sendto(b"x" * 100, (VIP, 5353))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.goes_on = False
+        self.thread.join()
+        self.socket.close()
+
+
+def taken_more(rvs, before):
+    """Waits until frames have been taken since."""
+    wait_until(lambda: counters(rvs)["xdp_taken"] > before, "frames are taken")
+
+
+def packets(rvs):
+    """To the service."""
+    return rvs.json("service", "list", "--stats")["services"][0]["stats"]["in_packets"]
+
+
+def test_attached_detached_and_gone_under_traffic(lab, rvs):
+    attach(lab, rvs)
+    lab.prepare_dr()
+    rvs.add(Service([(lab.addresses["rs1"], 1)], protocol="udp", port=5353))
+    with Stream(lab.client):
+        for _ in range(5):
+            taken_more(rvs, counters(rvs)["xdp_taken"])
+            rvs.adm("xdp", "detach", "eth0")
+            rvs.adm("xdp", "attach", "eth0")
+        taken_more(rvs, counters(rvs)["xdp_taken"])
+        # At other places frames would pass by the rules that packets meet there.
+        rvs.adm("config", "set", "--places", "ip_vs")
+        before, came = counters(rvs)["xdp_taken"], packets(rvs)
+        wait_until(lambda: packets(rvs) > came + 100, "packets go through the stack")
+        assert counters(rvs)["xdp_taken"] == before
+        rvs.adm("config", "set", "--places", "early")
+        taken_more(rvs, before)
+        lab.director.run("ip", "link", "set", "eth0", "name", "lan0")
+        taken_more(rvs, counters(rvs)["xdp_taken"])
+        assert rvs.json("xdp", "show")["devices"][0]["device"] == "lan0"
+        # The device goes with its namespace, while frames come.
+        lab.close()
+    shell.run("rvsadm", "unload")
+    assert "rvs" not in shell.run("lsmod").stdout.split()

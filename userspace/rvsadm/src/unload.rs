@@ -5,6 +5,8 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rvs_netlink::Request;
 
@@ -20,6 +22,10 @@ connections of all network namespaces are gone; rvsadm save --settings -o FILE c
 /// What asks the module for connections.
 const MATCH: &str = "xt_rvs";
 
+/// How often and when removing it is tried after devices gave it frames.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(200);
+
 const WHAT: &str = "unload the module";
 
 /// Lets go of the module, and has it removed.
@@ -31,14 +37,22 @@ pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
             Failure::new(WHAT, reason, Some(hint))
         })?;
     }
-    let detached = xdp::detach_all();
-    detached.map_err(|error| {
+    let detached = xdp::detach_all().map_err(|error| {
         let reason = format!("devices go on giving it frames (XDP): {error}");
         Failure::new(WHAT, reason, Some("rvsadm xdp detach --all"))
     })?;
     let released = context.kernel.execute(&Request::Release);
     released.map_err(|error| Failure::kernel(WHAT, error))?;
-    remove("rvs").map_err(|reason| {
+    let mut removed = remove("rvs");
+    // The kernel frees programs when nothing runs them any more.
+    for _ in 0..if detached > 0 { ATTEMPTS } else { 0 } {
+        if removed.is_ok() {
+            break;
+        }
+        sleep(PAUSE);
+        removed = remove("rvs");
+    }
+    removed.map_err(|reason| {
         let hint = "services no longer keep it: when nothing else does, rmmod rvs removes it";
         Failure::new(WHAT, reason, Some(hint))
     })?;

@@ -134,14 +134,16 @@ fn detach(device: Option<&str>, context: &mut Context<'_>) -> Result<(), Failure
     context.done()
 }
 
-/// Has no device of any namespace give frames: programs keep the module.
-pub fn detach_all() -> io::Result<()> {
-    for one in link::all()? {
+/// Has no device of any namespace give frames: programs keep the module, until a while after. How many
+/// did.
+pub fn detach_all() -> io::Result<usize> {
+    let all = link::all()?;
+    for one in &all {
         one.detach()?;
     }
     match fs::remove_dir(link::FOLDER) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        _ => Ok(all.len()),
     }
 }
 
