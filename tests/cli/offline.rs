@@ -78,9 +78,9 @@ fn a_description_that_breaks_a_rule() {
                 "tcp/192.0.2.1:80",
                 "192.0.2.2:80",
                 "-w",
-                "99999",
+                "2147483648",
             ],
-            "weight 99999",
+            "weight 2147483648",
         ),
         (vec!["config", "set", "--udp-timeout", "0"], "timeout 0 s"),
         (
