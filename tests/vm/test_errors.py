@@ -17,7 +17,7 @@ CASES = [
     ("no such dest", f"dest del {ID} 192.168.56.77:80", 1, "192.168.56.77"),
     ("dest is the address itself", f"dest add {ID} {VIP}:80 --mode dr", 1, VIP),
     ("dest is multicast", f"dest add {ID} 224.0.0.1:80 --mode dr", 1, "224.0.0.1"),
-    ("weight out of range", f"dest add {ID} 192.168.56.102:80 --mode dr --weight 70000", 1, "70000"),
+    ("weight out of range", f"dest add {ID} 192.168.56.102:80 --mode dr --weight 2147483648", 1, "2147483648"),
     ("other port with dr", f"dest add {ID} 192.168.56.102:81 --mode dr", 1, "port"),
     ("no such mode", f"dest add {ID} 192.168.56.102:80 --mode odd", 2, "odd"),
     ("no route", f"dest add {ID} 198.18.0.1:80 --mode dr", 1, "198.18.0.1"),

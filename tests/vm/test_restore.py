@@ -52,7 +52,7 @@ def counts(added=0, changed=0, removed=0, unchanged=0):
 
 BROKEN = {
     "not an option": "add service web",
-    "weight out of range": line_of(80, 35, weight=70000),
+    "weight out of range": line_of(80, 35, weight=2**31),
     "no host's address": line_of(80, 35, address="0.0.0.1"),
     "the virtual address": line_of(80, 35, address=VIP),
     "no port": f"-A -t {VIP} -s rr",
