@@ -211,7 +211,7 @@ def test_a_backup_takes_datagrams_in_their_order(both, lab):
         master.tell(Tail(ENTRIES, stream, 3), entry(port=5))
         are_known(1, 2, 5)
         want = {"lost": 1, "late": 2, "learned": 3}
-        assert grown(backup, before, want) == want
+        wait_until(lambda: grown(backup, before, want) == want, "what was counted")
         # Nobody answers: it is asked again, but not often.
         began = counters(backup)["asked"]
         question(master, ((1, 2),))
@@ -273,7 +273,7 @@ def test_what_has_ended_does_not_stay(both, wire, lab):
                     entry(port=3, **over), entry(port=2, **over))
         master.tell(Tail(ENTRIES, 9, 1), entry(port=2))
         are(backup, {1: "established"})
-        assert grown(backup, before, {"late"}) == {"late": 1}
+        wait_until(lambda: grown(backup, before, {"late"}) == {"late": 1}, "one that is late")
         # Packets have come here since: then it is this director's.
         master.tell(Tail(ENTRIES, 9, 3), entry(port=4, state=4))
         are(backup, {1: "established", 4: "fin-wait"})
