@@ -66,6 +66,10 @@ impl Netns {
         if translates != record.ends.is_some() {
             return Restored::Misfit;
         }
+        let local = record.ends.as_ref().map(|ends| ends.local.ip());
+        if local.is_some_and(|local| config.expect_answers(&dest, local).is_err()) {
+            return Restored::Full;
+        }
         let made = match (record.client.is_ipv6(), id.1.address.is_ipv6()) {
             (false, _) => self.again::<TupleV4, TupleV4>(record, &dest),
             (true, true) => self.again::<TupleV6, TupleV6>(record, &dest),

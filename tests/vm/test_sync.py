@@ -75,6 +75,30 @@ def test_who_takes_over_loses_no_connection(pair, clients, kinds):
         assert {(dest["active"], dest["inactive"]) for dest in dests} == {(0, EACH)}
 
 
+def test_each_may_have_local_addresses_of_its_own(pair, clients):
+    first, second = pair.directors("rvs", "rvs")
+    for number, director in enumerate((first, second)):
+        director.adm("laddr", "add", "--default", LOCALS[number], six.LOCALS[number])
+        give(director, FULLNAT, locals_too=False)
+        for role in ("backup", "master"):
+            sync(director, "start", role)
+    are_known(second, clients.connect(EACH, FULLNAT))
+    pair.fail_over()
+    assert not clients.speak(b"who is there?", 30)
+    # The first is told of another connection from the same port, which has another local address.
+    pair.first.ip("link set sync up")
+    port = clients.again(topology.VIP, ALL[4, "fullnat"][0])
+
+    def local(director):
+        conns = director.json("conn", "list")["connections"]
+        return {c["local"].split(":")[0] for c in conns
+                if c["client"] == f"{topology.CLIENT}:{port}" and c["state"] == "established"}
+
+    assert local(second) == {LOCALS[1]}
+    wait_until(lambda: local(first) == {LOCALS[1]}, "the first knows that one, not the old one", 20, step=0.2)
+    assert not clients.speak(b"and now?", 30)
+
+
 def test_without_sync_they_break(pair, clients):
     first, second = pair.directors("rvs", "rvs")
     for director in (first, second):

@@ -5,9 +5,10 @@ import pathlib
 
 import pytest
 
-from lab import compat, shell
+from lab import compat, shell, six
 from lab.director import Service
 from lab.document import content
+from lab.fullnat import LOCALS
 from lab.many import Speakers
 from lab.netns import Host, wait_until
 from lab.pair import ALL, Clients, Pair, give, known, sync
@@ -87,6 +88,8 @@ def test_all_of_it_goes_on_in_every_namespace(pair, clients, new):
     sync(first, "start", "master")
     sync(second, "start", "backup")
     clients.connect(EACH, ALL)
+    # Connections have local addresses that are of no pool any more.
+    first.adm("laddr", "del", "--default", LOCALS[0], six.LOCALS[0])
     before, built = [state(first), state(second)], RUNNING.read_bytes()
     done = content(shell.run("rvsadm", "upgrade", new, "-j").stdout)
     assert RUNNING.read_bytes() != built

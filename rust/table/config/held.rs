@@ -2,12 +2,16 @@
 
 //! Dests of connections that other directors tell of: those that there are, those that were removed,
 //! and those that are not configured yet. The latter are kept as if they had been removed: when they
-//! are added, their connections find them.
+//! are added, their connections find them. So are local addresses that are of no pool here.
 
-use kernel::sync::Arc;
+use core::net::IpAddr;
+
+use kernel::{error::Result, sync::Arc};
 
 use super::{
-    super::{counters::Traffic, dest::Dest, peers::PeerCount, publication::Publication},
+    super::{
+        counters::Traffic, dest::Dest, local::Pool, peers::PeerCount, publication::Publication,
+    },
     guard::ConfigGuard,
 };
 use crate::{
@@ -22,6 +26,9 @@ use crate::{
 
 /// Removed dests beyond which none is kept that was never there.
 const HELD_MAX: usize = 4096;
+
+/// Local addresses without a pool beyond which none is kept.
+const LOCALS_MAX: usize = 4096;
 
 impl ConfigGuard<'_> {
     /// The dest of a connection that was told, among those that are configured.
@@ -57,7 +64,7 @@ impl ConfigGuard<'_> {
         self.hold_dest(told).map_err(|_| PeerCount::Full)
     }
 
-    fn hold_dest(&mut self, told: &Connection) -> kernel::error::Result<Arc<Dest>> {
+    fn hold_dest(&mut self, told: &Connection) -> Result<Arc<Dest>> {
         let mut ids = services_of(told).into_iter().flatten();
         let there = ids
             .clone()
@@ -76,12 +83,7 @@ impl ConfigGuard<'_> {
     }
 
     /// Keeps a dest that is not there yet.
-    fn hold(
-        &mut self,
-        service: ServiceId,
-        id: DestId,
-        mode: Mode,
-    ) -> kernel::error::Result<Arc<Dest>> {
+    fn hold(&mut self, service: ServiceId, id: DestId, mode: Mode) -> Result<Arc<Dest>> {
         let published = if let Some(there) = self.config.services.find(&service) {
             (*there.published).clone()
         } else if let Some(removed) = self.config.removed.of_service(&service) {
@@ -119,6 +121,28 @@ impl ConfigGuard<'_> {
             return None;
         }
         Some((self.hold(service, id, mode).ok()?, true))
+    }
+
+    /// Lets answers of dests in to the local address of a connection that was not begun here, where it
+    /// is of no pool: another director's, or one that was removed before this module was there.
+    pub(in crate::table) fn expect_answers(&mut self, dest: &Dest, local: IpAddr) -> Result {
+        let config = &mut *self.config;
+        let has = |pool: &Pool| pool.contains(local);
+        let service = || config.services.find(&dest.service());
+        let is_expected = dest.mode() != Mode::FullNat
+            || config.left_locals.addresses().contains(&local)
+            || has(&config.locals)
+            || service().is_some_and(|service| has(&service.locals));
+        if is_expected {
+            return Ok(());
+        }
+        if config.left_locals.addresses().len() >= LOCALS_MAX {
+            return Err(kernel::error::code::ENOSPC);
+        }
+        config.left_locals.reserve(1)?;
+        self.retire_locals(&[local]);
+        self.let_in(local, false);
+        Ok(())
     }
 
     /// Takes a template that was told.

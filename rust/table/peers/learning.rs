@@ -87,11 +87,12 @@ impl Netns {
                 return PeerCount::Known;
             }
             let stays = || !conn.dest().is_gone() || config.present_dest(told).is_none();
-            if !ours || (!conn.leads_to(told.dest) && told.inactive) {
+            let is_that = conn.is_of(told) && conn.leads_to(told.dest);
+            if !ours || (!is_that && told.inactive) {
                 // The end of one that was replaced since.
                 return PeerCount::Known;
             }
-            if conn.leads_to(told.dest) && stays() {
+            if is_that && stays() {
                 return match conn.take(told, &self.settings) {
                     true => PeerCount::Updated,
                     false => PeerCount::Known,
@@ -106,10 +107,15 @@ impl Netns {
         if self.is_full() {
             return PeerCount::Full;
         }
-        match config.dest_of(told) {
-            Ok(dest) => T::begin(self, (tuple, hash), told, &dest),
-            Err(why) => why,
+        let dest = match config.dest_of(told) {
+            Ok(dest) => dest,
+            Err(why) => return why,
+        };
+        let local = told.own.map(|own| own.local.ip());
+        if local.is_some_and(|local| config.expect_answers(&dest, local).is_err()) {
+            return PeerCount::Full;
         }
+        T::begin(self, (tuple, hash), told, &dest)
     }
 
     /// One has ended there: so it does here, where it is that one and nothing is known better.

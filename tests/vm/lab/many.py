@@ -80,6 +80,10 @@ class Speakers:
         """How often all that are left have been answered."""
         return min((number for _, number, _ in list(self._said.values())), default=0)
 
+    def numbers(self):
+        """How often each has been answered: (from, to, number)."""
+        return [(s.getsockname()[1], *s.getpeername()[:2], number) for s, number, _ in list(self._said.values())]
+
     def broken(self):
         """Why each was lost that was."""
         return self._broken

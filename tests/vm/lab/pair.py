@@ -4,6 +4,7 @@ that go on meanwhile."""
 
 import select
 import socket
+import struct
 import threading
 
 from . import shell, six
@@ -200,6 +201,18 @@ class Clients:
         with self.client.inside():
             s = socket.create_connection((address, port), timeout=20)
         self.open.append(s)
+
+    def again(self, address, port):
+        """Ends the first one to an address and port, and begins another from the same port, which it tells."""
+        old = next(s for s in self.open if s.getpeername()[:2] == (address, port))
+        source = old.getsockname()
+        # With a reset, so that the port is free.
+        old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        old.close()
+        with self.client.inside():
+            new = socket.create_connection((address, port), timeout=20, source_address=source)
+        self.open[self.open.index(old)] = new
+        return source[1]
 
     def speak(self, text, seconds, send=True):
         """Sends TEXT by all; those by which it did not come back within so many seconds."""
