@@ -50,6 +50,14 @@ def test_each_namespace_with_services_keeps_it(hosts):
     assert users() is None
 
 
+def test_unload_where_nothing_may_be_written(hosts):
+    """As a unit has it: /sys is read-only, with the folder of programs of devices that may be there."""
+    hosts[0].run("rvsadm", "restore", stdin=LINES)
+    shell.run("unshare", "--mount", "sh", "-ec", "mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf\n"
+              "mount -o remount,bind,ro /sys/fs/bpf\n! rmdir /sys/fs/bpf/x 2>/dev/null\nrvsadm unload")
+    assert users() is None
+
+
 def test_unload_takes_the_services_of_all_namespaces(hosts):
     for host in hosts:
         host.run("rvsadm", "restore", stdin=LINES)
