@@ -4,6 +4,7 @@
 import dataclasses
 import typing
 
+import nic
 from packets import (
     established,
     established_v6,
@@ -196,6 +197,39 @@ def _real():
                 yield Case(name, control(who, command, shape), "instructions", "", slow=True)
 
 
+def _nic():
+    """Between two cards of memory: with an skb, and at the device."""
+    stack, floors = "nic/floor/skb", {"redirect": "nic/floor/redirect", "tx": "nic/floor/tx"}
+    yield Case(stack, nic.to_dest(floor), base="")
+    for how, name in floors.items():
+        yield Case(name, nic.to_dest(ip_forward, nic.trivial, near=how == "tx"), base="")
+    for name, setup in DIRECTORS.items():
+        yield Case(f"nic/{name}", nic.to_dest(setup), base=stack)
+    for mode in MODES["rvs"]:
+        for how, base in floors.items():
+            setup = DIRECTORS[f"rvs/{mode}"]
+            yield Case(f"nic/rvs-xdp/{mode}/{how}", nic.to_dest(setup, nic.by_rvs, near=how == "tx"), base=base)
+    setup = DIRECTORS["rvs/nat"]
+    yield Case("nic/ip_vs/nat-reply", nic.to_client(DIRECTORS["ip_vs/nat"]), base=stack)
+    yield Case("nic/rvs/nat-reply", nic.to_client(setup), base=stack)
+    yield Case("nic/rvs-xdp/nat-reply/redirect", nic.to_client(setup, nic.by_rvs), base=floors["redirect"])
+    none = "nic/stranger/none"
+    yield Case(none, nic.to_dest(ip_forward, to=SINK), base="")
+    for who in MODES:
+        yield Case(f"nic/stranger/{who}", nic.to_dest(other_service(who), to=SINK), base=none)
+    yield Case("nic/stranger/rvs-xdp", nic.to_dest(other_service("rvs"), nic.by_rvs, to=SINK, by_xdp=False),
+               base=none)
+    for flows in (100_000,):
+        many = nic.to_dest(ip_forward, nic.trivial, flows=flows)
+        yield Case(f"{floors['redirect']}/{flows}-flows", many, base="")
+        for who, program in (("ip_vs", nic.no_program), ("rvs", nic.no_program), ("rvs-xdp", nic.by_rvs)):
+            is_xdp = program is nic.by_rvs
+            setup = DIRECTORS[f"{who.removesuffix('-xdp')}/dr"]
+            yield Case(_name(f"nic/{who}/dr", "redirect" if is_xdp else "", f"{flows}-flows"),
+                       nic.to_dest(setup, program, flows=flows),
+                       base=f"{floors['redirect']}/{flows}-flows" if is_xdp else stack)
+
+
 def _receiver():
     for name, measure, what in (("getpeername", getpeername, "client"), ("accept", accept, "option")):
         kernel = f"kernel/{name}"
@@ -208,6 +242,6 @@ def _receiver():
 CASES = [
     case
     for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _many_flows, _new_flows,
-                  _table, _scale, _real, _receiver)
+                  _table, _scale, _real, _nic, _receiver)
     for case in group()
 ]

@@ -38,6 +38,7 @@
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
+#include <net/xdp.h>
 
 #include "../helpers/compat.h"
 #include "../helpers/frame.h"
@@ -64,3 +65,12 @@ const u8 RUST_CONST_HELPER_RTN_LOCAL = RTN_LOCAL;
 const short RUST_CONST_HELPER_DST_OBSOLETE_FORCE_CHK = DST_OBSOLETE_FORCE_CHK;
 const unsigned int RUST_CONST_HELPER_SKB_GSO_FRAGLIST = SKB_GSO_FRAGLIST;
 const unsigned long RUST_CONST_HELPER_SKB_DST_NOREF = SKB_DST_NOREF;
+/* Of what is opaque, or lies otherwise in each series. */
+const size_t RUST_CONST_HELPER_DEVICE_NET_AT = offsetof(struct net_device, nd_net);
+const size_t RUST_CONST_HELPER_DEVICE_ADDRESS_AT = offsetof(struct net_device, dev_addr);
+const size_t RUST_CONST_HELPER_DEVICE_INDEX_AT = offsetof(struct net_device, ifindex);
+const size_t RUST_CONST_HELPER_DEVICE_XDP_FEATURES_AT = offsetof(struct net_device, xdp_features);
+const size_t RUST_CONST_HELPER_XDP_FLAGS_AT = offsetof(struct xdp_buff, flags);
+const u32 RUST_CONST_HELPER_XDP_FLAGS_HAS_FRAGS = XDP_FLAGS_HAS_FRAGS;
+const u32 RUST_CONST_HELPER_NETDEV_XDP_ACT_NDO_XMIT = NETDEV_XDP_ACT_NDO_XMIT;
+const size_t RUST_CONST_HELPER_XDP_FRAME_BYTES = sizeof(struct xdp_frame);

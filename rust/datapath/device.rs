@@ -3,17 +3,21 @@
 //! Frames at the device, ahead of the stack: packets of established flows are edited where they are and
 //! sent on. All else is the stack's, unchanged, and the hooks take it there: nothing is noted of a packet
 //! before it is certain that it leaves here.
+//!
+//! Modes have functions of their own, which are not inlined: each is short of registers by itself. What
+//! these are given lies in memory, and is put there only where they are called.
 
-use core::sync::atomic::Ordering;
+use core::{net::IpAddr, sync::atomic::Ordering};
 
 use super::{
     forward::step_tcp,
     gate::{self, Balanced},
-    xmit,
+    xmit::{self, Ipip, Plan, Tunnelled, Whole},
 };
 use crate::{
     engine::{
         family::{IpHeader, V4, V6},
+        spec::Mode,
         wire::{Packet, TCP},
     },
     kapi::{
@@ -31,81 +35,142 @@ pub(crate) struct AtDevice;
 
 impl Taker for AtDevice {
     #[inline(always)]
-    fn frame(net: &Net, mut frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
-        let Some(netns) = Netns::at_device(net, rcu) else {
-            return Fate::Pass;
-        };
-        let left = match frame.version() {
-            4 => leave::<V4>(netns, &mut frame, rcu),
-            _ => leave::<V6>(netns, &mut frame, rcu),
-        };
-        match left {
-            Ok(fate) => fate,
-            Err(reason) => pass(netns, reason),
+    fn frame(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
+        match Netns::at_device(net, rcu) {
+            Some(netns) if frame.version() == 4 => leave::<V4>(netns, frame, rcu),
+            Some(netns) => leave::<V6>(netns, frame, rcu),
+            None => Fate::PASS,
         }
     }
 }
 
-/// Why a packet that may be ours is the stack's; none for a stranger's.
-type Reason = Option<Counter>;
+/// A packet of an established flow.
+struct Going<'a, F: Balanced> {
+    netns: &'a Netns,
+    conn: &'a Conn,
+    side: Side,
+    packet: Packet<F>,
+    rcu: Rcu<'a>,
+}
 
-/// The stack gets a packet.
-#[inline(always)]
-fn pass(netns: &Netns, reason: Reason) -> Fate {
-    if let Some(counter) = reason {
-        netns.counters.count(counter);
-    }
-    Fate::Pass
+/// The stack gets a packet that may be ours, for that reason.
+#[cold]
+#[inline(never)]
+fn pass(netns: &Netns, reason: Counter) -> Fate {
+    netns.counters.count(reason);
+    Fate::PASS
 }
 
 /// Sends a packet on its way, if it is of an established flow and nothing about it is out of the usual.
 #[inline(always)]
-fn leave<F: Balanced>(netns: &Netns, frame: &mut Frame<'_>, rcu: Rcu<'_>) -> Result<Fate, Reason> {
+fn leave<F: Balanced>(netns: &Netns, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
     if !gate::admits_frame::<F>(netns, frame.head()) {
-        return Err(None);
+        return Fate::PASS;
     }
-    let packet = read::<F>(frame).ok_or(Some(Counter::XdpPassOdd))?;
-    let new = Some(Counter::XdpPassNew);
+    let Some(packet) = read::<F>(&frame) else {
+        return pass(netns, Counter::XdpPassOdd);
+    };
     if packet.segment.flags.opens() {
-        return Err(new);
+        return pass(netns, Counter::XdpPassNew);
     }
     let hash = netns.connections.hash(&packet.tuple);
-    let (conn, side) = netns
-        .connections
-        .lookup(&packet.tuple, hash, rcu)
-        .ok_or(new)?;
+    let Some((conn, side)) = netns.connections.lookup(&packet.tuple, hash, rcu) else {
+        return pass(netns, Counter::XdpPassNew);
+    };
     // Replies that wait for their mark do so in the stack.
     if conn.dest().needs_care() || (side == Side::Dest && F::gate(netns).replies_wait()) {
-        return Err(Some(Counter::XdpPassCare));
+        return pass(netns, Counter::XdpPassCare);
     }
-    let plan = xmit::plan(conn, side, frame, &packet).ok_or(Some(Counter::XdpPassMode))?;
-    let way = way_of::<F>(netns, conn, side, rcu).ok_or(Some(Counter::XdpPassWay))?;
+    let going = || Going {
+        netns,
+        conn,
+        side,
+        packet,
+        rcu,
+    };
+    if conn.has_two_keys() {
+        return translated(going(), frame.put_down());
+    }
+    if !conn.dest().is_dr() {
+        return as_it_is(going(), frame.put_down());
+    }
+    depart(going(), frame, Whole)
+}
+
+/// A packet that stays as it is, with another mode than dr.
+#[inline(never)]
+fn as_it_is<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+    let dest = going.conn.dest();
+    match (dest.mode(), dest.id().address) {
+        (Mode::Local, _) => pass(going.netns, Counter::XdpPassMode),
+        (Mode::Tun, IpAddr::V4(to)) if F::VERSION == 4 && dest.has_plain_tunnel() => {
+            let flow = going.conn.flow();
+            depart(going, frame, Ipip { to, flow })
+        }
+        (Mode::Tun, _) => tunnelled(going, frame),
+        // A mode that was changed; its connections go on as they began.
+        _ => depart(going, frame, Whole),
+    }
+}
+
+/// A packet in another tunnel than the plain one.
+#[inline(never)]
+fn tunnelled<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+    let plan = Tunnelled::new(going.netns, going.conn);
+    depart(going, frame, plan)
+}
+
+/// A packet that gets another tuple.
+#[inline(never)]
+fn translated<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+    match xmit::translation(going.conn, going.side, &frame, &going.packet) {
+        Some(plan) => depart(going, frame, plan),
+        None => pass(going.netns, Counter::XdpPassMode),
+    }
+}
+
+/// Does what its mode does to a packet and sends it, if it may leave here.
+#[inline(always)]
+fn depart<F: Balanced>(going: Going<'_, F>, mut frame: Frame<'_>, plan: impl Plan<F>) -> Fate {
+    let (netns, packet) = (going.netns, &going.packet);
+    let Some(way) = way_of(&going) else {
+        return pass(netns, Counter::XdpPassWay);
+    };
     let len = packet.ip.total_len() as u32;
     if packet.ip.ttl() <= 1 || len > way.straight().saturating_sub(plan.pushes()) {
-        return Err(Some(Counter::XdpPassSize));
+        return pass(netns, Counter::XdpPassSize);
     }
-    let exit = way.for_frames(rcu).ok_or(Some(Counter::XdpPassWay))?;
-    let out = frame.may_leave_by(exit.0);
-    let out = out.filter(|_| frame.has_room(plan.pushes()));
-    let out = out.ok_or(Some(Counter::XdpPassDevice))?;
-    if !conn.touch(&netns.settings) {
-        return Err(new);
+    let Some((device, header)) = way.for_frames(going.rcu) else {
+        return pass(netns, Counter::XdpPassWay);
+    };
+    let exit = frame.exit(device);
+    let has_room = plan.pushes() == 0 || frame.has_room(plan.pushes());
+    let Some(exit) = exit.filter(|_| has_room) else {
+        return pass(netns, Counter::XdpPassDevice);
+    };
+    if !going.conn.touch(&netns.settings) {
+        return pass(netns, Counter::XdpPassNew);
     }
     // From here on it is ours.
-    count(netns, conn, side, &packet, rcu);
+    count(&going);
     frame.trim(len);
-    if plan.edit(way, conn, side, frame, &packet).is_none() {
+    frame.count_hop(F::VERSION);
+    if plan.edit(way, &mut frame, packet).is_none() {
         netns.counters.count(Counter::DropMalformed);
-        return Ok(Fate::Drop);
+        return Fate::DROP;
     }
-    frame.put_header(exit.1);
-    Ok(Fate::Leave(out))
+    frame.leave(exit, header)
 }
 
 /// The headers of a packet of the usual kind.
 #[inline(always)]
 fn read<F: Balanced>(frame: &Frame<'_>) -> Option<Packet<F>> {
-    let packet = Packet::<F>::frequent(frame.head(), frame.len() as usize).ok()?;
+    // First, so that what follows is compiled for a header of this length alone; as is that a frame is
+    // no longer than a packet can be.
+    if !F::is_plain(frame.head()) {
+        return None;
+    }
+    let packet = Packet::<F>::frequent(frame.head(), usize::from(frame.len() as u16)).ok()?;
     let is_usual = packet.ip.header_len() == F::Ip::FIXED_LEN
         && frame.head().len() >= packet.headers_len()
         && F::has_right_sum(frame.head());
@@ -114,17 +179,13 @@ fn read<F: Balanced>(frame: &Frame<'_>) -> Option<Packet<F>> {
 
 /// The way to the other side, if it is known and leads to another host.
 #[inline(always)]
-fn way_of<'a, F: Balanced>(
-    netns: &'a Netns,
-    conn: &'a Conn,
-    side: Side,
-    rcu: Rcu<'a>,
-) -> Option<&'a NextHop> {
-    let way = match side {
-        Side::Client => conn.dest().way(rcu),
+fn way_of<'a, F: Balanced>(going: &Going<'a, F>) -> Option<&'a NextHop> {
+    let way = match going.side {
+        Side::Client => going.conn.dest().way(going.rcu),
         Side::Dest => {
-            let number = conn.nat::<F::Tuple>()?.way_back();
-            netns.ways.get(number.load(Ordering::Relaxed), rcu)
+            let number = going.conn.nat::<F::Tuple>()?.way_back();
+            let number = number.load(Ordering::Relaxed);
+            going.netns.ways.get(number, going.rcu)
         }
     };
     way.filter(|way| !way.is_local())
@@ -132,9 +193,10 @@ fn way_of<'a, F: Balanced>(
 
 /// Follows the connection, and counts the packet.
 #[inline(always)]
-fn count<F: Balanced>(netns: &Netns, conn: &Conn, side: Side, packet: &Packet<F>, rcu: Rcu<'_>) {
+fn count<F: Balanced>(going: &Going<'_, F>) {
+    let (netns, conn, side, packet) = (going.netns, going.conn, going.side, &going.packet);
     if packet.ip.protocol() == TCP {
-        step_tcp(netns, conn, side, packet.segment.flags, rcu);
+        step_tcp(netns, conn, side, packet.segment.flags, going.rcu);
     }
     let len = packet.ip.total_len() as u32;
     match side {

@@ -30,6 +30,9 @@ pub(super) trait Balanced: IcmpFamily<Tuple: Connect> + Carrier {
     /// Source and destination as the gate knows them, of a packet's head; None where it is short.
     fn ends(head: &[u8]) -> Option<(u32, u32)>;
 
+    /// Whether a packet's header is of that version and has no options.
+    fn is_plain(head: &[u8]) -> bool;
+
     /// Whether a header without options has the right checksum.
     fn has_right_sum(head: &[u8]) -> bool;
 }
@@ -62,9 +65,14 @@ impl Balanced for V4 {
     }
 
     #[inline(always)]
+    fn is_plain(head: &[u8]) -> bool {
+        head.first() == Some(&0x45)
+    }
+
+    #[inline(always)]
     fn has_right_sum(head: &[u8]) -> bool {
         head.first_chunk::<20>()
-            .is_some_and(|header| csum::of(header) == 0)
+            .is_some_and(|header| csum::of_header(header) == 0)
     }
 }
 
@@ -90,6 +98,11 @@ impl Balanced for V6 {
     fn ends(head: &[u8]) -> Option<(u32, u32)> {
         let [_, _, _, _, _, _, _, _, ends @ ..] = *head.first_chunk::<40>()?;
         Some((folded(ends.first_chunk()?), folded(ends.last_chunk()?)))
+    }
+
+    #[inline(always)]
+    fn is_plain(head: &[u8]) -> bool {
+        head.first().is_some_and(|first| first >> 4 == 6)
     }
 
     /// It has none.

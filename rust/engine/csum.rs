@@ -69,6 +69,25 @@ pub fn of(bytes: &[u8]) -> u16 {
     !sum(bytes)
 }
 
+/// The checksum of all parts, one behind the other; all but the last have an even length.
+pub fn of_parts(parts: &[&[u8]]) -> u16 {
+    let sums = parts.iter().map(|part| u64::from(sum(part)));
+    !fold(sums.fold(0, u64::wrapping_add))
+}
+
+/// As [`of`], of so few bytes that each is added where it stands: those of a header.
+#[inline(always)]
+pub fn of_header<const LEN: usize>(bytes: &[u8; LEN]) -> u16 {
+    const { assert!(LEN % 4 == 0) };
+    let mut sum = 0u64;
+    for word in bytes.chunks_exact(4) {
+        if let Ok(word) = word.try_into() {
+            sum = sum.wrapping_add(u64::from(u32::from_le_bytes(word)));
+        }
+    }
+    !fold(sum)
+}
+
 /// The sum of `bytes`, not inverted.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u16 {
@@ -96,11 +115,10 @@ const fn halves(word: u64) -> u64 {
 /// A long sum as 16 bits, carries added in.
 #[inline(always)]
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    sum as u16
+    let (low, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+    let sum = low.wrapping_add(carry as u32);
+    // The upper half of this is that of both halves' sum, and the lower half's carry.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[cfg(test)]
@@ -114,6 +132,44 @@ mod tests {
             sum = (sum & 0xffff) + (sum >> 16);
         }
         !(sum as u16)
+    }
+
+    #[test]
+    fn long_sums_are_folded_with_all_carries() {
+        let folded = |mut sum: u64| {
+            while sum > 0xffff {
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            sum as u16
+        };
+        let mut sum = 0x0123_4567_89ab_cdef_u64;
+        for _ in 0..100_000 {
+            sum = sum
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            for shift in [0, 13, 31, 32, 47, 48] {
+                assert_eq!(fold(sum >> shift), folded(sum >> shift));
+            }
+        }
+        for sum in [
+            0,
+            0xffff,
+            0x1_0000,
+            0x1_fffe,
+            0xffff_ffff,
+            0xffff_0000,
+            1 << 32,
+            u64::MAX,
+        ] {
+            assert_eq!(fold(sum), folded(sum), "{sum:x}");
+        }
+    }
+
+    #[test]
+    fn a_headers_sum_is_that_of_its_bytes() {
+        let header: [u8; 20] = core::array::from_fn(|at| (at * 37 + 200) as u8);
+        assert_eq!(of_header(&header), of(&header));
+        assert_eq!(of_header(&[0xff; 40]), of(&[0xff; 40]));
     }
 
     fn words(value: u64) -> [u16; 4] {

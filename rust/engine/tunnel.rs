@@ -2,6 +2,8 @@
 
 //! Tunnels to dests: their kinds, and the header that goes in front of a packet.
 
+use core::net::IpAddr;
+
 use super::csum;
 use super::family::IpHeader;
 use super::numbered::numbered;
@@ -106,6 +108,11 @@ impl Tunnel {
         matches!((self.kind, self.sum), (TunnelKind::Gue, TunnelSum::Remote))
     }
 
+    /// Whether its header is summed.
+    pub const fn is_summed(self) -> bool {
+        !matches!(self.sum, TunnelSum::None)
+    }
+
     /// Bytes that it puts in front of a packet; `partial` if a device was to fill in the packet's
     /// checksum.
     pub const fn overhead(self, partial: bool) -> u32 {
@@ -132,7 +139,7 @@ impl Tunnel {
     /// header; `head` is what follows that, `inner` is the IANA number of the packet's IP version
     /// inside others. None where it is no such packet.
     pub fn inner_offset(self, head: &[u8], inner: u8) -> Option<usize> {
-        let ethertype = if inner == IPIP { [8, 0] } else { [0x86, 0xdd] };
+        let ethertype = ethertype(inner);
         match (self.kind, *head.first_chunk::<4>()?) {
             (TunnelKind::Ipip, _) => Some(0),
             (TunnelKind::Gre, [0, 0, e0, e1]) if [e0, e1] == ethertype => Some(4),
@@ -217,9 +224,63 @@ pub fn outer(
         d2,
         d3,
     ];
-    let [c0, c1] = csum::of(&header).to_le_bytes();
+    let [c0, c1] = csum::of_header(&header).to_le_bytes();
     let [_, _, _, _, _, _, _, _, _, _, f0, f1, ..] = &mut header;
     (*f0, *f1) = (c0, c1);
+    Some(header)
+}
+
+/// The type that frames with packets of that IANA number inside others have.
+const fn ethertype(inner: u8) -> [u8; 2] {
+    if inner == IPIP {
+        [8, 0]
+    } else {
+        [0x86, 0xdd]
+    }
+}
+
+/// What GRE puts in front of a packet behind the outer header: all of it where the tunnel is summed, else
+/// the first four bytes. `inner` as of [`Tunnel::protocol`]; the packet has its own sum.
+pub fn gre(tunnel: Tunnel, inner: u8, packet: &[u8]) -> [u8; 8] {
+    let [e0, e1] = ethertype(inner);
+    if !tunnel.is_summed() {
+        return [0, 0, e0, e1, 0, 0, 0, 0];
+    }
+    let start = [0x80, 0, e0, e1];
+    let [c0, c1] = csum::of_parts(&[&start, packet]).to_le_bytes();
+    [0x80, 0, e0, e1, c0, c1, 0, 0]
+}
+
+/// What GUE puts in front of a packet behind the outer header: UDP's and its own. `ends` are the outer
+/// header's; the rest as of [`gre`]. None where a packet can be no longer.
+pub fn gue(
+    tunnel: Tunnel,
+    inner: u8,
+    source: u16,
+    ends: (IpAddr, IpAddr),
+    packet: &[u8],
+) -> Option<[u8; 12]> {
+    let len = u16::try_from(packet.len()).ok()?.checked_add(12)?;
+    let [s0, s1] = source.to_be_bytes();
+    let [d0, d1] = tunnel.port.to_be_bytes();
+    let [l0, l1] = len.to_be_bytes();
+    let mut header = [s0, s1, d0, d1, l0, l1, 0, 0, 0, inner, 0, 0];
+    if tunnel.is_summed() {
+        let pseudo = [0, UDP, l0, l1];
+        let sum = match ends {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                csum::of_parts(&[&a.octets(), &b.octets(), &pseudo, &header, packet])
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                csum::of_parts(&[&a.octets(), &b.octets(), &pseudo, &header, packet])
+            }
+            _ => return None,
+        };
+        // 0 would say that there is none.
+        let sum = if sum == 0 { 0xffff } else { sum };
+        let [_, _, _, _, _, _, c0, c1, ..] = &mut header;
+        [*c0, *c1] = sum.to_le_bytes();
+    }
     Some(header)
 }
 
@@ -303,6 +364,36 @@ mod tests {
             let tunnel = tunnel(kind, sum);
             assert_eq!(tunnel.overhead(false), bytes);
             assert_eq!(tunnel.overhead(true), with_partial);
+        }
+    }
+
+    #[test]
+    fn headers_behind_the_outer_one_are_summed_with_what_follows() {
+        let packet: Vec<u8> = (0..41).map(|at| at * 5 + 69).collect();
+        let tunnel = |kind, sum, port| Tunnel { kind, sum, port };
+        let plain = gre(tunnel(TunnelKind::Gre, TunnelSum::None, 0), IPIP, &packet);
+        assert_eq!(plain[..4], [0, 0, 8, 0]);
+        let summed = gre(tunnel(TunnelKind::Gre, TunnelSum::Whole, 0), 41, &packet);
+        assert_eq!(summed[..4], [0x80, 0, 0x86, 0xdd]);
+        assert_eq!(csum::of_parts(&[&summed, &packet]), 0);
+
+        for (a, b) in [("192.0.2.1", "192.0.2.9"), ("2001:db8::1", "2001:db8::9")] {
+            let ends: (IpAddr, IpAddr) = (a.parse().unwrap(), b.parse().unwrap());
+            let plain = tunnel(TunnelKind::Gue, TunnelSum::None, 6080);
+            let header = gue(plain, IPIP, 50_000, ends, &packet).unwrap();
+            assert_eq!(header, [0xc3, 0x50, 0x17, 0xc0, 0, 53, 0, 0, 0, 4, 0, 0]);
+            assert_eq!(plain.inner_offset(&header, IPIP), Some(12));
+            for sum in [TunnelSum::Whole, TunnelSum::Remote] {
+                let summed = tunnel(TunnelKind::Gue, sum, 6080);
+                let header = gue(summed, IPIP, 50_000, ends, &packet).unwrap();
+                let octets = |end| match end {
+                    IpAddr::V4(end) => end.octets().to_vec(),
+                    IpAddr::V6(end) => end.octets().to_vec(),
+                };
+                let pseudo = [octets(ends.0), octets(ends.1), vec![0, 17, 0, 53]].concat();
+                assert_ne!(header[6..8], [0, 0]);
+                assert_eq!(csum::of_parts(&[&pseudo, &header, &packet]), 0);
+            }
         }
     }
 

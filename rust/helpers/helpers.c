@@ -290,13 +290,22 @@ bool rvs_push_ipip(struct sk_buff *skb, const void *header)
 	return true;
 }
 
+/* The port, of those that are nobody's, that packets of a flow come from in a tunnel; `flow` is its hash. */
+u16 rvs_flow_port(const struct net *net, u32 flow)
+{
+	int min, max;
+
+	inet_get_local_port_range(net, &min, &max);
+	return min + (((u64)flow * (max - min + 1)) >> 32);
+}
+
 /* Puts UDP and the header of Generic UDP Encapsulation in front of a packet. */
 static bool rvs_push_gue(struct net *net, struct sk_buff *skb, const void *outer, u8 inner,
-			 __be16 port, bool sum, bool remote)
+			 __be16 port, u32 flow, bool sum, bool remote)
 {
 	const unsigned int options = remote ? GUE_LEN_PRIV + GUE_PLEN_REMCSUM : 0;
 	const unsigned int len = sizeof(struct udphdr) + sizeof(struct guehdr) + options;
-	const __be16 source = udp_flow_src_port(net, skb, 0, 0, false);
+	const __be16 source = htons(rvs_flow_port(net, flow));
 	const int start = remote ? skb_checksum_start_offset(skb) : 0;
 	struct guehdr *gue;
 	struct udphdr *udp;
@@ -344,7 +353,7 @@ static bool rvs_push_gue(struct net *net, struct sk_buff *skb, const void *outer
  * numbers of engine/tunnel.rs.
  */
 bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
-		     u8 sum, __be16 port)
+		     u8 sum, __be16 port, u32 flow)
 {
 	enum { IPIP = 0, GUE = 1, GRE = 2, REMOTE = 2 };
 	const bool v6 = ((const struct iphdr *)outer)->version == 6;
@@ -374,7 +383,7 @@ bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8
 	skb_set_inner_ipproto(skb, inner);
 	skb_set_inner_mac_header(skb, skb_inner_network_offset(skb));
 	if (kind == GUE) {
-		if (!rvs_push_gue(net, skb, outer, inner, port, sum, remote))
+		if (!rvs_push_gue(net, skb, outer, inner, port, flow, sum, remote))
 			return false;
 	} else if (kind == GRE) {
 		if (sum)

@@ -199,7 +199,8 @@ void rvs_tell_of_input_rules(struct net *net, u8 version);
 /* net/ip_tunnels.h */
 bool rvs_push_ipip(struct sk_buff *skb, const void *header);
 bool rvs_push_tunnel(struct net *net, struct sk_buff *skb, const void *outer, u8 inner, u8 kind,
-		     u8 sum, __be16 port);
+		     u8 sum, __be16 port, u32 flow);
+u16 rvs_flow_port(const struct net *net, u32 flow);
 
 /* net/inet_hashtables.h, net/udp.h */
 bool rvs_has_socket(struct net *net, u8 version, u8 protocol, const void *from, __be16 sport,

@@ -4,7 +4,7 @@
 //!
 //! C headers: [`include/net/xdp.h`](srctree/include/net/xdp.h), and our `helpers/frame.c`.
 
-use core::{marker::PhantomData, slice};
+use core::{ffi::c_int, marker::PhantomData, ptr, slice};
 
 use super::{editable::Editable, netdev::Device, netns::Net, rcu::Rcu};
 use crate::bindings;
@@ -12,26 +12,50 @@ use crate::bindings;
 /// Bytes of a frame's header.
 pub(crate) const ETHERNET: usize = 14;
 
+/// Bytes of the shortest packet.
+const SHORTEST: usize = 20;
+
+/// Bytes ahead of a frame that the kernel keeps for itself when it is redirected.
+const KEPT: usize = bindings::XDP_FRAME_BYTES;
+
+/// Types of Ethernet, as they stand in a frame's header.
+const IPV4: u16 = 0x0800_u16.to_be();
+const IPV6: u16 = 0x86dd_u16.to_be();
+
 /// A frame of one piece with an IP packet in it, for an address of the device that it came by.
 ///
 /// # Invariants
 ///
-/// `len` bytes from `ip` on, and `room` bytes ahead of them, are the frame's and nobody else's. Ahead of
-/// these is its header, or what is to be overwritten by it.
+/// `len` bytes from `ip` on, and what is ahead of them up to `data_hard_start` of `xdp`, are the frame's and
+/// nobody else's; `len` is at least that of a header of IPv4. `ip` has its header in front, or what is to
+/// be overwritten by it. `device` is alive.
 pub(crate) struct Frame<'a> {
-    frame: &'a mut bindings::rvs_frame,
+    xdp: *mut bindings::xdp_buff,
+    device: In,
+    ip: *mut u8,
+    len: u32,
+    version: u8,
+    is_generic: bool,
     _bytes: PhantomData<&'a mut [u8]>,
 }
 
-/// What becomes of a frame.
-pub(crate) enum Fate {
+/// What becomes of a frame: the index of the device that it leaves by, or less an action of XDP.
+pub(crate) struct Fate(c_int);
+
+impl Fate {
     /// The stack gets it, as it is.
-    Pass,
+    pub(crate) const PASS: Self = Self::action(bindings::xdp_action_XDP_PASS);
+
     /// It is dropped.
-    Drop,
-    /// It was edited, and leaves by the device of that index.
-    Leave(u32),
+    pub(crate) const DROP: Self = Self::action(bindings::xdp_action_XDP_DROP);
+
+    const fn action(action: bindings::xdp_action) -> Self {
+        Self((action as c_int).wrapping_neg())
+    }
 }
+
+/// How a frame may leave.
+pub(crate) struct Exit(Fate);
 
 /// Who looks at frames.
 pub(crate) trait Taker {
@@ -39,28 +63,96 @@ pub(crate) trait Taker {
     fn frame(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate;
 }
 
-/// What C calls for a frame: the index of the device that it leaves by, 0 if it is the stack's, less if it
-/// is dropped.
+/// A device, of which C shows a few fields.
+///
+/// # Invariants
+///
+/// It is alive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct In(*const u8);
+
+impl In {
+    /// # Safety
+    ///
+    /// `at` is where its C type has a field of type `T`, which others write whole.
+    #[inline(always)]
+    unsafe fn field<T: Copy>(self, at: usize) -> T {
+        // SAFETY: The device is alive; the caller vouches for the rest.
+        unsafe { ptr::read_volatile(self.0.add(at).cast()) }
+    }
+
+    #[inline(always)]
+    fn index(self) -> u32 {
+        // SAFETY: An int of C.
+        unsafe { self.field(bindings::DEVICE_INDEX_AT) }
+    }
+
+    /// Whether it takes frames that others redirect to it.
+    #[inline(always)]
+    fn takes_frames(self) -> bool {
+        // SAFETY: A u32 of C.
+        let features: u32 = unsafe { self.field(bindings::DEVICE_XDP_FEATURES_AT) };
+        features & bindings::NETDEV_XDP_ACT_NDO_XMIT != 0
+    }
+}
+
+/// What C calls for a frame: see `rvs_frame_fate`.
 ///
 /// # Safety
 ///
-/// In NAPI, which is a read-side section of RCU. The namespace is alive, the frame the caller's.
+/// In NAPI, which is a read-side section of RCU; the frame is the caller's, as a program for XDP has it.
 #[inline(always)]
-pub(crate) unsafe fn fate<T: Taker>(
-    net: *const bindings::net,
-    frame: *mut bindings::rvs_frame,
-) -> core::ffi::c_int {
-    // SAFETY: The caller vouches for all of it.
-    let (net, rcu, frame) = unsafe { (Net::from_raw(net), Rcu::assume_held(), &mut *frame) };
-    // INVARIANT: As C has measured it.
-    let frame = Frame {
-        frame,
-        _bytes: PhantomData,
+pub(crate) unsafe fn fate<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_int {
+    // SAFETY: The caller vouches for it.
+    let Some(frame) = (unsafe { read(xdp, is_generic) }) else {
+        return Fate::PASS.0;
     };
-    match T::frame(net, frame, rcu) {
-        Fate::Pass => 0,
-        Fate::Drop => -1,
-        Fate::Leave(index) => index as core::ffi::c_int,
+    // SAFETY: The device's namespace lives as long as frames come by it.
+    let (net, rcu) = unsafe {
+        let net: *const bindings::net = frame.device.field(bindings::DEVICE_NET_AT);
+        (Net::from_raw(net), Rcu::assume_held())
+    };
+    T::frame(net, frame, rcu).0
+}
+
+/// The frame, if it is for the device that it came by, of one piece, and has a packet of IP.
+///
+/// # Safety
+///
+/// As of [`fate`].
+#[inline(always)]
+unsafe fn read<'a>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> Option<Frame<'a>> {
+    // SAFETY: The caller vouches for the frame. Its header is read once it is known to be there, and it
+    // has a device, whose address is 8 bytes or more.
+    unsafe {
+        let (data, end) = ((*xdp).data.cast::<u8>(), (*xdp).data_end.cast::<u8>());
+        let ip = data.add(ETHERNET);
+        if ip.add(SHORTEST) > end {
+            return None;
+        }
+        let kind = data.add(12).cast::<u16>().read_unaligned();
+        if kind != IPV4 && kind != IPV6 {
+            return None;
+        }
+        let device = In((*(*xdp).rxq).dev.cast());
+        let own: *const u8 = device.field(bindings::DEVICE_ADDRESS_AT);
+        let is_own = data.cast::<u32>().read_unaligned() == own.cast::<u32>().read_unaligned()
+            && data.add(4).cast::<u16>().read_unaligned()
+                == own.add(4).cast::<u16>().read_unaligned();
+        let flags = xdp.byte_add(bindings::XDP_FLAGS_AT).cast::<u32>().read();
+        if !is_own || flags & bindings::XDP_FLAGS_HAS_FRAGS != 0 {
+            return None;
+        }
+        // INVARIANT: As C has it, and as was just compared.
+        Some(Frame {
+            xdp,
+            device,
+            ip,
+            len: end.offset_from(ip) as u32,
+            version: if kind == IPV4 { 4 } else { 6 },
+            is_generic,
+            _bytes: PhantomData,
+        })
     }
 }
 
@@ -74,11 +166,11 @@ macro_rules! takes_frames {
         /// As there.
         #[no_mangle]
         unsafe extern "C" fn rvs_frame_fate(
-            net: *const $crate::bindings::net,
-            frame: *mut $crate::bindings::rvs_frame,
+            xdp: *mut $crate::bindings::xdp_buff,
+            generic: u32,
         ) -> core::ffi::c_int {
             // SAFETY: The caller vouches for it.
-            unsafe { $crate::kapi::frame::fate::<$taker>(net, frame) }
+            unsafe { $crate::kapi::frame::fate::<$taker>(xdp, generic != 0) }
         }
     };
 }
@@ -98,52 +190,83 @@ impl Frame<'_> {
     /// The version of IP in it, as its header says.
     #[inline(always)]
     pub(crate) fn version(&self) -> u8 {
-        self.frame.version
+        self.version
+    }
+
+    /// The same, elsewhere: to be given to a function that is not inlined. What is known of it so far can
+    /// stay in registers.
+    #[inline(always)]
+    pub(crate) fn put_down(self) -> Self {
+        // INVARIANT: It is the same.
+        Self {
+            xdp: self.xdp,
+            device: self.device,
+            ip: self.ip,
+            len: self.len,
+            version: self.version,
+            is_generic: self.is_generic,
+            _bytes: PhantomData,
+        }
     }
 
     /// Cuts what is behind the packet: short ones are filled up on the wire.
     #[inline(always)]
     pub(crate) fn trim(&mut self, len: u32) {
-        self.frame.len = self.frame.len.min(len);
+        self.len = self.len.min(len);
     }
 
     /// Whether `len` bytes are free in front of it, apart from those of its header.
     #[inline(always)]
     pub(crate) fn has_room(&self, len: u32) -> bool {
-        self.frame.room >= len
+        // SAFETY: Whose the frame is has lent it to us.
+        let begin = unsafe { (*self.xdp).data_hard_start } as usize;
+        let room = (self.ip as usize).wrapping_sub(begin);
+        room >= (len as usize).saturating_add(KEPT + ETHERNET)
     }
 
     /// Puts bytes in front of the packet. None, and nothing is done, where there is no room.
     #[inline(always)]
     pub(crate) fn push<const LEN: usize>(&mut self, bytes: &[u8; LEN]) -> Option<()> {
-        let room = self.frame.room.checked_sub(LEN as u32)?;
+        if !self.has_room(LEN as u32) {
+            return None;
+        }
         // INVARIANT: So many bytes of the room are the packet's now.
-        self.frame.room = room;
-        self.frame.len = self.frame.len.wrapping_add(LEN as u32);
-        // SAFETY: By the invariant these bytes are free.
+        self.len = self.len.wrapping_add(LEN as u32);
+        // SAFETY: They were free.
         unsafe {
-            self.frame.ip = self.frame.ip.sub(LEN);
-            self.frame.ip.cast::<[u8; LEN]>().write_unaligned(*bytes);
+            self.ip = self.ip.sub(LEN);
+            self.ip.cast::<[u8; LEN]>().write_unaligned(*bytes);
         }
         Some(())
     }
 
-    /// Gives it another header.
+    /// How it may leave by `device`, if that takes frames that came by this one's.
     #[inline(always)]
-    pub(crate) fn put_header(&mut self, header: [u8; ETHERNET]) {
-        // SAFETY: By the invariant the bytes ahead of the packet are for it.
-        unsafe {
-            let at = self.frame.ip.sub(ETHERNET);
-            at.cast::<[u8; ETHERNET]>().write_unaligned(header);
+    pub(crate) fn exit(&self, device: Device) -> Option<Exit> {
+        // INVARIANT: It is alive until the end of the read-side section.
+        let out = In(device.0.cast());
+        if out == self.device {
+            return Some(Exit(Fate::action(bindings::xdp_action_XDP_TX)));
         }
+        (self.is_generic || out.takes_frames()).then(|| Exit(Fate(out.index() as c_int)))
     }
 
-    /// The index of `device`, if frames that came by this one's may leave there.
+    /// Sends it, with that header.
     #[inline(always)]
-    pub(crate) fn may_leave_by(&self, device: Device) -> Option<u32> {
-        // SAFETY: Both devices are alive until the end of the read-side section.
-        let index = unsafe { bindings::rvs_frame_exit(self.frame, device.0.cast()) };
-        (index != 0).then_some(index)
+    pub(crate) fn leave(self, exit: Exit, header: [u8; ETHERNET]) -> Fate {
+        // SAFETY: By the invariant the bytes ahead of the packet are for its header, and the frame is
+        // from there to the packet's end.
+        unsafe {
+            let data = self.ip.sub(ETHERNET);
+            data.cast::<[u8; ETHERNET]>().write_unaligned(header);
+            if (*self.xdp).data != data.cast() {
+                (*self.xdp).data = data.cast();
+                // What a driver has put in front of the frame is overwritten.
+                (*self.xdp).data_meta = data.cast();
+            }
+            (*self.xdp).data_end = self.ip.add(self.len as usize).cast();
+        }
+        exit.0
     }
 }
 
@@ -151,18 +274,18 @@ impl Editable for Frame<'_> {
     #[inline(always)]
     fn head(&self) -> &[u8] {
         // SAFETY: By the invariant.
-        unsafe { slice::from_raw_parts(self.frame.ip, self.frame.len as usize) }
+        unsafe { slice::from_raw_parts(self.ip, self.len as usize) }
     }
 
     #[inline(always)]
     fn head_mut(&mut self) -> &mut [u8] {
         // SAFETY: By the invariant.
-        unsafe { slice::from_raw_parts_mut(self.frame.ip, self.frame.len as usize) }
+        unsafe { slice::from_raw_parts_mut(self.ip, self.len as usize) }
     }
 
     #[inline(always)]
     fn len(&self) -> u32 {
-        self.frame.len
+        self.len
     }
 
     /// A frame has what is on the wire.

@@ -67,6 +67,13 @@ impl Net {
         unsafe { Self::from_raw(ptr::addr_of!(bindings::init_net)) }
     }
 
+    /// The port that packets of a flow with that hash come from in a tunnel.
+    #[allow(dead_code)] // of toa.ko
+    pub(crate) fn flow_port(&self, flow: u32) -> u16 {
+        // SAFETY: The namespace is alive.
+        unsafe { bindings::rvs_flow_port(self.as_raw(), flow) }
+    }
+
     /// Changes whenever a cached IPv4 route of this namespace may be wrong.
     #[inline]
     pub(crate) fn ipv4_route_generation(&self) -> i32 {

@@ -17,7 +17,7 @@ mod tun;
 
 pub(super) use dr::dr;
 pub(super) use exit::Exit;
-pub(super) use frame::plan;
+pub(super) use frame::{translation, Ipip, Plan, Tunnelled, Whole};
 pub(super) use nat::{icmp_error, nat};
 pub(super) use nat64::Crosses;
 pub(super) use own::{send_own, HEADROOM};

@@ -87,13 +87,13 @@ fn other<'a, F: Family>(
                     let id = id::<F>(skb.head(), ip, flow);
                     let addresses = words(source, address);
                     let header = outer(ip, len, protocol, ttl, addresses, id)?;
-                    skb.push_tunnel(net, &header, F::IN_IP, numbers)
+                    skb.push_tunnel(net, &header, F::IN_IP, numbers, flow)
                 }
                 (IpAddr::V6(source), IpAddr::V6(address)) => {
                     let ends = TupleV6::between((source, 0), (address, 0), 0);
                     let payload = (len as usize).checked_sub(ipv6::LEN)?;
                     let header = ipv6::header(ip.tos(), protocol, &ends, payload, ttl);
-                    skb.push_tunnel(net, &header, F::IN_IP, numbers)
+                    skb.push_tunnel(net, &header, F::IN_IP, numbers, flow)
                 }
                 _ => None,
             }

@@ -25,6 +25,10 @@ pub(super) const CONNECTED: u8 =
 /// States of one that is being asked for again, with its header as before.
 const ASKED: u8 = (bindings::NUD_DELAY | bindings::NUD_PROBE) as u8;
 
+/// States in which frames are given the header: nothing but the stack's packets make a stale neighbour be
+/// asked for; once it is, its header is as good as before.
+pub(super) const FRAMED: u8 = CONNECTED | ASKED;
+
 /// Bytes that a stored frame header of the usual kind takes, aligned to its end (`HH_DATA_MOD`).
 const STORED: u32 = 16;
 
@@ -47,7 +51,7 @@ impl NextHop {
         // SAFETY: By the invariant; the caller has seen to the headroom, and each device wants at
         // least that much. The packet is ours to give away.
         unsafe {
-            if let Some((header, len)) = stored(neighbour, self.stored_in) {
+            if let Some((header, len)) = stored(neighbour, self.stored_in, is_short) {
                 skb.push_stored(header, len);
                 bindings::__dev_queue_xmit(skb.as_raw(), ptr::null_mut());
             } else {
@@ -62,20 +66,15 @@ impl NextHop {
     /// where that is no device of Ethernet, or the neighbour is not known.
     #[inline(always)]
     pub(crate) fn for_frames(&self, _rcu: Rcu<'_>) -> Option<(Device, [u8; ETHERNET])> {
-        let states = match self.stored_in {
-            0 => 0,
-            // Nothing but the stack's packets make a stale neighbour be asked for; once it is, its header is
-            // as good as before.
-            connected => connected | ASKED,
-        };
+        let is_right = |len| len == ETHERNET as u32;
         // SAFETY: By the invariant.
-        let (header, len) = unsafe { stored(self.neighbour?, states) }?;
+        let (header, _) = unsafe { stored(self.neighbour?, self.framed_in, is_right) }?;
         let [a, b] = header.map(u64::to_ne_bytes);
         let [_, _, rest @ ..] = a;
         let mut bytes = [0; ETHERNET];
         bytes.first_chunk_mut::<6>()?.copy_from_slice(&rest);
         bytes.last_chunk_mut::<8>()?.copy_from_slice(&b);
-        (len == ETHERNET as u32).then_some((self.device(), bytes))
+        Some((self.device(), bytes))
     }
 
     /// Routes a packet to this host, where this way leads, whatever its source: a host would take one
@@ -110,8 +109,14 @@ impl NextHop {
     }
 }
 
+/// Whether a stored header of so many bytes is there, and one of the usual kind.
+#[inline(always)]
+fn is_short(len: u32) -> bool {
+    len != 0 && len <= STORED
+}
+
 /// The frame's header as a neighbour has it in store in some states: the last of the bytes, and how many.
-/// None when it has none that is good and short, or is just being changed: then `neigh_output`, whose
+/// None when it has none that is good and of the right length, or is just being changed: then `neigh_output`, whose
 /// usual case this is, knows what to do.
 ///
 /// # Safety
@@ -121,6 +126,7 @@ impl NextHop {
 unsafe fn stored(
     neighbour: NonNull<bindings::neighbour>,
     stored_in: u8,
+    is_right: impl FnOnce(u32) -> bool,
 ) -> Option<([u64; 2], u32)> {
     let neighbour = neighbour.as_ptr();
     // SAFETY: The neighbour is live; others write these fields whole, and the header's bytes
@@ -131,7 +137,7 @@ unsafe fn stored(
         let sequence = ptr::addr_of!((*cache).hh_lock).cast::<AtomicU32>();
         let begin = (*sequence).load(Ordering::Acquire);
         let len = ptr::read_volatile(ptr::addr_of!((*cache).hh_len));
-        if state & stored_in == 0 || len == 0 || len > STORED || begin & 1 != 0 {
+        if state & stored_in == 0 || !is_right(len) || begin & 1 != 0 {
             return None;
         }
         let header = ptr::read_volatile(ptr::addr_of!((*cache).hh_data).cast::<[u64; 2]>());

@@ -11,7 +11,7 @@ use kernel::{error::from_err_ptr, prelude::*};
 
 use super::{
     has_output_rules,
-    leave::CONNECTED,
+    leave::{CONNECTED, FRAMED},
     state::{OutputHooks, Route},
     NextHop, Reply,
 };
@@ -87,6 +87,7 @@ impl NextHop {
         let version = unsafe { bindings::rvs_neighbour_version(neighbour.as_ptr()) };
         if version == self.version() {
             self.stored_in = CONNECTED;
+            self.framed_in = FRAMED;
         }
         Ok(())
     }
@@ -144,6 +145,7 @@ impl NextHop {
             kind: Route::v4(was),
             hooks,
             stored_in: 0,
+            framed_in: 0,
             is_local: kind == u32::from(bindings::RTN_LOCAL),
             headroom: 0,
             mtu: 0,
@@ -189,6 +191,7 @@ impl NextHop {
             kind: Route::Six(was),
             hooks,
             stored_in: 0,
+            framed_in: 0,
             is_local,
             headroom: 0,
             mtu: 0,

@@ -47,6 +47,8 @@ pub(crate) struct NextHop {
     /// States of the neighbour in which the header that it has in store is good for packets of this
     /// IP version.
     stored_in: u8,
+    /// Those in which it is good for frames.
+    framed_in: u8,
     /// Bytes that the device wants in front of the IP header.
     headroom: u32,
     mtu: u32,

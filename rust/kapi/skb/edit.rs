@@ -61,8 +61,8 @@ impl Skb<'_> {
 
     /// Puts `outer`, an IP header without options, and that of a tunnel in front of the packet,
     /// which has the headroom for them and is writable; `inner` is the IANA number of the packet's
-    /// IP version, `kind` and `sum` are the netlink family's numbers, `port` is in host order. None
-    /// as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
+    /// IP version, `kind` and `sum` are the netlink family's numbers, `port` is in host order, `flow`
+    /// the flow's hash. None as with [`Skb::push_ipip`], and for a packet whose checksum is no device's to fill in
     /// although it says so.
     pub(crate) fn push_tunnel(
         &mut self,
@@ -70,6 +70,7 @@ impl Skb<'_> {
         outer: &[u8],
         inner: u8,
         (kind, sum, port): (u8, u8, u16),
+        flow: u32,
     ) -> Option<()> {
         if outer.len() < 40 && !(outer.len() == 20 && outer.starts_with(&[0x45])) {
             return None;
@@ -77,7 +78,8 @@ impl Skb<'_> {
         let (net, outer) = (net.as_raw(), outer.as_ptr().cast());
         // SAFETY: By the invariant; the header is of the right length.
         unsafe {
-            bindings::rvs_push_tunnel(net, self.as_raw(), outer, inner, kind, sum, port.to_be())
+            let port = port.to_be();
+            bindings::rvs_push_tunnel(net, self.as_raw(), outer, inner, kind, sum, port, flow)
         }
         .then_some(())
     }

@@ -168,6 +168,12 @@ impl Dest {
         Tunnel::from_word(self.tunnel.load(Ordering::Relaxed))
     }
 
+    /// Whether that is IPIP, which is less to ask.
+    #[inline(always)]
+    pub(crate) fn has_plain_tunnel(&self) -> bool {
+        self.tunnel.load(Ordering::Relaxed) == Tunnel::IPIP.to_word()
+    }
+
     pub(super) fn set_spec(&self, spec: DestSpec) {
         self.given_mode.store(spec.mode.number(), Ordering::Relaxed);
         let mode = spec.mode.toward(self.id.address);

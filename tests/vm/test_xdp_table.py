@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The table of forwarded packets at a device that gives its frames to RVS: what leaves, and what is known
+of the connections afterwards, is what it is through the stack."""
+
+import pytest
+from lab import shell
+from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
+from test_forwarded import SCENES, TCP, UDP, Scene, _ends, replay  # noqa: F401
+
+SYN = 2
+# What leaves at the device is more than the table's tests have time for twice.
+BOTH_WAYS = {"dr 4", "dr 6", "nat 4", "nat 6", "fullnat 4", "tun 4 4 gue-csum"}
+
+
+@pytest.fixture(name="taken", scope="module")
+def _taken(lab, ends, director_rvs):  # noqa: F811
+    """Frames that were taken so far; neighbours are known for good."""
+    router, dest = lab.router.mac("lan"), lab.real["rs1"].mac("eth0")
+    lab.director.ip(
+        *(f"neigh replace {address} lladdr {mac} dev eth0 nud permanent" for address, mac in [
+            ("192.168.56.1", router), ("192.168.56.101", dest), ("2001:db8:56::101", dest),
+            ("2001:db8:56::1", router)]))
+
+    # What the wire's other end has is what lets frames leave by this one.
+    lab.router.run("rvsadm", "xdp", "attach", "to-director")
+    director_rvs.adm("xdp", "attach", "eth0")
+    yield lambda: director_rvs.counters()["xdp_taken"]
+    shell.run("rvsadm", "unload")
+
+
+def may_leave(case):
+    """Whether the frame of a case is taken: of an established flow of TCP or UDP, and nothing else in it."""
+    raw, at = case.before, 20 if case.before[0] == 0x45 else 40
+    protocol = raw[9] if raw[0] >> 4 == 4 else raw[6]
+    is_plain = raw[0] in (0x45, 0x60, 0x6B) and protocol in (TCP, UDP)
+    return is_plain and not case.opens and not (protocol == TCP and raw[at + 13] & SYN)
+
+
+def known(rvs):
+    """What is known of connections and of traffic; how long they last to 20 seconds."""
+    connections = rvs.connections()
+    for one in connections:
+        one["expires_ms"] = round(one["expires_ms"] / 20_000)
+        del one["idle_ms"]
+    services = rvs.json("service", "list", "--stats")["services"]
+    counters = {name: n for name, n in rvs.counters().items() if not name.startswith("xdp")}
+    return sorted(connections, key=str), [one["stats"] for one in services], counters
+
+
+@pytest.mark.parametrize("text", SCENES)
+def test_frames_leave_as_the_table_says(lab, ends, rvs, taken, text):  # noqa: F811
+    by_stack = None
+    if text in BOTH_WAYS:
+        rvs.adm("xdp", "detach", "eth0")
+        replay(lab, ends, rvs, text)
+        by_stack = known(rvs)
+        rvs.reset()
+        rvs.adm("xdp", "attach", "eth0")
+    before = taken()
+    cases = replay(lab, ends, rvs, text)
+    # Between IP versions all is the stack's. So is a dest's first datagram: the way back is not known yet.
+    expected = sum(map(may_leave, cases)) - Scene(text).translates
+    assert taken() - before == (0 if Scene(text).crosses else expected), rvs.counters()
+    if by_stack:
+        assert known(rvs) == by_stack
