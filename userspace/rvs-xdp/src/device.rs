@@ -31,3 +31,12 @@ pub fn offloads(device: &str) -> io::Result<Offloads> {
         puts_together: flags & LARGE_RECEIVE != 0,
     })
 }
+
+/// How many programs of tcx a device has at its ingress.
+///
+/// # Errors
+///
+/// What the kernel says; one without tcx that it knows no such thing.
+pub fn ingress_programs(device: u32) -> io::Result<u32> {
+    sys::programs(device)
+}

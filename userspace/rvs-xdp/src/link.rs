@@ -64,6 +64,12 @@ pub fn attach(device: u32, generic: bool) -> Result<(), Error> {
     let flags = if generic { GENERIC } else { NATIVE };
     let link = sys::attach(&program, device, flags);
     let link = link.map_err(Error::kernel("give the device the program"))?;
+    // What is left of devices that are gone: another namespace may get the number of theirs.
+    for gone in all().unwrap_or_default() {
+        if gone.device.is_none() {
+            let _ = gone.detach();
+        }
+    }
     // A device of that index that is gone may have left one.
     for old in [true, false] {
         let _ = fs::remove_file(path(namespace, device, old));

@@ -10,6 +10,10 @@ use std::path::Path;
 
 use crate::Error;
 
+mod tcx;
+
+pub use tcx::programs;
+
 const PROG_LOAD: c_long = 5;
 const OBJ_PIN: c_long = 6;
 const OBJ_GET: c_long = 7;

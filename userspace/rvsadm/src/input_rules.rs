@@ -56,7 +56,7 @@ fn say() {
 }
 
 /// The rules of nftables, without the elements of sets.
-fn ruleset() -> Option<Value> {
+pub fn ruleset() -> Option<Value> {
     let mut nft = Command::new("nft");
     nft.args(["-j", "-t", "list", "ruleset"])
         .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 //! `rvsadm xdp`: devices whose frames of established flows leave before the stack sees them.
 
+mod ingress;
 mod links;
 mod mode;
 mod refusals;
@@ -98,6 +99,14 @@ fn attach(attach: &Attach, context: &mut Context<'_>) -> Result<(), Failure> {
     refusals::of_host(&what)?;
     for warning in refusals::of_link(&what, link, &links, attach.mode)? {
         say(format!("warning: {warning}"));
+    }
+    let passed_by = ingress::rules(link);
+    if !passed_by.is_empty() {
+        let (device, rules) = (&link.name, passed_by.join("; "));
+        say(format!(
+            "warning: rules at the ingress of {device} do not see frames of established flows any more: {rules}\n\
+             hint: if they are to, rvsadm xdp detach {device}"
+        ));
     }
     let attached = link::attach(link.index, attach.mode == Mode::Generic);
     attached.map_err(|error| refusals::of_kernel(&what, link, attach.mode, &error))?;

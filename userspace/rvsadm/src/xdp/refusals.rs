@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// Where the module tells that packets are taken behind the rules of INPUT.
 const BEHIND: &str = "/sys/module/rvs/parameters/local_in";
 
-/// What the kernel makes machine code of programs by.
+/// What the kernel makes machine code of programs by; other network namespaces than the first do not have it.
 const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 
 /// Refuses where RVS would pass by what it has been told to heed.
@@ -98,12 +98,13 @@ pub fn of_kernel(what: &str, link: &Link, mode: Mode, error: &Error) -> Failure 
     const ERANGE: i32 = 34;
     const EBUSY: i32 = 16;
     const EPERM: i32 = 1;
+    /// The kernel's own, which user space has no name for: programs are not compiled.
+    const ENOTSUPP: i32 = 524;
     let name = &link.name;
-    let jit_is_off = || fs::read_to_string(JIT).is_ok_and(|value| value.trim() == "0");
     let hint = match (error, error.number()) {
         (Error::NoBtf, _) => "modprobe rvs; if it is loaded, build it with pahole and the kernel's vmlinux at hand (make check-kernel)".to_owned(),
         (Error::NoFunction(_), _) => "rvsadm version tells both; load the module of this version".to_owned(),
-        (Error::Program { .. }, _) if jit_is_off() => format!("programs that call modules have to be compiled: echo 1 >{JIT}"),
+        (Error::Program { .. }, Some(ENOTSUPP)) => format!("programs that call modules have to be compiled: echo 1 >{JIT}, in the host's first network namespace"),
         (_, Some(EPERM)) => "it takes CAP_BPF and CAP_NET_ADMIN, and a kernel that is not locked down".to_owned(),
         (_, Some(EBUSY)) => format!("ip link show {name} tells of the program that is there"),
         (_, Some(EOPNOTSUPP | EINVAL | ERANGE)) if mode == Mode::Native => {
