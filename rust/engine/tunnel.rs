@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn headers_behind_the_outer_one_are_summed_with_what_follows() {
-        let packet: Vec<u8> = (0..41).map(|at| at * 5 + 69).collect();
+        let packet: Vec<u8> = (0..41u8).map(|at| at.wrapping_mul(37)).collect();
         let tunnel = |kind, sum, port| Tunnel { kind, sum, port };
         let plain = gre(tunnel(TunnelKind::Gre, TunnelSum::None, 0), IPIP, &packet);
         assert_eq!(plain[..4], [0, 0, 8, 0]);
