@@ -32,6 +32,10 @@ module! {
             default: 0,
             description: "1: new namespaces take packets at LOCAL_IN and FORWARD, as ip_vs does, behind INPUT rules",
         },
+        ipvs_family: u16 {
+            default: 0,
+            description: "number that the netlink family IPVS gets, if it is free; 0 for any",
+        },
     },
 }
 
@@ -102,11 +106,13 @@ impl kernel::Module for Rvs {
         let daemons = sync::Daemons::register()?;
         let family = netlink::register(loaded_with())?;
         kapi::frame::begin();
+        // keepalived, which knows the number, goes on when rvsadm upgrade changes the module.
+        let number = u16::from_ne_bytes(module_parameters::ipvs_family.value().to_ne_bytes());
         // Last, since nothing may fail after it.
         let dialect = match module_parameters::ipvs.value() {
             0 => None,
-            2 => netlink::ipvs::speak(Drivers::Namespaces),
-            _ => netlink::ipvs::speak(Drivers::Host),
+            2 => netlink::ipvs::speak(Drivers::Namespaces, number),
+            _ => netlink::ipvs::speak(Drivers::Host, number),
         };
         Ok(Self {
             _dialect: dialect,

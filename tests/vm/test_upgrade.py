@@ -9,9 +9,10 @@ from lab import compat, shell, six
 from lab.director import Service
 from lab.document import content
 from lab.fullnat import LOCALS
+from lab.keepalived import Keepalived, real_server, virtual_server
 from lab.many import Speakers
 from lab.netns import Host, wait_until
-from lab.pair import ALL, Clients, Pair, give, known, sync
+from lab.pair import ALL, Clients, Echo, Pair, give, known, sync
 from lab.topology import VIP
 
 EACH = 3
@@ -156,6 +157,38 @@ def test_parameters_stay(new):
             host.close()
     finally:
         compat.unload()
+
+
+def test_keepalived_goes_on(lab, new):
+    """It asks for the number of the family IPVS once, when it starts."""
+    compat.load("rvs")
+    echo = Echo(lab.real.values())
+    two = {lab.addresses[name] for name in ("rs1", "rs2")}
+    blocks = virtual_server(VIP, 8001, *(real_server(address, port=8001) for address in sorted(two)),
+                            kind="DR")
+    kept = Keepalived(lab.director, blocks, only=["--check"])
+
+    def dests():
+        rows = content(lab.director.run("rvsadm", "dest", "list", "-j").stdout)["dests"]
+        return {row["address"] for row in rows}
+
+    try:
+        wait_until(lambda: dests() == two, "both are checked and added", 60, step=0.2)
+        done = content(shell.run("rvsadm", "upgrade", new, "-j").stdout)
+        print(f"keepalived goes on: packets waited {done['pause_ms']} ms")
+        wait_until(lambda: dests() == two, "both are there", 60, step=0.2)
+        lab.real["rs1"].ip("link set eth0 down")
+        wait_until(lambda: dests() == {lab.addresses["rs2"]}, "the checker takes it out", 60, step=0.2)
+    except AssertionError:
+        print(kept.said())
+        raise
+    finally:
+        kept.stop()
+        echo.close()
+        left = dests()
+        compat.unload()
+    # It takes what it made with it.
+    assert left == set()
 
 
 def test_many_transfers_go_on(pair, new):

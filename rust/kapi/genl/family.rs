@@ -243,6 +243,22 @@ impl Family {
         Ok(Registration { family: self })
     }
 
+    /// As [`register`](Self::register), by the number that the family of the module that was there had,
+    /// if that is free, so that whoever knows it goes on; 0 for any.
+    #[allow(dead_code)] // of rvs.ko
+    pub(crate) fn register_as(&'static self, number: u16) -> Result<Registration> {
+        if number != 0 {
+            pass_to(number.into());
+        }
+        self.register()
+    }
+
+    /// Its number, while it is registered.
+    fn number(&'static self) -> u32 {
+        // SAFETY: The core writes it when it registers the family, which is not now.
+        unsafe { (*self.raw.get()).id as u32 }
+    }
+
     /// Sends an event outside of a request, from a context that may sleep, where anyone listens
     /// and the family is still registered; otherwise as [`event`](super::Request::event).
     pub(crate) fn event(
@@ -311,6 +327,34 @@ impl Family {
         let (family, net) = (self.raw.get(), net.as_raw());
         // SAFETY: As in `send`.
         unsafe { bindings::genl_set_err(family, net, 0, group, ENOBUFS.to_errno()) };
+    }
+}
+
+/// A family that takes numbers and gives them back.
+static PASSING: Family = Family::new("rvs-passing", 1, &[], &[]);
+
+/// Times that a number is taken and given back at most: twice round.
+const ROUNDS: u32 = 2 * 1024;
+
+/// Has the next family that is registered get that number: they are given in turn, and the first one
+/// follows the last. Where another module registers one meanwhile, it gets any.
+#[cold]
+fn pass_to(number: u32) {
+    // The one ahead of it may be another family's: what is ahead of that is seen when it comes itself.
+    let (mut before, mut ahead) = (None, number.wrapping_sub(1));
+    for _ in 0..ROUNDS {
+        let Ok(registration) = PASSING.register() else {
+            return;
+        };
+        let got = PASSING.number();
+        drop(registration);
+        if got == ahead {
+            return;
+        }
+        if let (true, Some(before)) = (got == number, before) {
+            ahead = before;
+        }
+        before = Some(got);
     }
 }
 

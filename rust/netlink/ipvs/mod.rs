@@ -124,12 +124,12 @@ impl modules::Gate for Gate {
 /// and drop what it gives first: its requests send events of the family `rvs`.
 ///
 /// Does not fail: without the dialect RVS works all the same, and the log says why it is missing.
-pub(crate) fn speak(drivers: Drivers) -> Option<Spoken> {
+pub(crate) fn speak(drivers: Drivers, number: u16) -> Option<Spoken> {
     let family = match drivers {
         Drivers::Host => &FAMILY,
         Drivers::Namespaces => &FAMILY_OF_ALL,
     };
-    match family.register() {
+    match family.register_as(number) {
         Ok(family) => {
             pr_info!("ipvsadm and keepalived now drive RVS\n");
             let gate = modules::guard::<Gate>()

@@ -7,8 +7,10 @@ use netlink_packet_generic::ctrl::nlas::{GenlCtrlAttrs, McastGrpAttrs};
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::GenlMessage;
 
+use netlink_sys::protocols::NETLINK_GENERIC;
+
 use crate::generated::MCGRP_EVENTS;
-use crate::{Datagrams, Error, Exchange, Replies};
+use crate::{Datagrams, Error, Exchange, NetlinkSocket, Replies};
 
 /// The family in this kernel.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,16 @@ impl Family {
             }
         }
         Some(Self { id: id?, events })
+    }
+}
+
+/// The number of the family `IPVS`, which is RVS's where it speaks that dialect; 0 where there is none.
+pub fn number_of_ipvs() -> Result<u16, Error> {
+    let mut exchange = Exchange::new(NetlinkSocket::open(NETLINK_GENERIC)?);
+    match Family::resolve(&mut exchange, "IPVS") {
+        Ok(family) => Ok(family.id),
+        Err(Error::NotLoaded) => Ok(0),
+        Err(error) => Err(error),
     }
 }
 

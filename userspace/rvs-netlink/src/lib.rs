@@ -55,6 +55,7 @@ pub use events::Events;
 pub use exchange::{Exchange, Replies};
 pub use explain::{Explanation, Question};
 pub use extack::{Blame, Refusal};
+pub use family::number_of_ipvs;
 pub use lists::Lists;
 pub use names::attribute_name;
 pub use records::Records;

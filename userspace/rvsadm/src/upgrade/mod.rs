@@ -20,7 +20,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rvs_netlink::{Client, Error, Lists as _, Request, Transport as _};
+use rvs_netlink::{number_of_ipvs, Client, Error, Lists as _, Request, Transport as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -182,10 +182,16 @@ mod libc_signal {
     pub const TERM: i32 = 15;
 }
 
-/// What the module that runs was loaded with.
+/// What the module that runs was loaded with, and, where it speaks IPVS, by which number: keepalived asks for
+/// that once.
 fn parameters(context: &mut Context<'_>) -> Result<String, Error> {
     let reply = context.kernel.one(&Request::ConfigGet)?;
-    Ok(reply.parameters.unwrap_or_default())
+    let loaded_with = reply.parameters.unwrap_or_default();
+    if !loaded_with.contains("ipvs=") {
+        return Ok(loaded_with);
+    }
+    let number = number_of_ipvs()?;
+    Ok(format!("{loaded_with} ipvs_family={number}"))
 }
 
 /// Reads the configuration of all namespaces, and makes ready to drop.
