@@ -33,6 +33,7 @@ from setups import (
     other_service,
     tc_redirect,
 )
+from synced import bytes_of_it, opened
 from table import bytes_per_connection, expiry
 
 
@@ -171,6 +172,17 @@ def _table():
     yield Case("rvs/expiry/nat", expiry(balanced("rvs", "nat")), "instructions/connection", "")
 
 
+def _synced():
+    for name in DIRECTORS:
+        if not name.endswith("/tun"):
+            who, mode = name.split("/")
+            setup = balanced(who, mode, protocol="tcp")
+            per = "instructions/connection"
+            yield Case(f"{who}/opened/{mode}", opened(who, setup, False), per, "")
+            yield Case(f"{who}/synced/{mode}", opened(who, setup, True), per, f"{who}/opened/{mode}")
+            yield Case(f"{who}/synced-bytes/{mode}", bytes_of_it(who, setup), "bytes", "")
+
+
 def _scale():
     for flows in (1_000_000, 4_000_000, 10_000_000):
         yield Case(f"rvs/stall/{flows}", stall(balanced("rvs"), flows),
@@ -242,6 +254,6 @@ def _receiver():
 CASES = [
     case
     for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _many_flows, _new_flows,
-                  _table, _scale, _real, _nic, _receiver)
+                  _table, _synced, _scale, _real, _nic, _receiver)
     for case in group()
 ]
