@@ -58,6 +58,25 @@ void rvs_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
+/* Where softirqs are off already, as in all of a packet's way, they stay so. */
+bool rvs_spin_lock_soft(spinlock_t *lock)
+{
+	if (in_softirq()) {
+		spin_lock(lock);
+		return false;
+	}
+	spin_lock_bh(lock);
+	return true;
+}
+
+void rvs_spin_unlock_soft(spinlock_t *lock, bool turned_off)
+{
+	if (turned_off)
+		spin_unlock_bh(lock);
+	else
+		spin_unlock(lock);
+}
+
 /* A second lock of an array, while softirqs are off for the first. */
 void rvs_spin_lock_second(spinlock_t *lock)
 {

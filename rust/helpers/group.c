@@ -7,6 +7,7 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <linux/udp.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
 
@@ -180,6 +181,36 @@ int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group,
 	message.msg_namelen = end_of(group, &end);
 	message.msg_name = &end;
 	return kernel_sendmsg(made->sock, &message, &part, 1, len);
+}
+
+/* So many datagrams of one length, of which the last may be shorter, by one walk through the stack: the
+ * device cuts them apart, or the stack does so for it.
+ */
+int rvs_group_send_alike(struct rvs_group_socket *made, const struct rvs_group *group,
+			 const void *const *data, unsigned int count, u16 len, u16 last)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(u16))];
+	} segment = { .head = { .cmsg_len = CMSG_LEN(sizeof(u16)), .cmsg_level = SOL_UDP,
+				.cmsg_type = UDP_SEGMENT } };
+	struct msghdr message = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL, .msg_control = &segment,
+				  .msg_controllen = sizeof(segment) };
+	struct kvec parts[RVS_ALIKE_MAX];
+	size_t all = 0;
+	union end end;
+
+	if (!count || count > RVS_ALIKE_MAX)
+		return -EINVAL;
+	for (unsigned int part = 0; part < count; part++) {
+		parts[part].iov_base = (void *)data[part];
+		parts[part].iov_len = part + 1 < count ? len : last;
+		all += parts[part].iov_len;
+	}
+	*(u16 *)CMSG_DATA(&segment.head) = len;
+	message.msg_namelen = end_of(group, &end);
+	message.msg_name = &end;
+	return kernel_sendmsg(made->sock, &message, parts, count, all);
 }
 
 static void who(const union end *end, struct rvs_group *from)

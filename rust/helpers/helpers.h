@@ -76,6 +76,9 @@ int rvs_group_open(struct net *net, const struct rvs_group *group, rvs_ready_t *
 		   struct rvs_group_socket **opened);
 void rvs_group_deafen(struct rvs_group_socket *made);
 void rvs_group_close(struct rvs_group_socket *made);
+#define RVS_ALIKE_MAX 32
+int rvs_group_send_alike(struct rvs_group_socket *made, const struct rvs_group *group,
+			 const void *const *data, unsigned int count, u16 len, u16 last);
 int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group, const void *data,
 		   size_t len);
 int rvs_group_receive(struct rvs_group_socket *made, void *data, size_t len,
@@ -127,6 +130,8 @@ struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, un
 void rvs_spin_lock_init(spinlock_t *lock);
 void rvs_spin_lock_bh(spinlock_t *lock);
 void rvs_spin_unlock_bh(spinlock_t *lock);
+bool rvs_spin_lock_soft(spinlock_t *lock);
+void rvs_spin_unlock_soft(spinlock_t *lock, bool turned_off);
 void rvs_spin_lock_second(spinlock_t *lock);
 void rvs_spin_unlock_second(spinlock_t *lock);
 

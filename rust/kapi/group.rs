@@ -98,10 +98,7 @@ impl Socket {
                 datagram.len(),
             )
         };
-        match to_result(sent.min(0)) {
-            Err(error) if error == EAGAIN => Ok(false),
-            sent => sent.map(|()| true),
-        }
+        went(sent)
     }
 
     /// Takes a datagram, see [`Receiver::receive`].
@@ -126,6 +123,14 @@ impl Socket {
     }
 }
 
+/// What C says of something that was sent: whether there was room for it.
+fn went(sent: i32) -> Result<bool> {
+    match to_result(sent.min(0)) {
+        Err(error) if error == EAGAIN => Ok(false),
+        sent => sent.map(|()| true),
+    }
+}
+
 fn end_of(from: &bindings::rvs_group) -> SocketAddr {
     let [a, b, c, d, ..] = from.address;
     let address = match from.version {
@@ -142,6 +147,9 @@ impl Drop for Socket {
     }
 }
 
+/// Datagrams that are sent together at most.
+pub(crate) const ALIKE_MAX: usize = bindings::RVS_ALIKE_MAX as usize;
+
 /// Sends datagrams to a group. Made, used and dropped where one may sleep, and gone before its
 /// namespace is.
 pub(crate) struct Sender(Socket);
@@ -155,6 +163,37 @@ impl Sender {
     /// Sends one. False when there is no room for it now.
     pub(crate) fn send(&self, datagram: &[u8]) -> Result<bool> {
         self.0.send(&self.0.group, datagram)
+    }
+
+    /// Sends some of one length, of which the last may be shorter. False when there is no room for them
+    /// now. An error where they cannot be sent together.
+    pub(crate) fn send_alike(&self, datagrams: &[&[u8]]) -> Result<bool> {
+        let length = |datagram: Option<&&[u8]>| {
+            let len = datagram.map_or(0, |bytes| bytes.len());
+            u16::try_from(len).map_err(|_| EINVAL)
+        };
+        let (len, last) = (length(datagrams.first())?, length(datagrams.last())?);
+        let alike = datagrams.iter().rev().skip(1);
+        let fits = last <= len && alike.clone().all(|bytes| bytes.len() == usize::from(len));
+        if !fits || datagrams.len() > ALIKE_MAX {
+            return Err(EINVAL);
+        }
+        let mut data = [ptr::null::<c_void>(); ALIKE_MAX];
+        for (pointer, bytes) in data.iter_mut().zip(datagrams) {
+            *pointer = bytes.as_ptr().cast();
+        }
+        // SAFETY: By the invariant of the socket; all datagrams can be read for the length that is said.
+        let sent = unsafe {
+            bindings::rvs_group_send_alike(
+                self.0.socket.as_ptr(),
+                ptr::from_ref(&self.0.group),
+                data.as_ptr(),
+                datagrams.len() as u32,
+                len,
+                last,
+            )
+        };
+        went(sent)
     }
 
     /// Takes one that somebody has sent back; see [`Receiver::receive`].

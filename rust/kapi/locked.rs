@@ -56,8 +56,11 @@ impl<T> LockedArray<T> {
     pub(crate) fn with<R>(&self, index: usize, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let cell = self.cells.get(index)?;
         // SAFETY: By the invariant it is initialised.
-        unsafe { bindings::rvs_spin_lock_bh(cell.lock.get()) };
-        let guard = Guard { lock: &cell.lock };
+        let turned_off = unsafe { bindings::rvs_spin_lock_soft(cell.lock.get()) };
+        let guard = Guard {
+            lock: &cell.lock,
+            turned_off,
+        };
         // SAFETY: The lock is held until `guard` is dropped, so nobody else has the value.
         let result = f(unsafe { &mut *cell.value.get() });
         drop(guard);
@@ -68,11 +71,13 @@ impl<T> LockedArray<T> {
 /// Holds one lock.
 struct Guard<'a> {
     lock: &'a Opaque<bindings::spinlock_t>,
+    /// Whether softirqs are to be on again.
+    turned_off: bool,
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // SAFETY: The guard was made when this lock had been taken.
-        unsafe { bindings::rvs_spin_unlock_bh(self.lock.get()) };
+        unsafe { bindings::rvs_spin_unlock_soft(self.lock.get(), self.turned_off) };
     }
 }

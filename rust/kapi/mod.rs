@@ -7,6 +7,7 @@
 //! that a namespace is alive, [`skb::Skb`] that a packet is owned by the hook that got it.
 
 pub(crate) mod broken;
+pub(crate) mod buffer;
 pub(crate) mod defrag;
 pub(crate) mod delay;
 pub(crate) mod editable;

@@ -7,7 +7,11 @@ use kernel::{prelude::*, sync::Arc};
 use super::key;
 use crate::{
     engine::sync::{ranges::RANGES, waiting, Datagram, Kind, Range, Ranges, Tail},
-    kapi::{group::Sender, random, sign::Signer},
+    kapi::{
+        group::{Sender, ALIKE_MAX},
+        random,
+        sign::Signer,
+    },
     table::{Netns, Outbox, Parcel, PeerCount},
 };
 
@@ -19,6 +23,9 @@ const AGAIN_MAX: usize = 64;
 
 /// Whoever lacks more datagrams than these is told all that there is, which is quicker.
 const FEW: u64 = 128;
+
+/// Datagrams that are shorter than this many bytes are sent one by one.
+const TOGETHER: usize = 1000;
 
 /// Questions that are looked at in a turn.
 const QUESTIONS: usize = 8;
@@ -39,7 +46,11 @@ struct Kept {
 
 /// It.
 pub(super) struct Line {
-    pub(super) sender: Option<Sender>,
+    sender: Option<Sender>,
+    /// How many of the last datagrams were not sent yet.
+    unsent: usize,
+    /// Whether datagrams of one length can be sent together.
+    together: bool,
     stream: u64,
     /// The number of the next datagram.
     next: u64,
@@ -81,6 +92,8 @@ impl Line {
         }
         Ok(Self {
             sender: None,
+            unsent: 0,
+            together: true,
             stream: random::u64(),
             next: 1,
             base: 0,
@@ -89,6 +102,11 @@ impl Line {
             ranges: KBox::new(Ranges::new(), GFP_KERNEL_ACCOUNT)?,
             key,
         })
+    }
+
+    /// What it sends by from now on.
+    pub(super) fn set_sender(&mut self, sender: Option<Sender>) {
+        (self.sender, self.together) = (sender, true);
     }
 
     /// The number of the next datagram.
@@ -112,17 +130,11 @@ impl Line {
         }
     }
 
-    /// Sends a datagram with entries. False where it did not go; it can be asked for.
-    pub(super) fn send(
-        &mut self,
-        netns: &Netns,
-        mut parcel: Parcel,
-        kind: Kind,
-        beat: u32,
-    ) -> bool {
+    /// Sends a datagram with entries, at the latest with the next [`flush`](Self::flush). If it does not
+    /// go, it can be asked for.
+    pub(super) fn send(&mut self, netns: &Netns, mut parcel: Parcel, kind: Kind, beat: u32) {
         let tail = self.tail(kind, beat, 0);
         key::close(&mut parcel, tail, &[], self.key.as_deref());
-        let sent = self.transmit(netns, &parcel);
         let number = self.next;
         self.next = number.saturating_add(1);
         let kept = Kept {
@@ -132,7 +144,60 @@ impl Line {
         if let Some(place) = self.place(number) {
             *place = Some(kept);
         }
-        sent
+        self.unsent = self.unsent.saturating_add(1);
+        if self.unsent >= ALIKE_MAX.min(self.kept.len()) {
+            self.flush(netns);
+        }
+    }
+
+    /// Sends what was not sent yet.
+    #[inline(never)] // Of many pointers.
+    pub(super) fn flush(&mut self, netns: &Netns) {
+        while self.unsent > 0 {
+            let (count, sent) = match self.send_some() {
+                Ok(done) => done,
+                Err(_) => {
+                    self.together = false;
+                    continue;
+                }
+            };
+            self.unsent = self.unsent.saturating_sub(count);
+            netns.count_peers(PeerCount::of_sent(sent), count as u64);
+        }
+    }
+
+    /// Sends the first of those that were not sent yet, and with it those that are as long. How many, and
+    /// whether there was room for them; an error where they do not go together.
+    fn send_some(&self) -> Result<(usize, bool)> {
+        let first = self.next.saturating_sub(self.unsent as u64);
+        let (mut alike, mut count) = ([&[][..]; ALIKE_MAX], 0usize);
+        let most = if self.together { self.unsent } else { 1 };
+        let mut length = usize::MAX;
+        for (place, number) in alike.iter_mut().zip(first..).take(most) {
+            let bytes = self.kept_bytes(number);
+            let is_as_long = bytes.len() == length;
+            if count > 0 && (length < TOGETHER || bytes.len() > length) {
+                break;
+            }
+            (*place, length) = (bytes, bytes.len());
+            count = count.saturating_add(1);
+            if count > 1 && !is_as_long {
+                // A shorter one is the last.
+                break;
+            }
+        }
+        let sent = self.transmit(alike.get(..count).unwrap_or(&[]));
+        match sent {
+            Err(_) if count > 1 => sent.map(|sent| (count, sent)),
+            sent => Ok((count.max(1), sent == Ok(true))),
+        }
+    }
+
+    fn kept_bytes(&self, number: u64) -> &[u8] {
+        let at = number.checked_rem(self.kept.len() as u64).unwrap_or(0);
+        let kept = self.kept.get(at as usize).and_then(Option::as_ref);
+        let parcel = kept.and_then(|kept| kept.parcel.as_ref());
+        parcel.map_or(&[], Parcel::bytes)
     }
 
     /// Tells how far it is.
@@ -153,17 +218,18 @@ impl Line {
         let tail = self.tail(Kind::Beat, beat, nonce);
         let (ranges, key) = (self.ranges.as_slice(), self.key.as_deref());
         key::close(&mut self.scratch, tail, ranges, key);
-        self.transmit(netns, &self.scratch);
+        self.flush(netns);
+        let sent = self.transmit(&[self.scratch.bytes()]);
+        netns.count_peer(PeerCount::of_sent(sent == Ok(true)));
     }
 
-    fn transmit(&self, netns: &Netns, parcel: &Parcel) -> bool {
-        let sent = self.sender.as_ref().map(|s| s.send(parcel.bytes()));
-        let sent = matches!(sent, Some(Ok(true)));
-        netns.count_peer(match sent {
-            true => PeerCount::Sent,
-            false => PeerCount::NotSent,
-        });
-        sent
+    /// Sends datagrams that are alike. False when there is no room for them now.
+    fn transmit(&self, datagrams: &[&[u8]]) -> Result<bool> {
+        let sender = self.sender.as_ref();
+        sender.map_or(Ok(false), |sender| match datagrams {
+            [one] => sender.send(one),
+            many => sender.send_alike(many),
+        })
     }
 
     /// Answers those who ask for what they lack. True when they need what is not kept.

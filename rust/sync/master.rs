@@ -100,13 +100,13 @@ impl Master {
     }
 
     fn open(&mut self, netns: &Netns) -> Result {
-        self.lines.iter_mut().for_each(|line| line.sender = None);
+        self.lines.iter_mut().for_each(|line| line.set_sender(None));
         self.device = None;
         let device = self.daemon.index(netns.net()).ok_or(ENODEV)?;
         let buffer = netns.peer_buffer();
         for (number, line) in self.lines.iter_mut().enumerate() {
             let group = self.daemon.group(number, device, buffer);
-            line.sender = Some(Sender::open(netns.net(), group)?);
+            line.set_sender(Some(Sender::open(netns.net(), group)?));
         }
         self.device = Some(device);
         Ok(())
@@ -122,11 +122,15 @@ impl Master {
         let beat = time::uptime().wrapping_sub(self.began);
         for (number, line) in self.lines.iter_mut().enumerate() {
             let guard = kernel::sync::rcu::read_lock();
-            let waiting = netns.outbox(Rcu::of(&guard)).map(|all| all.take(number));
+            let waiting = netns.outbox(Rcu::of(&guard)).map(|all| {
+                all.set_clock(netns.clock());
+                all.take(number)
+            });
             drop(guard);
             for parcel in waiting.into_iter().flatten() {
                 line.send(netns, parcel, Kind::Entries, beat);
             }
+            line.flush(netns);
         }
         let needs_round = self.answer(netns, beat);
         if needs_round && self.telling.is_none() && beat >= self.rested {
@@ -193,6 +197,7 @@ impl Master {
                     line.send(netns, parcel, kind, beat);
                 }
             }
+            line.flush(netns);
         }
         if progress == Progress::More {
             return;

@@ -266,9 +266,10 @@ impl Work<Upkeep> for Netns {
         drop(charge);
         self.end_overdue(&overdue);
         let pressed = self.defence.ends_entries().then(time::uptime);
+        let clock = self.clock();
         let look = |conn: &Conn, rcu: Rcu<'_>| match self.outbox(rcu) {
             Some(_) if conn.is_ended() => self.has_ended(conn, rcu),
-            Some(outbox) => self.look_at(outbox, conn),
+            Some(outbox) => self.look_at(outbox, clock, conn),
             None => {}
         };
         let swept = self

@@ -56,6 +56,27 @@ impl Draft {
         Some(())
     }
 
+    /// Adds an entry that is written already. False where there is no room for it.
+    #[inline]
+    pub fn add_written<const N: usize>(&mut self, buffer: &mut [u8], entry: &[u8; N]) -> bool {
+        self.try_add_written(buffer, entry).is_some()
+    }
+
+    #[inline]
+    fn try_add_written<const N: usize>(
+        &mut self,
+        buffer: &mut [u8],
+        entry: &[u8; N],
+    ) -> Option<()> {
+        let count = self.count.checked_add(1)?;
+        let (len, room) = self.append(buffer, N)?;
+        *room.first_chunk_mut()? = *entry;
+        let [_, _, _, _, in_all] = buffer.first_chunk_mut::<5>()?;
+        *in_all = count;
+        (self.len, self.count) = (len, count);
+        Some(())
+    }
+
     /// Ends it with a tail. How long all is; none where there is no room for it. The draft stays as it
     /// is, but that nothing may be added to it any more.
     pub fn close(&self, buffer: &mut [u8], tail: &Tail, ranges: &[Range]) -> Option<usize> {
@@ -65,11 +86,14 @@ impl Draft {
     }
 
     /// Room for so many bytes more, aligned, and how long all is with them.
+    #[inline]
     fn append<'a>(&self, buffer: &'a mut [u8], length: usize) -> Option<(u16, &'a mut [u8])> {
         let start = self.len().next_multiple_of(4);
         let end = start.checked_add(length)?;
         let len = u16::try_from(end).ok()?;
-        buffer.get_mut(self.len()..start)?.fill(0);
+        if start > self.len() {
+            buffer.get_mut(self.len()..start)?.fill(0);
+        }
         let (head, rest) = buffer.get_mut(..end)?.split_at_mut_checked(start)?;
         let [_, _, size @ ..] = head.first_chunk_mut::<4>()?;
         *size = len.to_be_bytes();

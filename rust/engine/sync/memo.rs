@@ -38,6 +38,9 @@ pub enum Look {
 pub struct Clock {
     unit: u32,
     now: u8,
+    period: u32,
+    /// The period in units.
+    whole: u8,
 }
 
 impl Clock {
@@ -51,17 +54,32 @@ impl Clock {
         Self {
             unit,
             now: (second / unit) as u8 & VALUE,
+            period,
+            whole: units(unit, period),
         }
     }
 
-    /// Seconds as units, at least one; not less where the first one was only partly left.
+    /// Seconds as units. Of its own period they are known.
     const fn units(self, seconds: u32) -> u8 {
-        let partly = if self.unit > 1 { 1 } else { 0 };
-        match seconds.div_ceil(self.unit).saturating_add(partly) {
-            0 => 1,
-            units if units < VALUE as u32 => units as u8,
-            _ => VALUE,
+        match seconds == self.period {
+            true => self.whole,
+            false => units(self.unit, seconds),
         }
+    }
+
+    /// The period that it was made for.
+    pub const fn period(self) -> u32 {
+        self.period
+    }
+}
+
+/// Seconds as units, at least one; not less where the first one was only partly left.
+const fn units(unit: u32, seconds: u32) -> u8 {
+    let partly = if unit > 1 { 1 } else { 0 };
+    match seconds.div_ceil(unit).saturating_add(partly) {
+        0 => 1,
+        units if units < VALUE as u32 => units as u8,
+        _ => VALUE,
     }
 }
 
@@ -70,6 +88,12 @@ impl Memo {
     pub const NEW: Self = Self(NEW);
     /// They are to be told.
     pub const DUE: Self = Self(DUE);
+
+    /// Whether others were told in the very unit that it is now.
+    #[inline(always)]
+    pub const fn was_just_told(self, clock: Clock) -> bool {
+        self.0 == TOLD | clock.now
+    }
 
     /// They were told now.
     pub const fn told(clock: Clock) -> Self {

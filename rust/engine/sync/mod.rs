@@ -27,9 +27,10 @@
 //! | 24-  | addresses of client, service and dest |
 //!
 //! Options {kind, length of the data, data} end an entry. All numbers are in network order. What is
-//! read is in [`datagram`], what is written in [`draft`], what it means in [`told`]. Behind the last
+//! read is in [`datagram`], what is written in [`draft`] and [`brief`], what it means in [`told`]. Behind the last
 //! entry RVS adds what others never look at, see [`tail`].
 
+pub mod brief;
 pub mod datagram;
 pub mod draft;
 pub mod entry;
@@ -41,6 +42,7 @@ pub mod stream;
 pub mod tail;
 pub mod told;
 
+pub use brief::Brief;
 pub use datagram::Datagram;
 pub use draft::{waiting, Draft};
 pub use entry::{Entry, Own};

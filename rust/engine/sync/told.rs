@@ -257,7 +257,7 @@ fn mode_of(flags: u32) -> Option<Mode> {
 }
 
 /// The flags that say so. FullNAT is masquerading to who does not know it.
-fn flags_of(mode: Mode) -> u32 {
+pub(super) fn flags_of(mode: Mode) -> u32 {
     match mode {
         Mode::Nat | Mode::FullNat => flags::mode::NAT,
         Mode::Local => flags::mode::LOCAL | flags::NO_OUTPUT,
@@ -267,7 +267,7 @@ fn flags_of(mode: Mode) -> u32 {
 }
 
 /// The number that a state has on the wire: those of each protocol begin at 0.
-fn number_of(state: State) -> u16 {
+pub(super) fn number_of(state: State) -> u16 {
     let number = u16::from(state.number());
     match state {
         State::Udp => 0,

@@ -282,6 +282,12 @@ impl Conn {
         after.is_some_and(|seconds| silent >= time::seconds(seconds))
     }
 
+    /// Seconds until it expires when no packet comes; a part of one counts as one.
+    pub(super) fn expires_seconds(&self, settings: &LiveSettings) -> u32 {
+        let left = self.timeout(settings).saturating_sub(self.silent());
+        left.div_ceil(time::HZ)
+    }
+
     /// Milliseconds until it expires when no packet comes.
     pub(super) fn expires(&self, settings: &LiveSettings) -> u32 {
         let silent = time::now().wrapping_sub(self.seen.load(Ordering::Relaxed));

@@ -24,7 +24,6 @@ mod table;
 mod view;
 mod whole;
 
-pub(super) use self::table::{Inserted, BATCH};
 pub(crate) use self::{
     account::Account,
     conn::Conn,
@@ -33,4 +32,8 @@ pub(crate) use self::{
     slab::{create_caches, Caches, Pair, Single},
     table::Connections,
     view::{ConnCursor, ConnView},
+};
+pub(super) use self::{
+    peers::Written,
+    table::{Inserted, BATCH},
 };

@@ -2,23 +2,35 @@
 
 //! A connection as other directors are told of it, and as they tell of it.
 
-use core::{net::SocketAddr, sync::atomic::Ordering};
+use core::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::Ordering,
+};
 
 use super::{
     conn::{Conn, AHEAD_MAX},
     nat::NatConn,
+    node::AnyKey,
 };
 use crate::{
     engine::{
         family::Tuple,
         proto::State,
         spec::{Mode, Protocol},
-        sync::{memo::Memo, Connection, Entry, Own},
+        sync::{memo::Memo, Brief, Connection, Entry, Own, ENTRY_V4, ENTRY_V6},
         tuple::{TupleV4, TupleV6},
     },
     kapi::time,
     table::settings::LiveSettings,
 };
+
+/// An entry that is written already.
+pub(in crate::table) enum Written {
+    /// Of IPv4.
+    V4([u8; ENTRY_V4]),
+    /// Of IPv6.
+    V6([u8; ENTRY_V6]),
+}
 
 impl Conn {
     /// How much of it others know.
@@ -69,6 +81,36 @@ impl Conn {
             inactive: !state.is_active(),
             ended: false,
         }))
+    }
+
+    /// The same, written, where it has no options and all its ends are of one family.
+    #[inline]
+    pub(in crate::table) fn written(&self, settings: &LiveSettings) -> Option<Written> {
+        let (dest, mode, state) = (self.dest(), self.dest().mode(), self.state());
+        let translates = match mode {
+            Mode::Nat => true,
+            Mode::FullNat => return None,
+            _ => false,
+        };
+        if translates != self.has_two_keys() {
+            return None;
+        }
+        let brief = |wanted| Brief {
+            mode,
+            state,
+            port: dest.port(wanted),
+            mark: dest.mark(),
+            seconds: self.expires_seconds(settings).max(1),
+        };
+        Some(match (self.client_key(), dest.address()) {
+            (AnyKey::V4(key), IpAddr::V4(to)) => {
+                Written::V4(brief(key.tuple.dport()).v4(&key.tuple, to))
+            }
+            (AnyKey::V6(key), IpAddr::V6(to)) => {
+                Written::V6(brief(key.tuple.dport()).v6(&key.tuple, to))
+            }
+            _ => return None,
+        })
     }
 
     fn own(&self) -> Option<Own> {

@@ -115,6 +115,18 @@ impl Dest {
         self.id
     }
 
+    /// Its address.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> IpAddr {
+        self.id.address
+    }
+
+    /// The mark of its service's packets; 0 where that has none.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> u32 {
+        self.service.mark()
+    }
+
     /// The service it was added to.
     pub(crate) fn service(&self) -> ServiceId {
         self.service

@@ -46,6 +46,16 @@ pub(crate) enum PeerCount {
     Stale,
 }
 
+impl PeerCount {
+    /// What is counted of a datagram that was sent, or could not be.
+    pub(crate) const fn of_sent(sent: bool) -> Self {
+        match sent {
+            true => Self::Sent,
+            false => Self::NotSent,
+        }
+    }
+}
+
 /// How many of the above there are; behind them come those of [`Fault`].
 const OWN: usize = PeerCount::Stale as usize + 1;
 pub(crate) const COUNTS: usize = OWN + Fault::ALL.len();

@@ -2,17 +2,21 @@
 
 //! What waits to be sent to other directors: bounded queues of datagrams.
 
-use core::mem::take;
+use core::{
+    mem::take,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use kernel::prelude::*;
 
 use crate::{
     engine::sync::{
         self,
+        memo::{Clock, Memo},
         tail::{ROOM, TAIL_MAX},
         Draft, Entry, Range, Tail,
     },
-    kapi::{locked::LockedArray, memcg, sign::Signer},
+    kapi::{buffer, locked::LockedArray, memcg, sign::Signer},
 };
 
 /// A datagram.
@@ -25,7 +29,7 @@ pub(crate) struct Parcel {
 
 impl Parcel {
     fn new(outbox: &Outbox) -> Option<Self> {
-        let mut buffer = KVec::from_elem(0, outbox.max_len, memcg::atomic_flags()).ok()?;
+        let mut buffer = buffer::zeroed(outbox.max_len, memcg::atomic_flags()).ok()?;
         let draft = Draft::begin(&mut buffer, outbox.id)?;
         let len = draft.len();
         Some(Self { buffer, draft, len })
@@ -39,10 +43,11 @@ impl Parcel {
         Ok(Self { buffer, draft, len })
     }
 
-    fn add(&mut self, entry: &Entry) -> bool {
+    #[inline(always)]
+    fn add(&mut self, add: impl Fn(&mut Draft, &mut [u8]) -> bool) -> bool {
         let end = self.buffer.len().saturating_sub(ROOM);
         let room = self.buffer.get_mut(..end).unwrap_or_default();
-        self.draft.add(room, entry)
+        add(&mut self.draft, room)
     }
 
     /// Puts a tail behind its entries, or another one in its place.
@@ -78,6 +83,8 @@ pub(crate) struct Outbox {
     max_len: usize,
     /// Datagrams that may wait in a queue.
     waiting: usize,
+    /// What a connection keeps that is told now.
+    told: AtomicU8,
 }
 
 /// The queue of a hash, among so many.
@@ -104,25 +111,53 @@ impl Outbox {
             id,
             max_len,
             waiting: sync::waiting(waiting, queues, max_len),
+            told: AtomicU8::new(Memo::DUE.0),
         })
+    }
+
+    /// How late it is: whoever sends says so each time.
+    pub(crate) fn set_clock(&self, clock: Clock) {
+        self.told.store(Memo::told(clock).0, Ordering::Relaxed);
+    }
+
+    /// What a connection keeps that is told now.
+    pub(super) fn told(&self) -> Memo {
+        Memo(self.told.load(Ordering::Relaxed))
     }
 
     /// Puts an entry into the queue of a hash. False when there is no room or memory for it. What is
     /// not `urgent` leaves half of the room to what is.
     pub(super) fn put(&self, hash: u32, entry: &Entry, urgent: bool) -> bool {
+        self.put_by(hash, urgent, |draft, room| draft.add(room, entry))
+    }
+
+    /// The same of one that is written already.
+    #[inline]
+    pub(super) fn put_written<const N: usize>(
+        &self,
+        hash: u32,
+        entry: &[u8; N],
+        urgent: bool,
+    ) -> bool {
+        self.put_by(hash, urgent, |draft, room| draft.add_written(room, entry))
+    }
+
+    #[inline(always)]
+    fn put_by(&self, hash: u32, urgent: bool, add: impl Fn(&mut Draft, &mut [u8]) -> bool) -> bool {
         let index = queue_of(hash, self.queues.len());
         let put = self.queues.with(index, |queue| {
             if !urgent && queue.full.len() > self.waiting / 2 {
                 return false;
             }
-            queue.put(self, entry).is_some()
+            queue.put(self, &add).is_some()
         });
         put.unwrap_or(false)
     }
 
     /// Puts an entry into a queue of that number. False when there is no room or memory for it.
     pub(super) fn put_at(&self, index: usize, entry: &Entry) -> bool {
-        let put = self.queues.with(index, |queue| queue.put(self, entry));
+        let add = |draft: &mut Draft, room: &mut [u8]| draft.add(room, entry);
+        let put = self.queues.with(index, |queue| queue.put(self, &add));
         put.flatten().is_some()
     }
 
@@ -145,17 +180,28 @@ impl Outbox {
 }
 
 impl Queue {
-    fn put(&mut self, outbox: &Outbox, entry: &Entry) -> Option<()> {
+    #[inline(always)]
+    fn put(&mut self, outbox: &Outbox, add: &impl Fn(&mut Draft, &mut [u8]) -> bool) -> Option<()> {
         if let Some(parcel) = &mut self.open {
-            if parcel.add(entry) {
+            if parcel.add(add) {
                 return Some(());
             }
         }
+        self.put_into_another(outbox, add)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_into_another(
+        &mut self,
+        outbox: &Outbox,
+        add: &impl Fn(&mut Draft, &mut [u8]) -> bool,
+    ) -> Option<()> {
         if self.full.len() >= outbox.waiting {
             return None;
         }
         let mut next = Parcel::new(outbox)?;
-        if !next.add(entry) {
+        if !next.add(add) {
             return None;
         }
         self.full.reserve(1, memcg::atomic_flags()).ok()?;

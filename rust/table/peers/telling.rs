@@ -8,7 +8,7 @@ use kernel::prelude::*;
 
 use super::{
     super::{
-        connections::Conn,
+        connections::{Conn, Written},
         live::Live,
         templates::{TemplateView, Templates},
     },
@@ -22,7 +22,7 @@ use crate::{
         spec::{DestId, ServiceId},
         sync::{
             self,
-            memo::{Look, Memo},
+            memo::{Clock, Look, Memo},
             Entry, Fault, Template,
         },
     },
@@ -51,6 +51,7 @@ impl Live {
     /// From now on others are told, by datagrams of so many bytes and so many queues. May sleep.
     pub(crate) fn begin_telling(&self, queues: usize, id: u8, max_len: usize) -> Result {
         let outbox = Outbox::new(queues, id, max_len, self.peers.tuning.waiting())?;
+        outbox.set_clock(self.clock());
         let outbox = RcuBox::new(outbox, GFP_KERNEL_ACCOUNT)?;
         self.peers.outbox.replace(Some(outbox));
         Ok(())
@@ -86,20 +87,31 @@ impl Live {
         }
     }
 
+    /// What a sweep looks at connections by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.peers.tuning.clock(time::uptime())
+    }
+
     /// The sweep has come by a connection.
-    pub(in crate::table) fn look_at(&self, outbox: &Outbox, conn: &Conn) {
-        let state = conn.state();
+    #[inline]
+    pub(in crate::table) fn look_at(&self, outbox: &Outbox, clock: Clock, conn: &Conn) {
+        let memo = conn.memo();
+        if !memo.was_just_told(clock) {
+            self.look_closely(outbox, clock, conn);
+        }
+    }
+
+    #[inline(never)]
+    fn look_closely(&self, outbox: &Outbox, clock: Clock, conn: &Conn) {
+        let (state, memo) = (conn.state(), conn.memo());
         if !sync::is_told(state) {
             return;
         }
-        let memo = conn.memo();
         if memo.is_new() && (state.is_over() || state == State::SctpClosed) {
             return;
         }
-        let tuning = &self.peers.tuning;
-        let lasts = time::to_millis(conn.lasts(&self.settings)) / 1000;
-        let period = tuning.period().min(lasts / 2).max(1);
-        let clock = tuning.clock(time::uptime());
+        let lasts = conn.lasts(&self.settings) / time::HZ;
+        let period = clock.period().min(lasts / 2).max(1);
         let seen = conn.seen();
         if memo.is_of_others(seen) && self.is_alone() {
             return self.tell(outbox, conn, false);
@@ -125,7 +137,7 @@ impl Live {
             return;
         }
         let tuning = &self.peers.tuning;
-        let when = (tuning.clock(time::uptime()), tuning.period());
+        let when = (self.clock(), tuning.period());
         templates.tell(turn, rule, when, self.is_alone(), |view| {
             let guard = kernel::sync::rcu::read_lock();
             if let Some(outbox) = self.outbox(Rcu::of(&guard)) {
@@ -152,14 +164,21 @@ impl Live {
         !self.peers.listens.load(Ordering::Relaxed)
     }
 
+    #[inline(always)] // In the middle of a packet's way.
     fn tell(&self, outbox: &Outbox, conn: &Conn, urgent: bool) {
-        let Some(entry) = self.entry_of(conn) else {
+        if !self.is_told(conn) {
             return;
+        }
+        let told = match conn.written(&self.settings) {
+            Some(Written::V4(entry)) => outbox.put_written(conn.flow(), &entry, urgent),
+            Some(Written::V6(entry)) => outbox.put_written(conn.flow(), &entry, urgent),
+            None => match self.put_with_options(outbox, conn, urgent) {
+                Some(told) => told,
+                None => return,
+            },
         };
-        let tuning = &self.peers.tuning;
-        let told = outbox.put(conn.flow(), &entry, urgent);
         let (memo, counted) = if told {
-            (Memo::told(tuning.clock(time::uptime())), PeerCount::Told)
+            (outbox.told(), PeerCount::Told)
         } else {
             (Memo::DUE, PeerCount::Postponed)
         };
@@ -169,6 +188,19 @@ impl Live {
             // Meanwhile; whoever ended it may have been told that nobody knows of it.
             self.tell_end(outbox, conn);
         }
+    }
+
+    #[inline(never)] // An entry takes room.
+    fn put_with_options(&self, outbox: &Outbox, conn: &Conn, urgent: bool) -> Option<bool> {
+        let entry = conn.entry(&self.settings)?;
+        Some(outbox.put(conn.flow(), &entry, urgent))
+    }
+
+    /// Whether others are told of those of its service.
+    #[inline(always)]
+    fn is_told(&self, conn: &Conn) -> bool {
+        let persist_mode = &self.peers.tuning.persist_mode;
+        persist_mode.load(Ordering::Relaxed) == 0 || !conn.dest().has_persistence()
     }
 
     /// A connection was taken from the table before its time: who knows of it does not keep it.
@@ -203,11 +235,10 @@ impl Live {
 
     /// As others are told of it; none where they are not.
     pub(super) fn entry_of(&self, conn: &Conn) -> Option<Entry> {
-        let tuning = &self.peers.tuning;
-        if tuning.persist_mode.load(Ordering::Relaxed) != 0 && conn.dest().has_persistence() {
-            return None;
+        match self.is_told(conn) {
+            true => conn.entry(&self.settings),
+            false => None,
         }
-        conn.entry(&self.settings)
     }
 }
 

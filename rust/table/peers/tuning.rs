@@ -46,9 +46,12 @@ impl Tuning {
             0 => PERIOD,
             period => period,
         };
-        let often = self.retries.load(Ordering::Relaxed).saturating_add(1);
+        let period = match self.retries.load(Ordering::Relaxed) {
+            0 => period,
+            more => period / more.saturating_add(1),
+        };
         // What a clock can tell apart, and more than a sweep takes.
-        (period / often).clamp(2, 300)
+        period.clamp(2, 300)
     }
 
     /// For [`Memo`](crate::engine::sync::memo::Memo).

@@ -2,12 +2,15 @@
 
 //! What must hold for any connections, and for any bytes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use proptest::prelude::*;
 use rvs_engine::proto::State;
 use rvs_engine::spec::{Mode, Protocol};
-use rvs_engine::sync::{Connection, Datagram, Entry, Fault, Own, Told, ENTRY_V4, HEADER};
+use rvs_engine::sync::{
+    Brief, Connection, Datagram, Draft, Entry, Fault, Own, Told, ENTRY_V4, HEADER,
+};
+use rvs_engine::tuple::{TupleV4, TupleV6};
 
 use super::written;
 
@@ -94,6 +97,43 @@ proptest! {
         let read: Vec<Told> = datagram.entries().map(|e| Told::of(&e.unwrap()).unwrap()).collect();
         let told: Vec<Told> = told.into_iter().map(Told::Connection).collect();
         prop_assert_eq!(read, told);
+    }
+
+    /// Those that are written at once have the bytes of those that are written part by part.
+    #[test]
+    fn what_is_written_at_once_is_the_same(mut told in any_connection()) {
+        (told.own, told.ended, told.inactive) = (None, false, !told.state.is_active());
+        if told.mode == Mode::FullNat {
+            told.mode = Mode::Nat;
+        }
+        let brief = Brief {
+            mode: told.mode,
+            state: told.state,
+            port: told.dest.port(),
+            mark: told.mark,
+            seconds: told.seconds,
+        };
+        let protocol = told.protocol.number();
+        let mut bytes = [0; 200];
+        let mut draft = Draft::begin(&mut bytes, 9).unwrap();
+        let added = match (told.client, told.virtual_address, told.dest.ip()) {
+            (SocketAddr::V4(client), SocketAddr::V4(there), IpAddr::V4(dest)) => {
+                let tuple = TupleV4::new(client, there, protocol);
+                draft.add_written(&mut bytes, &brief.v4(&tuple, dest))
+            }
+            (SocketAddr::V6(client), SocketAddr::V6(there), IpAddr::V6(dest)) => {
+                let tuple = TupleV6::new(client, there, protocol);
+                draft.add_written(&mut bytes, &brief.v6(&tuple, dest))
+            }
+            _ => unreachable!("of one family"),
+        };
+        prop_assert!(added);
+        prop_assert_eq!(&bytes[..draft.len()], &written(&[Entry::from(&told)])[..]);
+        // None that does not fit is written in part.
+        let before = (draft, bytes);
+        let end = draft.len() + 10;
+        prop_assert!(!draft.add_written(&mut bytes[..end], &[7; 36]));
+        prop_assert_eq!((draft, bytes), before);
     }
 
     #[test]
