@@ -3,6 +3,7 @@
 
 import pathlib
 import socket
+import struct
 
 import pytest
 
@@ -40,6 +41,16 @@ def nat64(pair):
     """A service of IPv6 whose dest is of IPv4."""
     dest = (pair.lab.addresses["rs2"], 1)
     return Service([dest], mode="fullnat", port=NAT64, vip=six.VIP)
+
+
+def crc32c(data):
+    """The checksum of a file's records."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
 
 
 def told(rvs):
@@ -126,28 +137,49 @@ def test_nat64_goes_on(pair, clients, saved):
     assert not clients.speak(b"still there?", 30)
 
 
-def test_what_is_not_whole_is_refused(rvs, tmp_path):
+def test_what_is_not_whole_is_refused(lab, rvs, tmp_path):
+    lab.prepare_dr()
     rvs.add(Service([("192.168.56.101", 1)]))
-    good = tmp_path / "good"
-    rvs.adm("conn", "save", good)
+    with lab.client.inside(), socket.create_connection((VIP, 80)), socket.create_connection((VIP, 80)):
+        good = tmp_path / "good"
+        rvs.adm("conn", "save", good)
+    rvs.adm("conn", "flush")
     file = good.read_bytes()
     newer = file[:11] + b"\2" + file[12:]
+
+    def second(at, byte):
+        """With another byte in the second of its records, by somebody who knows of the checksum."""
+        body = bytearray(file[32:])
+        first, = struct.unpack_from("!H", body)
+        body[2 + first + 2 + at] = byte
+        return file[:12] + struct.pack("!I", crc32c(body)) + file[16:32] + body
+
+    edited = file[:-1] + bytes([file[-1] ^ 1])
     for name, content, why in [
-        ("cut", file[:-1] if len(file) > 40 else file[:20], "cut short"),
+        ("cut", file[:-1], "cut short"),
+        ("header", file[:20], "cut short"),
         ("newer", newer, "version 2, this rvsadm reads version 1"),
         ("text", b"-A -t 10.0.0.1:80\n", "no file of rvsadm conn save"),
         ("empty", b"", "no file of rvsadm conn save"),
         ("longer", file + b"x", "it was changed"),
+        ("edited", edited, "it was changed"),
+        ("later", second(0, 2), "record 2 of 2 is of version 2, this rvsadm reads version 1"),
+        ("other", second(1, 9), "record 2 of 2 is of kind 9"),
+        ("protocol", second(3, 50), "record 2 of 2 says what cannot be"),
+        ("flags", second(2, 0x80), "record 2 of 2 says what cannot be"),
     ]:
         bad = tmp_path / name
         bad.write_bytes(content)
         done = rvs.adm("conn", "restore", bad, check=False)
         assert done.returncode == 1 and why in done.stderr and "nothing was restored" in done.stderr, done
+        assert known(rvs) == set(), name
     assert "cannot read it" in rvs.adm("conn", "restore", tmp_path / "none", check=False).stderr
     # Standard output and input.
-    piped = shell.run("sh", "-c", f"ip netns exec {rvs.host.name} rvsadm conn save - | cmp - {good}")
+    none = tmp_path / "none"
+    rvs.adm("conn", "save", none)
+    piped = shell.run("sh", "-c", f"ip netns exec {rvs.host.name} rvsadm conn save - | cmp - {none}")
     assert piped.returncode == 0
-    assert "restored: 0" in rvs.host.run("sh", "-c", f"rvsadm conn restore - < {good}").stdout
+    assert "restored: 2" in rvs.host.run("sh", "-c", f"rvsadm conn restore - < {good}").stdout
 
 
 def test_a_full_disk_leaves_the_old_file(rvs, tmp_path):

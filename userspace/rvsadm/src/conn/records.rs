@@ -8,6 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use rvs_engine::record::{Fault, Record, VERSION};
 use rvs_netlink::{Error, Records, Request, Transport};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,7 +105,8 @@ pub fn restore(path: &Path, context: &mut Context<'_>) -> Result<(), Failure> {
     };
     let bytes =
         bytes.map_err(|error| Failure::new(&what, format!("cannot read it: {error}"), None))?;
-    let records = file::read(&bytes).map_err(|reason| {
+    let records = file::read(&bytes).and_then(checked);
+    let records = records.map_err(|reason| {
         let hint = "nothing was restored; such files are written by: rvsadm conn save FILE";
         Failure::new(&what, reason, Some(hint))
     })?;
@@ -124,6 +126,23 @@ pub fn restore(path: &Path, context: &mut Context<'_>) -> Result<(), Failure> {
         }
     }
     Ok(writeln!(context.out)?)
+}
+
+/// The same records, where all of them say something that can be: none is made before that is known.
+fn checked(records: Records) -> Result<Records, String> {
+    for (number, record) in (1_u64..).zip(records.iter()) {
+        let why = match Record::read(record) {
+            Ok(_) => continue,
+            Err(Fault::Version(version)) => {
+                format!("is of version {version}, this rvsadm reads version {VERSION}")
+            }
+            Err(Fault::Kind(kind)) => format!("is of kind {kind}, which there is none"),
+            Err(Fault::Length) => "is not as long as what it says".to_owned(),
+            Err(Fault::Content) => "says what cannot be".to_owned(),
+        };
+        return Err(format!("record {number} of {} {why}", records.len()));
+    }
+    Ok(records)
 }
 
 /// All records of a kind.
