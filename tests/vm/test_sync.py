@@ -354,6 +354,34 @@ def test_refusals_say_why(pair):
                       "port": PORT, "ttl": 1}]
 
 
+def test_a_device_is_down_or_has_another_name(pair, clients):
+    """What could not be told meanwhile is told when it is as it was."""
+    first, second = pair.directors("rvs", "rvs")
+    for director in (first, second):
+        give(director, FULLNAT)
+    sync(first, "start", "master")
+    sync(second, "start", "backup")
+    ports = clients.connect(1, FULLNAT)
+    are_known(second, ports)
+    for host in (pair.first, pair.second):
+        for gone, back in [(["link set sync down"], ["link set sync up"]),
+                           (["link set sync down", "link set sync name other"],
+                            ["link set other name sync", "link set sync up"])]:
+            before = counters(first)["not_sent"]
+            host.ip(*gone)
+            more = clients.connect(1, FULLNAT) - ports
+            if host is pair.first:
+                wait_until(lambda: counters(first)["not_sent"] > before, "datagrams that were not sent")
+            assert not more & {port for port, *_ in known(second)}
+            host.ip(*back)
+            if host is pair.first:
+                # It has lost its addresses' route.
+                host.ip("addr replace 10.9.0.1/24 dev sync")
+            ports |= more
+            are_known(second, ports)
+    assert first.json("sync", "show")["daemons"][0]["device"] == "sync"
+
+
 def test_devices_and_namespaces_go_at_any_moment(pair, clients):
     first, second = pair.directors("rvs", "rvs")
     for director in (first, second):

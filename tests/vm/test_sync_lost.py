@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What directors tell each other gets lost, comes late, twice, or from somebody else."""
 
+import json
 import time
 
 import pytest
@@ -123,6 +124,34 @@ def test_what_is_lost_is_asked_for_and_told_again(both, wire, second):
     finally:
         sync(stock, "stop", "backup")
         shell.run("modprobe", "-r", "ip_vs_rr", "ip_vs", check=False)
+
+
+@pytest.mark.parametrize("mtu", [1500, 1400])
+def test_many_are_told_by_few_walks_through_the_stack(both, wire, mtu):
+    """Full datagrams are sent together; where they are too long for the link, one by one."""
+    first, backup = both
+    ports = range(10_000, 13_000)
+
+    def packets():
+        shown = json.loads(first.host.run("ip", "-s", "-j", "link", "show", "dev", "sync").stdout)
+        return shown[0]["stats64"]["tx"]["packets"]
+
+    first.host.ip(f"link set sync mtu {mtu}")
+    try:
+        begun, heard_before, before = counters(first), counters(backup), packets()
+        sync(backup, "start", "backup")
+        sync(first, "start", "master")
+        begin(wire, ports)
+        are(backup, dict.fromkeys(ports, "established"), 60)
+        got = grown(first, begun, {"told", "sent", "not_sent", "told_again"})
+        assert (got["told"], got["not_sent"], got["told_again"]) == (len(ports), 0, 0)
+        assert grown(backup, heard_before, {"lost", "bad_length"}) == {"lost": 0, "bad_length": 0}
+        assert got["sent"] >= 75
+        # Those that are too long are cut in two.
+        walks = packets() - before
+        assert walks < got["sent"] if mtu == 1500 else walks > got["sent"] * 3 // 2
+    finally:
+        first.host.ip("link set sync mtu 1500")
 
 
 def test_whoever_asks_gets_no_more_than_there_is(both, wire, peer):
@@ -279,6 +308,34 @@ def test_what_has_ended_does_not_stay(both, wire, lab):
         are(backup, {1: "established", 4: "fin-wait"})
     finally:
         master.close()
+
+
+def test_a_round_through_all_ends_at_any_moment(both, wire, lab):
+    """All is told again, in thousands of datagrams, when a namespace is removed, or the module."""
+    first, backup = both
+    ports = range(10_000, 16_000)
+    begin(wire, ports)
+    for ends in ("stops", "namespace", "module"):
+        host = Host("third")
+        connect(lab.director, host, "sync3", "sync3")
+        lab.director.ip("addr add 10.8.0.1/24 dev sync3")
+        host.ip("addr add 10.8.0.2/24 dev sync3")
+        third = Rvs(host)
+        third.add(WEB)
+        try:
+            third.adm("sync", "start", "backup", "--device", "sync3", "--id", 7)
+            first.adm("sync", "start", "master", "--device", "sync3", "--id", 7, *SHORTEST)
+            wait_until(lambda: counters(third)["received"] > 1, "it has begun", step=0)
+            if ends == "stops":
+                first.adm("sync", "stop", "master")
+            elif ends == "module":
+                shell.run("rvsadm", "unload")
+                shell.modprobe("rvs")
+        finally:
+            host.close()
+        if ends == "namespace":
+            first.adm("sync", "stop", "master")
+    assert known(first) == known(backup) == set()
 
 
 @pytest.fixture(name="key")

@@ -6,7 +6,7 @@ import pathlib
 from . import shell, six
 from . import topology as four
 from .keepalived import Keepalived
-from .many import Flows, Speakers
+from .many import Flows, Speakers, rest_of
 from .netns import Host, wait_until, wire
 from .pair import Echo
 from .transfer import UdpEcho
@@ -97,11 +97,12 @@ class KeptPair:
     def speak(self, each, cells, flows=0):
         """Connections that go on speaking, EACH to each of the (IP version, mode), and UDP flows."""
         ends = [(VIPS[version], PORTS[mode]) for version, mode in cells]
-        speakers = Speakers(self.lab.client, ends, each)
+        rest = rest_of((each + flows) * len(cells))
+        speakers = Speakers(self.lab.client, ends, each, rest)
         self.open.append(speakers)
         if not flows:
             return speakers, None
-        going = Flows(self.lab.client, ends, flows)
+        going = Flows(self.lab.client, ends, flows, rest)
         self.open.append(going)
         return speakers, going
 

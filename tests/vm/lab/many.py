@@ -14,15 +14,23 @@ DESCRIPTORS = 100_000
 
 
 REST = 0.5  # seconds between an answer and the next word
+# Words in a second at most: an emulated host that has no time to spare loses more than was meant.
+WORDS = 500
+
+
+def rest_of(count):
+    """Seconds of rest of each, where so many speak."""
+    return max(REST, count / WORDS)
 
 
 class Speakers:
     """COUNT connections to each of the echoes. Each says a number, waits for it, rests, says the next."""
 
-    def __init__(self, client, ends, count):
+    def __init__(self, client, ends, count, rest=REST):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(DESCRIPTORS, hard)), hard))
         self._said, self._due, self._broken, self._ends = {}, [], [], False
+        self._end_of, self._rest = {}, rest
         self._poll = select.epoll()
         now = time.monotonic()
         ends = [end for end in ends for _ in range(count)]
@@ -31,8 +39,9 @@ class Speakers:
                 s = socket.create_connection(end, timeout=30)
                 s.setblocking(False)
                 self._said[s.fileno()] = [s, 0, b""]
+                self._end_of[s.fileno()] = end
                 self._poll.register(s, select.EPOLLIN)
-                self._due.append((now + REST * number / len(ends), s.fileno()))
+                self._due.append((now + rest * number / len(ends), s.fileno()))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -69,7 +78,7 @@ class Speakers:
             self._said[fd][2] = heard
         else:
             self._said[fd] = [s, number + 1, b""]
-            self._due.append((time.monotonic() + REST, fd))
+            self._due.append((time.monotonic() + self._rest, fd))
 
     def _lose(self, fd, why):
         self._poll.unregister(fd)
@@ -88,6 +97,15 @@ class Speakers:
         """Why each was lost that was."""
         return self._broken
 
+    def told(self):
+        """How often each that is left was answered."""
+        return {fd: number for fd, (_, number, _) in list(self._said.items())}
+
+    def silent(self, before):
+        """The ends of those that are lost, or were not answered twice more than they were BEFORE."""
+        now = self.told()
+        return [self._end_of[fd] for fd, number in before.items() if now.get(fd, 0) < number + 2]
+
     def close(self):
         """Ends them."""
         self._ends = True
@@ -105,7 +123,8 @@ class Speakers:
 class Flows:
     """COUNT flows of datagrams to each of the echoes, which say their name; a word twice a second."""
 
-    def __init__(self, client, ends, count):
+    def __init__(self, client, ends, count, rest=REST):
+        self._rest = rest
         self._ends, self._flows, self._names, self._heard = False, [], {}, {}
         self._strangers = []
         with client.inside():
@@ -125,7 +144,7 @@ class Flows:
             for s in self._flows:
                 with contextlib.suppress(OSError):  # what nobody took comes back as an error
                     s.send(b"%d" % number)
-            end = time.monotonic() + REST
+            end = time.monotonic() + self._rest
             while (left := end - time.monotonic()) > 0:
                 for s in select.select(self._flows, [], [], left)[0]:
                     self._hear(s)
@@ -146,6 +165,15 @@ class Flows:
     def broken(self):
         """Flows that another one answered than before."""
         return self._strangers
+
+    def told(self):
+        """The last word of each that was answered."""
+        return {s: self._heard.get(s, 0) for s in self._flows}
+
+    def silent(self, before):
+        """The ends of those that were not answered twice more than BEFORE."""
+        now = self.told()
+        return [s.getpeername()[:2] for s, number in before.items() if now[s] < number + 2]
 
     def close(self):
         """Ends them."""
