@@ -137,12 +137,12 @@ def test_nat64_goes_on(pair, clients, saved):
     assert not clients.speak(b"still there?", 30)
 
 
-def test_what_is_not_whole_is_refused(lab, rvs, tmp_path):
-    lab.prepare_dr()
-    rvs.add(Service([("192.168.56.101", 1)]))
-    with lab.client.inside(), socket.create_connection((VIP, 80)), socket.create_connection((VIP, 80)):
-        good = tmp_path / "good"
-        rvs.adm("conn", "save", good)
+def test_what_is_not_whole_is_refused(pair, clients, tmp_path):
+    rvs, _ = pair.directors("rvs", "rvs")
+    give(rvs, [(4, "dr")], locals_too=False)
+    clients.connect(2, [(4, "dr")])
+    good = tmp_path / "good"
+    rvs.adm("conn", "save", good)
     rvs.adm("conn", "flush")
     file = good.read_bytes()
     newer = file[:11] + b"\2" + file[12:]

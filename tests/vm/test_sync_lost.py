@@ -319,7 +319,7 @@ def test_a_round_through_all_ends_at_any_moment(both, wire, lab):
         host = Host("third")
         connect(lab.director, host, "sync3", "sync3")
         lab.director.ip("addr add 10.8.0.1/24 dev sync3")
-        host.ip("addr add 10.8.0.2/24 dev sync3")
+        host.ip("addr add 10.8.0.2/24 dev sync3", "route add 192.168.56.0/24 via 10.8.0.1")
         third = Rvs(host)
         third.add(WEB)
         try:
