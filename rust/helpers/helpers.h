@@ -76,7 +76,7 @@ int rvs_group_open(struct net *net, const struct rvs_group *group, rvs_ready_t *
 		   struct rvs_group_socket **opened);
 void rvs_group_deafen(struct rvs_group_socket *made);
 void rvs_group_close(struct rvs_group_socket *made);
-#define RVS_ALIKE_MAX 32
+#define RVS_ALIKE_MAX 24
 int rvs_group_send_alike(struct rvs_group_socket *made, const struct rvs_group *group,
 			 const void *const *data, unsigned int count, u16 len, u16 last);
 int rvs_group_send(struct rvs_group_socket *made, const struct rvs_group *group, const void *data,
