@@ -26,7 +26,7 @@ use crate::{
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, route, skb::Skb},
-    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Schedule, Side, Turn},
+    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Schedule, Side, ToldOf, Turn},
 };
 
 /// A packet that no connection is known for: whether it may begin a flow is asked first, so that
@@ -83,6 +83,8 @@ struct Admitted<'a> {
     state: State,
     /// Whether no connection is kept.
     one_packet: bool,
+    /// Its dest, where another connection has told of it.
+    meant: Option<(&'a Arc<Dest>, ToldOf)>,
 }
 
 /// What comes of a step: the packet with what was found for it, or its end.
@@ -103,7 +105,11 @@ fn admit<'a, F: Balanced>(
         Turn::Early => None,
         Turn::Late => netns.marked_schedule(skb.mark(), F::VERSION, cx.rcu),
     };
-    let Some(schedule) = marked.or_else(|| netns.schedule(&packet.tuple, cx.rcu)) else {
+    // A flow that a connection has told of goes where that does, whatever services there are.
+    let meant = netns.expected(&packet.tuple, cx.rcu);
+    let of_service = || marked.or_else(|| netns.schedule(&packet.tuple, cx.rcu));
+    let schedule = meant.as_ref().map(|meant| meant.schedule);
+    let Some(schedule) = schedule.or_else(of_service) else {
         return Err(Verdict::Accept(skb));
     };
     let Some(state) = first_state(netns, packet) else {
@@ -116,9 +122,10 @@ fn admit<'a, F: Balanced>(
     }
     let flow = Admitted {
         schedule,
-        by_mark: marked.is_some(),
+        by_mark: marked.is_some() && meant.is_none(),
         state,
         one_packet: schedule.is_one_packet() && packet.ip.protocol() == UDP,
+        meant: meant.map(|meant| (meant.dest, meant.told)),
     };
     let leaves_something = !flow.one_packet || schedule.is_persistent();
     if leaves_something && !netns.has_room(schedule, cx.rcu) {
@@ -148,6 +155,9 @@ fn pick<'a, F: Balanced>(
     flow: &Admitted<'a>,
 ) -> Step<'a, &'a Arc<Dest>> {
     let netns = cx.netns;
+    if let Some((dest, _)) = flow.meant {
+        return Ok((skb, dest));
+    }
     let client = packet.tuple.src().into();
     // For what it leaves of the client.
     let _charge = netns.charge();
@@ -192,6 +202,7 @@ fn open<'a, F: Balanced>(
         dest,
         schedule: flow.schedule,
         opening,
+        told: flow.meant.map(|(_, told)| told),
     };
     let charge = netns.charge();
     let conn = netns.connect(&new, cx.rcu);

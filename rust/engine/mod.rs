@@ -14,6 +14,7 @@ pub mod defence;
 pub mod echo;
 pub mod family;
 pub mod hash;
+pub mod helper;
 pub mod id;
 pub mod limits;
 pub mod mode;

@@ -2,6 +2,7 @@
 
 //! What a service is set to, besides its id.
 
+use super::helper::Helper;
 use super::numbered::numbered;
 use super::persistence::Persistence;
 use super::proto::own::{OwnTimeouts, TimeoutUpdate};
@@ -86,6 +87,8 @@ pub struct ServiceSpec {
     pub toa: u8,
     /// Packets and bytes of each connection are counted.
     pub account: bool,
+    /// Whose commands are followed to the connections that they tell of.
+    pub helper: Helper,
 }
 
 /// What becomes of connections whose dest is removed, or of UDP flows whose dest has weight 0; the numbers are those of the netlink enum
@@ -143,6 +146,7 @@ impl ServiceSpec {
             quiesced_flows: Removed::Default,
             toa: TOA_INHERITED,
             account: false,
+            helper: Helper::Off,
         }
     }
 
@@ -159,6 +163,11 @@ impl ServiceSpec {
         let other = id.protocol().filter(|protocol| *protocol != Protocol::Udp);
         if let (true, Some(protocol)) = (self.one_packet, other) {
             return Err(SpecError::OnePacket(protocol));
+        }
+        if let (true, Some(protocol @ (Protocol::Udp | Protocol::Sctp))) =
+            (self.helper != Helper::Off, id.protocol())
+        {
+            return Err(SpecError::Helper(self.helper, protocol));
         }
         match (id.protocol(), self.toa) {
             (_, TOA_INHERITED) | (Some(Protocol::Udp) | None, 0 | uoa::KIND) => {}
@@ -208,6 +217,7 @@ impl ServiceSpec {
             quiesced_flows: differs(self.quiesced_flows, old.quiesced_flows),
             toa: differs(self.toa, old.toa),
             account: differs(self.account, old.account),
+            helper: differs(self.helper, old.helper),
         }
     }
 }
@@ -249,6 +259,8 @@ pub struct ServiceUpdate {
     pub toa: Option<u8>,
     /// See [`ServiceSpec::account`].
     pub account: Option<bool>,
+    /// See [`ServiceSpec::helper`].
+    pub helper: Option<Helper>,
 }
 
 impl ServiceUpdate {
@@ -273,6 +285,7 @@ impl ServiceUpdate {
             quiesced_flows: self.quiesced_flows.unwrap_or(old.quiesced_flows),
             toa: self.toa.unwrap_or(old.toa),
             account: self.account.unwrap_or(old.account),
+            helper: self.helper.unwrap_or(old.helper),
         }
     }
 }

@@ -5,6 +5,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::helper::Helper;
 use super::limits::{TIMEOUT_MAX, WEIGHT_MAX};
 use super::mode::{Mode, Protocol};
 use super::portpool::PortRange;
@@ -80,6 +81,8 @@ pub enum SpecError {
     Expiration(u32),
     /// One-packet scheduling is for UDP.
     OnePacket(Protocol),
+    /// A helper of TCP.
+    Helper(Helper, Protocol),
     /// Persistence over [`TIMEOUT_MAX`].
     Persistence(u32),
     /// A prefix longer than an address.
@@ -127,6 +130,8 @@ pub enum Field {
     Expiration,
     /// One-packet scheduling.
     OnePacket,
+    /// Helper of a service.
+    Helper,
     /// Seconds of persistence.
     Persistence,
     /// Length of the prefix of persistence.
@@ -165,6 +170,7 @@ impl SpecError {
             Self::MhSize(_) => Field::MhSize,
             Self::Expiration(_) => Field::Expiration,
             Self::OnePacket(_) => Field::OnePacket,
+            Self::Helper(..) => Field::Helper,
             Self::Persistence(_) => Field::Persistence,
             Self::Prefix(_) => Field::Prefix,
             Self::Drain(_) => Field::Drain,
@@ -283,6 +289,9 @@ impl fmt::Display for SpecError {
             Self::ConnMaxOthers => f.write_str("conn-max-others is the host's, not a namespace's"),
             Self::Prefix(n) => write!(f, "prefix length {n} is longer than the address"),
             Self::OnePacket(p) => write!(f, "one-packet scheduling is for udp, not {}", p.name()),
+            Self::Helper(helper, p) => {
+                write!(f, "helper {} is for tcp, not {}", helper.name(), p.name())
+            }
             _ if matches!(self.field(), Field::Address) => self.fmt_of_address(f),
             _ => self.fmt_of_tunnel(f),
         }

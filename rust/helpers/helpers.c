@@ -213,6 +213,36 @@ bool rvs_take_first_header(struct sk_buff *skb, unsigned int transport)
 }
 
 /*
+ * Makes all of a packet whose transport header is at `transport` linear and writable, and its checksum whole.
+ * False when there is no memory.
+ */
+bool rvs_make_plain(struct sk_buff *skb, unsigned int transport)
+{
+	skb_set_transport_header(skb, transport);
+	if (skb_linearize(skb) || skb_ensure_writable(skb, skb->len))
+		return false;
+	return skb->ip_summed != CHECKSUM_PARTIAL || !skb_checksum_help(skb);
+}
+
+/* Gives a linear packet of our own that length. False when there is no memory. */
+bool rvs_resize(struct sk_buff *skb, unsigned int len)
+{
+	unsigned int more;
+
+	if (skb_is_nonlinear(skb))
+		return false;
+	if (len <= skb->len) {
+		__skb_trim(skb, len);
+		return true;
+	}
+	more = len - skb->len;
+	if (skb_tailroom(skb) < more && pskb_expand_head(skb, 0, more, GFP_ATOMIC))
+		return false;
+	skb_put(skb, more);
+	return true;
+}
+
+/*
  * Has a TCP packet, whose header is at `transport` and writable, cut into segments of `size` bytes
  * of payload when it leaves. False when it cannot be: its checksum is wrong, or there is no memory.
  */

@@ -141,6 +141,8 @@ void rvs_init_delayed_work(struct delayed_work *work, work_func_t func);
 /* linux/skbuff.h */
 void rvs_open_gap(struct sk_buff *skb, unsigned int offset, unsigned int len,
 		  unsigned int transport);
+bool rvs_make_plain(struct sk_buff *skb, unsigned int transport);
+bool rvs_resize(struct sk_buff *skb, unsigned int len);
 bool rvs_cut_into(struct sk_buff *skb, unsigned int transport, unsigned int size);
 bool rvs_take_first_header(struct sk_buff *skb, unsigned int transport);
 struct sk_buff *rvs_new_packet(const void *packet, unsigned int len, unsigned int transport,

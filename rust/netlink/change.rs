@@ -255,6 +255,7 @@ fn service_kind(field: Field) -> Option<u16> {
         Field::MhSize => Some(service::MH_SIZE),
         Field::Expiration => Some(service::SCHED_EXPIRATION),
         Field::OnePacket => Some(service::ONE_PACKET),
+        Field::Helper => Some(service::HELPER),
         Field::ToaKind => Some(service::TOA),
         Field::Persistence => Some(service::PERSISTENCE),
         Field::Prefix => Some(service::PERSISTENCE_PREFIX),
@@ -289,6 +290,7 @@ fn dest_kind(field: Field) -> Option<u16> {
         | Field::MhSize
         | Field::Expiration
         | Field::OnePacket
+        | Field::Helper
         | Field::Persistence
         | Field::Prefix
         | Field::DropRate

@@ -122,6 +122,7 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::SLOW_START, spec.slow_start)?;
         w.u8(service::TOA, spec.toa)?;
         w.u8(service::ACCOUNT, spec.account.into())?;
+        w.u8(service::HELPER, spec.helper.number())?;
         w.u32(service::DESTS, view.dests)?;
         w.u32(service::ACTIVE, view.active)?;
         w.u32(service::INACTIVE, view.inactive)?;

@@ -531,6 +531,27 @@ pub mod removed {
     }
 }
 
+/// A protocol that tells of other connections in what it says.
+pub mod helper {
+    /// None.
+    pub const OFF: u32 = 0;
+    /// FTP's PORT, PASV, EPRT and EPSV.
+    pub const FTP: u32 = 1;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 1;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            OFF => Some("off"),
+            FTP => Some("ftp"),
+            _ => None,
+        }
+    }
+}
+
 /// When a SYN on the ports of a connection opens another one: never, in TIME_WAIT and CLOSE, or in
 /// FIN_WAIT too (dr, tun).
 pub mod conn_reuse {
@@ -861,8 +882,13 @@ pub mod service {
     ///
     /// Type: u8, max 1.
     pub const ACCOUNT: u16 = 27;
+    /// Whose commands are followed to the connections that they tell of, of TCP in modes nat and
+    /// fullnat.
+    ///
+    /// Type: u8, one of `helper`.
+    pub const HELPER: u16 = 28;
     /// Highest number in use.
-    pub const MAX: u16 = 27;
+    pub const MAX: u16 = 28;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -893,6 +919,7 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
         Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 1 }),
     ];
 }

@@ -33,6 +33,7 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::SLOW_START,
         service::TOA,
         service::ACCOUNT,
+        service::HELPER,
         service::MARK,
         service::IP_VERSION,
     ],

@@ -2,7 +2,7 @@
 
 //! Making connections and their keys.
 
-use core::ptr::NonNull;
+use core::{net::IpAddr, ptr::NonNull};
 
 use kernel::sync::Arc;
 
@@ -17,13 +17,14 @@ use crate::{
     engine::{
         family::{Address, Tuple},
         hash,
+        helper::Helper,
         proto::State,
         rewrite::Deltas,
         seqadj::{Opening, Shift},
         spec::{Mode, TOA_INHERITED},
         tuple::{TupleV4, TupleV6},
         uoa,
-        wire::{SCTP, UDP},
+        wire::{SCTP, TCP, UDP},
     },
     kapi::{broken::broken, rcu::Rcu, time, trace},
 };
@@ -42,9 +43,32 @@ pub(crate) struct NewFlow<'a, T> {
     pub(crate) schedule: &'a Schedule,
     /// What it opens with, where that matters: TCP in FullNAT.
     pub(crate) opening: Option<Opening>,
+    /// Where another connection has told of it.
+    pub(crate) told: Option<ToldOf>,
 }
 
-impl<T> NewFlow<'_, T> {
+/// What is known of a flow that another connection has told of.
+#[derive(Clone, Copy)]
+pub(crate) struct ToldOf {
+    /// The dest's port.
+    pub(crate) port: u16,
+    /// What the dest sees in the client's place of the other one: servers want the same.
+    pub(crate) seen: IpAddr,
+}
+
+impl<T: Tuple> NewFlow<'_, T> {
+    /// The port that it goes to.
+    pub(super) fn dest_port(&self) -> u16 {
+        let port = || self.dest.port(self.tuple.dport());
+        self.told.map_or_else(port, |told| told.port)
+    }
+
+    /// Whether a helper follows it: what it tells of does not tell of others.
+    pub(super) fn is_helped(&self) -> bool {
+        let is_told_of = self.told.is_some();
+        self.schedule.helper() != Helper::Off && self.tuple.protocol() == TCP && !is_told_of
+    }
+
     /// Address of its dest, whose family is known.
     pub(super) fn real_server<A: Address>(&self) -> Result<A, NoConnection> {
         A::of(self.dest.id().address).ok_or_else(|| {
@@ -136,7 +160,7 @@ impl Live {
         let address = flow.real_server()?;
         let client = (tuple.src(), tuple.sport());
         let key = T::between(
-            (address, flow.dest.port(tuple.dport())),
+            (address, flow.dest_port()),
             client,
             tuple.protocol(),
         );
@@ -148,6 +172,7 @@ impl Live {
                 SCTP => Stage::Chunks,
                 _ => datagrams(flow),
             },
+            helped: flow.is_helped(),
             toa_kind: 0,
         };
         self.insert_translated(flow, keys, rcu)?
@@ -177,6 +202,10 @@ impl Live {
     pub(super) fn stage<C: Pair<D>, D: Tuple>(&self, flow: &NewFlow<'_, C>) -> (Stage, u8) {
         if flow.tuple.protocol() == SCTP {
             return (Stage::Chunks, 0);
+        }
+        if flow.state == State::Listen {
+            // It is the dest that opens it.
+            return (Stage::Told, 0);
         }
         let kind = flow.schedule.toa();
         if flow.tuple.protocol() == UDP {

@@ -14,6 +14,7 @@ use super::{
     defence::Defence,
     dest::Dest,
     estimation::Estimation,
+    expected::Expected,
     filter::Gate,
     index::Index,
     peers::Peers,
@@ -55,6 +56,8 @@ pub(crate) struct Live {
     pub(crate) counters: EventCounters,
     /// What other directors are told.
     pub(crate) peers: Peers,
+    /// Flows that helpers have read of.
+    pub(super) expected: Expected,
     pub(super) index: RcuSlot<Index>,
     pub(super) service_key: Key,
     /// For the sequence numbers of FullNAT connections, which other hosts see.
@@ -84,6 +87,7 @@ impl Live {
             defence: Defence::new(),
             counters: EventCounters::new()?,
             peers: Peers::new()?,
+            expected: Expected::new()?,
             index: RcuSlot::empty(),
             service_key: random_key(),
             sequence_key: random_key(),

@@ -67,7 +67,7 @@ impl Live {
         let search = Search {
             live: self,
             flow,
-            real_server: (address, flow.dest.port(flow.tuple.dport())),
+            real_server: (address, flow.dest_port()),
             stage,
             toa_kind,
             rcu,
@@ -75,7 +75,10 @@ impl Live {
             races: 0,
             over: None,
         };
-        search.run(D::Address::of_service(flow.schedule.locals()))
+        let locals = D::Address::of_service(flow.schedule.locals());
+        let seen = flow.told.and_then(|told| D::Address::of(told.seen));
+        let one = seen.filter(|seen| locals.contains(seen)).map(|seen| [seen]);
+        search.run(one.as_ref().map_or(locals, |one| one))
     }
 }
 
@@ -231,6 +234,7 @@ where
             deltas: Deltas::new(&flow.tuple, &key.reversed()),
             shift: self.live.shift(&key, flow.opening.as_ref()),
             stage: self.stage,
+            helped: flow.is_helped() && C::VERSION == D::VERSION,
             toa_kind: self.toa_kind,
         };
         self.live.insert_translated(flow, keys, self.rcu)

@@ -15,6 +15,7 @@ mod dest;
 mod devices;
 mod drain;
 mod estimation;
+mod expected;
 mod explain;
 mod filter;
 mod index;
@@ -38,7 +39,7 @@ mod waking;
 mod ways;
 
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
-pub(crate) use connect::{Connect, NewFlow, NoConnection};
+pub(crate) use connect::{Connect, NewFlow, NoConnection, ToldOf};
 pub(crate) use connections::{
     create_caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
 };

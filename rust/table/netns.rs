@@ -288,6 +288,7 @@ impl Work<Upkeep> for Netns {
         }
         self.complaints
             .tell(|show| self.config.lock().for_each_dest(show));
+        self.expected.sweep();
         let turn = time::now() / TICK;
         if turn % TIDY_TURNS == 0 {
             self.forget_ways(Which::Idle);

@@ -113,11 +113,13 @@ impl Netns {
     fn keys_again<C: Tuple, D: Tuple>(&self, client: &C, ends: &Ends) -> Option<NatKeys<D>> {
         let (dest, local) = (end::<D>(ends.dest)?, end::<D>(ends.local)?);
         let key = D::between(dest, local, client.protocol());
+        let (stage, helped) = Stage::of_record(ends.stage);
         Some(NatKeys {
             dest: (key, self.connections.hash(&key)),
             deltas: Deltas::new(client, &key.reversed()),
             shift: Shift::of_words(ends.shift),
-            stage: Stage::of_record(ends.stage),
+            stage,
+            helped,
             toa_kind: ends.toa_kind,
         })
     }

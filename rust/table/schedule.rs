@@ -20,6 +20,7 @@ use super::{
 use crate::{
     engine::{
         family::Tuple,
+        helper::Helper,
         persistence::Persistence,
         sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
         service::ServiceSpec,
@@ -46,6 +47,8 @@ pub(crate) struct Schedule {
     persistence: Persistence,
     /// As in the settings.
     toa: u8,
+    /// As in the settings.
+    helper: Helper,
     dests: KVVec<Arc<Dest>>,
     weights: KVVec<u32>,
     table: KVVec<u32>,
@@ -76,6 +79,7 @@ impl Schedule {
             templates,
             persistence: spec.persistence,
             toa: spec.toa,
+            helper: spec.helper,
             dests: KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?,
             weights: KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?,
             table: KVVec::from_elem(0, needs.table, GFP_KERNEL_ACCOUNT)?,
@@ -213,6 +217,16 @@ impl Schedule {
     /// Kind of the option that tells the client's address; see [`ServiceSpec::toa`].
     pub(crate) fn toa(&self) -> u8 {
         self.toa
+    }
+
+    /// Whose commands are followed; see [`ServiceSpec::helper`].
+    pub(super) fn helper(&self) -> Helper {
+        self.helper
+    }
+
+    /// One of the dests, whether or not it takes new flows.
+    pub(super) fn member(&self, id: DestId) -> Option<&Arc<Dest>> {
+        self.dests.iter().find(|dest| dest.id() == id)
     }
 
     /// Where networks of clients may go, and for how long.

@@ -7,6 +7,7 @@ mod dr;
 mod exit;
 mod frame;
 mod fullnat;
+mod helper;
 mod nat;
 mod nat64;
 mod own;

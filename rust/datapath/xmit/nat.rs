@@ -3,7 +3,7 @@
 //! Address translation: packets get another tuple in both directions.
 
 use super::{
-    datagram, fullnat, path,
+    datagram, fullnat, helper, path,
     translate::{quoted, ready, to_other_side, translate},
     transmit::{with_one_header, Edit},
 };
@@ -43,8 +43,42 @@ pub(in crate::datapath) fn nat<'a, F: Balanced>(
             return datagram::datagram(cx, conn, nat, side, skb, packet)
         }
         Stage::Chunks => return datagram::silent(cx, conn, nat, side, skb, packet),
+        Stage::Helped => return helped(cx, conn, nat, side, skb, packet),
         _ => return fullnat::segment(cx, conn, nat, side, skb, packet),
     }
+    untold(cx, conn, nat, side, skb, packet)
+}
+
+/// Sends a segment of which a helper has to know.
+#[cold]
+fn helped<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let (skb, packet) = match helper::written_anew(cx, conn, nat, side, skb, packet) {
+        Ok(written) => written,
+        Err(verdict) => return verdict,
+    };
+    match nat.stage_besides() {
+        Stage::Untouched => untold(cx, conn, nat, side, skb, &packet),
+        _ => fullnat::segment(cx, conn, nat, side, skb, &packet),
+    }
+}
+
+/// Sends a packet whose dest is told nothing of its client.
+#[inline(always)]
+fn untold<'a, F: Balanced>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    nat: &'a NatConn<F::Tuple>,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
     // Nobody but a director is to tell a client's address.
     let header_len = packet.segment.header_len;
     if side == Side::Client && header_len > TCP_MIN_LEN && has_odd(&skb, packet) {

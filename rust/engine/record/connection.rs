@@ -36,6 +36,10 @@ pub struct Connection {
     /// What it carried, where that is accounted: seconds since it began, packets and bytes of the
     /// client and of the dest.
     pub account: Option<(u32, [u64; 4])>,
+    /// Of one that a helper follows: how the lines of the client and of the dest have grown, as
+    /// [`Lengths::word`](super::super::helper::lengths::Lengths::word) has it, and whether the client has
+    /// asked where to open a connection to.
+    pub helped: Option<([u64; 2], bool)>,
 }
 
 /// What a connection whose dest's packets come by here has besides.
@@ -60,13 +64,20 @@ pub struct Ends {
 const OF_OTHERS: u8 = 1;
 const TWO_ENDS: u8 = 2;
 const ACCOUNT: u8 = 4;
+const HELPED: u8 = 8;
+const ASKED: u8 = 16;
+
+/// What a stage has besides where a helper follows the connection.
+const STAGE_HELPED: u8 = 8;
 
 impl Connection {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
         let bit = |is: bool, bit| if is { bit } else { 0 };
         let bits = bit(self.is_of_others, OF_OTHERS)
             | bit(self.ends.is_some(), TWO_ENDS)
-            | bit(self.account.is_some(), ACCOUNT);
+            | bit(self.account.is_some(), ACCOUNT)
+            | bit(self.helped.is_some(), HELPED)
+            | bit(self.helped.is_some_and(|(_, asked)| asked), ASKED);
         out.bytes(&[
             bits,
             self.protocol.number(),
@@ -89,12 +100,16 @@ impl Connection {
             out.word(*age);
             carried.iter().for_each(|number| out.long(*number));
         }
+        if let Some((lengths, _)) = &self.helped {
+            lengths.iter().for_each(|word| out.long(*word));
+        }
     }
 
     #[inline(never)] // In the kernel frames are small.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Fault> {
         let bits = from.byte()?;
-        if bits & !(OF_OTHERS | TWO_ENDS | ACCOUNT) != 0 {
+        let is_asked_alone = bits & (HELPED | ASKED) == ASKED;
+        if bits & !(OF_OTHERS | TWO_ENDS | ACCOUNT | HELPED | ASKED) != 0 || is_asked_alone {
             return Err(Fault::Content);
         }
         let protocol = from.protocol()?;
@@ -121,12 +136,22 @@ impl Connection {
                 0 => None,
                 _ => Some((from.word()?, longs(from)?)),
             },
+            helped: match bits & HELPED {
+                0 => None,
+                _ => Some(([from.long()?, from.long()?], bits & ASKED != 0)),
+            },
         };
-        if connection.families_fit() {
+        if connection.families_fit() && connection.helper_fits() {
             Ok(connection)
         } else {
             Err(Fault::Content)
         }
+    }
+
+    /// Whether what says that a helper follows it comes with what that has made of it.
+    fn helper_fits(&self) -> bool {
+        let is_helped = self.ends.is_some_and(|ends| ends.stage & STAGE_HELPED != 0);
+        is_helped == self.helped.is_some()
     }
 
     /// Whether what is of one family is. A client of IPv6 may have a dest of IPv4.
@@ -180,7 +205,7 @@ fn is_of(state: State, protocol: Protocol) -> bool {
 /// Whether a connection of a protocol may be at that stage of telling, in that option.
 fn can_be(protocol: Protocol, stage: u8, toa_kind: u8) -> bool {
     match protocol {
-        Protocol::Tcp => stage <= 4 && validate_toa_kind(toa_kind).is_ok(),
+        Protocol::Tcp => stage & !STAGE_HELPED <= 4 && validate_toa_kind(toa_kind).is_ok(),
         Protocol::Udp => matches!(stage, 0 | 5 | 7) && (toa_kind == uoa::KIND || stage != 5),
         Protocol::Sctp => stage == 6,
     }

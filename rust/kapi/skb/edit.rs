@@ -84,6 +84,22 @@ impl Skb<'_> {
         .then_some(())
     }
 
+    /// Makes all of a packet linear and writable, and its transport checksum that of what it holds. False
+    /// on lack of memory. Not of one that will be cut.
+    pub(crate) fn make_plain(&mut self, transport: usize) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::rvs_make_plain(self.as_raw(), transport as u32) }
+    }
+
+    /// Gives a plain packet that length; what is new at its end holds anything. False on lack of memory.
+    pub(crate) fn resize(&mut self, len: usize) -> bool {
+        let Ok(len) = u32::try_from(len) else {
+            return false;
+        };
+        // SAFETY: By the invariant; it fails where the packet is not linear.
+        unsafe { bindings::rvs_resize(self.as_raw(), len) }
+    }
+
     /// Makes room for `len` bytes at `offset`: what is before them moves into the headroom, which
     /// must be there. The transport header is then at `transport`. None, and nothing is done, when
     /// what is to move is not in the linear part.

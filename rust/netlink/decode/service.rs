@@ -8,6 +8,7 @@ use super::{Decoder, MainAttrs};
 use crate::engine::proto::own::TimeoutUpdate;
 use crate::engine::proto::State;
 use crate::engine::sched::SchedulerName;
+use crate::engine::helper::Helper;
 use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{Protocol, ServiceId};
 use crate::kapi::errno::EPROTONOSUPPORT;
@@ -164,6 +165,7 @@ impl<'a> Decoder<'a> {
             slow_start: self.number(get(service::SLOW_START), "slow-start")?,
             toa: toa.transpose()?,
             account: self.switch(get(service::ACCOUNT), "account")?,
+            helper: self.helper(get(service::HELPER))?,
         })
     }
 
@@ -183,6 +185,12 @@ impl<'a> Decoder<'a> {
             update.set(State::Udp, seconds);
         }
         Ok(update)
+    }
+
+    fn helper(&self, attr: Option<Attr<'a>>) -> Result<Option<Helper>> {
+        let Some(attr) = attr else { return Ok(None) };
+        let helper = attr.u8().and_then(Helper::from_number);
+        helper.map(Some).ok_or_else(|| self.malformed(attr, "helper"))
     }
 
     fn removed(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<Removed>> {
@@ -219,6 +227,7 @@ impl<'a> Decoder<'a> {
             (service::SLOW_START, "slow-start"),
             (service::TOA, "toa"),
             (service::ACCOUNT, "account"),
+            (service::HELPER, "helper"),
         ] {
             self.refuse_setting(service.attrs.get(kind), name)?;
         }

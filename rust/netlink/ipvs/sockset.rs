@@ -17,6 +17,7 @@ use super::{
     uapi::{forward, service_flags},
 };
 use crate::engine::change::Change;
+use crate::engine::helper::Helper;
 use crate::engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId};
@@ -160,7 +161,8 @@ fn of_service(config: &mut ConfigGuard<'_>, net: &Net, option: c_int, said: &[u8
     let change = match option {
         ADD if old.is_some() => return Err(EEXIST),
         ADD => {
-            let update = service_update(net, said, &scheduler)?;
+            let mut update = service_update(net, said, &scheduler)?;
+            update.helper = Some(Helper::of_port(&id));
             let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
             Change::ServiceAdd {
                 id,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one connection carried, where its service keeps accounts.
+//! What one connection carried, where its service keeps accounts, and what a helper has made of it.
 //!
 //! Such a connection is made with its account behind it; others have no room for one, and their
 //! packets do not ask: see `needs_care` of their dest.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{conn::Conn, node::Side};
-use crate::kapi::time;
+use crate::{engine::helper::lengths::Lengths, kapi::time};
 
 /// A connection of any layout with its account.
 #[repr(C)]
@@ -35,6 +35,10 @@ pub(super) struct Ledger {
     packets: [AtomicU64; 2],
     /// As above; from the IP header on.
     bytes: [AtomicU64; 2],
+    /// As above, words of [`Lengths`].
+    lengths: [AtomicU64; 2],
+    /// Whether the client has asked to be told where to open a connection to.
+    asked: AtomicBool,
 }
 
 impl Ledger {
@@ -43,6 +47,8 @@ impl Ledger {
             began: AtomicU32::new(time::uptime()),
             packets: [const { AtomicU64::new(0) }; 2],
             bytes: [const { AtomicU64::new(0) }; 2],
+            lengths: [const { AtomicU64::new(0) }; 2],
+            asked: AtomicBool::new(false),
         }
     }
 }
@@ -75,6 +81,32 @@ impl Conn {
         }
         if let Some(sum) = ledger.bytes.get(side as usize) {
             sum.fetch_add(bytes.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// By how much the lines of `side` have grown that were written anew.
+    pub(crate) fn lengths(&self, side: Side) -> Lengths {
+        let lengths = self.ledger().and_then(|it| it.lengths.get(side as usize));
+        lengths.map_or(Lengths::NONE, |word| Lengths::of_word(read(word)))
+    }
+
+    /// They have grown. False where there is no place to remember it.
+    pub(crate) fn set_lengths(&self, side: Side, lengths: Lengths) -> bool {
+        let place = self.ledger().and_then(|it| it.lengths.get(side as usize));
+        place
+            .map(|word| word.store(lengths.word(), Ordering::Relaxed))
+            .is_some()
+    }
+
+    /// Whether the client has asked to be told where to open a connection to.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.ledger().is_some_and(|it| it.asked.load(Ordering::Relaxed))
+    }
+
+    /// It has, or it does without.
+    pub(crate) fn set_asked(&self, asked: bool) {
+        if let Some(ledger) = self.ledger() {
+            ledger.asked.store(asked, Ordering::Relaxed);
         }
     }
 

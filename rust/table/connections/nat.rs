@@ -20,7 +20,7 @@ use crate::{
         tuple::{TupleV4, TupleV6},
         uoa,
     },
-    kapi::{broken::broken, time},
+    kapi::time,
 };
 
 /// A connection whose packets get other addresses, and come back from the dest: two keys.
@@ -69,13 +69,15 @@ pub(crate) enum Stage {
     Chunks = 6,
     /// Datagrams of a client that stays with its dest, which has not answered.
     Unheard = 7,
+    /// Segments whose commands a helper follows, whatever else is done to them.
+    Helped = 8,
 }
 
 impl Stage {
     /// That of another director's connection of TCP, which goes on here; where it cannot be, the dest
     /// is not told.
     pub(crate) const fn of_peer(number: u8) -> Self {
-        match number {
+        match number & !HELPED {
             2 => Self::Opening,
             3 => Self::Telling,
             4 => Self::Always,
@@ -83,17 +85,25 @@ impl Stage {
         }
     }
 
-    /// That of a connection that was recorded, of whatever protocol.
-    pub(crate) const fn of_record(number: u8) -> Self {
-        match number {
+    /// That of a connection that was recorded, of whatever protocol, or that another director has told of;
+    /// and whether a helper follows it.
+    pub(crate) const fn of_record(number: u8) -> (Self, bool) {
+        let helped = number & HELPED != 0;
+        let number = number & !HELPED;
+        let stage = match number {
             0 => Self::Untouched,
             5 => Self::Datagrams,
             6 => Self::Chunks,
             7 => Self::Unheard,
             _ => Self::of_peer(number),
-        }
+        };
+        (stage, helped && (stage as u8) < Self::Datagrams as u8)
     }
 }
+
+/// In [`NatConn::stage`] with that of an [`Untouched`](Stage::Untouched) connection or of one of FullNAT: it
+/// is [`Helped`](Stage::Helped).
+const HELPED: u8 = Stage::Helped as u8;
 
 const OPENING: u8 = Stage::Opening as u8;
 const ALWAYS: u8 = Stage::Always as u8;
@@ -106,8 +116,10 @@ pub(crate) struct NatKeys<D> {
     pub(crate) deltas: Deltas,
     /// What is added to the client's sequence numbers toward the dest.
     pub(crate) shift: Shift,
-    /// How its segments are treated.
+    /// How its segments are treated, besides.
     pub(crate) stage: Stage,
+    /// Whether a helper follows them.
+    pub(crate) helped: bool,
     /// Kind of the option for [`Stage::Opening`].
     pub(crate) toa_kind: u8,
 }
@@ -140,7 +152,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             deltas: keys.deltas,
             way_back: AtomicU32::new(0),
             shift: keys.shift,
-            stage: AtomicU8::new(keys.stage as u8),
+            stage: AtomicU8::new(keys.stage as u8 | if keys.helped { HELPED } else { 0 }),
             toa_kind: keys.toa_kind,
             first: AtomicU32::new(0),
             expected: AtomicU32::new(0),
@@ -194,11 +206,19 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             5 => Stage::Datagrams,
             6 => Stage::Chunks,
             7 => Stage::Unheard,
-            _ => {
-                broken!(c"a connection has no stage");
-                Stage::Told
-            }
+            _ => Stage::Helped,
         }
+    }
+
+    /// As [`NatConn::stage`], without a helper.
+    #[cold]
+    pub(crate) fn stage_besides(&self) -> Stage {
+        Stage::of_record(self.recorded_stage()).0
+    }
+
+    /// What [`Stage::of_record`] takes.
+    pub(super) fn recorded_stage(&self) -> u8 {
+        self.stage.load(Ordering::Relaxed)
     }
 
     /// Kind of the option that carries the client's address; 0 for none.
@@ -215,14 +235,19 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
     /// Follows what a segment says about telling the dest of the client's address, where there is
     /// something to tell.
     pub(crate) fn follow<R>(&self, step: impl FnOnce(&mut Telling) -> R) -> Option<R> {
-        let stage = self.stage();
+        let helped = self.stage() == Stage::Helped;
+        let stage = self.stage_besides();
         let phase = match stage {
             _ if self.toa_kind == 0 => return None,
             Stage::Opening => Phase::Opening,
             Stage::Telling => Phase::Telling,
             Stage::Told => Phase::Told,
             Stage::Always => Phase::Always,
-            Stage::Untouched | Stage::Datagrams | Stage::Chunks | Stage::Unheard => return None,
+            Stage::Untouched
+            | Stage::Datagrams
+            | Stage::Chunks
+            | Stage::Unheard
+            | Stage::Helped => return None,
         };
         let mut telling = Telling {
             phase,
@@ -234,21 +259,23 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
         if telling != before {
             self.first.store(telling.first, Ordering::Relaxed);
             self.expected.store(telling.expected, Ordering::Relaxed);
-            self.turn(stage, telling.phase);
+            self.turn(stage, telling.phase, helped);
         }
         Some(result)
     }
 
     /// Where the other side's segment has begun anew meanwhile, that stands.
-    fn turn(&self, from: Stage, to: Phase) {
+    fn turn(&self, from: Stage, to: Phase, helped: bool) {
         let to = match to {
             Phase::Opening => Stage::Opening,
             Phase::Telling => Stage::Telling,
             Phase::Told => Stage::Told,
             Phase::Always => Stage::Always,
         };
-        let (from, to) = (from as u8, to as u8);
-        if matches!(to, OPENING | ALWAYS) {
+        let helped = if helped { HELPED } else { 0 };
+        let is_new = matches!(to as u8, OPENING | ALWAYS);
+        let (from, to) = (from as u8 | helped, to as u8 | helped);
+        if is_new {
             self.stage.store(to, Ordering::Relaxed);
             return;
         }

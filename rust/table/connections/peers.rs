@@ -191,7 +191,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             local: self.dest_tuple().destination(),
             sequence,
             timestamps,
-            stage: self.stage() as u8,
+            stage: self.recorded_stage(),
             toa_kind: self.toa_kind(),
             // Of datagrams it is a tick of this host.
             telling: if is_udp { [0; 2] } else { self.telling() },

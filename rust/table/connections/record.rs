@@ -4,10 +4,15 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{conn::Conn, nat::NatConn};
+use super::{
+    conn::Conn,
+    nat::{NatConn, Stage},
+    node::Side,
+};
 use crate::{
     engine::{
         family::Tuple,
+        helper::lengths::Lengths,
         proto::State,
         record::{Connection, Ends},
         spec::Protocol,
@@ -38,7 +43,17 @@ impl Conn {
             is_of_others: self.memo().is_of_others(self.seen()),
             ends: self.recorded_ends(),
             account,
+            helped: self.helped(),
         })
+    }
+
+    /// What a helper has made of it, if one follows it.
+    fn helped(&self) -> Option<([u64; 2], bool)> {
+        if self.stage() != Some(Stage::Helped) {
+            return None;
+        }
+        let lengths = [Side::Client, Side::Dest].map(|side| self.lengths(side).word());
+        Some((lengths, self.has_asked()))
     }
 
     fn recorded_ends(&self) -> Option<Ends> {
@@ -60,6 +75,12 @@ impl Conn {
         }
         if let Some(account) = record.account {
             self.set_account(account);
+        }
+        if let Some((lengths, asked)) = record.helped {
+            for (side, word) in [Side::Client, Side::Dest].into_iter().zip(lengths) {
+                self.set_lengths(side, Lengths::of_word(word));
+            }
+            self.set_asked(asked);
         }
         let Some(ends) = &record.ends else { return };
         let mut telling = ends.telling;
@@ -88,7 +109,7 @@ impl<C: Tuple, D: Tuple> NatConn<C, D> {
             dest: key.source(),
             local: key.destination(),
             shift: self.shift().words(),
-            stage: self.stage() as u8,
+            stage: self.recorded_stage(),
             toa_kind: self.toa_kind(),
             telling,
         }

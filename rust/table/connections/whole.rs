@@ -160,7 +160,7 @@ impl Conn {
     }
 
     /// How its packets are treated, if it has two keys.
-    fn stage(&self) -> Option<Stage> {
+    pub(super) fn stage(&self) -> Option<Stage> {
         if let Some(nat) = self.nat::<TupleV4>() {
             return Some(nat.stage());
         }

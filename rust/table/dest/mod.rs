@@ -26,6 +26,7 @@ use super::{
 use crate::{
     engine::{
         family,
+        helper::Helper,
         proto::State,
         sched::Identity,
         service::ServiceSpec,
@@ -207,7 +208,7 @@ impl Dest {
         let leaves = spec.quiesced_flows.ends(settings.expire_quiesced);
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
-        self.life.set_accounted(spec.account);
+        self.life.set_accounted(spec.account || spec.helper != Helper::Off);
         self.life.set_tracks(settings.conntrack);
         self.rules.follow(spec);
     }

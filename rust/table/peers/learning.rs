@@ -162,6 +162,7 @@ impl Netns {
             deltas: Deltas::new(client, &key.reversed()),
             shift: Shift::of_words([own.sequence, own.timestamps]),
             stage,
+            helped: false,
             toa_kind,
         }
     }
@@ -221,6 +222,7 @@ impl Netns {
                 Shift::of_words([own.sequence, own.timestamps])
             }),
             stage,
+            helped: false,
             toa_kind,
         }))
     }

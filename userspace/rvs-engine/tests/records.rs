@@ -48,7 +48,16 @@ fn fullnat() -> Connection {
             telling: [6, 7],
         }),
         account: Some((9, [1, 2, 3, 4])),
+        helped: None,
     }
+}
+
+/// One that a helper follows.
+fn helped() -> Connection {
+    let mut it = fullnat();
+    it.ends.as_mut().unwrap().stage = 11;
+    it.helped = Some(([5, u64::MAX], true));
+    it
 }
 
 /// What this version writes, later ones read: a change of it is another version.
@@ -81,6 +90,8 @@ fn bytes_of_version_1() {
         "0000000000000004",
     );
     assert_eq!(hex, want);
+    let helped = Record::Connection(helped());
+    assert_eq!(Record::read(&written(&helped)), Ok(helped));
     let template = Record::Template(Template {
         service: ServiceId::Marked {
             mark: 7,
@@ -124,6 +135,8 @@ fn what_cannot_be_is_refused() {
     assert_eq!(cannot(|it| it.client = end("[2001:db8::1]:1")), refused);
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().stage = 6), refused);
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().stage = 8), refused);
+    assert_eq!(cannot(|it| it.helped = Some(([0, 0], false))), refused);
+    assert_eq!(cannot(|it| *it = Connection { ends: None, ..helped() }), refused);
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().toa_kind = 8), refused);
     assert_eq!(
         cannot(|it| it.ends.as_mut().unwrap().local = end("[::1]:1")),

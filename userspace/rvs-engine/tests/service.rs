@@ -10,6 +10,7 @@ use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::{Options, MH_SIZES};
+use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{
     DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX, TOA_INHERITED,
@@ -339,6 +340,7 @@ proptest! {
             quiesced_flows: Removed::from_number(2 - removed).unwrap(),
             toa,
             account: switches[3],
+            helper: if switches[3] { Helper::Ftp } else { Helper::Off },
             ..spec()
         };
         prop_assert_eq!(new.since(&spec()).of(&spec()), new);

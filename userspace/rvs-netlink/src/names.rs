@@ -94,6 +94,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "ip-version",
             "quiesced-flows",
             "account",
+            "helper",
         ],
         Set::Dest => &[
             "address",

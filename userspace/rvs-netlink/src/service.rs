@@ -5,6 +5,7 @@
 use netlink_packet_core::{DecodeError, Parseable};
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{Protocol, ServiceId};
 
@@ -75,6 +76,8 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
     let flows = update.quiesced_flows.map(Removed::number);
     attributes.extend(flows.map(|n| Attr::u32(service::QUIESCED_FLOWS, n)));
     attributes.extend(update.toa.map(|kind| Attr::u8(service::TOA, kind)));
+    let helper = update.helper.map(Helper::number);
+    attributes.extend(helper.map(|n| Attr::u8(service::HELPER, n)));
     attributes
 }
 
@@ -219,6 +222,9 @@ impl Parseable<[u8]> for ServiceInfo {
                 service::IP_VERSION => version = Some(attribute.u8("service ip-version")?),
                 service::ACCOUNT => {
                     settings.account = Some(attribute.u8("service account")? != 0);
+                }
+                service::HELPER => {
+                    settings.helper = Helper::from_number(attribute.u8("service helper")?);
                 }
                 service::TOA => settings.toa = Some(attribute.u8("service toa")?),
                 service::STATS => stats = Some(Stats::parse(attribute.bytes())?),

@@ -241,6 +241,7 @@ fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
         quiesced_flows: differs(wanted.quiesced_flows, has.quiesced_flows),
         toa: differs(wanted.toa, has.toa),
         account: differs(wanted.account, has.account),
+        helper: differs(wanted.helper, has.helper),
     }
 }
 
@@ -304,6 +305,10 @@ pub fn service_words(update: &ServiceUpdate) -> String {
             update.quiesced_flows.map(|flows| flows.name().to_owned()),
         ),
         ("account", update.account.map(|on| on_off(on).to_owned())),
+        (
+            "helper",
+            update.helper.map(|helper| helper.name().to_owned()),
+        ),
     ];
     for (name, value) in settings {
         if let Some(value) = value {

@@ -433,6 +433,7 @@ fn told(spec: &ServiceSpec) -> ServiceUpdate {
     ServiceUpdate {
         toa: Some(spec.toa),
         account: Some(spec.account),
+        helper: Some(spec.helper),
         scheduler: None,
         flags: Some(spec.flags),
         mh_size: Some(spec.mh_size),

@@ -84,6 +84,7 @@ struct Settings {
     expire_quiesced: Option<String>,
     toa: Option<String>,
     account: Option<bool>,
+    helper: Option<String>,
     #[serde(flatten)]
     told: Told,
 }
@@ -217,6 +218,7 @@ impl Settings {
             quiesced_flows: read(&self.expire_quiesced)?,
             toa: self.toa.as_deref().map(values::toa).transpose()?,
             account: self.account,
+            helper: self.helper.as_deref().map(values::helper).transpose()?,
         };
         let scheduler = word(&self.scheduler).and_then(values::scheduler)?;
         Ok(update.of(&ServiceSpec::new(scheduler)))

@@ -7,6 +7,7 @@ use rvs_engine::change::Change;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{Mode, ServiceId};
 use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo, Transport};
@@ -47,7 +48,7 @@ Schedulers:
 
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"mark\",\"scheduler\",
-\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"account\",\"random_start\",\"slow_start\",\"persistence\",
+\"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"account\",\"helper\",\"random_start\",\"slow_start\",\"persistence\",
 \"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
 \"expire_nodest\",\"expire_quiesced\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
@@ -77,7 +78,7 @@ pub enum Command {
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
         .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "account", "random_start",
             "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed",
-            "quiesced_flows"]))]
+            "quiesced_flows", "helper"]))]
     Set {
         /// The service
         #[command(flatten)]
@@ -176,6 +177,10 @@ pub struct Settings {
     #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true,
         default_missing_value = "on", value_parser = values::switch)]
     account: Option<bool>,
+    /// Follow the commands of a protocol to the connections that they tell of, in modes nat and fullnat: ftp
+    /// (PORT, PASV, EPRT, EPSV). Its connections are counted as with --account
+    #[arg(long, value_name = "off|ftp", value_parser = values::helper)]
+    helper: Option<Helper>,
 }
 
 /// Settings as a line of a file has them.
@@ -227,6 +232,9 @@ pub fn line_of(update: &ServiceUpdate) -> String {
             .toa
             .map(|kind| format!("--toa {}", values::toa_text(kind))),
         update.account.map(|on| format!("--account={}", on_off(on))),
+        update
+            .helper
+            .map(|helper| format!("--helper {}", helper.name())),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -256,6 +264,7 @@ impl Settings {
             quiesced_flows: self.quiesced_flows,
             toa: self.toa,
             account: self.account,
+            helper: self.helper,
         }
     }
 }

@@ -68,7 +68,7 @@ udp/203.0.113.10:53  wrr            0       0         0
             "id": "tcp/203.0.113.10:80", "protocol": "tcp", "address": "203.0.113.10", "port": 80,
             "mark": null,
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
-            "account": false, "one_packet": false, "toa": "default", "random_start": false, "slow_start": 0, "persistence": 0, "persistence_prefix": 0,
+            "account": false, "helper": "off", "one_packet": false, "toa": "default", "random_start": false, "slow_start": 0, "persistence": 0, "persistence_prefix": 0,
             "persistence_quiesced": false, "templates": 0, "tcp_timeouts": {}, "udp_timeout": null,
             "expire_nodest": "default", "expire_quiesced": "default", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
             "rates": stats(),

@@ -8,6 +8,7 @@ use rvs_engine::defence::When;
 use rvs_engine::prefix::Prefix;
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
+use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags};
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
 use rvs_engine::tunnel::TunnelKind;
@@ -254,6 +255,11 @@ pub fn timeout(text: &str) -> Result<(State, u32), String> {
 /// Reads what becomes of connections whose dest is removed.
 pub fn removed(text: &str) -> Result<Removed, String> {
     Removed::from_name(text).ok_or_else(|| "it is on, off or default".to_owned())
+}
+
+/// Reads whose commands are followed.
+pub fn helper(text: &str) -> Result<Helper, String> {
+    Helper::from_name(text).ok_or_else(|| "it is off or ftp".to_owned())
 }
 
 /// Reads when something is given up.

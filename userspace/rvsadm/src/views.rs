@@ -9,6 +9,7 @@ use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
 use rvs_engine::tunnel::Tunnel;
@@ -87,6 +88,7 @@ pub struct ServiceView {
     pub expire_quiesced: Option<&'static str>,
     pub toa: Option<String>,
     pub account: Option<bool>,
+    pub helper: Option<&'static str>,
     pub dests: Option<u32>,
     pub active: Option<u32>,
     pub inactive: Option<u32>,
@@ -133,6 +135,7 @@ impl From<&ServiceInfo> for ServiceView {
             expire_quiesced: settings.quiesced_flows.map(Removed::name),
             toa: settings.toa.map(values::toa_text),
             account: settings.account,
+            helper: settings.helper.map(Helper::name),
             dests: service.dests,
             active: service.active,
             inactive: service.inactive,
@@ -160,6 +163,8 @@ impl ServiceView {
         ];
         let on = switches.iter().filter(|(_, on)| *on == Some(true));
         options.extend(on.map(|(name, _)| (*name).to_owned()));
+        let helper = self.helper.filter(|name| *name != Helper::Off.name());
+        options.extend(helper.map(|name| format!("helper={name}")));
         let slow_start = self.slow_start.filter(|n| *n != 0);
         options.extend(slow_start.map(|n| format!("slow-start={n}")));
         let persistence = self.persistence.filter(|n| *n != 0);

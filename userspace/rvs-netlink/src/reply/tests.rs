@@ -10,6 +10,7 @@ use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{ConnReuse, DestId, Mode, Protocol, ServiceId};
 use rvs_engine::tunnel::{Tunnel, TunnelKind, TunnelSum};
@@ -71,6 +72,7 @@ prop_compose! {
             random_start: switches[1],
             quiesced: switches[2],
             account: switches[3],
+            helper: switches[3].map(|on| if on { Helper::Ftp } else { Helper::Off }),
             prefix,
             toa,
             timeouts,

@@ -6,6 +6,7 @@ use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{ConnReuse, DestSpec, DestUpdate, Mode, Protocol};
@@ -49,6 +50,7 @@ fn changes() -> Vec<Change> {
         quiesced_flows: Some(Removed::GoOn),
         toa: Some(200),
         account: Some(true),
+        helper: Some(Helper::Ftp),
         ..ServiceUpdate::default()
     };
     vec![

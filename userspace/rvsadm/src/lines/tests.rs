@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
+use rvs_engine::helper::Helper;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
 
@@ -107,6 +108,7 @@ fn settings_of_ours_come_back() {
         timeouts: timeouts.of(&OwnTimeouts::NONE),
         removed: Removed::GoOn,
         account: true,
+        helper: Helper::Ftp,
         ..plain("rr")
     };
     let lines = service_lines(&id, &spec);
