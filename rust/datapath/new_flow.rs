@@ -26,7 +26,9 @@ use crate::{
         wire::{Packet, TcpFlags, SCTP, TCP, UDP},
     },
     kapi::{icmp::Answer, netfilter::Verdict, route, skb::Skb},
-    table::{Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Schedule, Side, ToldOf, Turn},
+    table::{
+        Conn, Counter, Dest, Netns, NewFlow, NoConnection, NoDest, Schedule, Side, ToldOf, Turn,
+    },
 };
 
 /// A packet that no connection is known for: whether it may begin a flow is asked first, so that

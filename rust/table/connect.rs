@@ -2,13 +2,14 @@
 
 //! Making connections and their keys.
 
-use core::{net::IpAddr, ptr::NonNull};
+use core::ptr::NonNull;
 
 use kernel::sync::Arc;
 
 use super::{
     connections::{Conn, Inserted, NatKeys, Pair, Single, Stage},
     dest::Dest,
+    expected::ToldOf,
     live::Live,
     local::LocalAddress,
     schedule::Schedule,
@@ -45,15 +46,6 @@ pub(crate) struct NewFlow<'a, T> {
     pub(crate) opening: Option<Opening>,
     /// Where another connection has told of it.
     pub(crate) told: Option<ToldOf>,
-}
-
-/// What is known of a flow that another connection has told of.
-#[derive(Clone, Copy)]
-pub(crate) struct ToldOf {
-    /// The dest's port.
-    pub(crate) port: u16,
-    /// What the dest sees in the client's place of the other one: servers want the same.
-    pub(crate) seen: IpAddr,
 }
 
 impl<T: Tuple> NewFlow<'_, T> {
@@ -159,11 +151,7 @@ impl Live {
         let tuple = &flow.tuple;
         let address = flow.real_server()?;
         let client = (tuple.src(), tuple.sport());
-        let key = T::between(
-            (address, flow.dest_port()),
-            client,
-            tuple.protocol(),
-        );
+        let key = T::between((address, flow.dest_port()), client, tuple.protocol());
         let keys = NatKeys {
             dest: (key, self.connections.hash(&key)),
             deltas: Deltas::new(tuple, &key.reversed()),

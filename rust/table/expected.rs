@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flows that helpers have read of: a connection says that its client, or its dest, is going to open
-//! another.
-//!
-//! Of a client's the port is not known yet. So it is kept, as what nobody but new flows asks for, which port
-//! of the virtual address leads which client where; for a while, as `ip_vs` keeps what waits in LISTEN. Of a
-//! dest's all is known: its connection is made at once, in that state.
+//! Which port of a virtual address leads which client where, as a helper has read of it: what nobody but
+//! new flows asks for. Kept for a while, as `ip_vs` keeps what waits in LISTEN.
 
 use core::{
     net::IpAddr,
@@ -15,26 +11,16 @@ use core::{
 use kernel::{
     prelude::*,
     rbtree::{RBTree, RBTreeNode},
-    sync::Arc,
 };
 
-use super::{
-    connect::{NewFlow, ToldOf},
-    connections::Conn,
-    dest::Dest,
-    live::Live,
-    schedule::Schedule,
-    Connect,
-};
 use crate::{
     engine::{
         family::Tuple,
         proto::{tcp::TIMEOUTS, State},
         service_key::ServiceKey,
         spec::DestId,
-        wire::TCP,
     },
-    kapi::{locked::LockedArray, memcg, rcu::Rcu, time},
+    kapi::{locked::LockedArray, memcg, time},
 };
 
 /// How many are kept in a namespace.
@@ -48,14 +34,15 @@ const BATCH: usize = 32;
 
 /// Who is expected where.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     client: IpAddr,
     virtual_address: IpAddr,
     port: u16,
 }
 
 impl Key {
-    fn of(tuple: &impl Tuple, port: u16) -> Self {
+    /// The client of packets that carry `tuple`, at another port of its destination.
+    pub(super) fn of(tuple: &impl Tuple, port: u16) -> Self {
         Self {
             client: tuple.src().into(),
             virtual_address: tuple.dst().into(),
@@ -73,12 +60,12 @@ impl Key {
 
 /// Where the flow goes.
 #[derive(Clone, Copy)]
-struct Target {
-    service: ServiceKey,
-    dest: DestId,
-    told: ToldOf,
+pub(super) struct Target {
+    pub(super) service: ServiceKey,
+    pub(super) dest: DestId,
+    pub(super) told: ToldOf,
     /// Tick at which it was told of.
-    since: u32,
+    pub(super) since: u32,
 }
 
 impl Target {
@@ -87,14 +74,13 @@ impl Target {
     }
 }
 
-/// A flow that was expected.
-pub(crate) struct Meant<'a> {
-    /// The schedule of its service.
-    pub(crate) schedule: &'a Schedule,
-    /// Where it goes.
-    pub(crate) dest: &'a Arc<Dest>,
-    /// What is known of it besides.
-    pub(crate) told: ToldOf,
+/// What is known of a flow that another connection has told of.
+#[derive(Clone, Copy)]
+pub(crate) struct ToldOf {
+    /// The dest's port.
+    pub(crate) port: u16,
+    /// What the dest sees in the client's place of the other one: servers want the same.
+    pub(crate) seen: IpAddr,
 }
 
 /// Those of a namespace.
@@ -113,7 +99,7 @@ impl Expected {
     }
 
     /// Adds one, or goes on with one. Without memory, or room, the flow will be nobody's.
-    fn add(&self, key: Key, target: Target) -> Option<()> {
+    pub(super) fn add(&self, key: Key, target: Target) -> Option<()> {
         if self.count.load(Ordering::Relaxed) >= MAX {
             return None;
         }
@@ -126,7 +112,8 @@ impl Expected {
         Some(())
     }
 
-    fn get(&self, key: &Key) -> Option<Target> {
+    /// Where that client goes.
+    pub(super) fn get(&self, key: &Key) -> Option<Target> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -162,86 +149,5 @@ impl Expected {
             let number = ended.iter().flatten().count() as u32;
             self.count.fetch_sub(number, Ordering::Relaxed);
         }
-    }
-}
-
-impl Live {
-    /// The client of a connection, whose packets carry `tuple`, is going to open a flow to `port` of the
-    /// virtual address, which is `told` of.
-    pub(crate) fn expect_client(
-        &self,
-        conn: &Conn,
-        tuple: &impl Tuple,
-        (port, told): (u16, ToldOf),
-    ) -> Option<()> {
-        let dest = conn.dest();
-        let target = Target {
-            service: dest.service().key(),
-            dest: dest.id(),
-            told,
-            since: time::now(),
-        };
-        let _charge = self.charge();
-        self.expected.add(Key::of(tuple, port), target)
-    }
-
-    /// Where a flow goes that a helper has read of.
-    pub(crate) fn expected<'a>(&self, tuple: &impl Tuple, rcu: Rcu<'a>) -> Option<Meant<'a>>
-    where
-        Self: 'a,
-    {
-        if tuple.protocol() != TCP {
-            return None;
-        }
-        let target = self.expected.get(&Key::of(tuple, tuple.dport()))?;
-        let schedule = self.index.get(rcu)?.find_exactly(target.service, rcu)?;
-        Some(Meant {
-            schedule,
-            dest: schedule.member(target.dest)?,
-            told: target.told,
-        })
-    }
-
-    /// The dest of a connection is going to open a flow to `port` of its client, from the port before its
-    /// own, which the client sees come from the port before the service's (RFC 959, section 3.2). Returns the
-    /// connection that waits for it.
-    pub(crate) fn expect_dest<'a, T: Connect>(
-        &self,
-        conn: &Conn,
-        (client, dest): (&T, &T),
-        port: u16,
-        rcu: Rcu<'a>,
-    ) -> Option<&'a Conn> {
-        let tuple = T::between(
-            (client.src(), port),
-            (client.dst(), client.dport().checked_sub(1)?),
-            TCP,
-        );
-        let hash = self.connections.hash(&tuple);
-        if let Some((there, _)) = self.connections.lookup(&tuple, hash, rcu) {
-            if !there.state().is_over() && there.touch(&self.settings) {
-                return core::ptr::eq(there.dest(), conn.dest()).then_some(there);
-            }
-            self.disconnect(there, rcu);
-        }
-        let service = conn.dest().service().key();
-        let schedule = self.index.get(rcu)?.find_exactly(service, rcu)?;
-        if !self.has_room(schedule, rcu) {
-            return None;
-        }
-        let flow = NewFlow {
-            tuple,
-            hash,
-            state: State::Listen,
-            dest: schedule.member(conn.dest().id())?,
-            schedule,
-            opening: None,
-            told: Some(ToldOf {
-                port: dest.sport().checked_sub(1)?,
-                seen: dest.dst().into(),
-            }),
-        };
-        let _charge = self.charge();
-        self.connect(&flow, rcu).ok()
     }
 }

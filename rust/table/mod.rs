@@ -18,6 +18,7 @@ mod estimation;
 mod expected;
 mod explain;
 mod filter;
+mod helping;
 mod index;
 mod line;
 mod live;
@@ -39,7 +40,7 @@ mod waking;
 mod ways;
 
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
-pub(crate) use connect::{Connect, NewFlow, NoConnection, ToldOf};
+pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
     create_caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
 };
@@ -47,6 +48,7 @@ pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
 pub(crate) use devices::Devices;
 pub(crate) use drain::on_drained;
+pub(crate) use expected::ToldOf;
 pub(crate) use explain::{Explanation, Question};
 pub(crate) use filter::Gate;
 pub(crate) use local::Pool;

@@ -99,7 +99,9 @@ fn edit<F: Balanced>(
             if told.address != Some(client.src().into()) || told.port < LEAST_PORT {
                 return None;
             }
-            let waits = cx.netns.expect_dest(conn, (&client, &dest), told.port, cx.rcu)?;
+            let waits = cx
+                .netns
+                .expect_dest(conn, (&client, &dest), told.port, cx.rcu)?;
             (told, waits.dest_ends()?.1)
         }
         Side::Dest => {

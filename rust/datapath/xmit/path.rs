@@ -20,7 +20,10 @@ pub(super) fn added<F: Balanced, C: Tuple, D: Tuple>(
     skb: &Skb<'_>,
     error: &IcmpError<F>,
 ) -> usize {
-    let tells = matches!(nat.stage_besides(), Stage::Opening | Stage::Telling | Stage::Always);
+    let tells = matches!(
+        nat.stage_besides(),
+        Stage::Opening | Stage::Telling | Stage::Always
+    );
     let option = Told::new(nat.toa_kind(), &nat.client_tuple());
     path::added(skb.head(), error, &option, tells)
 }

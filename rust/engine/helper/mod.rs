@@ -6,12 +6,7 @@ pub mod ftp;
 pub mod lengths;
 pub mod payload;
 
-use super::id::ServiceId;
-use super::mode::Protocol;
 use super::numbered::numbered;
-
-/// FTP's port (RFC 959).
-const FTP: u16 = 21;
 
 /// Which protocol's commands are read and written anew, of a service's connections of TCP; the numbers
 /// are those of the netlink enum `helper`.
@@ -23,16 +18,6 @@ pub enum Helper {
     Off = 0,
     /// FTP's (RFC 959, RFC 2428).
     Ftp = 1,
-}
-
-impl Helper {
-    /// That of a service which only its port tells it of, as `ip_vs` with its module `ip_vs_ftp` has it.
-    pub fn of_port(id: &ServiceId) -> Self {
-        match (id.protocol(), id.port()) {
-            (Some(Protocol::Tcp), FTP) => Self::Ftp,
-            _ => Self::Off,
-        }
-    }
 }
 
 // Names as in `rvsadm service add … --helper`.

@@ -5,10 +5,10 @@
 use kernel::error::{code::EINVAL, Result};
 
 use super::{Decoder, MainAttrs};
+use crate::engine::helper::Helper;
 use crate::engine::proto::own::TimeoutUpdate;
 use crate::engine::proto::State;
 use crate::engine::sched::SchedulerName;
-use crate::engine::helper::Helper;
 use crate::engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use crate::engine::spec::{Protocol, ServiceId};
 use crate::kapi::errno::EPROTONOSUPPORT;
@@ -190,7 +190,9 @@ impl<'a> Decoder<'a> {
     fn helper(&self, attr: Option<Attr<'a>>) -> Result<Option<Helper>> {
         let Some(attr) = attr else { return Ok(None) };
         let helper = attr.u8().and_then(Helper::from_number);
-        helper.map(Some).ok_or_else(|| self.malformed(attr, "helper"))
+        helper
+            .map(Some)
+            .ok_or_else(|| self.malformed(attr, "helper"))
     }
 
     fn removed(&self, attr: Option<Attr<'a>>, name: &str) -> Result<Option<Removed>> {

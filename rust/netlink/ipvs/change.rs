@@ -5,11 +5,11 @@
 use kernel::error::{code::*, Error, Result};
 
 use super::decode::{DestRequest, ServiceRequest};
+use super::helper::helper_of;
 use super::policy::POLICY;
 use super::sysctl;
 use super::uapi::{cmd, main};
 use crate::engine::change::{Blame, Change, ChangeError};
-use crate::engine::helper::Helper;
 use crate::engine::service::{ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestUpdate, Mode, ServiceId};
 use crate::kapi::genl::{AttrPolicy, Doit, Place, Request};
@@ -76,7 +76,7 @@ fn new_service(
     // It has a scheduler; the rest is what nobody asked for.
     let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
     update.expiration = sysctl::expiration(request.net(), plain.scheduler.as_str());
-    update.helper = Some(Helper::of_port(&id));
+    update.helper = Some(helper_of(&id));
     Ok(Change::ServiceAdd {
         id,
         spec: update.of(&plain),

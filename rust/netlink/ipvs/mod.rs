@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod files;
 mod get;
+mod helper;
 mod namespace;
 mod nest;
 mod policy;

@@ -12,12 +12,12 @@ use kernel::error::{code::*, Result};
 use super::{
     change::means_fullnat,
     config::{SECONDS_MAX, TIMEOUTS},
+    helper::helper_of,
     sockname::{named, part, BASE, NAME_LEN},
     sysctl,
     uapi::{forward, service_flags},
 };
 use crate::engine::change::Change;
-use crate::engine::helper::Helper;
 use crate::engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId};
@@ -162,7 +162,7 @@ fn of_service(config: &mut ConfigGuard<'_>, net: &Net, option: c_int, said: &[u8
         ADD if old.is_some() => return Err(EEXIST),
         ADD => {
             let mut update = service_update(net, said, &scheduler)?;
-            update.helper = Some(Helper::of_port(&id));
+            update.helper = Some(helper_of(&id));
             let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
             Change::ServiceAdd {
                 id,

@@ -100,7 +100,8 @@ impl Conn {
 
     /// Whether the client has asked to be told where to open a connection to.
     pub(crate) fn has_asked(&self) -> bool {
-        self.ledger().is_some_and(|it| it.asked.load(Ordering::Relaxed))
+        self.ledger()
+            .is_some_and(|it| it.asked.load(Ordering::Relaxed))
     }
 
     /// It has, or it does without.

@@ -208,7 +208,8 @@ impl Dest {
         let leaves = spec.quiesced_flows.ends(settings.expire_quiesced);
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
-        self.life.set_accounted(spec.account || spec.helper != Helper::Off);
+        self.life
+            .set_accounted(spec.account || spec.helper != Helper::Off);
         self.life.set_tracks(settings.conntrack);
         self.rules.follow(spec);
     }

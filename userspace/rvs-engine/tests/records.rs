@@ -136,7 +136,13 @@ fn what_cannot_be_is_refused() {
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().stage = 6), refused);
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().stage = 8), refused);
     assert_eq!(cannot(|it| it.helped = Some(([0, 0], false))), refused);
-    assert_eq!(cannot(|it| *it = Connection { ends: None, ..helped() }), refused);
+    assert_eq!(
+        cannot(|it| *it = Connection {
+            ends: None,
+            ..helped()
+        }),
+        refused
+    );
     assert_eq!(cannot(|it| it.ends.as_mut().unwrap().toa_kind = 8), refused);
     assert_eq!(
         cannot(|it| it.ends.as_mut().unwrap().local = end("[::1]:1")),

@@ -5,12 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use proptest::prelude::*;
+use rvs_engine::helper::Helper;
 use rvs_engine::persistence::Persistence;
 use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::{Options, MH_SIZES};
-use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{
     DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId, SpecError, TIMEOUT_MAX, TOA_INHERITED,

@@ -3,9 +3,9 @@
 //! A service on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::helper::Helper;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
-use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
 use rvs_engine::spec::{Protocol, ServiceId};
 

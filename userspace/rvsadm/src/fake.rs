@@ -427,9 +427,7 @@ impl Transport for FakeKernel {
 /// What the kernel tells of a service's settings: all of them.
 fn told(spec: &ServiceSpec) -> ServiceUpdate {
     let mut timeouts = TimeoutUpdate::default();
-    for state in State::all() {
-        timeouts.set(state, spec.timeouts.get(state));
-    }
+    State::all().for_each(|state| timeouts.set(state, spec.timeouts.get(state)));
     ServiceUpdate {
         toa: Some(spec.toa),
         account: Some(spec.account),

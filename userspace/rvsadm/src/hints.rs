@@ -34,7 +34,9 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::ConnMax(_) | SpecError::ConnMaxOthers => {
             "the host's root sets it, outside of namespaces".to_owned()
         }
-        SpecError::Helper(..) => "helpers follow protocols of tcp; leave it out, or say off".to_owned(),
+        SpecError::Helper(..) => {
+            "helpers follow protocols of tcp; leave it out, or say off".to_owned()
+        }
         SpecError::DropRate => "to drop none, set drop-packet off".to_owned(),
         SpecError::Drain(_) => "2678400 s are 31 days".to_owned(),
         SpecError::Prefix(_) => "0 to 32 of an IPv4 address, to 128 of an IPv6 one".to_owned(),

@@ -4,10 +4,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::change::Change;
+use rvs_engine::helper::Helper;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
-use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{Mode, ServiceId};
 use rvs_netlink::{DestInfo, Lists, Request, ServiceInfo, Transport};

@@ -5,10 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rvs_engine::defence::When;
+use rvs_engine::helper::Helper;
 use rvs_engine::prefix::Prefix;
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
-use rvs_engine::helper::Helper;
 use rvs_engine::service::{Removed, SchedulerFlags};
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId, TOA_INHERITED};
 use rvs_engine::tunnel::TunnelKind;

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::helper::Helper;
 use rvs_engine::places::Places;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
-use rvs_engine::helper::Helper;
 use rvs_engine::service::Removed;
 use rvs_engine::spec::{ConnReuse, Protocol, ServiceId};
 use rvs_engine::tunnel::Tunnel;

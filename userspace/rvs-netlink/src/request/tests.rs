@@ -3,10 +3,10 @@
 use netlink_packet_core::DecodeError;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
+use rvs_engine::helper::Helper;
 use rvs_engine::places::Places;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
-use rvs_engine::helper::Helper;
 use rvs_engine::service::Removed;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::{ConnReuse, DestSpec, DestUpdate, Mode, Protocol};

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use rvs_engine::echo::Echo;
-use rvs_engine::places::Places;
 use rvs_engine::helper::Helper;
+use rvs_engine::places::Places;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
 
