@@ -78,6 +78,11 @@ fn settings_that_break_a_rule() {
     let refused = Err(SpecError::OnePacket(Protocol::Tcp));
     assert_eq!(spec_of.validate(&tcp), refused);
     assert_eq!(spec_of.validate(&id(Protocol::Udp)), Ok(()));
+    let helper = Helper::Ftp;
+    let spec_of = ServiceSpec { helper, ..spec() };
+    assert_eq!(spec_of.validate(&tcp), Ok(()));
+    let refused = Err(SpecError::Helper(helper, Protocol::Udp));
+    assert_eq!(spec_of.validate(&id(Protocol::Udp)), refused);
 }
 
 #[test]

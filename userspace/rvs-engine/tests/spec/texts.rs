@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
+use rvs_engine::helper::Helper;
 use rvs_engine::portpool::PortRange;
 use rvs_engine::spec::{
     validate_timeout, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError, WEIGHT_MAX,
@@ -66,6 +67,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::MhSize(number),
         SpecError::Expiration(number),
         SpecError::OnePacket(Protocol::Tcp),
+        SpecError::Helper(Helper::Ftp, Protocol::Sctp),
         SpecError::UoaKind(number as u8),
     ];
     for error in &all {
@@ -96,6 +98,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::MhSize(_)
             | SpecError::Expiration(_)
             | SpecError::OnePacket(_)
+            | SpecError::Helper(..)
             | SpecError::UoaKind(_)
             | SpecError::LocalPorts(_) => {}
         }
