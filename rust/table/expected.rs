@@ -122,6 +122,7 @@ impl Expected {
     }
 
     /// Ends those that have been kept for long enough. May sleep.
+    #[inline(never)] // For the frame of the worker.
     pub(super) fn sweep(&self) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
