@@ -16,12 +16,15 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "vm"))
 
 # pylint: disable=wrong-import-position
-from lab import shell, six, topology  # noqa: E402
+from lab import pair, shell, six, topology  # noqa: E402
 from lab.director import Rvs, Service, end  # noqa: E402
 from lab.dns import DnsServer, dig  # noqa: E402
+from lab.netns import wait_until  # noqa: E402
 from lab.shell import CommandError  # noqa: E402
 from lab.topology import Lab  # noqa: E402
 
+# Connections of each mode and IP version that are open when a director is killed.
+EACH = 3
 FORMAT = "{:<9}{:<6}{:<11}{:<9}{:>9}  {:<24}{}"
 
 
@@ -157,8 +160,27 @@ def play(lab, rvs, requests, scene, versions):
     return wrong
 
 
+def fail_over():
+    """Two directors tell each other of connections, and one is killed; returns what was wrong."""
+    lab = Lab(web=False)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lab.close)
+        both = stack.enter_context(contextlib.closing(pair.Pair(lab)))
+        first, second = both.directors("rvs", "rvs")
+        for director, role in ((first, "master"), (second, "backup")):
+            pair.give(director, pair.ALL)
+            pair.sync(director, "start", role)
+        clients = stack.enter_context(contextlib.closing(pair.Clients(lab.client)))
+        ports = clients.connect(EACH, pair.ALL)
+        wait_until(lambda: ports <= {port for port, *_ in pair.known(second)}, "director 2 knows them", 90)
+        both.fail_over()
+        broken = len(clients.speak(b"who is there?", 30))
+    print(f"\ndirector 1 killed: {len(ports)} connections, {broken} broken", flush=True)
+    return ["connections are broken"] if broken else []
+
+
 def main():
-    """All scenes, then the last one as rvsadm shows it."""
+    """All scenes, then the last one as rvsadm shows it, then a failover."""
     requests = int(sys.argv[1]) if sys.argv[1:] else 60
     print(f"RVS on Linux {os.uname().release}: director {V4.director}, virtual address {V4.vip},")
     lab = Lab()
@@ -180,14 +202,15 @@ def main():
         for command in ("service list", "dest list", "laddr list", "stats show"):
             print(f"\nrvsadm {command}")
             print(rvs.adm(*command.split()).stdout, end="")
-        for sentence in wrong:
-            print(f"error: {sentence}", file=sys.stderr)
-        return 1 if wrong else 0
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
         lab.close()
+    wrong += fail_over()
+    for sentence in wrong:
+        print(f"error: {sentence}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
