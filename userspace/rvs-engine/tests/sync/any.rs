@@ -2,7 +2,7 @@
 
 //! What must hold for any connections, and for any bytes.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
 use rvs_engine::proto::State;
