@@ -189,11 +189,17 @@ macro_rules! __param {
     (name u8) => {
         "u8"
     };
+    (name u16) => {
+        "u16"
+    };
     (name u32) => {
         "u32"
     };
     (ops u8) => {
         &raw const crate::bindings::param_ops_byte
+    };
+    (ops u16) => {
+        &raw const crate::bindings::param_ops_ushort
     };
     (ops u32) => {
         &raw const crate::bindings::param_ops_uint
