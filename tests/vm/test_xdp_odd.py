@@ -8,6 +8,7 @@ import struct
 import pytest
 from lab import shell
 from lab.director import Service
+from lab.netns import wait_until
 from lab.packets import ETH_IP, ETH_IPV6, ICMP, UDP, fragments, icmp, ipv4, mac_bytes, tcp, udp
 from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
 from lab.topology import CLIENT, VIP
@@ -53,11 +54,21 @@ def taken(rvs):
 
 def goes(rvs, wire, flow, is_taken=True, name="rs1"):
     """The next datagram of the flow arrives, at the device or through the stack."""
+    assert arrives_taken(rvs, wire, flow, name) is is_taken, rvs.counters()
+
+
+def arrives_taken(rvs, wire, flow, name):
+    """Whether the next datagram, which arrives, was taken at the device."""
     before = taken(rvs)
     wire.real[name].drain()
     flow()
     assert wire.real[name].see(lambda seen: seen.payload[8:] == b"next"), f"{name} gets nothing"
-    assert (taken(rvs) > before) is is_taken, rvs.counters()
+    return taken(rvs) > before
+
+
+def comes_to_go(rvs, wire, flow, is_taken):
+    """As soon as the worker has seen that rules have come or gone."""
+    wait_until(lambda: arrives_taken(rvs, wire, flow, "rs1") is is_taken, f"taken: {is_taken}")
 
 
 def odd(wire, lab):
@@ -175,10 +186,9 @@ def test_rules_settings_and_dests_are_heeded(lab, wire, rvs, flow):  # noqa: F81
         type filter hook postrouting priority 0; ip daddr 192.0.2.1 drop
     }
     }""")
-    goes(rvs, wire, flow, is_taken=False)
+    comes_to_go(rvs, wire, flow, is_taken=False)
     lab.director.run("nft", "delete", "table", "ip", "t")
-    flow()
-    goes(rvs, wire, flow)
+    comes_to_go(rvs, wire, flow, is_taken=True)
     # What is dropped while memory is short are new flows.
     rvs.adm("config", "set", "--drop-packet", "on", "--drop-rate", "1")
     goes(rvs, wire, flow)
