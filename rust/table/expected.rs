@@ -20,7 +20,7 @@ use crate::{
         service_key::ServiceKey,
         spec::DestId,
     },
-    kapi::{locked::LockedArray, memcg, time},
+    kapi::{locked::LockedArray, memcg, time, work},
 };
 
 /// How many are kept in a namespace.
@@ -112,11 +112,14 @@ impl Expected {
         Some(())
     }
 
+    /// Whether there is none, as where no helper is.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Where that client goes.
     pub(super) fn get(&self, key: &Key) -> Option<Target> {
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
         let target = self.tree.with(0, |tree| tree.get(key).copied())??;
         target.lives().then_some(target)
     }
@@ -124,7 +127,7 @@ impl Expected {
     /// Ends those that have been kept for long enough. May sleep.
     #[inline(never)] // For the frame of the worker.
     pub(super) fn sweep(&self) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut from = Some(Key::FIRST);
@@ -149,6 +152,8 @@ impl Expected {
                 .flatten();
             let number = ended.iter().flatten().count() as u32;
             self.count.fetch_sub(number, Ordering::Relaxed);
+            drop(ended);
+            work::give_way();
         }
     }
 }

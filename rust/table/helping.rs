@@ -55,7 +55,7 @@ impl Live {
     where
         Self: 'a,
     {
-        if tuple.protocol() != TCP {
+        if self.expected.is_empty() || tuple.protocol() != TCP {
             return None;
         }
         let target = self.expected.get(&Key::of(tuple, tuple.dport()))?;
