@@ -115,7 +115,10 @@ fn admit<'a, F: Balanced>(
         return Err(Verdict::Accept(skb));
     };
     let Some(state) = first_state(netns, packet) else {
-        netns.counters.count(Counter::NotSyn);
+        // The hooks ahead have counted what passes them, and so comes by at another place.
+        if !cx.place.is_behind() || !F::gate(netns).is_ahead_of_input() {
+            netns.counters.count(Counter::NotSyn);
+        }
         return Err(Verdict::Accept(skb));
     };
     let skb = source::check::<F>(cx, skb, &packet.ip)?;

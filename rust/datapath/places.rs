@@ -164,7 +164,7 @@ impl<F: Crosses> Hook<Netns> for MarkedFromNetwork<F> {
     const PRIORITY: i32 = Turn::Late.priority();
 
     fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
-        if !skb.is_for_this_host() {
+        if skb.is_balanced() || !skb.is_for_this_host() {
             return Verdict::Accept(skb);
         }
         let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
@@ -189,6 +189,27 @@ impl<F: Crosses> Hook<Netns> for MarkedFromHost<F> {
         }
         let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
         balance::<F, AGAIN>(cx, skb, Ours::ByDestination)
+    }
+}
+
+/// Packets for this host that rules of INPUT have marked, or not.
+struct MarkedToHost<F>(PhantomData<F>);
+
+impl<F: Crosses> Hook<Netns> for MarkedToHost<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::LocalIn;
+    const PRIORITY: i32 = BEHIND;
+
+    fn packet<'a>(netns: &'a Netns, mut skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if skb.is_balanced() || !skb.is_for_this_host() {
+            return Verdict::Accept(skb);
+        }
+        let Some(ours) = may_be_marked::<F>(netns, &skb, rcu) else {
+            return Verdict::Accept(skb);
+        };
+        skb.orphan();
+        let cx = Context::new(netns, Self::PLACE, Turn::Late, rcu);
+        balance::<F, AGAIN>(cx, skb, ours)
     }
 }
 
@@ -225,6 +246,7 @@ fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
         return netns.hook([
             netfilter::describe::<_, MarkedFromNetwork<F>>(),
             netfilter::describe::<_, MarkedFromHost<F>>(),
+            netfilter::describe::<_, MarkedToHost<F>>(),
         ]);
     }
     F::gate(netns).set_ahead_of_input(true);

@@ -105,6 +105,21 @@ def test_marks_of_earlier_rules_count(lab, rvs, wire, priority):
     assert not takers(wire, CLIENT, 5002)
 
 
+def test_marks_of_input_count_as_in_ip_vs(lab, ipvs, rvs, wire):
+    """Which Docker sets in INPUT for networks whose endpoints answer directly."""
+    seen = []
+    for director in (ipvs, rvs):
+        set_up(director, lab)
+        with marking(lab.director, ports(53), hook="input"):
+            seen.append([takers(wire, CLIENT, port, to=to) for port in (5200, 5201, 5200) for to in (53, 54)])
+            if director is rvs:
+                # Known ones do without.
+                assert len(rvs.connections()) == 2
+        director.flush()
+    assert seen[0] == seen[1]
+    assert all(len(taken) == 1 for taken in seen[1][::2]) and not any(seen[1][1::2])
+
+
 def test_marks_go_before_addresses(lab, ipvs, rvs, wire):
     """As in ip_vs, and flows without a mark are those of the address."""
     (one, *_) = lab.addresses.values()
@@ -170,7 +185,7 @@ def test_nobody_waits_for_marks_without_such_a_service(lab, rvs, wire):
     assert len(early) == 3 and all("350" in line for line in early)
     set_up(rvs, lab)
     late = [line for line in hooks() if line not in early]
-    assert len(late) == 2 and all("149" in line for line in late)
+    assert len(late) == 3 and sum("149" in line for line in late) == 2
     assert asks(wire, CLIENT) == "rs1"
     rvs.adm("service", "del", FOUR)
     assert hooks() == early
@@ -204,12 +219,17 @@ def test_programs_on_the_director_are_balanced_by_mark(lab, rvs):
     assert rvs.traffic()["in_packets"] == 2
 
 
-def test_a_dest_that_is_the_director_itself_gets_its_packets_once(lab, rvs, wire):
+@pytest.mark.parametrize("mode", ["dr", "nat"])
+def test_a_dest_that_is_the_director_itself_gets_its_packets_once(lab, rvs, wire, mode):
+    """With nat they are to another address by the time they are marked again."""
     rvs.adm("service", "add", FOUR, "-s", "rr")
-    rvs.adm("dest", "add", FOUR, f"{DIRECTOR}:0")
+    rvs.adm("dest", "add", FOUR, f"{DIRECTOR}:0", "--mode", mode)
+    before = rvs.counters()
     with marking(lab.director, ports(53)):
         for _ in range(3):
             assert not takers(wire, CLIENT)
+    after = rvs.counters()
+    assert not [name for name in after if name.startswith("drop_") and after[name] != before[name]]
     (dest,) = rvs.json("dest", "list", FOUR, "--stats")["dests"]
     assert (dest["stats"]["connections"], dest["stats"]["in_packets"]) == (1, 3)
 

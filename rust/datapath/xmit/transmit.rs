@@ -204,6 +204,8 @@ fn leave_otherwise<'a>(
     match exit {
         Exit::Home => {
             way.take_home(&mut skb);
+            // What it is to by now may be marked as a new flow's.
+            skb.mark_balanced();
             return Verdict::Accept(skb);
         }
         Exit::OnItsWay => return Verdict::Accept(skb),
