@@ -21,6 +21,7 @@
 mod answer;
 mod balance;
 mod blame;
+mod call;
 mod context;
 mod device;
 mod echo;

@@ -6,6 +6,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     answer::{discard, refuse},
+    call,
     context::Context,
     forward,
     gate::Balanced,
@@ -155,7 +156,7 @@ fn first_state<F: Balanced>(netns: &Netns, packet: &Packet<F>) -> Option<State> 
 /// The dest of a flow.
 fn pick<'a, F: Balanced>(
     cx: Context<'a>,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     packet: &Packet<F>,
     flow: &Admitted<'a>,
 ) -> Step<'a, &'a Arc<Dest>> {
@@ -164,9 +165,16 @@ fn pick<'a, F: Balanced>(
         return Ok((skb, dest));
     }
     let client = packet.tuple.src().into();
+    let call = match flow.schedule.keeps_calls() {
+        false => &[],
+        true => match call::of(&mut skb, packet) {
+            Some(call) => call,
+            None => return Err(discard(cx, skb, Counter::DropMalformed)),
+        },
+    };
     // For what it leaves of the client.
     let _charge = netns.charge();
-    match flow.schedule.pick(&Flow::of(&packet.tuple), client) {
+    match flow.schedule.pick(&Flow::of(&packet.tuple), (client, call)) {
         Ok(dest) => Ok((skb, dest)),
         Err(NoDest::Usable) if flow.by_mark && may_pass_by(netns, packet) => {
             Err(Verdict::Accept(skb))

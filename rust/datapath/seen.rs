@@ -59,7 +59,7 @@ fn seen(conn: &Conn) -> Seen {
     Seen {
         protocol: ends.protocol,
         virtual_address: ends.virtual_address,
-        kept_port: dest.has_persistence().then_some(kept_port),
+        kept_port: dest.keeps().map(|_| kept_port),
         method: match dest.mode() {
             Mode::Nat | Mode::FullNat => 0,
             Mode::Local => 1,

@@ -47,6 +47,11 @@ fn sip<const C: usize, const D: usize>(key: &Key, words: &[u64], last: u64) -> u
     for &word in words {
         compress::<C>(&mut v, word);
     }
+    finish::<C, D>(v, last)
+}
+
+#[inline(always)]
+fn finish<const C: usize, const D: usize>(mut v: [u64; 4], last: u64) -> u64 {
     compress::<C>(&mut v, last);
     v[2] ^= 0xff;
     for _ in 0..D {
@@ -105,6 +110,25 @@ pub fn words<const N: usize>(key: &Key, values: [u64; N]) -> u64 {
     sip::<1, 3>(key, &values, (N as u64) << 59)
 }
 
+/// Hash of a number and of bytes; all 64 bits are usable.
+pub fn bytes(key: &Key, number: u128, message: &[u8]) -> u64 {
+    let mut v = key.state;
+    compress::<1>(&mut v, (number >> 64) as u64);
+    compress::<1>(&mut v, number as u64);
+    let mut last = [0; 8];
+    for block in message.chunks(8) {
+        match block.first_chunk() {
+            Some(whole) => compress::<1>(&mut v, u64::from_le_bytes(*whole)),
+            None => last
+                .iter_mut()
+                .zip(block)
+                .for_each(|(to, from)| *to = *from),
+        }
+    }
+    let len = (message.len() as u64).wrapping_add(16) << 56;
+    finish::<1, 3>(v, u64::from_le_bytes(last) | len)
+}
+
 /// The kernel's `hsiphash_1u32` on 64-bit machines.
 #[inline(always)]
 pub fn word32(key: &Key, value: u32) -> u32 {
@@ -128,6 +152,26 @@ mod tests {
             .map(|b| u64::from_le_bytes(b.try_into().unwrap()))
             .collect();
         sip::<C, D>(&key, &words, u64::from_le_bytes(last))
+    }
+
+    #[test]
+    fn bytes_are_hashed_as_words_are() {
+        let key = Key::new(7, 9);
+        let message: Vec<u8> = (1..40).collect();
+        let mut seen = std::collections::HashSet::new();
+        for len in 0..message.len() {
+            let message = &message[..len];
+            let blocks = message.chunks_exact(8);
+            let mut last = [0; 8];
+            last[..blocks.remainder().len()].copy_from_slice(blocks.remainder());
+            last[7] = len as u8 + 16;
+            let mut words = vec![3, 5];
+            words.extend(blocks.map(|b| u64::from_le_bytes(b.try_into().unwrap())));
+            let expected = sip::<1, 3>(&key, &words, u64::from_le_bytes(last));
+            assert_eq!(bytes(&key, (3 << 64) | 5, message), expected, "{len}");
+            assert!(seen.insert(expected));
+        }
+        assert_ne!(bytes(&key, 1, b"a"), bytes(&key, 2, b"a"));
     }
 
     #[test]

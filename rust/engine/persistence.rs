@@ -4,7 +4,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::hash::{self, Key};
 use super::limits::TIMEOUT_MAX;
+pub use super::persistence_engine::Engine;
 use super::spec_error::SpecError;
 
 /// Persistence of a service: all flows of a network of clients go to the dest of the first, until
@@ -17,6 +19,30 @@ pub struct Persistence {
     pub prefix: u8,
     /// Whether flows of known networks go to their dest also where its weight is 0.
     pub quiesced: bool,
+    /// What stays with a dest.
+    pub engine: Engine,
+}
+
+/// Who stays with a dest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whom<'a> {
+    /// A network of clients, as [`Persistence::network`] gives it.
+    pub network: u128,
+    /// A call of it; empty where it stays as a whole.
+    pub call: &'a [u8],
+}
+
+impl Whom<'_> {
+    /// What it is known by among others, under secret keys. Of a call no more than that: nobody finds two
+    /// with the same 128 bits who does not know the keys.
+    pub fn place(&self, [first, second]: &[Key; 2]) -> u128 {
+        if self.call.is_empty() {
+            return self.network;
+        }
+        let upper = hash::bytes(first, self.network, self.call);
+        let lower = hash::bytes(second, self.network, self.call);
+        (u128::from(upper) << 64) | u128::from(lower)
+    }
 }
 
 impl Persistence {
@@ -41,6 +67,16 @@ impl Persistence {
             0 => bits(ipv6),
             prefix => prefix.min(bits(ipv6)),
         }
+    }
+
+    /// Who stays with a dest, of a client and of the call that a packet is about.
+    pub fn whom<'a>(&self, client: IpAddr, call: &'a [u8]) -> Whom<'a> {
+        let call = match self.engine {
+            Engine::Off => &[],
+            Engine::Sip => call,
+        };
+        let network = self.network(client);
+        Whom { network, call }
     }
 
     /// The network that a client is of, as a number: of an IPv4 address its 32 bits.

@@ -4,7 +4,7 @@
 
 use super::helper::Helper;
 use super::numbered::numbered;
-use super::persistence::Persistence;
+use super::persistence::{Engine, Persistence};
 use super::proto::own::{OwnTimeouts, TimeoutUpdate};
 use super::sched::SchedulerName;
 use super::sched::{Options, MH_SIZES};
@@ -140,6 +140,7 @@ impl ServiceSpec {
                 seconds: 0,
                 prefix: 0,
                 quiesced: false,
+                engine: Engine::Off,
             },
             timeouts: OwnTimeouts::NONE,
             removed: Removed::Default,
@@ -163,6 +164,9 @@ impl ServiceSpec {
         let other = id.protocol().filter(|protocol| *protocol != Protocol::Udp);
         if let (true, Some(protocol)) = (self.one_packet, other) {
             return Err(SpecError::OnePacket(protocol));
+        }
+        if let (true, Some(protocol)) = (self.persistence.engine != Engine::Off, other) {
+            return Err(SpecError::Engine(self.persistence.engine, protocol));
         }
         if let (true, Some(protocol @ (Protocol::Udp | Protocol::Sctp))) =
             (self.helper != Helper::Off, id.protocol())
@@ -212,6 +216,7 @@ impl ServiceSpec {
             persistence: differs(self.persistence.seconds, old.persistence.seconds),
             prefix: differs(self.persistence.prefix, old.persistence.prefix),
             quiesced: differs(self.persistence.quiesced, old.persistence.quiesced),
+            engine: differs(self.persistence.engine, old.persistence.engine),
             timeouts: self.timeouts.since(&old.timeouts),
             removed: differs(self.removed, old.removed),
             quiesced_flows: differs(self.quiesced_flows, old.quiesced_flows),
@@ -249,6 +254,8 @@ pub struct ServiceUpdate {
     pub prefix: Option<u8>,
     /// See [`Persistence::quiesced`].
     pub quiesced: Option<bool>,
+    /// See [`Persistence::engine`].
+    pub engine: Option<Engine>,
     /// See [`ServiceSpec::timeouts`].
     pub timeouts: TimeoutUpdate,
     /// See [`ServiceSpec::removed`].
@@ -279,6 +286,7 @@ impl ServiceUpdate {
                 seconds: self.persistence.unwrap_or(old.persistence.seconds),
                 prefix: self.prefix.unwrap_or(old.persistence.prefix),
                 quiesced: self.quiesced.unwrap_or(old.persistence.quiesced),
+                engine: self.engine.unwrap_or(old.persistence.engine),
             },
             timeouts: self.timeouts.of(&old.timeouts),
             removed: self.removed.unwrap_or(old.removed),

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use super::helper::Helper;
 use super::limits::{TIMEOUT_MAX, WEIGHT_MAX};
 use super::mode::{Mode, Protocol};
+use super::persistence_engine::Engine;
 use super::portpool::PortRange;
 use super::toa;
 use super::tunnel::{TunnelKind, TunnelSum};
@@ -83,6 +84,8 @@ pub enum SpecError {
     OnePacket(Protocol),
     /// A helper of TCP.
     Helper(Helper, Protocol),
+    /// A persistence engine of UDP.
+    Engine(Engine, Protocol),
     /// Persistence over [`TIMEOUT_MAX`].
     Persistence(u32),
     /// A prefix longer than an address.
@@ -132,6 +135,8 @@ pub enum Field {
     OnePacket,
     /// Helper of a service.
     Helper,
+    /// What stays with a dest.
+    Engine,
     /// Seconds of persistence.
     Persistence,
     /// Length of the prefix of persistence.
@@ -171,6 +176,7 @@ impl SpecError {
             Self::Expiration(_) => Field::Expiration,
             Self::OnePacket(_) => Field::OnePacket,
             Self::Helper(..) => Field::Helper,
+            Self::Engine(..) => Field::Engine,
             Self::Persistence(_) => Field::Persistence,
             Self::Prefix(_) => Field::Prefix,
             Self::Drain(_) => Field::Drain,
@@ -289,6 +295,10 @@ impl fmt::Display for SpecError {
             Self::ConnMaxOthers => f.write_str("conn-max-others is the host's, not a namespace's"),
             Self::Prefix(n) => write!(f, "prefix length {n} is longer than the address"),
             Self::OnePacket(p) => write!(f, "one-packet scheduling is for udp, not {}", p.name()),
+            Self::Engine(engine, p) => {
+                let (engine, p) = (engine.name(), p.name());
+                write!(f, "persistence engine {engine} is for udp, not {p}")
+            }
             Self::Helper(helper, p) => {
                 write!(f, "helper {} is for tcp, not {}", helper.name(), p.name())
             }

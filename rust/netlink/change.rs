@@ -256,6 +256,7 @@ fn service_kind(field: Field) -> Option<u16> {
         Field::Expiration => Some(service::SCHED_EXPIRATION),
         Field::OnePacket => Some(service::ONE_PACKET),
         Field::Helper => Some(service::HELPER),
+        Field::Engine => Some(service::PERSISTENCE_ENGINE),
         Field::ToaKind => Some(service::TOA),
         Field::Persistence => Some(service::PERSISTENCE),
         Field::Prefix => Some(service::PERSISTENCE_PREFIX),
@@ -291,6 +292,7 @@ fn dest_kind(field: Field) -> Option<u16> {
         | Field::Expiration
         | Field::OnePacket
         | Field::Helper
+        | Field::Engine
         | Field::Persistence
         | Field::Prefix
         | Field::DropRate

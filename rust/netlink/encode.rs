@@ -110,6 +110,7 @@ pub(super) fn service(w: &mut Writer<'_>, generation: u32, view: &ServiceView) -
         w.u32(service::PERSISTENCE, rule.seconds)?;
         w.u8(service::PERSISTENCE_PREFIX, rule.prefix)?;
         w.u8(service::PERSISTENCE_QUIESCED, u8::from(rule.quiesced))?;
+        w.u8(service::PERSISTENCE_ENGINE, rule.engine.number())?;
         w.nest(service::TCP_TIMEOUTS, |w| {
             let mut timeouts = TCP_TIMEOUTS.iter();
             timeouts.try_for_each(|&(kind, state)| w.u32(kind, spec.timeouts.get(state)))
@@ -191,7 +192,11 @@ pub(super) fn template(
         address(w, template::DEST_ADDRESS, view.dest.address)?;
         w.u16_be(template::DEST_PORT, view.dest.port)?;
         w.u32(template::MODE, view.mode.number())?;
-        w.u32(template::EXPIRES, view.expires_ms)
+        w.u32(template::EXPIRES, view.expires_ms)?;
+        match core::str::from_utf8(view.call_id()) {
+            Ok("") | Err(_) => Ok(()),
+            Ok(call) => w.str(template::CALL_ID, call),
+        }
     })
 }
 

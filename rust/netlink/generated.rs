@@ -552,6 +552,27 @@ pub mod helper {
     }
 }
 
+/// What stays with a dest.
+pub mod persistence_engine {
+    /// A network of clients.
+    pub const OFF: u32 = 0;
+    /// Each call of a network of clients, by the Call-ID of SIP.
+    pub const SIP: u32 = 1;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 1;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            OFF => Some("off"),
+            SIP => Some("sip"),
+            _ => None,
+        }
+    }
+}
+
 /// When a SYN on the ports of a connection opens another one: never, in TIME_WAIT and CLOSE, or in
 /// FIN_WAIT too (dr, tun).
 pub mod conn_reuse {
@@ -723,7 +744,7 @@ pub mod main {
     /// A connection, a template or counts, as bytes that outlive the module: rust/engine/record. Of
     /// the version that its first byte says.
     ///
-    /// Type: binary, may come many times, max-len 256.
+    /// Type: binary, may come many times, max-len 328.
     pub const RECORD: u16 = 19;
     /// `restored`.
     ///
@@ -757,7 +778,7 @@ pub mod main {
         Policy::Nested(Set::States),
         Policy::Nested(Set::Sync),
         Policy::Nested(Set::SyncCounters),
-        Policy::Binary { max_len: 256 },
+        Policy::Binary { max_len: 328 },
         Policy::Nested(Set::Restored),
         Policy::NulString { max_len: 0 },
     ];
@@ -887,8 +908,12 @@ pub mod service {
     ///
     /// Type: u8, one of `helper`.
     pub const HELPER: u16 = 28;
+    /// What stays with a dest, with persistence; sip for UDP.
+    ///
+    /// Type: u8, one of `persistence-engine`.
+    pub const PERSISTENCE_ENGINE: u16 = 29;
     /// Highest number in use.
-    pub const MAX: u16 = 28;
+    pub const MAX: u16 = 29;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -919,6 +944,7 @@ pub mod service {
         Policy::U32(Range::ANY),
         Policy::U8(Range::ANY),
         Policy::U32(Range { min: 0, max: 2 }),
+        Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::U8(Range { min: 0, max: 1 }),
     ];
@@ -1830,8 +1856,12 @@ pub mod template {
     ///
     /// Type: u32.
     pub const EXPIRES: u16 = 6;
+    /// Of a call of the network, with persistence-engine sip.
+    ///
+    /// Type: string.
+    pub const CALL_ID: u16 = 7;
     /// Highest number in use.
-    pub const MAX: u16 = 6;
+    pub const MAX: u16 = 7;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
@@ -1842,6 +1872,7 @@ pub mod template {
         Policy::U16Be(Range::ANY),
         Policy::U32(Range { min: 1, max: 5 }),
         Policy::U32(Range::ANY),
+        Policy::NulString { max_len: 0 },
     ];
 }
 

@@ -26,6 +26,7 @@ static SERVICE: [AttrPolicy; service::POLICY.len()] = accept(
         service::PERSISTENCE,
         service::PERSISTENCE_PREFIX,
         service::PERSISTENCE_QUIESCED,
+        service::PERSISTENCE_ENGINE,
         service::TCP_TIMEOUTS,
         service::UDP_TIMEOUT,
         service::REMOVED,

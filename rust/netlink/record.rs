@@ -29,7 +29,7 @@ const _: [(); restored::MAX as usize] = [(); RESTORED];
 
 /// Puts a record into a message.
 #[inline(never)] // For the frame of who has more to put.
-fn put(w: &mut Writer<'_>, record: &Record) -> Result<(), Full> {
+fn put(w: &mut Writer<'_>, record: &Record<'_>) -> Result<(), Full> {
     let mut room = [0; MAX];
     match record.write(&mut room) {
         Some(bytes) => w.bytes(main::RECORD, bytes),
@@ -143,6 +143,7 @@ fn template(w: &mut Writer<'_>, service: ServiceId, view: &TemplateView) -> Resu
     let record = Template {
         service,
         network: persistence::address(view.network, service.is_ipv6()),
+        call: view.call_id(),
         dest: view.dest,
         mode: view.mode,
         left: view.expires_ms,
@@ -245,7 +246,7 @@ fn records<'a>(request: &Request<'a>) -> impl Iterator<Item = Attr<'a>> {
 }
 
 #[inline(never)] // For the frame of who has more to do.
-fn read(request: &Request<'_>, attr: Attr<'_>) -> Result<Record> {
+fn read<'a>(request: &Request<'a>, attr: Attr<'a>) -> Result<Record<'a>> {
     match Record::read(attr.payload()) {
         Ok(record) => Ok(record),
         Err(fault) => Err(refuse(request, attr, fault)),

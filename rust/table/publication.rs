@@ -25,10 +25,10 @@ impl Audience for RcuSlot<Schedule> {
         }
     }
 
-    fn answered(&self, client: IpAddr, dest: &Dest) {
+    fn answered(&self, whose: (IpAddr, &[u8]), dest: &Dest) {
         let guard = kernel::sync::rcu::read_lock();
         if let Some(schedule) = self.get(Rcu::of(&guard)) {
-            schedule.assure(client, dest);
+            schedule.assure(whose, dest);
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) const RESTORED: usize = Restored::Misfit as usize + 1;
 
 impl Netns {
     /// Makes again what a record is of. May sleep.
-    pub(crate) fn restore(&self, config: &mut ConfigGuard<'_>, record: &Record) -> Restored {
+    pub(crate) fn restore(&self, config: &mut ConfigGuard<'_>, record: &Record<'_>) -> Restored {
         match record {
             Record::Connection(connection) => self.restore_connection(config, connection),
             Record::Template(template) => config.restore_template(template),

@@ -21,7 +21,7 @@ use crate::{
     engine::{
         family::Tuple,
         helper::Helper,
-        persistence::Persistence,
+        persistence::{Engine, Persistence, Whom},
         sched::{Flow, Live, Options, Plan, Scheduler, View, GONE},
         service::ServiceSpec,
         slow,
@@ -243,11 +243,20 @@ impl Schedule {
         templates.is_some_and(|templates| templates.give_up_one())
     }
 
+    /// Whether calls of clients stay with their dest.
+    pub(crate) fn keeps_calls(&self) -> bool {
+        self.is_persistent() && self.persistence.engine == Engine::Sip
+    }
+
     /// Takes a template that another director tells of.
-    pub(super) fn learn(&self, told: &Template) -> PeerCount {
+    pub(super) fn learn(&self, told: &Template, call: &[u8]) -> PeerCount {
         let Some(templates) = &self.templates else {
             return PeerCount::Misfit;
         };
+        let are_calls = self.persistence.engine == Engine::Sip;
+        if are_calls == call.is_empty() {
+            return PeerCount::Misfit;
+        }
         // Of a service of all ports nobody says the dest's.
         let is_meant = |(_, dest): &(u32, &Arc<Dest>)| {
             let id = dest.id();
@@ -260,27 +269,37 @@ impl Schedule {
             0 => self.persistence.seconds,
             seconds => seconds,
         };
-        let network = self.persistence.network(told.network);
+        let whom = self.persistence.whom(told.network, call);
         let rule = (&self.persistence, told.assured);
-        match templates.learn(network, chosen, left, rule) {
+        match templates.learn(whom, chosen, left, rule) {
             Ok(true) => PeerCount::Learned,
             Ok(false) => PeerCount::Updated,
             Err(_) => PeerCount::Full,
         }
     }
 
-    /// A flow of `client` to `dest` was answered.
-    pub(super) fn assure(&self, client: IpAddr, dest: &Dest) {
-        if let Some(templates) = &self.templates {
-            templates.assure(self.persistence.network(client), dest, self.candidates());
+    /// A flow of `client` to `dest` was answered, about a call where calls stay.
+    pub(super) fn assure(&self, (client, call): (IpAddr, &[u8]), dest: &Dest) {
+        let whom = self.persistence.whom(client, call);
+        let is_known = self.persistence.engine == Engine::Off || !whom.call.is_empty();
+        if let Some(templates) = self.templates.as_ref().filter(|_| is_known) {
+            templates.assure(whom, dest, self.candidates());
         }
     }
 
-    /// The dest for a new flow of `client`: the one that its client stays with, or the scheduler's choice.
-    pub(crate) fn pick(&self, flow: &Flow, client: IpAddr) -> Result<&Arc<Dest>, NoDest> {
+    /// The dest for a new flow of `client`: the one that its client, or where calls stay this call, stays
+    /// with, or the scheduler's choice.
+    pub(crate) fn pick(
+        &self,
+        flow: &Flow,
+        (client, call): (IpAddr, &[u8]),
+    ) -> Result<&Arc<Dest>, NoDest> {
         let index = match &self.templates {
             None => self.scheduler.pick(&self.view(), flow),
-            Some(templates) => self.persistent(templates, flow, client)?,
+            Some(templates) => {
+                let whom = self.persistence.whom(client, call);
+                self.persistent(templates, flow, whom)?
+            }
         };
         let dest = index.and_then(|index| self.dests.get(index as usize));
         dest.ok_or(NoDest::Usable)
@@ -305,8 +324,10 @@ impl Schedule {
         copy: &mut StateCopy,
     ) -> Result<Option<Hint>, usize> {
         let templates = self.templates.as_ref();
-        let network = self.persistence.network(client);
-        let kept = templates.and_then(|templates| templates.peek(network, self.candidates()));
+        // Of a call nobody asks.
+        let templates = templates.filter(|_| self.persistence.engine == Engine::Off);
+        let whom = self.persistence.whom(client, &[]);
+        let kept = templates.and_then(|templates| templates.peek(whom, self.candidates()));
         let index = match kept {
             Some(index) => Some(index),
             None => {
@@ -329,10 +350,9 @@ impl Schedule {
         &self,
         templates: &Templates,
         flow: &Flow,
-        client: IpAddr,
+        whom: Whom<'_>,
     ) -> Result<Option<u32>, NoDest> {
-        let network = self.persistence.network(client);
-        if let Some(index) = templates.find(network, self.candidates()) {
+        if let Some(index) = templates.find(whom, self.candidates()) {
             return Ok(Some(index));
         }
         let index = self.scheduler.pick(&self.view(), flow);
@@ -340,7 +360,7 @@ impl Schedule {
         let Some(chosen) = chosen else {
             return Ok(None);
         };
-        let kept = templates.keep(network, chosen, self.candidates());
+        let kept = templates.keep(whom, chosen, self.candidates());
         kept.map(Some).map_err(|_| NoDest::Memory)
     }
 }

@@ -95,7 +95,12 @@ SCRIPTS = {
     ],
     "an engine that is none": [
         f"-A {UDP} -s rr -p 60 --pe nosuch", f"-A {UDP} -s rr -p 60", f"-E {UDP} -s rr -p 60 --pe nosuch",
-        f"-A {TCP} -s rr -p 60 --pe nosuch", *CHANGED, "-C",
+        f"-A {TCP} -s rr -p 60 --pe nosuch", f"-A {UDP} -s rr -p 60 --pe off", *CHANGED, "-C",
+    ],
+    "an engine": [
+        f"-A {UDP} -s rr -p 60 -M 255.255.255.0 --pe sip -o", f"-A -u {VIP}:84 -s rr --pe sip",
+        "-A -f 7 -s rr -p 60 --pe sip", "-A -f 8 -6 -s rr -p 60 --pe sip", *LISTS, f"-E {UDP} -s rr -p 60",
+        "-E -f 7 -s wrr -p 70 --pe sip", f"-E -u {VIP}:84 -s rr -p 60 --pe sip", *CHANGED, "-C",
     ],
     "timeouts": ["--set 100 20 30", "-L --timeout", "--set 0 0 31", "-L --timeout",
                  "--set 900 120 300", "-L --timeout"],
@@ -373,18 +378,15 @@ def test_what_rvs_lacks_is_refused_with_a_text(host):
         assert errno == "EOPNOTSUPP" and "4" in text
 
 
-def test_persistence_engines_are_refused(host):
-    """ip_vs has one, sip, in a module of its own; to RVS it is one that does not exist."""
-    wanted = f"-A -u {VIP}:5060 -s rr -p 60 --pe sip"
-    with balancer(host, STOCK):
-        assert ipvsadm(host, wanted)[1] == 0
-        assert "pe sip" in ipvsadm(host, "-Ln")[2]
-        unknown = ipvsadm(host, wanted.replace("5060", "5061").replace("sip", "nosuch"))
+def test_a_persistence_engine_of_udp_only(host):
+    """ip_vs takes one for TCP too, whose packets it then drops."""
     with balancer(host, "rvs"):
-        assert ipvsadm(host, wanted)[1:] == unknown[1:] and "--pe" not in ipvsadm(host, "-Sn")[2]
+        assert ipvsadm(host, f"-A {TCP} -s rr -p 60 --pe sip")[1] != 0
         with host.inside(), Client(family="IPVS") as client:
             errno, text = refusal(client, NEW_SERVICE, service(_11=b"sip\0"))
-        assert errno == "ENOENT" and text == 'no persistence engine "sip": RVS has none'
+            assert errno == "EINVAL" and text == "persistence engine sip is for udp, not tcp"
+            errno, text = refusal(client, NEW_SERVICE, service(_11=b"ftp\0"))
+            assert errno == "ENOENT" and text == 'no persistence engine "ftp": there is sip'
 
 
 def test_both_families_show_the_same(host):

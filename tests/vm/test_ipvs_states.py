@@ -6,8 +6,8 @@ import re
 import socket
 
 import pytest
+from lab import shell, sip
 from lab import six as v6
-from lab import shell
 from lab.compat import STOCK, differences, ipvsadm, load, unload
 from lab.netns import wait_until
 from lab.sctp import Server, connect, says
@@ -138,3 +138,29 @@ def test_connections_and_templates_are_listed_as_by_ip_vs(six, director):
     # As long as the slower of the two took at most.
     for (row, theirs), (_, ours) in zip(expected[0], found[0]):
         assert theirs == ours or abs(theirs - ours) <= 20, (row, theirs, ours)
+
+
+def test_calls_are_listed_as_by_ip_vs(six, director):
+    """With the engine's name and the Call-ID behind. Of ip_vs it is told here what it shows: its module could not be
+    unloaded as long as there are templates."""
+    load("rvs")
+    assert ipvsadm(director, f"-A -u {VIP}:{sip.PORT} -s rr -p 300 -M 255.255.255.0 --pe sip")[1] == 0
+    assert ipvsadm(director, f"-a -u {VIP}:{sip.PORT} -r {six.lab.addresses['rs1']}:{sip.PORT} -m")[1] == 0
+    with contextlib.closing(UdpEcho(six.real["rs1"], sip.PORT)):
+        with six.client.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(20)
+            s.connect((VIP, sip.PORT))
+            s.send(sip.message("a84b4c76e66710@pc33.example.com"))
+            s.recv(1000)
+    call = "sip a84b4c76e66710@pc33.example.com"
+
+    def shown():
+        return [line for line in director.run("cat", "/proc/net/ip_vs_conn").stdout.splitlines() if call in line]
+
+    wait_until(lambda: shown() and "ASSURED" in shown()[0], "the answered call is assured")
+    row = r"UDP C6336400 0000 CB00710A 13C4 C0A83865 13C4 ASSURED         29\d " + call
+    assert re.fullmatch(row, shown()[0]) and len(shown()) == 1
+    listed = ipvsadm(director, "-Lnc --persistent-conn")[2]
+    row = r"UDP 04:5\d  ASSURED     198.51.100.0:0     203.0.113.10:5060  192.168.56.101:5060 sip +a84b4c76e66710@pc33.example.com"
+    assert re.search(row, listed), listed
+    assert call not in director.run("cat", "/proc/net/ip_vs_conn_sync").stdout

@@ -9,7 +9,7 @@ use super::{
     transmit::{way_to, Edit},
 };
 use crate::{
-    datapath::{context::Context, gate::Balanced},
+    datapath::{call, context::Context, gate::Balanced},
     engine::{
         csum::Delta,
         family::IpHeader,
@@ -41,13 +41,13 @@ pub(super) fn datagram<'a, F: Balanced>(
     conn: &'a Conn,
     nat: &'a NatConn<F::Tuple>,
     side: Side,
-    skb: Skb<'a>,
+    mut skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
     let is_to_know = nat.stage() == Stage::Datagrams;
     if side == Side::Dest {
         nat.heard();
-        conn.assure();
+        call::answered(conn, &mut skb, packet);
     }
     let tells = if is_to_know && side == Side::Client {
         let told = Told::new(uoa::KIND, &nat.client_tuple());

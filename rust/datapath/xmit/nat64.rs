@@ -20,6 +20,7 @@ use super::{
 use crate::{
     datapath::{
         answer::{discard, no_way},
+        call,
         context::Context,
         gate::Balanced,
     },
@@ -164,7 +165,7 @@ fn toward_client<'a>(
     };
     if nat.stage() == Stage::Unheard {
         nat.heard();
-        conn.assure();
+        call::answered(conn, &mut skb, packet);
     }
     let writes = packet.headers_len();
     if skb.head().len() < writes && !skb.pull(writes) {

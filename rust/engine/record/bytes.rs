@@ -7,8 +7,8 @@ use core::net::{IpAddr, SocketAddr};
 use super::super::spec::{DestId, Mode, Protocol, ServiceId};
 use super::fault::Fault;
 
-/// Bytes of a record at most.
-pub const MAX: usize = 256;
+/// Bytes of a record at most: of a call's template with the longest Call-ID, and a few to spare.
+pub const MAX: usize = 328;
 
 /// What names a service begins with one of these.
 const VIRTUAL: u8 = 0;
@@ -95,7 +95,13 @@ impl<'a> Writer<'a> {
 /// Takes parts from the start of what is left.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn some(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let (first, rest) = self.0.split_at_checked(len).ok_or(Fault::Length)?;
+        self.0 = rest;
+        Ok(first)
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let (first, rest) = self.0.split_first_chunk::<N>().ok_or(Fault::Length)?;
         self.0 = rest;

@@ -29,11 +29,11 @@ pub const VERSION: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // Records are not kept, and there is no heap here.
 #[allow(clippy::large_enum_variant)]
-pub enum Record {
+pub enum Record<'a> {
     /// A connection.
     Connection(Connection),
-    /// A network of clients that stays with a dest.
-    Template(Template),
+    /// A network of clients, or a call of it, that stays with a dest.
+    Template(Template<'a>),
     /// What something has counted.
     Counts(Counts),
 }
@@ -43,11 +43,13 @@ mod kind {
     pub(super) const CONNECTION: u8 = 1;
     pub(super) const TEMPLATE: u8 = 2;
     pub(super) const COUNTS: u8 = 3;
+    /// A template of a call.
+    pub(super) const CALL: u8 = 4;
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// Writes it into a buffer; the part that was written. None where it does not fit.
-    pub fn write<'a>(&self, buffer: &'a mut [u8; MAX]) -> Option<&'a [u8]> {
+    pub fn write<'b>(&self, buffer: &'b mut [u8; MAX]) -> Option<&'b [u8]> {
         let mut out = Writer::new(buffer);
         out.byte(VERSION);
         match self {
@@ -56,7 +58,10 @@ impl Record {
                 connection.write(&mut out);
             }
             Self::Template(template) => {
-                out.byte(kind::TEMPLATE);
+                out.byte(match template.call {
+                    [] => kind::TEMPLATE,
+                    _ => kind::CALL,
+                });
                 template.write(&mut out);
             }
             Self::Counts(counts) => {
@@ -74,7 +79,7 @@ impl Record {
     ///
     /// Why it is none.
     #[inline(never)] // In the kernel frames are small.
-    pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Fault> {
         let mut from = Reader(bytes);
         let version = from.byte()?;
         if version != VERSION {
@@ -82,7 +87,8 @@ impl Record {
         }
         let record = match from.byte()? {
             kind::CONNECTION => Self::Connection(Connection::read(&mut from)?),
-            kind::TEMPLATE => Self::Template(Template::read(&mut from)?),
+            kind::TEMPLATE => Self::Template(Template::read(&mut from, false)?),
+            kind::CALL => Self::Template(Template::read(&mut from, true)?),
             kind::COUNTS => Self::Counts(Counts::read(&mut from)?),
             other => return Err(Fault::Kind(other)),
         };

@@ -6,6 +6,7 @@ use kernel::error::{code::EINVAL, Result};
 
 use super::{Decoder, MainAttrs};
 use crate::engine::helper::Helper;
+use crate::engine::persistence::Engine;
 use crate::engine::proto::own::TimeoutUpdate;
 use crate::engine::proto::State;
 use crate::engine::sched::SchedulerName;
@@ -159,6 +160,7 @@ impl<'a> Decoder<'a> {
             persistence: self.number(get(service::PERSISTENCE), "persistence")?,
             prefix: self.byte(get(service::PERSISTENCE_PREFIX), "persistence-prefix")?,
             quiesced: self.switch(get(service::PERSISTENCE_QUIESCED), "persistence-quiesced")?,
+            engine: self.engine(get(service::PERSISTENCE_ENGINE))?,
             timeouts: self.timeouts(service)?,
             removed: self.removed(get(service::REMOVED), "removed")?,
             quiesced_flows: self.removed(get(service::QUIESCED_FLOWS), "quiesced-flows")?,
@@ -185,6 +187,14 @@ impl<'a> Decoder<'a> {
             update.set(State::Udp, seconds);
         }
         Ok(update)
+    }
+
+    fn engine(&self, attr: Option<Attr<'a>>) -> Result<Option<Engine>> {
+        let Some(attr) = attr else { return Ok(None) };
+        let engine = attr.u8().and_then(Engine::from_number);
+        engine
+            .map(Some)
+            .ok_or_else(|| self.malformed(attr, "persistence-engine"))
     }
 
     fn helper(&self, attr: Option<Attr<'a>>) -> Result<Option<Helper>> {
@@ -222,6 +232,7 @@ impl<'a> Decoder<'a> {
             (service::PERSISTENCE, "persistence"),
             (service::PERSISTENCE_PREFIX, "persistence-prefix"),
             (service::PERSISTENCE_QUIESCED, "persistence-quiesced"),
+            (service::PERSISTENCE_ENGINE, "persistence-engine"),
             (service::TCP_TIMEOUTS, "tcp-timeouts"),
             (service::UDP_TIMEOUT, "udp-timeout"),
             (service::REMOVED, "removed"),

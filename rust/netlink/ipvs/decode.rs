@@ -10,6 +10,7 @@ use kernel::error::{code::*, Result};
 
 use super::nest::{self, Nest, Rule};
 use super::uapi::{dest, forward, main, service, service_flags};
+use crate::engine::persistence::Engine;
 use crate::engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
@@ -166,6 +167,7 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
             persistence: Some(persistence),
             prefix: Some(prefix),
             quiesced: Some(quiesced),
+            engine: Some(self.engine()?),
             ..ServiceUpdate::default()
         })
     }
@@ -208,16 +210,27 @@ impl<'a, 'r> ServiceRequest<'a, 'r> {
                 format_args!("the scheduler's name is no text"),
             )
         })?;
-        let engine = nest.get(service::PE_NAME).and_then(|attr| attr.str());
+        Ok(name)
+    }
+
+    /// The persistence engine: none where it is not named, as where nothing is.
+    fn engine(&self) -> Result<Engine> {
+        let name = self
+            .nest
+            .get(service::PE_NAME)
+            .map_or("", |attr| attr.str().unwrap_or(""));
+        if name.is_empty() {
+            return Ok(Engine::Off);
+        }
+        let engine = Engine::from_name(name).filter(|engine| *engine != Engine::Off);
         // As `ip_vs` answers where the engine's module is missing.
-        if let Some(name) = engine.filter(|name| !name.is_empty()) {
-            return Err(nest.refuse(
+        engine.ok_or_else(|| {
+            self.nest.refuse(
                 ENOENT,
                 service::PE_NAME,
-                format_args!("no persistence engine {name:?}: RVS has none"),
-            ));
-        }
-        Ok(name)
+                format_args!("no persistence engine {name:?}: there is sip"),
+            )
+        })
     }
 }
 

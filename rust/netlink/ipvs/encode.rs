@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use super::decode::{self, family};
 use super::uapi::{dest, forward, main, service, stats};
+use crate::engine::persistence::Engine;
 use crate::engine::service::ServiceSpec;
 use crate::engine::spec::{Mode, ServiceId};
 use crate::kapi::genl::{Full, Writer};
@@ -35,6 +36,10 @@ pub(super) fn service(w: &mut Writer<'_>, view: &ServiceView) -> Result {
             }
         }
         w.str(service::SCHED_NAME, view.spec.scheduler.as_str())?;
+        let engine = view.spec.persistence.engine;
+        if engine != Engine::Off {
+            w.str(service::PE_NAME, engine.name())?;
+        }
         let mut flags = [0xff; 8];
         for (to, from) in flags
             .iter_mut()

@@ -11,6 +11,7 @@ mod config;
 mod daemon;
 mod decode;
 mod encode;
+mod ends;
 mod files;
 mod get;
 mod helper;

@@ -5,11 +5,15 @@
 use core::{
     ffi::CStr,
     fmt::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::ControlFlow,
 };
 
-use super::{encode::netmask, uapi::IP_VS_VERSION};
+use super::{
+    encode::netmask,
+    ends::{Endpoint, Spaced},
+    uapi::IP_VS_VERSION,
+};
 use crate::{
     engine::{
         persistence,
@@ -309,13 +313,31 @@ fn template(
 ) -> fmt::Result {
     writeln!(
         out,
-        "{protocol:<3} {} {} {} {:<11} {origin}{:>7}",
+        "{protocol:<3} {} {} {} {:<11} {origin}{:>7}{}",
         Spaced(network),
         Spaced(vip),
         Spaced(dest),
         if view.assured { "ASSURED" } else { "NONE" },
-        view.expires_ms / 1000
+        view.expires_ms / 1000,
+        // Those of sync are told without.
+        Engine(if origin.is_empty() {
+            view.call_id()
+        } else {
+            &[]
+        })
     )
+}
+
+/// What the persistence engine knows of a call, and its name.
+struct Engine<'a>(&'a [u8]);
+
+impl fmt::Display for Engine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match core::str::from_utf8(self.0) {
+            Ok("") | Err(_) => Ok(()),
+            Ok(call) => write!(f, " sip {call}"),
+        }
+    }
 }
 
 /// Shows some networks of clients that stay with a dest: connections without ports of the client.
@@ -362,43 +384,6 @@ fn some_templates(
         ControlFlow::Continue(())
     });
     done.map(|()| rest)
-}
-
-/// An address and a port with a space between.
-struct Spaced(SocketAddr);
-
-impl fmt::Display for Spaced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:04X}", Hex(self.0.ip()), self.0.port())
-    }
-}
-
-/// An address and a port with a colon between.
-struct Endpoint(IpAddr, u16);
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(_) => write!(f, "{}:{:04X}", Hex(self.0), self.1),
-            IpAddr::V6(_) => write!(f, "[{}]:{:04X}", Hex(self.0), self.1),
-        }
-    }
-}
-
-/// An address: `CB00710A`, or eight full groups.
-struct Hex(IpAddr);
-
-impl fmt::Display for Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => write!(f, "{:08X}", u32::from(v4)),
-            IpAddr::V6(v6) => {
-                let [first, rest @ ..] = v6.segments();
-                write!(f, "{first:04x}")?;
-                rest.iter().try_for_each(|part| write!(f, ":{part:04x}"))
-            }
-        }
-    }
 }
 
 fn protocol(protocol: Protocol) -> &'static str {

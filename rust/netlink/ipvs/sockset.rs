@@ -18,6 +18,7 @@ use super::{
     uapi::{forward, service_flags},
 };
 use crate::engine::change::Change;
+use crate::engine::persistence::Engine;
 use crate::engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
 use crate::engine::service::{SchedulerFlags, ServiceSpec, ServiceUpdate};
 use crate::engine::spec::{DestId, DestSpec, DestUpdate, Mode, Protocol, ServiceId};
@@ -28,7 +29,7 @@ use crate::kapi::netdev;
 use crate::kapi::netns::Net;
 use crate::netlink::refusal;
 use crate::sync::{Daemon, Daemons, Refused, ROLES};
-use crate::table::{ConfigGuard, Netns, Service};
+use crate::table::{ConfigGuard, Netns};
 
 const ADD: c_int = BASE + 2;
 const EDIT: c_int = BASE + 3;
@@ -157,18 +158,12 @@ fn of_service(config: &mut ConfigGuard<'_>, net: &Net, option: c_int, said: &[u8
     if option != ADD && !is_known {
         return Err(ESRCH);
     }
-    let old = service.map(Service::spec);
     let change = match option {
-        ADD if old.is_some() => return Err(EEXIST),
-        ADD => {
-            let mut update = service_update(net, said, &scheduler)?;
-            update.helper = Some(helper_of(&id));
-            let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
-            Change::ServiceAdd {
-                id,
-                spec: update.of(&plain),
-            }
-        }
+        ADD if service.is_some() => return Err(EEXIST),
+        ADD => Change::ServiceAdd {
+            id,
+            spec: spec_of_new(service_update(net, said, &scheduler)?, &id)?,
+        },
         EDIT => Change::ServiceSet {
             id,
             update: service_update(net, said, &scheduler)?,
@@ -185,6 +180,13 @@ fn of_service(config: &mut ConfigGuard<'_>, net: &Net, option: c_int, said: &[u8
     config
         .apply(&[change])
         .map_err(|refused| refusal::errno(&refused.error))
+}
+
+#[inline(never)] // As above.
+fn spec_of_new(mut update: ServiceUpdate, id: &ServiceId) -> Result<ServiceSpec> {
+    update.helper = Some(helper_of(id));
+    let plain = ServiceSpec::new(update.scheduler.ok_or(EINVAL)?);
+    Ok(update.of(&plain))
 }
 
 fn service_update(net: &Net, said: &[u8], scheduler: &[u8]) -> Result<ServiceUpdate> {
@@ -211,6 +213,8 @@ fn service_update(net: &Net, said: &[u8], scheduler: &[u8]) -> Result<ServiceUpd
         }),
         prefix: Some(if is_prefix && len < 32 { len as u8 } else { 0 }),
         quiesced: Some(sysctl::quiesced(net)),
+        // What it has no word for is none, as with `ip_vs`.
+        engine: Some(Engine::Off),
         expiration: sysctl::expiration(net, name.as_str()),
         ..ServiceUpdate::default()
     })

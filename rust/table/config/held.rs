@@ -145,14 +145,14 @@ impl ConfigGuard<'_> {
         Ok(())
     }
 
-    /// Takes a template that was told.
-    pub(in crate::table) fn learn_template(&self, told: &Template) -> PeerCount {
+    /// Takes a template that was told, of a call where there is one.
+    pub(in crate::table) fn learn_template(&self, told: &Template, call: &[u8]) -> PeerCount {
         let Some(service) = self.config.services.find(&told.service) else {
             return PeerCount::Misfit;
         };
         let guard = kernel::sync::rcu::read_lock();
         match service.published.get(Rcu::of(&guard)) {
-            Some(schedule) => schedule.learn(told),
+            Some(schedule) => schedule.learn(told, call),
             None => PeerCount::Misfit,
         }
     }

@@ -18,15 +18,16 @@ use crate::engine::{
 
 impl ConfigGuard<'_> {
     /// Makes a template again.
-    pub(in crate::table) fn restore_template(&self, template: &Template) -> Restored {
-        let learned = self.learn_template(&sync::Template {
+    pub(in crate::table) fn restore_template(&self, template: &Template<'_>) -> Restored {
+        let told = sync::Template {
             service: template.service,
             network: template.network,
             dest: template.dest,
             mode: template.mode,
             seconds: template.left.div_ceil(1000).max(1),
             assured: template.assured,
-        });
+        };
+        let learned = self.learn_template(&told, template.call);
         match learned {
             PeerCount::Learned => Restored::New,
             PeerCount::Full => Restored::Full,

@@ -19,6 +19,7 @@ use crate::{
     engine::{
         change::ChangeError,
         hash::{self, Key},
+        persistence::Persistence,
         sched::{self, Scheduler, SchedulerName},
         service::ServiceSpec,
         spec::{DestId, ServiceId},
@@ -116,18 +117,23 @@ impl Service {
         templates.list(cursor, &self.spec.persistence, visit)
     }
 
-    /// The template of a network of clients, while there is one.
-    pub(in crate::table) fn look_at_template(&self, network: IpAddr) -> Option<TemplateView> {
+    /// The template of a network of clients, or of a call of it, while there is one.
+    pub(in crate::table) fn look_at_template(
+        &self,
+        network: IpAddr,
+        call: &[u8],
+    ) -> Option<TemplateView> {
         let rule = &self.spec.persistence;
         let templates = self.templates.as_ref()?;
-        templates.look(rule.network(network), rule)
+        templates.look(rule.whom(network, call), rule)
     }
 
     /// Changes its settings, which are valid. What it was before.
     pub(super) fn set(&mut self, spec: ServiceSpec, total: &Total) -> Result<Past, ChangeError> {
         let scheduler = scheduler_by_name(&spec.scheduler)?;
-        // Networks of another size are others.
-        let same = spec.persistence.prefix == self.spec.persistence.prefix;
+        // Networks of another size are others, and so are calls.
+        let kind = |rule: &Persistence| (rule.prefix, rule.engine);
+        let same = kind(&spec.persistence) == kind(&self.spec.persistence);
         let has = spec.persistence.seconds != 0;
         let stay = has == self.templates.is_some() && (same || !has);
         let templates = if stay {

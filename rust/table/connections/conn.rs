@@ -171,8 +171,14 @@ impl Conn {
     /// was answered.
     #[cold]
     pub(crate) fn assure(&self) {
-        if self.dest.has_persistence() {
-            self.dest.assure(self.client_ends().client.ip());
+        self.assure_call(&[]);
+    }
+
+    /// As [`Conn::assure`], where the answer was about a call.
+    #[cold]
+    pub(crate) fn assure_call(&self, call: &[u8]) {
+        if self.dest.keeps().is_some() {
+            self.dest.assure((self.client_ends().client.ip(), call));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::{
     engine::{
         family,
         helper::Helper,
+        persistence::Engine,
         proto::State,
         sched::Identity,
         service::ServiceSpec,
@@ -42,8 +43,8 @@ pub(super) trait Audience: Send + Sync {
     /// The counts of the dest that was told to be at `place` have changed.
     fn counts_changed(&self, place: u32, dest: &Dest);
 
-    /// A flow of a client that stays with the dest was answered.
-    fn answered(&self, client: IpAddr, dest: &Dest);
+    /// A flow of a client that stays with the dest was answered; about that call, where calls stay.
+    fn answered(&self, whose: (IpAddr, &[u8]), dest: &Dest);
 }
 
 /// A real server of a service. Connections hold a reference, so it may outlive its place in the
@@ -220,9 +221,9 @@ impl Dest {
         self.rules.timeout(state, settings)
     }
 
-    /// Whether its service keeps clients with their dest.
-    pub(crate) fn has_persistence(&self) -> bool {
-        self.rules.keeps_clients()
+    /// What its service keeps with their dest; none without persistence.
+    pub(crate) fn keeps(&self) -> Option<Engine> {
+        self.rules.keeps()
     }
 
     /// Whether the host tracks connections to it that begin. It has only one side's numbers of those
@@ -348,9 +349,9 @@ impl Dest {
         }
     }
 
-    /// A flow of a client that stays with it was answered.
-    pub(super) fn assure(&self, client: IpAddr) {
-        self.audience.answered(client, self);
+    /// A flow of a client that stays with it was answered; about that call, where calls stay.
+    pub(super) fn assure(&self, whose: (IpAddr, &[u8])) {
+        self.audience.answered(whose, self);
     }
 
     /// Counts a packet toward it; `bytes` from the IP header on.

@@ -2,11 +2,12 @@
 
 //! What a dest's service says of its connections.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU8, Ordering};
 
 use super::super::settings::LiveSettings;
 use crate::{
     engine::{
+        persistence::Engine,
         proto::{own::OwnTimeouts, State},
         service::{Removed, ServiceSpec},
     },
@@ -19,8 +20,8 @@ pub(super) struct Rules {
     timeouts: [AtomicU32; 32],
     /// Number of a [`Removed`].
     removed: AtomicU32,
-    /// Whether its service keeps clients with their dest.
-    persistent: AtomicBool,
+    /// What its service keeps with their dest: 0 for nothing, or from 1 on numbers of [`Engine`].
+    kept: AtomicU8,
 }
 
 impl Rules {
@@ -29,15 +30,18 @@ impl Rules {
         Self {
             timeouts: [const { AtomicU32::new(0) }; 32],
             removed: AtomicU32::new(0),
-            persistent: AtomicBool::new(false),
+            kept: AtomicU8::new(0),
         }
     }
 
     /// Takes those of a service.
     pub(super) fn follow(&self, spec: &ServiceSpec) {
         self.removed.store(spec.removed.number(), Ordering::Relaxed);
-        let persistent = spec.persistence.seconds != 0;
-        self.persistent.store(persistent, Ordering::Relaxed);
+        let kept = match spec.persistence.seconds {
+            0 => 0,
+            _ => spec.persistence.engine.number().saturating_add(1),
+        };
+        self.kept.store(kept, Ordering::Relaxed);
         let own: &OwnTimeouts = &spec.timeouts;
         for (state, ticks) in State::all().zip(&self.timeouts) {
             ticks.store(time::seconds(own.get(state)), Ordering::Relaxed);
@@ -53,9 +57,10 @@ impl Rules {
         }
     }
 
-    /// Whether its service keeps clients with their dest.
-    pub(super) fn keeps_clients(&self) -> bool {
-        self.persistent.load(Ordering::Relaxed)
+    /// What its service keeps with their dest; none where that is nothing.
+    pub(super) fn keeps(&self) -> Option<Engine> {
+        let number = self.kept.load(Ordering::Relaxed).checked_sub(1)?;
+        Engine::from_number(number)
     }
 
     /// Whether its connections end when it was removed.

@@ -116,7 +116,7 @@ impl Netns {
     fn template_of(&self, told: &Template) -> Option<Entry> {
         let config = self.config();
         let service = config.service(&told.service)?;
-        let view = service.look_at_template(told.network)?;
+        let view = service.look_at_template(told.network, &[])?;
         template_entry(told.service, &view)
     }
 

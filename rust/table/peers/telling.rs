@@ -200,7 +200,7 @@ impl Live {
     #[inline(always)]
     fn is_told(&self, conn: &Conn) -> bool {
         let persist_mode = &self.peers.tuning.persist_mode;
-        persist_mode.load(Ordering::Relaxed) == 0 || !conn.dest().has_persistence()
+        persist_mode.load(Ordering::Relaxed) == 0 || conn.dest().keeps().is_none()
     }
 
     /// A connection was taken from the table before its time: who knows of it does not keep it.
@@ -245,7 +245,7 @@ impl Live {
 /// A template as others are told of it; none where they could not understand it.
 pub(super) fn template_entry(service: ServiceId, view: &TemplateView) -> Option<Entry> {
     let network = persistence::address(view.network, service.is_ipv6());
-    if view.dest.address.is_ipv6() != network.is_ipv6() {
+    if view.dest.address.is_ipv6() != network.is_ipv6() || view.call.is_some() {
         return None;
     }
     Some(Entry::from(&Template {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which dest a network of clients stays with (templates, as `ip_vs` calls them).
+//! Which dest a network of clients, or a call of it, stays with (templates, as `ip_vs` calls them).
 //!
 //! Only new flows ask, so this may be slower than the table of connections: a few shelves of trees,
 //! each under a lock. A template lives for the time of the service after its last flow began,
@@ -26,11 +26,14 @@ pub(super) use self::template::Candidates;
 pub(crate) use self::template::TemplateView;
 use self::{
     shelf::Shelf,
-    template::{Chosen, Node, Template},
+    template::{Call, Chosen, Node, Template},
 };
 use super::dest::Dest;
 use crate::{
-    engine::persistence::Persistence,
+    engine::{
+        hash::Key,
+        persistence::{Persistence, Whom},
+    },
     kapi::{locked::LockedArray, memcg, random, time, work},
 };
 
@@ -55,7 +58,7 @@ const BATCH: usize = 32;
 pub(crate) struct TemplateCursor {
     /// Two trees a shelf.
     tree: u8,
-    /// The lowest network there that was not shown yet.
+    /// The lowest place there that was not shown yet.
     from: [u8; 16],
 }
 
@@ -91,6 +94,8 @@ impl TemplateCursor {
 /// A service's templates.
 pub(super) struct Templates {
     shelves: LockedArray<Shelf>,
+    /// By which calls have their places.
+    keys: [Key; 2],
     count: AtomicU32,
     /// As many of them as are not assured.
     fresh: AtomicU32,
@@ -106,6 +111,7 @@ impl Holder {
     pub(super) fn new(total: &Total) -> Result<Self> {
         let templates = Templates {
             shelves: LockedArray::new(SHELVES, Shelf::new)?,
+            keys: [(); 2].map(|()| Key::new(random::u64(), random::u64())),
             count: AtomicU32::new(0),
             fresh: AtomicU32::new(0),
             total: total.clone(),
@@ -180,38 +186,40 @@ impl Templates {
         self.shelves.with(tree / 2, f)
     }
 
-    /// Where `candidates` have the dest that flows of `network` go to; a flow begins now.
-    pub(super) fn find(&self, network: u128, candidates: Candidates<'_>) -> Option<u32> {
-        let found = self.shelves.with(shelf_of(network), |shelf| {
-            let template = shelf.get_mut(network)?;
+    /// Where `candidates` have the dest that flows of `whom` go to; a flow begins now.
+    pub(super) fn find(&self, whom: Whom<'_>, candidates: Candidates<'_>) -> Option<u32> {
+        let place = whom.place(&self.keys);
+        let found = self.shelves.with(shelf_of(place), |shelf| {
+            let template = shelf.get_mut(place)?;
             template.follow(candidates)
         });
         found.flatten()
     }
 
     /// As [`Templates::find`], but that no flow begins.
-    pub(in crate::table) fn peek(&self, network: u128, candidates: Candidates<'_>) -> Option<u32> {
-        let found = self.shelves.with(shelf_of(network), |shelf| {
-            let template = shelf.get_mut(network)?;
+    pub(in crate::table) fn peek(&self, whom: Whom<'_>, candidates: Candidates<'_>) -> Option<u32> {
+        let place = whom.place(&self.keys);
+        let found = self.shelves.with(shelf_of(place), |shelf| {
+            let template = shelf.get_mut(place)?;
             template.place(candidates)
         });
         found.flatten()
     }
 
-    /// Lets flows of `network` go to `dest`, which `candidates` have at `index`, from now on. Where
+    /// Lets flows of `whom` go to `dest`, which `candidates` have at `index`, from now on. Where
     /// they go already when another CPU was first, or `index`. An error when there is no memory.
     pub(super) fn keep(
         &self,
-        network: u128,
+        whom: Whom<'_>,
         chosen: (u32, &Arc<Dest>),
         candidates: Candidates<'_>,
     ) -> Result<u32> {
-        self.put(network, chosen, candidates, false)
+        self.put(whom, chosen, candidates, false)
     }
 
     fn put(
         &self,
-        network: u128,
+        whom: Whom<'_>,
         (index, dest): (u32, &Arc<Dest>),
         candidates: Candidates<'_>,
         assured: bool,
@@ -221,15 +229,17 @@ impl Templates {
             index,
             seen: time::now(),
             memo: AtomicU8::new(0),
+            call: Call::of(whom)?,
         };
-        let mut node = Some(Node::new(network, template, memcg::atomic_flags())?);
+        let place = whom.place(&self.keys);
+        let mut node = Some(Node::new(place, template, memcg::atomic_flags())?);
         // What is replaced or not used is dropped when the lock is not held any more.
-        let kept = self.shelves.with(shelf_of(network), |shelf| {
-            let there = shelf.get_mut(network);
+        let kept = self.shelves.with(shelf_of(place), |shelf| {
+            let there = shelf.get_mut(place);
             if let Some(index) = there.and_then(|there| there.follow(candidates)) {
                 return (Some(index), None);
             }
-            let old = shelf.remove(network);
+            let old = shelf.remove(place);
             if let Some((_, assured)) = old {
                 self.count_out(1, assured);
             }
@@ -242,12 +252,13 @@ impl Templates {
         Ok(kept.and_then(|(kept, _old)| kept).unwrap_or(index))
     }
 
-    /// Notes that `dest` has answered a flow of `network`, if that stays with it. Where the
-    /// network's template had to go meanwhile, there is one again.
-    pub(super) fn assure(&self, network: u128, dest: &Dest, candidates: Candidates<'_>) {
-        let there = self.shelves.with(shelf_of(network), |shelf| {
-            let is_of_dest = ptr::eq(&**shelf.get_mut(network)?.dest, dest);
-            if is_of_dest && shelf.assure(network) {
+    /// Notes that `dest` has answered a flow of `whom`, if that stays with it. Where its template had
+    /// to go meanwhile, there is one again.
+    pub(super) fn assure(&self, whom: Whom<'_>, dest: &Dest, candidates: Candidates<'_>) {
+        let place = whom.place(&self.keys);
+        let there = self.shelves.with(shelf_of(place), |shelf| {
+            let is_of_dest = ptr::eq(&**shelf.get_mut(place)?.dest, dest);
+            if is_of_dest && shelf.assure(place) {
                 self.fresh.fetch_sub(1, Ordering::Relaxed);
             }
             Some(())
@@ -256,8 +267,8 @@ impl Templates {
             return;
         }
         if let Some(chosen) = candidates.place_of(dest) {
-            // Without memory the network's next flow is scheduled anew.
-            let _ = self.put(network, chosen, candidates, true);
+            // Without memory the next flow is scheduled anew.
+            let _ = self.put(whom, chosen, candidates, true);
         }
     }
 
@@ -293,7 +304,7 @@ impl Templates {
             // Shown when the lock is not held any more.
             let found = self.some(tree, from, rule);
             for view in found.iter().flatten() {
-                from = view.network;
+                from = view.place;
                 if view.expires_ms > 0 && visit(view).is_break() {
                     let from = from.to_ne_bytes();
                     return Some(TemplateCursor { tree, from });
@@ -309,15 +320,15 @@ impl Templates {
         None
     }
 
-    /// The first templates of a tree, of networks from `from` on.
+    /// The first templates of a tree, of places from `from` on.
     fn some(&self, tree: u8, from: u128, rule: &Persistence) -> [Option<TemplateView>; SHOWN] {
         let mut found = [const { None }; SHOWN];
         self.with_tree(tree.into(), |tree, assured| {
             let mut next = tree.cursor_lower_bound_mut(&from);
             let mut places = found.iter_mut();
             while let (Some(cursor), Some(place)) = (next.take(), places.next()) {
-                let (network, template) = cursor.current();
-                *place = Some(template.view(*network, assured, rule));
+                let (key, template) = cursor.current();
+                *place = Some(template.view(*key, assured, rule));
                 next = cursor.move_next();
             }
         });
@@ -387,8 +398,8 @@ fn cut(
     next.map(|cursor| *cursor.current().0)
 }
 
-/// The shelf that a network is on.
-fn shelf_of(network: u128) -> usize {
-    let folded = (network >> 64) as u64 ^ network as u64;
+/// The shelf that a place is on.
+fn shelf_of(place: u128) -> usize {
+    let folded = (place >> 64) as u64 ^ place as u64;
     (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % SHELVES
 }

@@ -10,13 +10,13 @@ use crate::kapi::time;
 /// Templates of which the oldest goes when room is short.
 const SAMPLE: usize = 8;
 
-/// Templates by network, under one lock.
+/// Templates by place, under one lock.
 pub(super) struct Shelf {
     /// Those of which a dest has answered a flow.
     assured: RBTree<u128, Template>,
     /// The others.
     fresh: RBTree<u128, Template>,
-    /// Network in `fresh` from which on the next one to go is looked for.
+    /// Place in `fresh` from which on the next one to go is looked for.
     hand: u128,
 }
 
@@ -30,10 +30,10 @@ impl Shelf {
         }
     }
 
-    /// The one of a network.
-    pub(super) fn get_mut(&mut self, network: u128) -> Option<&mut Template> {
-        match self.assured.get_mut(&network) {
-            None => self.fresh.get_mut(&network),
+    /// The one of a place.
+    pub(super) fn get_mut(&mut self, place: u128) -> Option<&mut Template> {
+        match self.assured.get_mut(&place) {
+            None => self.fresh.get_mut(&place),
             found => found,
         }
     }
@@ -47,18 +47,18 @@ impl Shelf {
         }
     }
 
-    /// A dest has answered a flow of the network. False when that was known.
-    pub(super) fn assure(&mut self, network: u128) -> bool {
-        let node = self.fresh.remove_node(&network);
+    /// A dest has answered a flow of whose place it is. False when that was known.
+    pub(super) fn assure(&mut self, place: u128) -> bool {
+        let node = self.fresh.remove_node(&place);
         node.map(|node| self.assured.insert(node)).is_some()
     }
 
-    /// Takes out the one of a network; with whether it was assured.
-    pub(super) fn remove(&mut self, network: u128) -> Option<(Node, bool)> {
-        if let Some(node) = self.assured.remove_node(&network) {
+    /// Takes out the one of a place; with whether it was assured.
+    pub(super) fn remove(&mut self, place: u128) -> Option<(Node, bool)> {
+        if let Some(node) = self.assured.remove_node(&place) {
             return Some((node, true));
         }
-        Some((self.fresh.remove_node(&network)?, false))
+        Some((self.fresh.remove_node(&place)?, false))
     }
 
     /// Takes out the oldest of some that are not assured.
@@ -73,10 +73,10 @@ impl Shelf {
             let Some(cursor) = next else {
                 break;
             };
-            let (network, template) = cursor.current();
+            let (place, template) = cursor.current();
             let age = time::now().wrapping_sub(template.seen);
             if oldest.is_none_or(|(oldest, _)| age > oldest) {
-                oldest = Some((age, *network));
+                oldest = Some((age, *place));
             }
             next = cursor.move_next();
         }

@@ -4,22 +4,26 @@
 
 use core::{ops::Deref, ptr, sync::atomic::AtomicU8};
 
-use kernel::{rbtree::RBTreeNode, sync::Arc};
+use kernel::{prelude::*, rbtree::RBTreeNode, sync::Arc};
 
 use super::super::dest::Dest;
 use crate::{
     engine::{
-        persistence::Persistence,
+        persistence::{Persistence, Whom},
         spec::{DestId, Mode},
     },
-    kapi::time,
+    kapi::{memcg, time},
 };
 
 /// A template as an operator sees it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct TemplateView {
+    /// Where it stands among others.
+    pub(super) place: u128,
     /// The network of clients, as [`Persistence::network`] gives it.
     pub(crate) network: u128,
+    /// A call of it.
+    pub(crate) call: Option<Arc<Call>>,
     /// Where its flows go.
     pub(crate) dest: DestId,
     /// How packets travel there.
@@ -28,6 +32,32 @@ pub(crate) struct TemplateView {
     pub(crate) expires_ms: u32,
     /// Whether the dest has answered a flow of it.
     pub(crate) assured: bool,
+}
+
+impl TemplateView {
+    /// The Call-ID; empty where the network stays as a whole.
+    pub(crate) fn call_id(&self) -> &[u8] {
+        self.call.as_ref().map_or(&[], |call| &call.id)
+    }
+}
+
+/// A call of a network of clients.
+pub(crate) struct Call {
+    network: u128,
+    id: KVec<u8>,
+}
+
+impl Call {
+    /// That of whom stays; none where that is a network as a whole. An error when there is no memory.
+    pub(super) fn of(whom: Whom<'_>) -> Result<Option<Arc<Self>>> {
+        if whom.call.is_empty() {
+            return Ok(None);
+        }
+        let mut id = KVec::with_capacity(whom.call.len(), memcg::atomic_flags())?;
+        id.extend_from_slice(whom.call, memcg::atomic_flags())?;
+        let network = whom.network;
+        Ok(Some(Arc::new(Self { network, id }, memcg::atomic_flags())?))
+    }
 }
 
 /// The dests of a service that a network's flows may go to, and how long they stay with one.
@@ -89,9 +119,11 @@ pub(super) struct Template {
     pub(super) seen: u32,
     /// How much of it other directors know: a [`Memo`](crate::engine::sync::memo::Memo).
     pub(super) memo: AtomicU8,
+    /// Whose it is, where that is a call.
+    pub(super) call: Option<Arc<Call>>,
 }
 
-/// A template in a tree, by its network.
+/// A template in a tree, by its place: that of whom it is.
 pub(super) type Node = RBTreeNode<u128, Template>;
 
 impl Template {
@@ -112,11 +144,13 @@ impl Template {
         candidates.index_of(&self.dest, self.index)
     }
 
-    pub(super) fn view(&self, network: u128, assured: bool, rule: &Persistence) -> TemplateView {
+    pub(super) fn view(&self, place: u128, assured: bool, rule: &Persistence) -> TemplateView {
         let silent = time::now().wrapping_sub(self.seen);
         let left = time::seconds(rule.seconds).saturating_sub(silent);
         TemplateView {
-            network,
+            place,
+            network: self.call.as_ref().map_or(place, |call| call.network),
+            call: self.call.clone(),
             dest: self.dest.id(),
             mode: self.dest.spec().mode,
             expires_ms: time::to_millis(left),

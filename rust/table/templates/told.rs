@@ -9,12 +9,12 @@ use kernel::{prelude::*, sync::Arc};
 use super::{
     super::dest::Dest,
     shelf_of,
-    template::{Chosen, Node, Template, TemplateView},
+    template::{Call, Chosen, Node, Template, TemplateView},
     Templates, BATCH, SHELVES, SHOWN, SWEPT,
 };
 use crate::{
     engine::{
-        persistence::Persistence,
+        persistence::{Persistence, Whom},
         sync::memo::{Clock, Look, Memo},
     },
     kapi::{memcg, time, work},
@@ -67,12 +67,12 @@ impl Templates {
             let mut next = tree.cursor_lower_bound_mut(&start);
             for _ in 0..BATCH {
                 let cursor = next?;
-                let (network, template) = cursor.current();
+                let (key, template) = cursor.current();
                 if template.lives(rule) && is_due(template) {
-                    *place = Some(template.view(*network, assured, rule));
+                    *place = Some(template.view(*key, assured, rule));
                     match places.next() {
                         Some(other) => place = other,
-                        None => return network.checked_add(1),
+                        None => return key.checked_add(1),
                     }
                 }
                 next = cursor.move_next();
@@ -82,23 +82,28 @@ impl Templates {
         next.flatten()
     }
 
-    /// That of a network, while it lives.
-    pub(in crate::table) fn look(&self, network: u128, rule: &Persistence) -> Option<TemplateView> {
-        let found = self.shelves.with(shelf_of(network), |shelf| {
-            let assured = shelf.tree(true).get_mut(&network).is_some();
-            let template = shelf.get_mut(network)?;
+    /// That of somebody, while it lives.
+    pub(in crate::table) fn look(
+        &self,
+        whom: Whom<'_>,
+        rule: &Persistence,
+    ) -> Option<TemplateView> {
+        let place = whom.place(&self.keys);
+        let found = self.shelves.with(shelf_of(place), |shelf| {
+            let assured = shelf.tree(true).get_mut(&place).is_some();
+            let template = shelf.get_mut(place)?;
             template
                 .lives(rule)
-                .then(|| template.view(network, assured, rule))
+                .then(|| template.view(place, assured, rule))
         });
         found.flatten()
     }
 
-    /// Takes one that was told: flows of `network` go to `dest`, which the candidates have at `index`,
+    /// Takes one that was told: flows of `whom` go to `dest`, which the candidates have at `index`,
     /// for so many seconds yet. Whether that is news; an error when there is no memory.
     pub(in crate::table) fn learn(
         &self,
-        network: u128,
+        whom: Whom<'_>,
         (index, dest): (u32, &Arc<Dest>),
         left: u32,
         (rule, assured): (&Persistence, bool),
@@ -111,18 +116,20 @@ impl Templates {
             index,
             seen,
             memo: AtomicU8::new(Memo::learned(seen).0),
+            call: Call::of(whom)?,
         };
-        let mut node = Some(Node::new(network, template, memcg::atomic_flags())?);
+        let place = whom.place(&self.keys);
+        let mut node = Some(Node::new(place, template, memcg::atomic_flags())?);
         // What is replaced or not used is dropped when the lock is not held any more.
-        let old = self.shelves.with(shelf_of(network), |shelf| {
-            if let Some(there) = shelf.get_mut(network) {
+        let old = self.shelves.with(shelf_of(place), |shelf| {
+            if let Some(there) = shelf.get_mut(place) {
                 let memo = Memo(there.memo.load(Ordering::Relaxed));
                 let is_newer = there.seen.wrapping_sub(seen) as i32 > 0;
                 if is_newer && there.lives(rule) && !memo.is_of_others(there.seen) {
                     return (None, true);
                 }
             }
-            let old = shelf.remove(network);
+            let old = shelf.remove(place);
             if let Some((_, assured)) = old {
                 self.count_out(1, assured);
             }

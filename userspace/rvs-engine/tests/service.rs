@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 use rvs_engine::helper::Helper;
-use rvs_engine::persistence::Persistence;
+use rvs_engine::persistence::{Engine, Persistence};
 use rvs_engine::proto::own::{OwnTimeouts, TimeoutUpdate};
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
@@ -83,6 +83,13 @@ fn settings_that_break_a_rule() {
     assert_eq!(spec_of.validate(&tcp), Ok(()));
     let refused = Err(SpecError::Helper(helper, Protocol::Udp));
     assert_eq!(spec_of.validate(&id(Protocol::Udp)), refused);
+    let mut spec_of = spec();
+    spec_of.persistence.engine = Engine::Sip;
+    assert_eq!(spec_of.validate(&id(Protocol::Udp)), Ok(()));
+    for protocol in [Protocol::Tcp, Protocol::Sctp] {
+        let refused = Err(SpecError::Engine(Engine::Sip, protocol));
+        assert_eq!(spec_of.validate(&id(protocol)), refused);
+    }
 }
 
 #[test]
@@ -145,6 +152,7 @@ fn clients_of_a_network_are_one() {
         seconds: 1,
         prefix,
         quiesced: false,
+        engine: Engine::Off,
     };
     let network = |prefix, client: &str| rule(prefix).network(client.parse().unwrap());
     for (prefix, a, b, same) in [
@@ -265,6 +273,7 @@ fn services_by_mark() {
         seconds: 1,
         prefix: 64,
         quiesced: false,
+        engine: Engine::Off,
     };
     let spec = ServiceSpec {
         persistence: long,
@@ -339,7 +348,12 @@ proptest! {
             one_packet: switches[0],
             random_start: switches[1],
             slow_start: numbers[3],
-            persistence: Persistence { seconds: numbers[2], prefix, quiesced: switches[2] },
+            persistence: Persistence {
+                seconds: numbers[2],
+                prefix,
+                quiesced: switches[2],
+                engine: if switches[3] { Engine::Sip } else { Engine::Off },
+            },
             timeouts: timeouts.of(&OwnTimeouts::NONE),
             removed: Removed::from_number(removed).unwrap(),
             quiesced_flows: Removed::from_number(2 - removed).unwrap(),

@@ -95,6 +95,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "quiesced-flows",
             "account",
             "helper",
+            "persistence-engine",
         ],
         Set::Dest => &[
             "address",
@@ -247,6 +248,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "dest-port",
             "mode",
             "expires",
+            "call-id",
         ],
         Set::Selection => &[
             "protocol",

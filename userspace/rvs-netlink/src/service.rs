@@ -4,6 +4,7 @@
 
 use netlink_packet_core::{DecodeError, Parseable};
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::service::{Removed, SchedulerFlags, ServiceUpdate};
@@ -61,6 +62,8 @@ pub(crate) fn attributes(id: &ServiceId, update: &ServiceUpdate) -> Vec<Attr> {
             .prefix
             .map(|n| Attr::u8(service::PERSISTENCE_PREFIX, n)),
     );
+    let engine = update.engine.map(Engine::number);
+    attributes.extend(engine.map(|n| Attr::u8(service::PERSISTENCE_ENGINE, n)));
     let tcp: Vec<Attr> = tcp_states()
         .filter_map(|(kind, state)| Some(Attr::u32(kind, update.timeouts.get(state)?)))
         .collect();
@@ -199,6 +202,10 @@ impl Parseable<[u8]> for ServiceInfo {
                 }
                 service::PERSISTENCE_QUIESCED => {
                     settings.quiesced = Some(attribute.u8("service persistence-quiesced")? != 0);
+                }
+                service::PERSISTENCE_ENGINE => {
+                    let engine = attribute.u8("service persistence-engine")?;
+                    settings.engine = Engine::from_number(engine);
                 }
                 service::TCP_TIMEOUTS => {
                     parse_timeouts(attribute.bytes(), &mut settings.timeouts)?;

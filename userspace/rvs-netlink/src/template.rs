@@ -24,6 +24,8 @@ pub struct Template {
     pub mode: Option<Mode>,
     /// Milliseconds that it stays when no flow begins.
     pub expires_ms: Option<u32>,
+    /// Of a call of the network, where calls stay.
+    pub call_id: Option<String>,
 }
 
 impl Template {
@@ -39,6 +41,8 @@ impl Template {
         attributes.extend(mode.map(|mode| Attr::u32(template::MODE, mode.number())));
         let expires = self.expires_ms;
         attributes.extend(expires.map(|ms| Attr::u32(template::EXPIRES, ms)));
+        let call_id = self.call_id.as_deref();
+        attributes.extend(call_id.map(|id| Attr::text(template::CALL_ID, id)));
         attributes
     }
 }
@@ -46,7 +50,7 @@ impl Template {
 impl Parseable<[u8]> for Template {
     fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut network, mut prefix, mut address, mut port) = (None, None, None, None);
-        let (mut mode, mut expires_ms) = (None, None);
+        let (mut mode, mut expires_ms, mut call_id) = (None, None, None);
         for attribute in received(bytes) {
             let a = attribute?;
             match a.kind() {
@@ -56,6 +60,7 @@ impl Parseable<[u8]> for Template {
                 template::DEST_PORT => port = Some(a.u16_be("dest port")?),
                 template::MODE => mode = Some(mode_of(a.u32("mode")?)?),
                 template::EXPIRES => expires_ms = Some(a.u32("expires")?),
+                template::CALL_ID => call_id = Some(a.text("call id")?),
                 _ => {}
             }
         }
@@ -68,6 +73,7 @@ impl Parseable<[u8]> for Template {
             },
             mode,
             expires_ms,
+            call_id,
         })
     }
 }

@@ -236,6 +236,7 @@ fn service_update(wanted: &ServiceSpec, has: &ServiceInfo) -> ServiceUpdate {
         persistence: differs(rule.seconds, has.persistence),
         prefix: differs(rule.prefix, has.prefix),
         quiesced: differs(rule.quiesced, has.quiesced),
+        engine: differs(rule.engine, has.engine),
         timeouts,
         removed: differs(wanted.removed, has.removed),
         quiesced_flows: differs(wanted.quiesced_flows, has.quiesced_flows),
@@ -296,6 +297,7 @@ pub fn service_words(update: &ServiceUpdate) -> String {
             "persistence-quiesced",
             update.quiesced.map(|on| on_off(on).to_owned()),
         ),
+        ("pe", update.engine.map(|engine| engine.name().to_owned())),
         (
             "expire-nodest",
             update.removed.map(|removed| removed.name().to_owned()),

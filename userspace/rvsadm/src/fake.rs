@@ -442,6 +442,7 @@ fn told(spec: &ServiceSpec) -> ServiceUpdate {
         persistence: Some(spec.persistence.seconds),
         prefix: Some(spec.persistence.prefix),
         quiesced: Some(spec.persistence.quiesced),
+        engine: Some(spec.persistence.engine),
         timeouts,
         removed: Some(spec.removed),
         quiesced_flows: Some(spec.quiesced_flows),

@@ -34,6 +34,9 @@ pub fn of_spec(error: &SpecError) -> String {
         SpecError::ConnMax(_) | SpecError::ConnMaxOthers => {
             "the host's root sets it, outside of namespaces".to_owned()
         }
+        SpecError::Engine(..) => {
+            "of other protocols networks of clients stay; leave --pe out".to_owned()
+        }
         SpecError::Helper(..) => {
             "helpers follow protocols of tcp; leave it out, or say off".to_owned()
         }

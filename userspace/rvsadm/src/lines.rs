@@ -12,7 +12,7 @@ mod write;
 use std::net::IpAddr;
 
 use rvs_engine::change::ChangeError;
-use rvs_engine::persistence::Persistence;
+use rvs_engine::persistence::{Engine, Persistence};
 use rvs_engine::sched;
 use rvs_engine::service::{ServiceSpec, ServiceUpdate};
 use rvs_engine::spec::{validate_local, DestId, DestSpec, Mode, Protocol, ServiceId};
@@ -241,6 +241,18 @@ impl Options<'_> {
             seconds,
             prefix,
             quiesced: false,
+            engine: self.engine()?,
+        })
+    }
+
+    fn engine(&self) -> Result<Engine, Problem> {
+        self.engine.map_or(Ok(Engine::Off), |name| {
+            values::engine(name).map_err(|_| {
+                Problem::new(
+                    format!("--pe: there is no persistence engine {name:?}"),
+                    "the only one is sip; take it out of the line to do without",
+                )
+            })
         })
     }
 
@@ -272,7 +284,8 @@ impl Options<'_> {
             || self.flags.is_some()
             || self.one_packet
             || self.persistent.is_some()
-            || self.netmask.is_some();
+            || self.netmask.is_some()
+            || self.engine.is_some();
         if self.has_dest_options() || of_service {
             return Err(Problem::new(
                 "-P adds a local address, and the line has options of a service or dest",
@@ -288,9 +301,9 @@ impl Options<'_> {
     fn dest_line(&self, ports: &Ports) -> Result<Line, Problem> {
         let service = self.service_id(ports)?;
         self.refuse_local()?;
-        if self.persistent.is_some() || self.netmask.is_some() {
+        if self.persistent.is_some() || self.netmask.is_some() || self.engine.is_some() {
             return Err(Problem::new(
-                "-a adds a dest, and the line has persistence (-p, -M)",
+                "-a adds a dest, and the line has persistence (-p, -M, --pe)",
                 "that belongs to the service's line, which starts with -A",
             ));
         }

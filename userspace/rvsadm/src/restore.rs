@@ -34,7 +34,7 @@ Examples:
   ipvsadm-save -n | rvsadm restore --dry-run -
 
 Reads what rvsadm save -j prints, and the lines of rvsadm save and of ipvsadm-save: one service (-A) or dest (-a) a line, # starts a
-comment (which ipvsadm-restore does not know). What this version lacks (--pe …) is
+comment (which ipvsadm-restore does not know). What this version lacks is
 refused, never dropped. Local addresses are lines of -P -t SERVICE -z ADDRESS, as the ipvsadm of DPVS
 saves them, and #rvsadm laddr ADDRESS for services that have none; dests of mode fullnat have --fullnat.
 The line

@@ -77,6 +77,7 @@ struct Settings {
     persistence: Option<u32>,
     persistence_prefix: Option<u8>,
     persistence_quiesced: Option<bool>,
+    persistence_engine: Option<String>,
     #[serde(default)]
     tcp_timeouts: BTreeMap<String, u32>,
     udp_timeout: Option<u32>,
@@ -213,6 +214,11 @@ impl Settings {
             persistence: self.persistence,
             prefix: self.persistence_prefix,
             quiesced: self.persistence_quiesced,
+            engine: self
+                .persistence_engine
+                .as_deref()
+                .map(values::engine)
+                .transpose()?,
             timeouts,
             removed: read(&self.expire_nodest)?,
             quiesced_flows: read(&self.expire_quiesced)?,

@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand};
 use rvs_engine::change::Change;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
 use rvs_engine::sched::SchedulerName;
@@ -49,7 +50,7 @@ Schedulers:
 const LIST_HELP: &str = "\
 JSON: {\"generation\":N,\"services\":[{\"id\",\"protocol\",\"address\",\"port\",\"mark\",\"scheduler\",
 \"flags\":[\"…\"],\"mh_size\",\"expiration\",\"one_packet\",\"toa\",\"account\",\"helper\",\"random_start\",\"slow_start\",\"persistence\",
-\"persistence_prefix\",\"persistence_quiesced\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
+\"persistence_prefix\",\"persistence_quiesced\",\"persistence_engine\",\"templates\",\"tcp_timeouts\":{…},\"udp_timeout\",
 \"expire_nodest\",\"expire_quiesced\",\"dests\",\"active\",\"inactive\",
 \"stats\":{\"connections\",\"in_packets\",\"out_packets\",\"in_bytes\",\"out_bytes\"},
 \"rates\":{the same, a second}}]}; what the module does not tell is null";
@@ -77,8 +78,8 @@ pub enum Command {
     /// Change a service; its connections go on
     #[command(group = clap::ArgGroup::new("setting").required(true).multiple(true)
         .args(["scheduler", "flags", "mh_size", "expiration", "one_packet", "toa", "account", "random_start",
-            "slow_start", "persistence", "prefix", "quiesced", "tcp_timeout", "udp_timeout", "removed",
-            "quiesced_flows", "helper"]))]
+            "slow_start", "persistence", "prefix", "quiesced", "engine", "tcp_timeout", "udp_timeout",
+            "removed", "quiesced_flows", "helper"]))]
     Set {
         /// The service
         #[command(flatten)]
@@ -155,6 +156,10 @@ pub struct Settings {
     #[arg(long = "persistence-quiesced", value_name = "SWITCH", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = values::switch)]
     quiesced: Option<bool>,
+    /// What stays with a dest, with persistence of UDP: off, which is networks of clients, or sip, which is
+    /// each of their calls, by its Call-ID; datagrams that begin a flow and have none are dropped
+    #[arg(long = "pe", value_name = "off|sip", value_parser = values::engine)]
+    engine: Option<Engine>,
     /// Seconds of silence after which a TCP connection in a state expires; 0 as the namespace's
     #[arg(long, value_name = "STATE=SECONDS", value_delimiter = ',', value_parser = values::timeout)]
     tcp_timeout: Vec<(State, u32)>,
@@ -217,6 +222,7 @@ pub fn line_of(update: &ServiceUpdate) -> String {
         update
             .quiesced
             .map(|on| format!("--persistence-quiesced={}", on_off(on))),
+        update.engine.map(|e| format!("--pe {}", e.name())),
         (!tcp.is_empty()).then(|| format!("--tcp-timeout {}", tcp.join(","))),
         update
             .timeouts
@@ -259,6 +265,7 @@ impl Settings {
             persistence: self.persistence,
             prefix: self.prefix,
             quiesced: self.quiesced,
+            engine: self.engine,
             timeouts,
             removed: self.removed,
             quiesced_flows: self.quiesced_flows,

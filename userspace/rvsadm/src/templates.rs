@@ -24,6 +24,7 @@ pub struct List {
 pub struct View {
     service: String,
     network: String,
+    call_id: Option<String>,
     dest: String,
     mode: Option<&'static str>,
     expires_ms: Option<u32>,
@@ -36,6 +37,7 @@ impl View {
         Ok(Self {
             service: service.id.to_string(),
             network: format!("{}/{}", template.network, template.prefix),
+            call_id: template.call_id,
             dest: template.dest.to_string(),
             mode: template.mode.map(Mode::name),
             expires_ms: template.expires_ms,
@@ -54,15 +56,23 @@ pub fn list(service: Option<ServiceId>, context: &mut Context<'_>) -> Result<(),
 }
 
 fn table(list: &List) -> Table {
-    let mut table = Table::new(&["SERVICE", "NETWORK", "DEST", "MODE"], &["EXPIRES"]);
+    // Most services have no calls.
+    let has_calls = list.templates.iter().any(|each| each.call_id.is_some());
+    let columns = ["SERVICE", "NETWORK", "DEST", "MODE", "CALL-ID"];
+    let shown = if has_calls { 5 } else { 4 };
+    let mut table = Table::new(&columns[..shown], &["EXPIRES"]);
     for each in &list.templates {
-        table.row([
+        let mut row = vec![
             each.service.clone(),
             each.network.clone(),
             each.dest.clone(),
             cell(each.mode),
-            cell(each.expires_ms.map(seconds)),
-        ]);
+        ];
+        if has_calls {
+            row.push(cell(each.call_id.as_deref()));
+        }
+        row.push(cell(each.expires_ms.map(seconds)));
+        table.row(row);
     }
     table
 }

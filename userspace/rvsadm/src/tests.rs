@@ -69,7 +69,7 @@ udp/203.0.113.10:53  wrr            0       0         0
             "mark": null,
             "scheduler": "rr", "flags": [], "mh_size": 4093, "expiration": 86400,
             "account": false, "helper": "off", "one_packet": false, "toa": "default", "random_start": false, "slow_start": 0, "persistence": 0, "persistence_prefix": 0,
-            "persistence_quiesced": false, "templates": 0, "tcp_timeouts": {}, "udp_timeout": null,
+            "persistence_quiesced": false, "persistence_engine": "off", "templates": 0, "tcp_timeouts": {}, "udp_timeout": null,
             "expire_nodest": "default", "expire_quiesced": "default", "dests": 2, "active": 0, "inactive": 0, "stats": stats(),
             "rates": stats(),
         })
@@ -322,13 +322,14 @@ fn networks_of_clients_are_listed() {
             },
             mode: Some(Mode::Dr),
             expires_ms: Some(299_900),
+            call_id: None,
         }),
         ..Reply::default()
     });
     assert_eq!(
         document(&mut kernel, "conn templates fwmark/7"),
         json!({ "templates": [{
-            "service": "fwmark/7", "network": "198.51.100.0/24", "dest": "192.0.2.1:0",
+            "service": "fwmark/7", "network": "198.51.100.0/24", "call_id": null, "dest": "192.0.2.1:0",
             "mode": "dr", "expires_ms": 299_900,
         }]})
     );

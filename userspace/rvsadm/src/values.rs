@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rvs_engine::defence::When;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::prefix::Prefix;
 use rvs_engine::proto::{tcp, State};
 use rvs_engine::sched::{SchedulerName, SCHEDULER_NAME_MAX};
@@ -255,6 +256,11 @@ pub fn timeout(text: &str) -> Result<(State, u32), String> {
 /// Reads what becomes of connections whose dest is removed.
 pub fn removed(text: &str) -> Result<Removed, String> {
     Removed::from_name(text).ok_or_else(|| "it is on, off or default".to_owned())
+}
+
+/// Reads what stays with a dest.
+pub fn engine(text: &str) -> Result<Engine, String> {
+    Engine::from_name(text).ok_or_else(|| "it is off or sip".to_owned())
 }
 
 /// Reads whose commands are followed.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::places::Places;
 use rvs_engine::proto::State;
 use rvs_engine::sched::Options;
@@ -81,6 +82,7 @@ pub struct ServiceView {
     pub persistence: Option<u32>,
     pub persistence_prefix: Option<u8>,
     pub persistence_quiesced: Option<bool>,
+    pub persistence_engine: Option<&'static str>,
     pub templates: Option<u32>,
     pub tcp_timeouts: Numbers,
     pub udp_timeout: Option<u32>,
@@ -128,6 +130,7 @@ impl From<&ServiceInfo> for ServiceView {
             persistence: settings.persistence,
             persistence_prefix: settings.prefix,
             persistence_quiesced: settings.quiesced,
+            persistence_engine: settings.engine.map(Engine::name),
             templates: service.templates,
             tcp_timeouts: Numbers(tcp.collect()),
             udp_timeout: udp.first().map(|(_, n)| *n),
@@ -165,6 +168,9 @@ impl ServiceView {
         options.extend(on.map(|(name, _)| (*name).to_owned()));
         let helper = self.helper.filter(|name| *name != Helper::Off.name());
         options.extend(helper.map(|name| format!("helper={name}")));
+        let engine = self.persistence_engine;
+        let engine = engine.filter(|name| *name != Engine::Off.name());
+        options.extend(engine.map(|name| format!("pe={name}")));
         let slow_start = self.slow_start.filter(|n| *n != 0);
         options.extend(slow_start.map(|n| format!("slow-start={n}")));
         let persistence = self.persistence.filter(|n| *n != 0);

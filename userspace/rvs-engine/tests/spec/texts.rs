@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::portpool::PortRange;
 use rvs_engine::spec::{
     validate_timeout, DestId, DestSpec, Mode, Protocol, ServiceId, SpecError, WEIGHT_MAX,
@@ -68,6 +69,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
         SpecError::Expiration(number),
         SpecError::OnePacket(Protocol::Tcp),
         SpecError::Helper(Helper::Ftp, Protocol::Sctp),
+        SpecError::Engine(Engine::Sip, Protocol::Tcp),
         SpecError::UoaKind(number as u8),
     ];
     for error in &all {
@@ -99,6 +101,7 @@ fn every_error(address: IpAddr, port: u16, number: u32, mode: Mode) -> Vec<SpecE
             | SpecError::Expiration(_)
             | SpecError::OnePacket(_)
             | SpecError::Helper(..)
+            | SpecError::Engine(..)
             | SpecError::UoaKind(_)
             | SpecError::LocalPorts(_) => {}
         }

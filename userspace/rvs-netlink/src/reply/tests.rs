@@ -8,6 +8,7 @@ use proptest::sample::select;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::places::Places;
 use rvs_engine::proto::own::TimeoutUpdate;
 use rvs_engine::proto::State;
@@ -73,6 +74,7 @@ prop_compose! {
             quiesced: switches[2],
             account: switches[3],
             helper: switches[3].map(|on| if on { Helper::Ftp } else { Helper::Off }),
+            engine: switches[1].map(|on| if on { Engine::Sip } else { Engine::Off }),
             prefix,
             toa,
             timeouts,
@@ -168,8 +170,9 @@ prop_compose! {
         port: u16,
         mode in of(modes()),
         expires_ms: Option<u32>,
+        call_id in of("[a-z0-9@]{1,255}"),
     ) -> Template {
-        Template { network, prefix, dest: DestId { address, port }, mode, expires_ms }
+        Template { network, prefix, dest: DestId { address, port }, mode, expires_ms, call_id }
     }
 }
 

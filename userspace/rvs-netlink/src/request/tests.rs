@@ -4,6 +4,7 @@ use netlink_packet_core::DecodeError;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::places::Places;
 use rvs_engine::sched::SchedulerName;
 use rvs_engine::sched::MH_SIZES;
@@ -51,6 +52,7 @@ fn changes() -> Vec<Change> {
         toa: Some(200),
         account: Some(true),
         helper: Some(Helper::Ftp),
+        engine: Some(Engine::Sip),
         ..ServiceUpdate::default()
     };
     vec![

@@ -28,7 +28,7 @@ use crate::watch::Watch;
 use filter::Filter;
 
 const TEMPLATES_HELP: &str = "\
-JSON: {\"templates\":[{\"service\",\"network\",\"dest\",\"mode\",\"expires_ms\"}]}. Each new connection of the network
+JSON: {\"templates\":[{\"service\",\"network\",\"call_id\",\"dest\",\"mode\",\"expires_ms\"}]}. Each new connection of the network
 lets it stay for the time that the service says.";
 
 const END_HELP: &str = "\

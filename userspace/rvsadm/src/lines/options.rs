@@ -34,14 +34,13 @@ enum Means {
     /// `-p`, with or without seconds.
     Persistent,
     Netmask,
+    Engine,
     TunnelKind,
     TunnelPort,
     TunnelSum(TunnelSum),
     /// `-b`: FullNAT of a dest in the ipvsadm of Alibaba's LVS, without a value; flags of a scheduler
     /// otherwise.
     FullNatOrFlags,
-    /// Something that this version lacks.
-    Unsupported(&'static str),
     /// A command that a saved file does not have.
     NotSaved,
 }
@@ -106,7 +105,7 @@ const OPTIONS: &[Known] = &[
     valued("-M", "--netmask", Means::Netmask),
     flag("-o", "--ops", Means::OnePacket),
     flag("-O", "", Means::OnePacket),
-    valued("", "--pe", Means::Unsupported("a persistence engine")),
+    valued("", "--pe", Means::Engine),
     valued("", "--tun-type", Means::TunnelKind),
     valued("", "--tun-port", Means::TunnelPort),
     flag("", "--tun-nocsum", Means::TunnelSum(TunnelSum::None)),
@@ -142,6 +141,7 @@ pub(super) struct Options<'a> {
     /// What follows `-p`, if anything.
     pub(super) persistent: Option<&'a str>,
     pub(super) netmask: Option<&'a str>,
+    pub(super) engine: Option<&'a str>,
     pub(super) tunnel_kind: Option<&'a str>,
     pub(super) tunnel_port: Option<&'a str>,
     pub(super) tunnel_sum: Option<TunnelSum>,
@@ -171,8 +171,6 @@ impl<'a> Options<'a> {
                     let follows = words.next_if(|word| !word.starts_with('-'));
                     follows.unwrap_or_default()
                 }
-                // Whatever its value, it is refused for what it is.
-                Some(_) if matches!(known.means, Means::Unsupported(_)) => "",
                 Some(value) => {
                     return Err(Problem::new(
                         format!("{name} takes no value, and {value:?} follows it"),
@@ -208,8 +206,8 @@ impl<'a> Options<'a> {
             Means::OnePacket => std::mem::replace(&mut self.one_packet, true),
             Means::Persistent => self.persistent.replace(value).is_some(),
             Means::Netmask => self.netmask.replace(value).is_some(),
+            Means::Engine => self.engine.replace(value).is_some(),
             Means::FullNatOrFlags => self.flags.replace(value).is_some(),
-            Means::Unsupported(what) => return Err(unsupported(name, what)),
             Means::NotSaved => {
                 return Err(Problem::new(
                     format!("{name} has no place in a saved configuration"),
@@ -226,14 +224,6 @@ impl<'a> Options<'a> {
         }
         Ok(())
     }
-}
-
-/// The problem of something that this version lacks.
-fn unsupported(option: &str, what: &str) -> Problem {
-    Problem::new(
-        format!("{option}: {what} is not supported by this version"),
-        "take it out of the line to do without",
-    )
 }
 
 /// Takes `-w1` and `--weight=1` apart.

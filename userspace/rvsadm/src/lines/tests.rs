@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
+use rvs_engine::persistence::Engine;
 use rvs_engine::places::Places;
 use rvs_engine::service::SchedulerFlags;
 use rvs_engine::spec::ConnReuse;
@@ -104,6 +105,7 @@ fn settings_of_ours_come_back() {
             seconds: 0,
             prefix: 24,
             quiesced: true,
+            engine: Engine::Off,
         },
         timeouts: timeouts.of(&OwnTimeouts::NONE),
         removed: Removed::GoOn,
@@ -124,6 +126,38 @@ fn settings_of_ours_come_back() {
         panic!("{line:?}");
     };
     assert_eq!(spec.persistence.seconds, 300);
+}
+
+#[test]
+fn calls_that_stay() {
+    let line = "-A -u 192.0.2.10:5060 -s rr -o -p 60 -M 255.255.255.0 --pe sip";
+    let Ok(Line::Service(id, spec)) = read(line) else {
+        panic!("{:?}", read(line));
+    };
+    assert_eq!(spec.persistence.engine, Engine::Sip);
+    assert_eq!(service_lines(&id, &spec), [line]);
+    for (line, reason) in [
+        (
+            "-A -u 192.0.2.10:5060 -s rr -p 60 --pe ftp",
+            "there is no persistence engine \"ftp\"",
+        ),
+        (
+            "-A -t 192.0.2.10:5060 -s rr -p 60 --pe sip",
+            "persistence engine sip is for udp, not tcp",
+        ),
+        (
+            "-A -u 192.0.2.10:5060 -s rr -p 60 --pe",
+            "--pe has no value",
+        ),
+        (
+            "-a -u 192.0.2.10:5060 -r 192.0.2.1:5060 --pe sip",
+            "has persistence",
+        ),
+        ("-A -u 192.0.2.10:5060 --pe sip --pe sip", "again"),
+    ] {
+        let problem = read(line).expect_err(line);
+        assert!(problem.reason.contains(reason), "{line}: {problem:?}");
+    }
 }
 
 #[test]
@@ -246,7 +280,7 @@ fn refused_with_a_reason() {
         ("-y 5", "lower threshold 5 is above the upper, 0"),
         ("-b sh-port", "-b is FullNAT here"),
         ("-o", "one-packet scheduling (-o)"),
-        ("-p", "persistence (-p, -M)"),
+        ("-p", "persistence (-p, -M, --pe)"),
         ("-w 2147483648", "weight 2147483648"),
         ("-w -1", "\"-1\""),
         ("-s rr", "scheduler"),
@@ -289,6 +323,7 @@ proptest! {
                     seconds,
                     prefix: if seconds == 0 { 0 } else { prefix },
                     quiesced: false,
+                    engine: if udp && one_packet { Engine::Sip } else { Engine::Off },
                 },
                 ..plain(name)
             };

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use rvs_engine::persistence::Engine;
 use rvs_engine::service::ServiceSpec;
 use rvs_engine::spec::{DestId, DestSpec, Mode, Protocol, ServiceId};
 use rvs_engine::threshold::Thresholds;
@@ -32,9 +33,13 @@ pub fn service_lines(id: &ServiceId, spec: &ServiceSpec) -> Vec<String> {
     if rule.seconds != 0 && rule.prefix != 0 {
         line = format!("{line} -M {}", mask(id.is_ipv6(), rule.prefix));
     }
+    if rule.engine != Engine::Off {
+        line = format!("{line} --pe {}", rule.engine.name());
+    }
     // Of no use without persistence, but a setting all the same.
     let alone = since.prefix.filter(|_| rule.seconds == 0);
-    (since.flags, since.one_packet, since.persistence) = (None, None, None);
+    (since.flags, since.one_packet) = (None, None);
+    (since.persistence, since.engine) = (None, None);
     let mut more = service::line_of(&since);
     if let Some(prefix) = alone {
         more = format!("--persistence-prefix {prefix} {more}");
