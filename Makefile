@@ -5,7 +5,7 @@ RVS_CACHE ?= $(HOME)/.cache/rvs
 export RVS_CACHE RUST_ABI KERNEL KDIR TIMEOUT CPUS MEMORY KVM VERBOSE DEBUG RVS_DELAYS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install uninstall dist deb test-install install-compat uninstall-compat
+.PHONY: help setup modules check-kernel tools vm test test-host test-vm test-long test-kernels test-clients test-debug test-races debug-kernel native-kernel check bench bench-native bench-engine bench-guard bench-shared bench-record bench-plots profile demo clean install uninstall dist deb test-install install-compat uninstall-compat
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,13 +37,17 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
 
-test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; failovers with keepalived, beside ip_vs; the smoke set on 6.12 and 7.2; test-install
+test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; failovers with keepalived, beside ip_vs; the smoke set on 6.12 and 7.2; test-clients; test-install
 	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes or ten_times or failover'
 	@scripts/test-kernels 6.12/own 7.2/own
+	@scripts/test-clients
 	@scripts/test-install
 
 test-kernels: ## the modules on each kernel: do they build, load and pass a smoke set? writes build/kernels.md (KERNELS='6.12 7.2/own', ARCH=arm64)
 	@scripts/test-kernels $(KERNELS)
+
+test-clients: modules tools ## collectd from Debian, beside ip_vs (2 MB to fetch, once)
+	@scripts/test-clients
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/own-kernel debug
