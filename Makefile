@@ -46,7 +46,7 @@ test-long: modules tools ## 20,000 connections: over bad wires no address is los
 test-kernels: ## the modules on each kernel: do they build, load and pass a smoke set? writes build/kernels.md (KERNELS='6.12 7.2/own', ARCH=arm64)
 	@scripts/test-kernels $(KERNELS)
 
-test-clients: modules tools ## collectd from Debian, beside ip_vs (2 MB to fetch, once)
+test-clients: modules tools ## Docker in swarm mode and collectd from Debian, beside ip_vs (60 MB to fetch, once)
 	@scripts/test-clients
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it

@@ -51,10 +51,10 @@ def seen(host, address, port, *listeners, timeout=10, names=()):
         return type(error).__name__
 
 
-def read_by(accepted, client):
+def read_by(accepted, client, timeout=10):
     """What a connection's server reads of a byte that its client sends, or the error."""
     client.sendall(b"x")
-    accepted.settimeout(1)
+    accepted.settimeout(timeout)
     try:
         return accepted.recv(1)
     except OSError as error:
@@ -67,10 +67,10 @@ def met(host, what, version=4):
     return {not line.startswith("[0:0]") for line in listed.splitlines() if what in line}
 
 
-def answer(host, address, port, data=b"x"):
+def answer(host, address, port, data=b"x", timeout=10):
     """The beginning of what answers a datagram of HOST, or what HOST gets instead."""
     try:
-        return ask(host, address, port, data, timeout=SHORT)[:8]
+        return ask(host, address, port, data, timeout=timeout)[:8]
     except OSError as error:
         return type(error).__name__
 
@@ -85,7 +85,7 @@ def begun(host, total):
 
     found = []
     with contextlib.suppress(AssertionError):
-        wait_until(counts, "all are counted", 6, 0.2)
+        wait_until(counts, "all are counted", 30, 0.2)
     return sorted(found)
 
 
