@@ -8,6 +8,7 @@
 //! balance                  the look-up: known or new
 //! icmp, echo               errors and pings;   reuse    a connection that takes no more
 //! new_flow, farewell       the first packet of a flow; resets for both ends
+//! outgoing, call           a dest's own calls; which call a packet is about
 //! forward                  state, count, send
 //! track                    what the host's connection tracking keeps, at ip_vs's places
 //! xmit                     one file a mode, and the way out
@@ -31,6 +32,7 @@ mod gate;
 mod icmp;
 mod late;
 mod new_flow;
+mod outgoing;
 mod places;
 mod read;
 mod reuse;

@@ -10,7 +10,7 @@ use super::{
     context::Context,
     forward,
     gate::Balanced,
-    source, track,
+    outgoing, source, track,
     xmit::Crosses,
 };
 use crate::{
@@ -94,7 +94,7 @@ struct Admitted<'a> {
 type Step<'a, T> = Result<(Skb<'a>, T), Verdict<'a>>;
 
 /// Whether a packet may begin a flow.
-fn admit<'a, F: Balanced>(
+fn admit<'a, F: Crosses>(
     cx: Context<'a>,
     skb: Skb<'a>,
     packet: &Packet<F>,
@@ -113,7 +113,7 @@ fn admit<'a, F: Balanced>(
     let of_service = || marked.or_else(|| netns.schedule(&packet.tuple, cx.rcu));
     let schedule = meant.as_ref().map(|meant| meant.schedule);
     let Some(schedule) = schedule.or_else(of_service) else {
-        return Err(Verdict::Accept(skb));
+        return Err(outgoing::begin(cx, skb, packet));
     };
     let Some(state) = first_state(netns, packet) else {
         // The hooks ahead have counted what passes them, and so comes by at another place.

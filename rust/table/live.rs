@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::prelude::*;
 
 use super::{
+    callers::Callers,
     client_routes::ClientRoutes,
     complaints::Complaints,
     connections::{Conn, Connections},
@@ -59,6 +60,8 @@ pub(crate) struct Live {
     /// Flows that helpers have read of.
     pub(super) expected: Expected,
     pub(super) index: RcuSlot<Index>,
+    /// Dests that begin calls themselves; none where no service has calls.
+    pub(super) callers: RcuSlot<Callers>,
     pub(super) service_key: Key,
     /// For the sequence numbers of FullNAT connections, which other hosts see.
     pub(super) sequence_key: Key,
@@ -89,6 +92,7 @@ impl Live {
             peers: Peers::new()?,
             expected: Expected::new()?,
             index: RcuSlot::empty(),
+            callers: RcuSlot::empty(),
             service_key: random_key(),
             sequence_key: random_key(),
             net,

@@ -3,6 +3,8 @@
 //! What a namespace knows: its services and dests, connections, settings and counts.
 
 mod activity;
+mod callers;
+mod calling;
 mod client_routes;
 mod complaints;
 mod config;
@@ -39,6 +41,7 @@ mod turn;
 mod waking;
 mod ways;
 
+pub(crate) use calling::Caller;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{

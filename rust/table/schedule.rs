@@ -305,6 +305,26 @@ impl Schedule {
         dest.ok_or(NoDest::Usable)
     }
 
+    /// A call that one of the dests has begun stays there, unless it has its place. An error when there is no
+    /// memory.
+    pub(super) fn keep_call(
+        &self,
+        (client, call): (IpAddr, &[u8]),
+        dest: &Arc<Dest>,
+    ) -> Result<(), NoDest> {
+        let whom = self.persistence.whom(client, call);
+        let mut places = (0u32..).zip(self.dests.iter());
+        let place = places.find(|(_, other)| Arc::ptr_eq(other, dest));
+        let (Some(templates), Some(chosen)) = (&self.templates, place) else {
+            return Ok(());
+        };
+        if templates.find(whom, self.candidates()).is_none() {
+            let kept = templates.keep(whom, chosen, self.candidates());
+            kept.map_err(|_| NoDest::Memory)?;
+        }
+        Ok(())
+    }
+
     /// A dest that takes new flows, for packets that are of none: the same for the same hash as long
     /// as the dests stay as they are.
     pub(crate) fn by_hash(&self, hash: u32) -> Option<&Arc<Dest>> {

@@ -5,6 +5,7 @@
 //! Everything here is under the configuration mutex. Packets see what [`ConfigGuard::apply`]
 //! publishes by RCU at its end: all of a batch or nothing.
 
+mod callers;
 mod change;
 mod checks;
 mod filters;

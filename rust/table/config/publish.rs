@@ -11,6 +11,7 @@ use super::{
         publication::{self, Published},
         schedule::Schedule,
     },
+    callers::NextCallers,
     guard::ConfigGuard,
     service::Service,
     undo::Undo,
@@ -39,6 +40,7 @@ type Schedules = KVVec<(Published, KBox<RcuBox<Schedule>>)>;
 struct Ready {
     schedules: Schedules,
     index: NextIndex,
+    callers: NextCallers,
     /// What keeps the module from now on, where nothing did.
     hold: Option<Hold>,
 }
@@ -57,6 +59,7 @@ impl ConfigGuard<'_> {
     fn make(&mut self, undo: &[Undo]) -> Result<Ready> {
         let schedules = self.make_schedules()?;
         let index = self.next_index(undo)?;
+        let callers = self.next_callers(undo)?;
         let leaving = undo.iter().map(Undo::dests_removed).sum();
         self.config.removed.reserve(leaving)?;
         let leaving = undo.iter().map(Undo::locals_removed).sum();
@@ -80,6 +83,7 @@ impl ConfigGuard<'_> {
         Ok(Ready {
             schedules,
             index,
+            callers,
             hold,
         })
     }
@@ -98,6 +102,9 @@ impl ConfigGuard<'_> {
             delay::here();
         }
         self.replace_index(ready.index);
+        if let Some(callers) = ready.callers {
+            live.callers.replace(callers);
+        }
         let config = &mut *self.config;
         config.activity.settle(live, &config.marks);
         self.follow_rules();
