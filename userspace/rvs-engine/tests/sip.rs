@@ -10,7 +10,7 @@ use rvs_engine::persistence::{Engine, Persistence, Whom};
 use rvs_engine::sip::{call_id, is_call_id, CALL_ID_MAX};
 
 fn text(message: &[u8]) -> Option<&str> {
-    call_id(message).map(|id| std::str::from_utf8(id).unwrap())
+    call_id(message).and_then(|id| std::str::from_utf8(id).ok())
 }
 
 /// A request that has this as its Call-ID's line.
