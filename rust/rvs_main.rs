@@ -92,7 +92,7 @@ impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory {
-            _connections: table::create_caches()?,
+            _connections: table::caches(),
             _defrag: kapi::defrag::Defrag6::new(),
             _track: kapi::track::Binding::new(),
         };

@@ -126,6 +126,11 @@ impl Removed {
 }
 
 impl ServiceSpec {
+    /// Whether its connections have a place for what they carried: to keep accounts, or for a helper.
+    pub fn has_accounts(&self) -> bool {
+        self.account || self.helper != Helper::Off
+    }
+
     /// The settings of a service of which only the scheduler is given.
     pub const fn new(scheduler: SchedulerName) -> Self {
         Self {

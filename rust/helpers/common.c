@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What kapi files need that both modules have; each module has its own copy. */
 #include <linux/memcontrol.h>
+#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 
 #include "compat.h"
@@ -37,10 +38,23 @@ void rvs_cond_resched(void)
 	cond_resched();
 }
 
-struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
+/* Makes the cache of `slot` where there is none yet. Its name has to be its own. */
+int rvs_kmem_cache_need(struct kmem_cache **slot, const char *name, unsigned int size, unsigned int align)
 {
-	/* Unmerged: what leaks is named when the cache goes, and slabinfo shows its objects. */
-	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+	static DEFINE_MUTEX(making);
+	struct kmem_cache *made;
+
+	if (READ_ONCE(*slot))
+		return 0;
+	mutex_lock(&making);
+	made = *slot;
+	if (!made) {
+		/* Unmerged: what leaks is named when the cache goes, and slabinfo shows its objects. */
+		made = kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+		smp_store_release(slot, made);
+	}
+	mutex_unlock(&making);
+	return made ? 0 : -ENOMEM;
 }
 
 void rvs_spin_lock_init(spinlock_t *lock)

@@ -124,7 +124,7 @@ struct workqueue_struct *rvs_long_wq(void);
 void rvs_sort(void *items, size_t len, size_t size, cmp_r_func_t compare, const void *key);
 
 /* linux/slab.h */
-struct kmem_cache *rvs_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
+int rvs_kmem_cache_need(struct kmem_cache **slot, const char *name, unsigned int size, unsigned int align);
 
 /* linux/spinlock.h */
 void rvs_spin_lock_init(spinlock_t *lock);

@@ -12,7 +12,7 @@ use core::{
 };
 
 use kernel::{
-    error::code::ENOMEM,
+    error::to_result,
     prelude::*,
     str::{CStr, CStrExt},
 };
@@ -20,13 +20,15 @@ use kernel::{
 use super::memcg;
 use crate::bindings;
 
-/// A module's cache of `T`s, there while a [`CacheHandle`] is.
+/// A module's cache of `T`s, made when something first needs it: one that nobody has used takes a module
+/// no time to load, or to go.
 ///
 /// # Invariants
 ///
 /// `cache` is null or a live slab cache for objects of `T`'s size and alignment.
 pub(crate) struct StaticCache<T> {
     cache: AtomicPtr<bindings::kmem_cache>,
+    name: &'static CStr,
     _objects: PhantomData<T>,
 }
 
@@ -34,25 +36,23 @@ pub(crate) struct StaticCache<T> {
 unsafe impl<T: Send> Sync for StaticCache<T> {}
 
 impl<T: Send> StaticCache<T> {
-    /// No cache yet.
-    pub(crate) const fn new() -> Self {
+    /// None yet; with that name in /proc/slabinfo.
+    pub(crate) const fn new(name: &'static CStr) -> Self {
         Self {
             cache: AtomicPtr::new(ptr::null_mut()),
+            name,
             _objects: PhantomData,
         }
     }
 
-    /// Creates it with that name in /proc/slabinfo. Once, by the module's init.
-    pub(crate) fn create(&'static self, name: &'static CStr) -> Result<CacheHandle<T>> {
+    /// Makes it, if it is not there. May sleep.
+    pub(crate) fn need(&'static self) -> Result {
         let (size, align) = (mem::size_of::<T>() as u32, mem::align_of::<T>() as u32);
-        // SAFETY: `name` is a C string that lives for ever.
-        let cache = unsafe { bindings::rvs_kmem_cache_create(name.as_char_ptr(), size, align) };
-        if cache.is_null() {
-            return Err(ENOMEM);
-        }
-        // INVARIANT: Just made for `T`.
-        self.cache.store(cache, Ordering::Release);
-        Ok(CacheHandle { cache: self })
+        let (slot, name) = (self.cache.as_ptr(), self.name.as_char_ptr());
+        // SAFETY: `name` is a C string that lives for ever, and so does `slot`, which is changed here and by
+        // `destroy` only.
+        // INVARIANT: What is made is made for `T`.
+        to_result(unsafe { bindings::rvs_kmem_cache_need(slot, name, size, align) })
     }
 
     /// An object with that value, without sleeping; the value when there is no memory.
@@ -84,9 +84,15 @@ impl<T: Send> StaticCache<T> {
         // SAFETY: It came from this cache, which is there as long as objects are.
         unsafe { bindings::kmem_cache_free(cache, object.as_ptr().cast()) };
     }
+
+    /// Has it go with the result.
+    pub(crate) fn goes(&'static self) -> CacheHandle<T> {
+        CacheHandle { cache: self }
+    }
 }
 
-/// Keeps a cache. Its owner drops it after all objects were freed.
+/// Destroys a cache with itself, if it was made. Its owner drops it after all objects were freed, and when
+/// nobody needs the cache any more.
 pub(crate) struct CacheHandle<T: Send + 'static> {
     cache: &'static StaticCache<T>,
 }
@@ -94,7 +100,7 @@ pub(crate) struct CacheHandle<T: Send + 'static> {
 impl<T: Send + 'static> Drop for CacheHandle<T> {
     fn drop(&mut self) {
         let cache = self.cache.cache.swap(ptr::null_mut(), Ordering::AcqRel);
-        // SAFETY: By the invariant the cache is live.
+        // SAFETY: By the invariant it is live, or null, of which nothing is to be done.
         unsafe { bindings::kmem_cache_destroy(cache) };
     }
 }

@@ -45,7 +45,7 @@ pub(crate) use calling::Caller;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
-    create_caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
+    caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;

@@ -159,6 +159,29 @@ def test_parameters_stay(new):
         compat.unload()
 
 
+def test_devices_and_the_match_go_on(lab, new):
+    """What else holds the module is taken away for it, and is there again; a rule that has the match is named."""
+    shell.modprobe("xt_rvs")
+    rvs = lab.director
+    try:
+        rvs.run("rvsadm", "service", "add", f"tcp/{VIP}:80")
+        rvs.run("rvsadm", "xdp", "attach", "eth0")
+        before = content(rvs.run("rvsadm", "xdp", "show", "-j").stdout)["devices"]
+        rvs.run("iptables", "-A", "INPUT", "-m", "ipvs", "--ipvs", "-j", "ACCEPT")
+        done = shell.run("rvsadm", "upgrade", new, check=False)
+        assert done.returncode == 1 and "rules with -m ipvs" in done.stderr and "nothing was changed" in done.stderr
+        rvs.run("iptables", "-F", "INPUT")
+        shell.run("rvsadm", "upgrade", new)
+        devices = content(rvs.run("rvsadm", "xdp", "show", "-j").stdout)["devices"]
+        assert [(one["device"], one["mode"]) for one in devices] == [(one["device"], one["mode"]) for one in before]
+        assert devices[0]["program"] != before[0]["program"]
+        rvs.run("iptables", "-A", "INPUT", "-m", "ipvs", "--ipvs", "-j", "ACCEPT")
+    finally:
+        rvs.run("iptables", "-F", "INPUT")
+        rvs.run("rvsadm", "xdp", "detach", "eth0", check=False)
+        shell.rmmod("xt_rvs")
+
+
 def test_keepalived_goes_on(lab, new):
     """It asks for the number of the family IPVS once, when it starts."""
     compat.load("rvs")

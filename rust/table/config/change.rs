@@ -6,6 +6,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::{
+        connections::{need_accounts, need_slabs},
         counters::{EarlyDrops, Estimator, Traffic},
         dest::Dest,
         local::Pool,
@@ -115,6 +116,7 @@ impl<'a> ConfigGuard<'a> {
         let (place, service) = self.config.service_mut(&id)?;
         let new = update.of(&service.spec);
         new.validate(&id)?;
+        need_slabs_of(&new, &id)?;
         self.config.mark_changed(place)?;
         let (place, service) = self.config.service_mut(&id)?;
         Ok(Undo::ServiceSet(
@@ -173,6 +175,7 @@ impl<'a> ConfigGuard<'a> {
     fn add_service(&mut self, id: ServiceId, spec: ServiceSpec) -> Result<Undo, ChangeError> {
         id.validate()?;
         spec.validate(&id)?;
+        need_slabs_of(&spec, &id)?;
         let scheduler = scheduler_by_name(&spec.scheduler)?;
         if self.config.services.place(&id).is_some() {
             return Err(ChangeError::ServiceExists(id));
@@ -241,7 +244,9 @@ impl<'a> ConfigGuard<'a> {
             dest.set_back();
             return Ok(Undo::DestBack(at, within, carried));
         }
-        let dest = Dest::new(service, id, spec, published).map_err(|_| ChangeError::NoMemory)?;
+        let needed = need_slabs(service.is_ipv6(), id.address.is_ipv6());
+        let made = needed.and_then(|()| Dest::new(service, id, spec, published));
+        let dest = made.map_err(|_| ChangeError::NoMemory)?;
         if slow_start > 0 {
             dest.life().start_slowly();
         }
@@ -268,4 +273,12 @@ impl<'a> ConfigGuard<'a> {
         let pushed = place.dests.push(member);
         pushed.map_err(|_| ChangeError::NoMemory)
     }
+}
+
+/// Makes the slabs that connections of a service are in besides those of its dests.
+fn need_slabs_of(spec: &ServiceSpec, id: &ServiceId) -> Result<(), ChangeError> {
+    if !spec.has_accounts() {
+        return Ok(());
+    }
+    need_accounts(id.is_ipv6()).map_err(|_| ChangeError::NoMemory)
 }

@@ -10,7 +10,8 @@ use kernel::{error::Result, sync::Arc};
 
 use super::{
     super::{
-        counters::Traffic, dest::Dest, local::Pool, peers::PeerCount, publication::Publication,
+        connections::need_slabs, counters::Traffic, dest::Dest, local::Pool, peers::PeerCount,
+        publication::Publication,
     },
     guard::ConfigGuard,
 };
@@ -98,6 +99,7 @@ impl ConfigGuard<'_> {
             tunnel: Tunnel::IPIP,
         };
         self.config.removed.reserve(1)?;
+        need_slabs(service.is_ipv6(), id.address.is_ipv6())?;
         let dest = Dest::new(service, id, spec, published.clone())?;
         self.retire_dest(dest.clone(), published, Traffic::default());
         Ok(dest)

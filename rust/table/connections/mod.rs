@@ -29,7 +29,7 @@ pub(crate) use self::{
     conn::Conn,
     nat::{NatConn, NatKeys, Stage},
     node::Side,
-    slab::{create_caches, Caches, Pair, Single},
+    slab::{caches, need_accounts, need_slabs, Caches, Pair, Single},
     table::Connections,
     view::{ConnCursor, ConnView},
 };

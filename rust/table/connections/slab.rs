@@ -4,7 +4,7 @@
 
 use core::ptr::NonNull;
 
-use kernel::{prelude::*, str::CStr, sync::Arc};
+use kernel::{prelude::*, sync::Arc};
 
 use super::{
     super::dest::Dest,
@@ -62,9 +62,9 @@ trait Slab: Sized + Send + 'static {
 }
 
 macro_rules! slab {
-    ($type:ty, $layout:ident, $name:ident, $accounted:ident) => {
-        static $name: StaticCache<$type> = StaticCache::new();
-        static $accounted: StaticCache<Accounted<$type>> = StaticCache::new();
+    ($type:ty, $layout:ident, $name:ident $slabinfo:literal, $accounted:ident $slabinfo_accounted:literal) => {
+        static $name: StaticCache<$type> = StaticCache::new($slabinfo);
+        static $accounted: StaticCache<Accounted<$type>> = StaticCache::new($slabinfo_accounted);
 
         impl Slab for $type {
             const LAYOUT: Layout = Layout::$layout;
@@ -88,16 +88,41 @@ macro_rules! slab {
     };
 }
 
-slab!(OneKey<TupleV4>, OneV4, ONE_V4, ONE_V4_ACCOUNTED);
-slab!(OneKey<TupleV6>, OneV6, ONE_V6, ONE_V6_ACCOUNTED);
-slab!(NatConn<TupleV4>, NatV4, NAT_V4, NAT_V4_ACCOUNTED);
-slab!(NatConn<TupleV6>, NatV6, NAT_V6, NAT_V6_ACCOUNTED);
-slab!(NatConn<TupleV6, TupleV4>, Nat64, NAT_64, NAT_64_ACCOUNTED);
+slab!(OneKey<TupleV4>, OneV4, ONE_V4 c"rvs_conn", ONE_V4_ACCOUNTED c"rvs_conn_acct");
+slab!(OneKey<TupleV6>, OneV6, ONE_V6 c"rvs_conn_v6", ONE_V6_ACCOUNTED c"rvs_conn_v6_acct");
+slab!(NatConn<TupleV4>, NatV4, NAT_V4 c"rvs_conn_nat", NAT_V4_ACCOUNTED c"rvs_conn_nat_acct");
+slab!(NatConn<TupleV6>, NatV6, NAT_V6 c"rvs_conn_nat_v6", NAT_V6_ACCOUNTED c"rvs_conn_nat_v6_acct");
+slab!(NatConn<TupleV6, TupleV4>, Nat64, NAT_64 c"rvs_conn_nat64", NAT_64_ACCOUNTED c"rvs_conn_nat64_acct");
+
+/// Makes the slabs of connections to dests of a family, if they are not there. May sleep.
+pub(crate) fn need_slabs(client_is_ipv6: bool, dest_is_ipv6: bool) -> Result {
+    if !client_is_ipv6 {
+        ONE_V4.need()?;
+        return NAT_V4.need();
+    }
+    ONE_V6.need()?;
+    if dest_is_ipv6 {
+        NAT_V6.need()
+    } else {
+        NAT_64.need()
+    }
+}
+
+/// Makes those of connections with accounts.
+pub(crate) fn need_accounts(client_is_ipv6: bool) -> Result {
+    if !client_is_ipv6 {
+        ONE_V4_ACCOUNTED.need()?;
+        return NAT_V4_ACCOUNTED.need();
+    }
+    ONE_V6_ACCOUNTED.need()?;
+    NAT_V6_ACCOUNTED.need()?;
+    NAT_64_ACCOUNTED.need()
+}
 
 /// The slabs of connections of a layout, with and without accounts.
 type Handles<T> = (CacheHandle<T>, CacheHandle<Accounted<T>>);
 
-/// The slabs of connections.
+/// The slabs of connections, which go with it.
 pub(crate) struct Caches {
     _one_v4: Handles<OneKey<TupleV4>>,
     _one_v6: Handles<OneKey<TupleV6>>,
@@ -106,22 +131,19 @@ pub(crate) struct Caches {
     _nat_64: Handles<NatConn<TupleV6, TupleV4>>,
 }
 
-/// Makes the slabs of connections, for as long as the handle lives.
-pub(crate) fn create_caches() -> Result<Caches> {
-    Ok(Caches {
-        _one_v4: create(c"rvs_conn", c"rvs_conn_acct")?,
-        _one_v6: create(c"rvs_conn_v6", c"rvs_conn_v6_acct")?,
-        _nat_v4: create(c"rvs_conn_nat", c"rvs_conn_nat_acct")?,
-        _nat_v6: create(c"rvs_conn_nat_v6", c"rvs_conn_nat_v6_acct")?,
-        _nat_64: create(c"rvs_conn_nat64", c"rvs_conn_nat64_acct")?,
-    })
+/// Has the slabs of connections go with the result.
+pub(crate) fn caches() -> Caches {
+    Caches {
+        _one_v4: handles(),
+        _one_v6: handles(),
+        _nat_v4: handles(),
+        _nat_v6: handles(),
+        _nat_64: handles(),
+    }
 }
 
-fn create<T: Slab>(name: &'static CStr, accounted: &'static CStr) -> Result<Handles<T>> {
-    Ok((
-        T::cache().create(name)?,
-        T::accounted_cache().create(accounted)?,
-    ))
+fn handles<T: Slab>() -> Handles<T> {
+    (T::cache().goes(), T::accounted_cache().goes())
 }
 
 /// A pair of families, of client and dest, that there are connections between.

@@ -26,7 +26,6 @@ use super::{
 use crate::{
     engine::{
         family,
-        helper::Helper,
         persistence::Engine,
         proto::State,
         sched::Identity,
@@ -210,7 +209,7 @@ impl Dest {
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
         self.life
-            .set_accounted(spec.account || spec.helper != Helper::Off);
+            .set_accounted(spec.has_accounts());
         self.life.set_tracks(settings.conntrack);
         self.rules.follow(spec);
     }

@@ -3,7 +3,6 @@
 //! `rvsadm unload`.
 
 use std::io;
-use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use rvs_netlink::Request;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::rs::module::is_loaded;
 use crate::xdp;
 
 /// Help on what it does.
@@ -31,7 +31,7 @@ const WHAT: &str = "unload the module";
 /// Lets go of the module, and has it removed.
 pub fn run(context: &mut Context<'_>) -> Result<(), Failure> {
     // Rules would be left that nobody can ask any more.
-    if Path::new("/sys/module").join(MATCH).exists() {
+    if is_loaded(MATCH) {
         remove(MATCH).map_err(|reason| {
             let hint = "rules with -m ipvs keep it: iptables-save, ip6tables-save and nft list ruleset show them";
             Failure::new(WHAT, reason, Some(hint))

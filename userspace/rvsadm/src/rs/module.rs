@@ -3,11 +3,17 @@
 //! Modules of the kernel that nothing loads when they are needed.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Where the kernel keeps the path of the program that it loads modules with; empty, and nobody is
 /// to load any.
 const LOADER: &str = "/proc/sys/kernel/modprobe";
+
+/// Whether it is loaded.
+pub fn is_loaded(module: &str) -> bool {
+    Path::new("/sys/module").join(module).exists()
+}
 
 /// Has that program load `module`. Whether it could shows where the module is used.
 pub fn load(module: &str) {

@@ -2,8 +2,9 @@
 
 //! Files of modules: what they say of themselves, and whether one is the module that runs.
 
-use std::fs;
-use std::io;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -118,23 +119,14 @@ impl Module {
         }
     }
 
-    /// Loads it.
-    pub fn load(&self, parameters: &str) -> Result<(), String> {
-        let parameters = std::ffi::CString::new(parameters).unwrap_or_default();
+    /// Puts it where the kernel can take it from, so that loading it takes no longer than it has to.
+    pub fn ready(&self) -> Result<Ready<'_>, String> {
+        let path = self.path.display();
+        let failed = |error: io::Error| format!("no memory for {path}: {error}");
         let file = memfd_create(c"rvs.ko", MemfdFlags::CLOEXEC);
-        let loaded = file.and_then(|file| {
-            let mut rest = self.content.as_slice();
-            while !rest.is_empty() {
-                let written = rustix::io::write(&file, rest)?;
-                rest = rest.get(written..).unwrap_or_default();
-            }
-            finit_module(&file, &parameters, 0)
-        });
-        loaded.map_err(|error| match error {
-            Errno::NOENT => "the kernel lacks a symbol that it needs (dmesg names it)".to_owned(),
-            Errno::NOEXEC => "it is not for this kernel (dmesg says why)".to_owned(),
-            error => error.to_string(),
-        })
+        let mut file = File::from(file.map_err(|error| failed(error.into()))?);
+        file.write_all(&self.content).map_err(failed)?;
+        Ok(Ready { module: self, file })
     }
 
     /// Keeps a copy of it where the next upgrade finds it.
@@ -142,6 +134,30 @@ impl Module {
         let kept = Path::new(KEPT);
         fs::create_dir_all(kept.parent().unwrap_or(kept))?;
         crate::whole::replace(kept, &self.content)
+    }
+}
+
+/// A module that is about to be loaded.
+pub struct Ready<'a> {
+    module: &'a Module,
+    file: File,
+}
+
+impl Ready<'_> {
+    /// The name of its file.
+    pub fn path(&self) -> &Path {
+        &self.module.path
+    }
+
+    /// Loads it.
+    pub fn load(&self, parameters: &str) -> Result<(), String> {
+        let parameters = CString::new(parameters).unwrap_or_default();
+        let loaded = finit_module(&self.file, &parameters, 0);
+        loaded.map_err(|error| match error {
+            Errno::NOENT => "the kernel lacks a symbol that it needs (dmesg names it)".to_owned(),
+            Errno::NOEXEC => "it is not for this kernel (dmesg says why)".to_owned(),
+            error => error.to_string(),
+        })
     }
 }
 
@@ -166,9 +182,9 @@ pub fn running(named: Option<&Path>) -> Result<Module, String> {
     })
 }
 
-/// Removes the module that runs.
-pub fn unload() -> Result<(), Errno> {
-    delete_module(c"rvs", rustix::fs::OFlags::NONBLOCK.bits() as _)
+/// Removes a module that is loaded and that nobody uses.
+pub fn unload(module: &CStr) -> Result<(), Errno> {
+    delete_module(module, rustix::fs::OFlags::NONBLOCK.bits() as _)
 }
 
 /// How many hold the module that runs.

@@ -7,7 +7,9 @@
 //! is changed, and gets it back. If the new one does not take it, the old one does.
 
 mod drop;
+mod haste;
 mod ko;
+mod others;
 mod places;
 mod state;
 
@@ -25,7 +27,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::drop::Dropping;
-use self::ko::Module;
+use self::haste::Haste;
+use self::ko::{Module, Ready};
+use self::others::Others;
 use self::places::Place;
 use self::state::{Carried, Configured};
 use crate::conn::file;
@@ -85,8 +89,8 @@ pub struct Upgraded {
 }
 
 /// A namespace with what it has.
-struct Kept {
-    place: Place,
+struct Kept<'a> {
+    place: &'a Place,
     dropping: Option<Dropping>,
     client: Option<Client>,
     configured: Configured,
@@ -112,18 +116,25 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
     let new = new.map_err(refused)?;
     new.fits().map_err(refused)?;
     let parameters = parameters(context).map_err(|error| Failure::kernel(WHAT, error))?;
-    let mut all = prepare().map_err(refused)?;
+    let places = places::all();
+    // These go on when it is done, or if it is not.
+    let _others = Others::take(&places).map_err(refused)?;
+    let mut all = prepare(&places).map_err(refused)?;
     new.load_others();
+    let old_ready = old.ready().map_err(refused)?;
+    let new_ready = new.ready().map_err(refused)?;
     // Nothing stops it half way but what nobody can catch.
     for signal in [libc_signal::HUP, libc_signal::INT, libc_signal::TERM] {
         let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
     }
+    let haste = Haste::begin();
     let began = Instant::now();
     if let Err(reason) = take(&mut all).and_then(|()| remove(&all)) {
         stay(&mut all);
         return Err(refused(reason));
     }
-    let changed = change(&old, &new, &parameters, &all);
+    let changed = change(&old_ready, &new_ready, &parameters, &all);
+    drop(haste);
     for kept in &mut all {
         if let Some(dropping) = kept.dropping.take() {
             dropping.end();
@@ -195,16 +206,16 @@ fn parameters(context: &mut Context<'_>) -> Result<String, Error> {
 }
 
 /// Reads the configuration of all namespaces, and makes ready to drop.
-fn prepare() -> Result<Vec<Kept>, String> {
+fn prepare(places: &[Place]) -> Result<Vec<Kept<'_>>, String> {
     let mut all = Vec::new();
     let mut with_services = 0;
-    for place in places::all() {
+    for place in places {
         let opened = place.inside(|| {
             let mut client = Client::connect()?;
             let configured = Configured::read(&mut client)?;
             Ok::<_, Error>((client, configured))
         });
-        let (client, configured) = settled(&place, opened)?;
+        let (client, configured) = settled(place, opened)?;
         with_services += usize::from(configured.services > 0);
         all.push(Kept {
             place,
@@ -214,22 +225,35 @@ fn prepare() -> Result<Vec<Kept>, String> {
             carried: Carried::default(),
         });
     }
-    if let Some(holds) = ko::holds().filter(|holds| *holds > with_services) {
-        return Err(format!(
-            "{holds} namespaces have services, or programs use the module, and {with_services} of them can be \
-             entered: those without a process or a name would lose all"
-        ));
-    }
+    nobody_else(with_services)?;
     for kept in &mut all {
         let opened = kept.place.inside(|| {
             let mut dropping = Dropping::prepare()?;
             dropping.add(&kept.configured.what)?;
             Ok::<_, Error>(dropping)
         });
-        let dropping = settled(&kept.place, opened);
+        let dropping = settled(kept.place, opened);
         kept.dropping = Some(dropping.map_err(|why| format!("{why} (is there nf_tables?)"))?);
     }
     Ok(all)
+}
+
+/// Refuses if more hold the module than there are namespaces with services. Programs of devices hold it
+/// until a while after.
+fn nobody_else(with_services: usize) -> Result<(), String> {
+    let mut holds = 0;
+    for _ in 0..ATTEMPTS {
+        holds = ko::holds().unwrap_or(0);
+        if holds <= with_services {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+    Err(format!(
+        "{holds} network namespaces, modules (lsmod) and programs (bpftool prog) use the module, and \
+         {with_services} of them are namespaces that can be entered: one without a process or a name would lose all; \
+         give it a name, or end what is in it"
+    ))
 }
 
 /// What was done in a namespace, or why it was not.
@@ -240,11 +264,11 @@ fn settled<T, E: Display>(place: &Place, done: std::io::Result<Result<T, E>>) ->
 }
 
 /// From now on packets are dropped; takes what there is.
-fn take(all: &mut [Kept]) -> Result<(), String> {
+fn take(all: &mut [Kept<'_>]) -> Result<(), String> {
     for kept in all.iter_mut() {
         if let Some(dropping) = kept.dropping.as_mut() {
             let begun = dropping.begin();
-            settled(&kept.place, Ok(begun))?;
+            settled(kept.place, Ok(begun))?;
         }
     }
     for kept in all {
@@ -268,7 +292,7 @@ fn take(all: &mut [Kept]) -> Result<(), String> {
             }
         };
         let taken = taken();
-        settled(&kept.place, Ok(taken))?;
+        settled(kept.place, Ok(taken))?;
         // Nobody holds the module any more.
         kept.client = None;
     }
@@ -276,13 +300,13 @@ fn take(all: &mut [Kept]) -> Result<(), String> {
 }
 
 /// The module that runs goes on as it was.
-fn stay(all: &mut [Kept]) {
+fn stay(all: &mut [Kept<'_>]) {
     for kept in all {
         let started = kept.place.inside(|| {
             let mut client = Client::connect()?;
             kept.carried.start_daemons(&mut client)
         });
-        if let Err(why) = settled(&kept.place, started) {
+        if let Err(why) = settled(kept.place, started) {
             say(format_args!("rvsadm: warning: daemons: {why}"));
         }
         kept.dropping = None;
@@ -290,7 +314,7 @@ fn stay(all: &mut [Kept]) {
 }
 
 /// Removes the module that runs, when what it had is in files as well.
-fn remove(all: &[Kept]) -> Result<(), String> {
+fn remove(all: &[Kept<'_>]) -> Result<(), String> {
     if let Err(error) = save(all) {
         say(format_args!(
             "rvsadm: warning: cannot write {SAVED}: {error}"
@@ -300,7 +324,12 @@ fn remove(all: &[Kept]) -> Result<(), String> {
 }
 
 /// Loads the new module, or else the old one again.
-fn change(old: &Module, new: &Module, parameters: &str, all: &[Kept]) -> Result<Restored, Failure> {
+fn change(
+    old: &Ready<'_>,
+    new: &Ready<'_>,
+    parameters: &str,
+    all: &[Kept<'_>],
+) -> Result<Restored, Failure> {
     let failed = |reason: String, hint: &str| Failure::new(WHAT, reason, Some(hint));
     let why = match begin(new, parameters, all) {
         Ok(became) => return Ok(became),
@@ -311,7 +340,7 @@ fn change(old: &Module, new: &Module, parameters: &str, all: &[Kept]) -> Result<
     match begin(old, parameters, all) {
         Ok(_) => {
             let hint = "the old one is back with everything, from its file";
-            Err(failed(format!("{}: {why}", new.path.display()), hint))
+            Err(failed(format!("{}: {why}", new.path().display()), hint))
         }
         Err(other) => {
             let reason = format!("{why}; and the old one: {other}");
@@ -322,12 +351,12 @@ fn change(old: &Module, new: &Module, parameters: &str, all: &[Kept]) -> Result<
 }
 
 /// Loads a module and gives it everything.
-fn begin(module: &Module, parameters: &str, all: &[Kept]) -> Result<Restored, String> {
+fn begin(module: &Ready<'_>, parameters: &str, all: &[Kept<'_>]) -> Result<Restored, String> {
     module.load(parameters)?;
     let mut sum = Restored::default();
     for kept in all {
-        let given = state::give(&kept.place, &kept.configured, &kept.carried);
-        let became = settled(&kept.place, Ok(given))?;
+        let given = state::give(kept.place, &kept.configured, &kept.carried);
+        let became = settled(kept.place, Ok(given))?;
         sum.full += became.full;
         sum.misfit += became.misfit;
     }
@@ -341,7 +370,7 @@ fn unload() -> Result<(), String> {
             // A module that has no services has nothing to let go of.
             let _ = client.execute(&Request::Release);
         }
-        match ko::unload() {
+        match ko::unload(c"rvs") {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::AGAIN) if attempt + 1 < ATTEMPTS => sleep(PAUSE),
             Err(error) => return Err(error.to_string()),
@@ -351,7 +380,7 @@ fn unload() -> Result<(), String> {
 }
 
 /// Writes what was taken, in case that this program is killed.
-fn save(all: &[Kept]) -> std::io::Result<()> {
+fn save(all: &[Kept<'_>]) -> std::io::Result<()> {
     fs::create_dir_all(SAVED)?;
     for (number, kept) in all.iter().enumerate() {
         if kept.carried.records.is_empty() && kept.configured.services == 0 {
