@@ -5,6 +5,12 @@
 usage:  make vm CMD='$$RVS_REPO/bench/upgrade.py 10000 100000'       # so many connections, fullnat
         make vm MEMORY=4G CMD='$$RVS_REPO/bench/upgrade.py 1000000'
 
+With a clock that counts instructions, one a nanosecond, however busy the machine is:
+
+        make modules tools
+        CPUS=1 scripts/vm --qemu '-icount shift=0,sleep=off -accel tcg,thread=single -cpu max,-erms,-fsrm' \\
+            -- '$RVS_REPO/bench/upgrade.py 10000 100000'
+
 Seconds are those of the guest. "pause" is how long packets were dropped while the module was changed for itself.
 """
 

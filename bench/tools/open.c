@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * open DEVICE MAC ADDRESS PORT COUNT MILLIONS: begins so many TCP connections to an address and port, a
- * SYN and an ACK each, by frames on a device to a MAC address; then so many million turns of a loop, in
- * which the kernel does what it does later. Prints the nanoseconds that all took.
+ * open DEVICE MAC ADDRESS PORT FIRST COUNT MILLIONS: begins so many TCP connections to an address and port,
+ * from the first one's number on, a SYN and an ACK each, by frames on a device to a MAC address; then so many
+ * million turns of a loop, in which the kernel does what it does later. Prints the nanoseconds that all took.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -70,9 +70,9 @@ static int put(int fd, struct frame *frame, int ack)
 	return send(fd, frame, sizeof(*frame), 0) != sizeof(*frame);
 }
 
-static int begin(int fd, struct frame *frame, int count)
+static int begin(int fd, struct frame *frame, int first, int count)
 {
-	for (int number = 0; number < count; number++) {
+	for (int number = first; number < first + count; number++) {
 		address(frame, number);
 		if (put(fd, frame, 0) || put(fd, frame, 1))
 			return -1;
@@ -94,20 +94,20 @@ int main(int argc, char **argv)
 	long turns;
 	int fd;
 
-	if (argc != 7 || inet_pton(AF_INET, argv[3], &frame.ip.daddr) != 1 ||
+	if (argc != 8 || inet_pton(AF_INET, argv[3], &frame.ip.daddr) != 1 ||
 	    sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4,
 		   mac + 5) != ETH_ALEN)
 		return 2;
 	to.sll_ifindex = if_nametoindex(argv[1]);
 	frame.tcp.dest = htons(atoi(argv[4]));
-	turns = atol(argv[6]) * 1000000;
+	turns = atol(argv[7]) * 1000000;
 	fd = socket(AF_PACKET, SOCK_RAW, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof(to))) {
 		perror("open");
 		return 1;
 	}
 	started = now();
-	if (begin(fd, &frame, atoi(argv[5]))) {
+	if (begin(fd, &frame, atoi(argv[5]), atoi(argv[6]))) {
 		perror("open");
 		return 1;
 	}

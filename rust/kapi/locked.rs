@@ -53,6 +53,7 @@ impl<T> LockedArray<T> {
 
     /// What `f` makes of the value at `index`; none where there is none. `f` neither sleeps nor
     /// asks for another value.
+    #[inline(always)] // Small, where what it does is done in the middle of a packet's way.
     pub(crate) fn with<R>(&self, index: usize, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let cell = self.cells.get(index)?;
         // SAFETY: By the invariant it is initialised.

@@ -77,8 +77,8 @@ impl Master {
             .transpose()?;
         let max_len = usize::from(daemon.max_len).max(LENGTH_MIN);
         let mut lines = KVec::with_capacity(ports, GFP_KERNEL_ACCOUNT)?;
-        for _ in 0..ports {
-            let line = Line::new(ports, daemon.id, max_len, key.clone())?;
+        for queue in 0..ports {
+            let line = Line::new((queue, ports), daemon.id, max_len, key.clone())?;
             lines.push(line, GFP_KERNEL_ACCOUNT)?;
         }
         let mut this = Self {

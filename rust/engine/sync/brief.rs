@@ -34,7 +34,7 @@ pub struct Brief {
 
 impl Brief {
     /// That of a client's tuple and a dest.
-    #[inline]
+    #[inline(always)] // Where it is put.
     pub fn v4(&self, client: &TupleV4, dest: Ipv4Addr) -> [u8; ENTRY_V4] {
         let [a, b, c, d, e, f] = self.head(client, 0, ENTRY_V4);
         let [from, to] = [client.src().octets(), client.dst().octets()];
@@ -42,7 +42,7 @@ impl Brief {
     }
 
     /// As above.
-    #[inline]
+    #[inline(always)]
     pub fn v6(&self, client: &TupleV6, dest: Ipv6Addr) -> [u8; ENTRY_V6] {
         let head = self.head(client, IPV6, ENTRY_V6);
         let ends = [client.src().octets(), client.dst().octets(), dest.octets()];

@@ -56,21 +56,26 @@ impl Draft {
         Some(())
     }
 
-    /// Adds an entry that is written already. False where there is no room for it.
-    #[inline]
-    pub fn add_written<const N: usize>(&mut self, buffer: &mut [u8], entry: &[u8; N]) -> bool {
-        self.try_add_written(buffer, entry).is_some()
-    }
-
-    #[inline]
-    fn try_add_written<const N: usize>(
+    /// Adds an entry of that length, as `entry` says it, which is asked once. False where there is no room
+    /// for it.
+    #[inline(always)]
+    pub fn add_brief<const N: usize>(
         &mut self,
         buffer: &mut [u8],
-        entry: &[u8; N],
+        entry: impl FnOnce() -> [u8; N],
+    ) -> bool {
+        self.try_add_brief(buffer, entry).is_some()
+    }
+
+    #[inline(always)]
+    fn try_add_brief<const N: usize>(
+        &mut self,
+        buffer: &mut [u8],
+        entry: impl FnOnce() -> [u8; N],
     ) -> Option<()> {
         let count = self.count.checked_add(1)?;
         let (len, room) = self.append(buffer, N)?;
-        *room.first_chunk_mut()? = *entry;
+        *room.first_chunk_mut()? = entry();
         let [_, _, _, _, in_all] = buffer.first_chunk_mut::<5>()?;
         *in_all = count;
         (self.len, self.count) = (len, count);

@@ -34,6 +34,5 @@ pub(crate) use self::{
     view::{ConnCursor, ConnView},
 };
 pub(super) use self::{
-    peers::Written,
     table::{Inserted, BATCH},
 };

@@ -3,7 +3,7 @@
 //! A connection as other directors are told of it, and as they tell of it.
 
 use core::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::atomic::Ordering,
 };
 
@@ -17,20 +17,12 @@ use crate::{
         family::Tuple,
         proto::State,
         spec::{Mode, Protocol},
-        sync::{memo::Memo, Brief, Connection, Entry, Own, ENTRY_V4, ENTRY_V6},
+        sync::{memo::Memo, Brief, Connection, Entry, Own},
         tuple::{TupleV4, TupleV6},
     },
     kapi::time,
     table::settings::LiveSettings,
 };
-
-/// An entry that is written already.
-pub(in crate::table) enum Written {
-    /// Of IPv4.
-    V4([u8; ENTRY_V4]),
-    /// Of IPv6.
-    V6([u8; ENTRY_V6]),
-}
 
 impl Conn {
     /// How much of it others know.
@@ -83,9 +75,15 @@ impl Conn {
         }))
     }
 
-    /// The same, written, where it has no options and all its ends are of one family.
-    #[inline]
-    pub(in crate::table) fn written(&self, settings: &LiveSettings) -> Option<Written> {
+    /// What is made of the same where it has no options and all its ends are of one family: of what an entry
+    /// has beside its ends, of its client's tuple and of its dest's address.
+    #[inline(always)] // In the middle of a packet's way.
+    pub(in crate::table) fn brief<R>(
+        &self,
+        settings: &LiveSettings,
+        v4: impl FnOnce(Brief, &TupleV4, Ipv4Addr) -> R,
+        v6: impl FnOnce(Brief, &TupleV6, Ipv6Addr) -> R,
+    ) -> Option<R> {
         let (dest, mode, state) = (self.dest(), self.dest().mode(), self.state());
         let translates = match mode {
             Mode::Nat => true,
@@ -95,22 +93,23 @@ impl Conn {
         if translates != self.has_two_keys() {
             return None;
         }
-        let brief = |wanted| Brief {
+        let client = self.client_key();
+        let wanted = match client {
+            AnyKey::V4(key) => key.tuple.dport(),
+            AnyKey::V6(key) => key.tuple.dport(),
+        };
+        let brief = Brief {
             mode,
             state,
             port: dest.port(wanted),
             mark: dest.mark(),
             seconds: self.expires_seconds(settings).max(1),
         };
-        Some(match (self.client_key(), dest.address()) {
-            (AnyKey::V4(key), IpAddr::V4(to)) => {
-                Written::V4(brief(key.tuple.dport()).v4(&key.tuple, to))
-            }
-            (AnyKey::V6(key), IpAddr::V6(to)) => {
-                Written::V6(brief(key.tuple.dport()).v6(&key.tuple, to))
-            }
-            _ => return None,
-        })
+        match (client, dest.address()) {
+            (AnyKey::V4(key), IpAddr::V4(to)) => Some(v4(brief, &key.tuple, to)),
+            (AnyKey::V6(key), IpAddr::V6(to)) => Some(v6(brief, &key.tuple, to)),
+            _ => None,
+        }
     }
 
     fn own(&self) -> Option<Own> {

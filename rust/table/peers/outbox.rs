@@ -19,6 +19,9 @@ use crate::{
     kapi::{buffer, locked::LockedArray, memcg, sign::Signer},
 };
 
+/// Datagrams whose room a queue keeps to use it again: allocating one takes more than filling it.
+const SPARE_MAX: usize = 512;
+
 /// A datagram.
 pub(crate) struct Parcel {
     buffer: KVec<u8>,
@@ -33,6 +36,13 @@ impl Parcel {
         let draft = Draft::begin(&mut buffer, outbox.id)?;
         let len = draft.len();
         Some(Self { buffer, draft, len })
+    }
+
+    /// An empty one again, in the room of one that nobody needs any more.
+    fn again(mut self, outbox: &Outbox) -> Option<Self> {
+        self.draft = Draft::begin(&mut self.buffer, outbox.id)?;
+        self.len = self.draft.len();
+        (self.buffer.len() == outbox.max_len).then_some(self)
     }
 
     /// One that has no entries, of directors with that id. May sleep.
@@ -97,6 +107,8 @@ struct Queue {
     open: Option<Parcel>,
     /// Those that are full.
     full: KVec<Parcel>,
+    /// Those that nobody needs any more: their room is used again.
+    spare: KVec<Parcel>,
 }
 
 impl Outbox {
@@ -105,6 +117,7 @@ impl Outbox {
         let queue = || Queue {
             open: None,
             full: KVec::new(),
+            spare: KVec::new(),
         };
         Ok(Self {
             queues: LockedArray::new(queues, queue)?,
@@ -131,15 +144,15 @@ impl Outbox {
         self.put_by(hash, urgent, |draft, room| draft.add(room, entry))
     }
 
-    /// The same of one that is written already.
-    #[inline]
-    pub(super) fn put_written<const N: usize>(
+    /// The same of one without options.
+    #[inline(always)] // In the middle of a packet's way.
+    pub(super) fn put_brief<const N: usize>(
         &self,
         hash: u32,
-        entry: &[u8; N],
         urgent: bool,
+        entry: impl Fn() -> [u8; N],
     ) -> bool {
-        self.put_by(hash, urgent, |draft, room| draft.add_written(room, entry))
+        self.put_by(hash, urgent, |draft, room| draft.add_brief(room, &entry))
     }
 
     #[inline(always)]
@@ -168,6 +181,17 @@ impl Outbox {
         (0..self.queues.len()).any(|index| is_half(index) == Some(true))
     }
 
+    /// Gives a queue a datagram whose room it may use again.
+    pub(crate) fn give_back(&self, index: usize, parcel: Parcel) {
+        self.queues.with(index, |queue| {
+            let has_room = queue.spare.len() < SPARE_MAX.min(self.waiting);
+            if has_room && queue.spare.reserve(1, memcg::atomic_flags()).is_ok() {
+                // There is room for it.
+                let _ = queue.spare.push_within_capacity(parcel);
+            }
+        });
+    }
+
     /// Takes all that waits in a queue; the last one may not be full.
     pub(crate) fn take(&self, index: usize) -> impl Iterator<Item = Parcel> {
         let taken = self.queues.with(index, |queue| {
@@ -180,30 +204,32 @@ impl Outbox {
 }
 
 impl Queue {
+    /// `add` is in one place, so that it is a part of this and not called.
     #[inline(always)]
-    fn put(&mut self, outbox: &Outbox, add: &impl Fn(&mut Draft, &mut [u8]) -> bool) -> Option<()> {
-        if let Some(parcel) = &mut self.open {
-            if parcel.add(add) {
-                return Some(());
+    fn put(&mut self, outbox: &Outbox, add: impl Fn(&mut Draft, &mut [u8]) -> bool) -> Option<()> {
+        let mut has_new = false;
+        loop {
+            if let Some(parcel) = &mut self.open {
+                if parcel.add(&add) {
+                    return Some(());
+                }
             }
+            if has_new {
+                return None;
+            }
+            self.open_another(outbox)?;
+            has_new = true;
         }
-        self.put_into_another(outbox, add)
     }
 
     #[cold]
     #[inline(never)]
-    fn put_into_another(
-        &mut self,
-        outbox: &Outbox,
-        add: &impl Fn(&mut Draft, &mut [u8]) -> bool,
-    ) -> Option<()> {
+    fn open_another(&mut self, outbox: &Outbox) -> Option<()> {
         if self.full.len() >= outbox.waiting {
             return None;
         }
-        let mut next = Parcel::new(outbox)?;
-        if !next.add(add) {
-            return None;
-        }
+        let spare = self.spare.pop().and_then(|spare| spare.again(outbox));
+        let next = spare.or_else(|| Parcel::new(outbox))?;
         self.full.reserve(1, memcg::atomic_flags()).ok()?;
         if let Some(parcel) = self.open.replace(next) {
             // There is room for it.

@@ -8,12 +8,12 @@ use kernel::prelude::*;
 
 use super::{
     super::{
-        connections::{Conn, Written},
+        connections::Conn,
         live::Live,
         templates::{TemplateView, Templates},
     },
     counts::PeerCount,
-    outbox::Outbox,
+    outbox::{Outbox, Parcel},
 };
 use crate::{
     engine::{
@@ -72,6 +72,14 @@ impl Live {
         self.peers.outbox.get(rcu)
     }
 
+    /// A datagram is not needed any more that a queue of that number had.
+    pub(crate) fn use_again(&self, queue: usize, parcel: Parcel) {
+        let guard = kernel::sync::rcu::read_lock();
+        if let Some(outbox) = self.outbox(Rcu::of(&guard)) {
+            outbox.give_back(queue, parcel);
+        }
+    }
+
     /// A packet has moved a connection to another state, or begun it.
     #[cold]
     pub(crate) fn has_changed(&self, conn: &Conn, rcu: Rcu<'_>) {
@@ -83,7 +91,7 @@ impl Live {
         // which nobody knows are nothing to know of.
         let is_over = state.is_over() || state == State::SctpClosed;
         if state != State::Udp && sync::is_told(state) && !(is_over && conn.memo().is_new()) {
-            self.tell(outbox, conn, true);
+            self.tell::<true>(outbox, conn);
         }
     }
 
@@ -113,13 +121,15 @@ impl Live {
         let lasts = conn.lasts(&self.settings) / time::HZ;
         let period = clock.period().min(lasts / 2).max(1);
         let seen = conn.seen();
-        if memo.is_of_others(seen) && self.is_alone() {
-            return self.tell(outbox, conn, false);
-        }
-        match memo.look(seen, clock, period, state == State::Udp) {
+        let is_ours = memo.is_of_others(seen) && self.is_alone();
+        let look = match is_ours {
+            true => Look::Tell,
+            false => memo.look(seen, clock, period, state == State::Udp),
+        };
+        match look {
             Look::Leave => {}
             Look::Note(memo) => conn.set_memo(memo),
-            Look::Tell => self.tell(outbox, conn, false),
+            Look::Tell => self.tell::<false>(outbox, conn),
         }
     }
 
@@ -164,15 +174,21 @@ impl Live {
         !self.peers.listens.load(Ordering::Relaxed)
     }
 
+    /// One for each of those who ask, so that it is a part of them.
     #[inline(always)] // In the middle of a packet's way.
-    fn tell(&self, outbox: &Outbox, conn: &Conn, urgent: bool) {
+    fn tell<const URGENT: bool>(&self, outbox: &Outbox, conn: &Conn) {
         if !self.is_told(conn) {
             return;
         }
-        let told = match conn.written(&self.settings) {
-            Some(Written::V4(entry)) => outbox.put_written(conn.flow(), &entry, urgent),
-            Some(Written::V6(entry)) => outbox.put_written(conn.flow(), &entry, urgent),
-            None => match self.put_with_options(outbox, conn, urgent) {
+        let flow = conn.flow();
+        let told = conn.brief(
+            &self.settings,
+            |brief, client, dest| outbox.put_brief(flow, URGENT, || brief.v4(client, dest)),
+            |brief, client, dest| outbox.put_brief(flow, URGENT, || brief.v6(client, dest)),
+        );
+        let told = match told {
+            Some(told) => told,
+            None => match self.put_with_options(outbox, conn, URGENT) {
                 Some(told) => told,
                 None => return,
             },

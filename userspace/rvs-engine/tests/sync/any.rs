@@ -119,11 +119,11 @@ proptest! {
         let added = match (told.client, told.virtual_address, told.dest.ip()) {
             (SocketAddr::V4(client), SocketAddr::V4(there), IpAddr::V4(dest)) => {
                 let tuple = TupleV4::new(client, there, protocol);
-                draft.add_written(&mut bytes, &brief.v4(&tuple, dest))
+                draft.add_brief(&mut bytes, || brief.v4(&tuple, dest))
             }
             (SocketAddr::V6(client), SocketAddr::V6(there), IpAddr::V6(dest)) => {
                 let tuple = TupleV6::new(client, there, protocol);
-                draft.add_written(&mut bytes, &brief.v6(&tuple, dest))
+                draft.add_brief(&mut bytes, || brief.v6(&tuple, dest))
             }
             _ => unreachable!("of one family"),
         };
@@ -132,7 +132,7 @@ proptest! {
         // None that does not fit is written in part.
         let before = (draft, bytes);
         let end = draft.len() + 10;
-        prop_assert!(!draft.add_written(&mut bytes[..end], &[7; 36]));
+        prop_assert!(!draft.add_brief(&mut bytes[..end], || [7; 36]));
         prop_assert_eq!((draft, bytes), before);
     }
 
