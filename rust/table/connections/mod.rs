@@ -24,6 +24,7 @@ mod table;
 mod view;
 mod whole;
 
+pub(super) use self::table::{Inserted, BATCH};
 pub(crate) use self::{
     account::Account,
     conn::Conn,
@@ -32,7 +33,4 @@ pub(crate) use self::{
     slab::{caches, need_accounts, need_slabs, Caches, Pair, Single},
     table::Connections,
     view::{ConnCursor, ConnView},
-};
-pub(super) use self::{
-    table::{Inserted, BATCH},
 };

@@ -208,8 +208,7 @@ impl Dest {
         let leaves = spec.quiesced_flows.ends(settings.expire_quiesced);
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
-        self.life
-            .set_accounted(spec.has_accounts());
+        self.life.set_accounted(spec.has_accounts());
         self.life.set_tracks(settings.conntrack);
         self.rules.follow(spec);
     }
