@@ -74,7 +74,8 @@ impl kernel::Module for Toa {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // On an error what was made so far is dropped, in the same order as on unload.
         let memory = Memory;
-        let max_flows = module_parameters::max_flows.value();
+        // A value in some series of kernels, a reference in others.
+        let max_flows = u32::from_ne_bytes(module_parameters::max_flows.value().to_ne_bytes());
         state::MAX_FLOWS.store(max_flows.max(1), Ordering::Relaxed);
         let defrag6 = kapi::defrag::Defrag6::new();
         let namespaces = netns::register()?;
