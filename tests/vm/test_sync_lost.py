@@ -333,6 +333,8 @@ def test_a_round_through_all_ends_at_any_moment(both, wire, lab):
                 shell.modprobe("rvs")
         finally:
             host.close()
+            # The kernel removes a namespace's devices, and their other ends, a while after it.
+            wait_until(lambda: "sync3" not in lab.director.run("ip", "link").stdout, "the wire is gone")
         if ends == "namespace":
             first.adm("sync", "stop", "master")
     assert known(first) == known(backup) == set()

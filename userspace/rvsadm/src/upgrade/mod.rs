@@ -45,7 +45,8 @@ runs to another. Meanwhile packets to virtual and local addresses are dropped, a
 mode nat: nobody answers, clients send again. That takes some tenths of a second, and more with very many
 connections. If the new module does not load, or does not take what the old one had, the old one comes back with
 all of it. Its file has to be found first: --old FILE, /run/rvs/rvs.ko (a copy that this program and rvs.service
-keep), or the one that is installed.
+keep), or the one that is installed. Devices give it frames again (rvsadm xdp) when it is done; rules that have
+the match ipvs are to be removed first, which is said.
 
 Without MODULE.ko it is the one that is installed. Needs nf_tables. Programs that watch (rvsadm monitor, top) end.
 
