@@ -170,7 +170,7 @@ impl Outbox {
     /// Puts an entry into a queue of that number. False when there is no room or memory for it.
     pub(super) fn put_at(&self, index: usize, entry: &Entry) -> bool {
         let add = |draft: &mut Draft, room: &mut [u8]| draft.add(room, entry);
-        let put = self.queues.with(index, |queue| queue.put(self, &add));
+        let put = self.queues.with(index, |queue| queue.put(self, add));
         put.flatten().is_some()
     }
 
