@@ -14,6 +14,7 @@ def _directors(lab, way):
     made.close()
 
 
+@pytest.mark.seconds(600)
 @pytest.mark.parametrize("way", ["sync", "mh"])
 def test_no_connection_breaks(directors, way):
     for name in NAMES:
