@@ -49,8 +49,8 @@ impl<T: Send> StaticCache<T> {
     pub(crate) fn need(&'static self) -> Result {
         let (size, align) = (mem::size_of::<T>() as u32, mem::align_of::<T>() as u32);
         let (slot, name) = (self.cache.as_ptr(), self.name.as_char_ptr());
-        // SAFETY: `name` is a C string that lives for ever, and so does `slot`, which is changed here and by
-        // `destroy` only.
+        // SAFETY: `name` is a C string that lives for ever, and so does `slot`, which is changed here, and when
+        // its handle goes.
         // INVARIANT: What is made is made for `T`.
         to_result(unsafe { bindings::rvs_kmem_cache_need(slot, name, size, align) })
     }

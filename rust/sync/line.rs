@@ -15,8 +15,8 @@ use crate::{
     table::{Netns, Outbox, Parcel, PeerCount},
 };
 
-/// Datagrams that are kept at most: those of half a second at 80,000 connections a second, and whoever lacks
-/// one asks within a tenth of one.
+/// Datagrams that are kept at most: those of half a second at 80,000 connections a second: whoever lacks one
+/// asks soon.
 const KEPT_MAX: usize = 1024;
 
 /// Datagrams whose connections are told again in a turn.

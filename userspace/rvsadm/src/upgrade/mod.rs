@@ -117,10 +117,6 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
     let new = new.map_err(refused)?;
     new.fits().map_err(refused)?;
     let parameters = parameters(context).map_err(|error| Failure::kernel(WHAT, error))?;
-    let places = places::all();
-    // These go on when it is done, or if it is not.
-    let _others = Others::take(&places).map_err(refused)?;
-    let mut all = prepare(&places).map_err(refused)?;
     new.load_others();
     let old_ready = old.ready().map_err(refused)?;
     let new_ready = new.ready().map_err(refused)?;
@@ -128,6 +124,10 @@ pub fn run(arguments: &Arguments, context: &mut Context<'_>) -> Result<(), Failu
     for signal in [libc_signal::HUP, libc_signal::INT, libc_signal::TERM] {
         let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
     }
+    let places = places::all();
+    // These go on when it is done, or if it is not.
+    let _others = Others::take(&places).map_err(refused)?;
+    let mut all = prepare(&places).map_err(refused)?;
     let haste = Haste::begin();
     let began = Instant::now();
     if let Err(reason) = take(&mut all).and_then(|()| remove(&all)) {

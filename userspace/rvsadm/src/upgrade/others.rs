@@ -42,7 +42,13 @@ impl<'a> Others<'a> {
         this.is_matching = unload_match()?;
         for one in devices {
             let detached = one.detach();
-            detached.map_err(|error| format!("device {:?}: {error}", one.device))?;
+            detached.map_err(|error| {
+                let device = one.device.unwrap_or_default();
+                format!(
+                    "device {device} of network namespace {} stays attached: {error}",
+                    one.namespace
+                )
+            })?;
             this.devices.push(one);
         }
         Ok(this)
