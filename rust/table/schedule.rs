@@ -249,12 +249,12 @@ impl Schedule {
     }
 
     /// Takes a template that another director tells of.
-    pub(super) fn learn(&self, told: &Template, call: &[u8]) -> PeerCount {
+    pub(super) fn learn(&self, told: &Template<'_>) -> PeerCount {
         let Some(templates) = &self.templates else {
             return PeerCount::Misfit;
         };
         let are_calls = self.persistence.engine == Engine::Sip;
-        if are_calls == call.is_empty() {
+        if are_calls == told.call.is_empty() {
             return PeerCount::Misfit;
         }
         // Of a service of all ports nobody says the dest's.
@@ -269,7 +269,7 @@ impl Schedule {
             0 => self.persistence.seconds,
             seconds => seconds,
         };
-        let whom = self.persistence.whom(told.network, call);
+        let whom = self.persistence.whom(told.network, told.call);
         let rule = (&self.persistence, told.assured);
         match templates.learn(whom, chosen, left, rule) {
             Ok(true) => PeerCount::Learned,

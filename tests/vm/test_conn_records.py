@@ -11,25 +11,11 @@ from lab import shell, six
 from lab.director import Service
 from lab.fullnat import LOCALS
 from lab.netns import wait_until
-from lab.pair import ALL, NAT64, Clients, Pair, give, known
+from lab.pair import ALL, NAT64, _clients, _pair, give, known  # noqa: F401
 from lab.topology import VIP
 from lab.transfer import UdpEcho, new_port
 
 EACH = 3
-
-
-@pytest.fixture(name="pair")
-def _pair(lab):
-    made = Pair(lab)
-    yield made
-    made.close()
-
-
-@pytest.fixture(name="clients")
-def _clients(lab):
-    made = Clients(lab.client)
-    yield made
-    made.close()
 
 
 @pytest.fixture(name="saved")

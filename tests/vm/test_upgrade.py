@@ -12,7 +12,7 @@ from lab.fullnat import LOCALS
 from lab.keepalived import Keepalived, real_server, virtual_server
 from lab.many import Speakers
 from lab.netns import Host, wait_until
-from lab.pair import ALL, Clients, Echo, Pair, give, known, sync
+from lab.pair import ALL, Echo, Pair, _clients, give, known, sync  # noqa: F401
 from lab.topology import VIP
 
 EACH = 3
@@ -68,13 +68,6 @@ def _new(tmp_path):
 @pytest.fixture(name="pair")
 def _pair(lab, new):  # pylint: disable=unused-argument
     made = Pair(lab)
-    yield made
-    made.close()
-
-
-@pytest.fixture(name="clients")
-def _clients(lab):
-    made = Clients(lab.client)
     yield made
     made.close()
 

@@ -9,6 +9,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::{
+    super::{persistence_engine::Engine, sip},
     entry::{Entry, Own, Reader},
     fault::Fault,
     option,
@@ -81,7 +82,7 @@ impl<'a> Datagram<'a> {
     }
 
     /// Its entries; an error where one is not taken.
-    pub fn entries(&self) -> impl Iterator<Item = Result<Entry, Fault>> + 'a {
+    pub fn entries(&self) -> impl Iterator<Item = Result<Entry<'a>, Fault>> + 'a {
         self.raw().map(|raw| raw?.entry())
     }
 
@@ -178,14 +179,16 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
-    fn entry(&self) -> Result<Entry, Fault> {
+    fn entry(&self) -> Result<Entry<'a>, Fault> {
         let (mut own, mut ended) = (None, false);
+        let (mut call, mut engine) = (&[][..], &[][..]);
         for option in self.options() {
             let (kind, data) = option?;
             match kind & !option::MAY_PASS {
-                // RVS moves no numbers for a helper, and has no persistence engines.
+                // RVS moves no numbers for a helper.
                 option::SEQUENCES => {}
-                option::ENGINE_DATA | option::ENGINE_NAME => return Err(Fault::Mode),
+                option::ENGINE_DATA => call = data,
+                option::ENGINE_NAME => engine = data,
                 option::OWN if kind & option::MAY_PASS != 0 => own = Own::read(data, self.ipv6),
                 option::CROSSING if kind & option::MAY_PASS == 0 && self.ipv6 => {
                     own = Some(Own::read(data, false).ok_or(Fault::UnknownOption)?);
@@ -195,10 +198,18 @@ impl<'a> Raw<'a> {
                 _ => return Err(Fault::UnknownOption),
             }
         }
-        self.fields(own, ended).ok_or(Fault::Entry)
+        let is_known = match call {
+            [] => engine.is_empty(),
+            call => engine == Engine::Sip.name().as_bytes() && sip::is_call_id(call),
+        };
+        if !is_known {
+            return Err(Fault::UnknownOption);
+        }
+        let entry = self.fields(own, ended).ok_or(Fault::Entry)?;
+        Ok(Entry { call, ..entry })
     }
 
-    fn fields(&self, own: Option<Own>, ended: bool) -> Option<Entry> {
+    fn fields(&self, own: Option<Own>, ended: bool) -> Option<Entry<'a>> {
         let mut rest = Reader(self.fixed);
         let [_, protocol, _, _] = rest.array()?;
         let flags = rest.word()?;
@@ -220,6 +231,7 @@ impl<'a> Raw<'a> {
             seconds,
             own,
             ended,
+            call: &[],
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Writing datagrams.
 
 use super::{
+    super::persistence_engine::Engine,
     entry::{write_end, Entry},
     option,
     ranges::Range,
@@ -41,11 +42,11 @@ impl Draft {
     }
 
     /// Adds an entry. False where there is no room for it; nothing is written then.
-    pub fn add(&mut self, buffer: &mut [u8], entry: &Entry) -> bool {
+    pub fn add(&mut self, buffer: &mut [u8], entry: &Entry<'_>) -> bool {
         self.try_add(buffer, entry).is_some()
     }
 
-    fn try_add(&mut self, buffer: &mut [u8], entry: &Entry) -> Option<()> {
+    fn try_add(&mut self, buffer: &mut [u8], entry: &Entry<'_>) -> Option<()> {
         let length = length(entry);
         let count = self.count.checked_add(1)?;
         let (len, room) = self.append(buffer, length)?;
@@ -134,8 +135,11 @@ pub const fn waiting(asked: usize, queues: usize, max_len: usize) -> usize {
     }
 }
 
+/// The persistence engine that calls are of, as it is called in entries.
+const ENGINE: &[u8] = Engine::Sip.name().as_bytes();
+
 /// Bytes of an entry, with its options.
-fn length(entry: &Entry) -> usize {
+fn length(entry: &Entry<'_>) -> usize {
     let fixed = if entry.client.is_ipv6() {
         ENTRY_V6
     } else {
@@ -143,10 +147,17 @@ fn length(entry: &Entry) -> usize {
     };
     let own = entry.own.map_or(0, |own| own.len().saturating_add(2));
     let ended = if entry.ended { 3 } else { 0 };
-    fixed.saturating_add(own).saturating_add(ended)
+    let call = match entry.call {
+        [] => 0,
+        call => call.len().saturating_add(ENGINE.len()).saturating_add(4),
+    };
+    fixed
+        .saturating_add(own)
+        .saturating_add(ended)
+        .saturating_add(call)
 }
 
-fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
+fn write(entry: &Entry<'_>, length: usize, out: &mut impl FnMut(&[u8])) {
     let family = if entry.client.is_ipv6() { IPV6 } else { 0 };
     let ends = [entry.client, entry.virtual_address, entry.dest];
     out(&[family, entry.protocol]);
@@ -169,6 +180,13 @@ fn write(entry: &Entry, length: usize, out: &mut impl FnMut(&[u8])) {
     }
     if entry.ended {
         out(&[option::ENDED | option::MAY_PASS, 1, 1]);
+    }
+    if !entry.call.is_empty() {
+        // As `ip_vs`, in that order.
+        out(&[option::ENGINE_DATA, entry.call.len() as u8]);
+        out(entry.call);
+        out(&[option::ENGINE_NAME, ENGINE.len() as u8]);
+        out(ENGINE);
     }
 }
 

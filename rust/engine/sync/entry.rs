@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 /// An entry. All three ends are of one family, but that RVS has dests of IPv4 for clients of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// IANA number of the protocol; 0 in templates of services by mark.
     pub protocol: u8,
     /// See [`flags`](super::flags).
@@ -27,6 +27,8 @@ pub struct Entry {
     pub own: Option<Own>,
     /// Whether RVS has ended it: an option that others pass over.
     pub ended: bool,
+    /// Call-ID of a template of a call; empty in all others.
+    pub call: &'a [u8],
 }
 
 /// What RVS adds of a FullNAT connection: an option that others pass over.

@@ -18,7 +18,8 @@ pub enum Fault {
     Option,
     /// What RVS adds behind the entries is not as it should be.
     Tail,
-    /// An option that nobody may pass over and that is not known: that entry is not taken.
+    /// An option that nobody may pass over and that is not known, or is of a persistence engine that RVS
+    /// does not have: that entry is not taken.
     UnknownOption,
     /// Flags that no connection and no template has: that entry is not taken.
     Flags,

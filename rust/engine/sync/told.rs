@@ -16,11 +16,11 @@ use super::{
 
 /// What an entry tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Told<'a> {
     /// A connection.
     Connection(Connection),
     /// A template.
-    Template(Template),
+    Template(Template<'a>),
 }
 
 /// A connection of another director.
@@ -52,7 +52,7 @@ pub struct Connection {
 
 /// A template of another director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct Template<'a> {
     /// Its service.
     pub service: ServiceId,
     /// The first address of the clients' network.
@@ -65,6 +65,8 @@ pub struct Template {
     pub seconds: u32,
     /// Whether the dest has answered a flow of it.
     pub assured: bool,
+    /// The Call-ID of the only call of that network which it is about; empty where it is about all.
+    pub call: &'a [u8],
 }
 
 /// Whether others are told of connections in a state, by `ip_vs`'s rule: not of those that have
@@ -86,13 +88,13 @@ pub const fn is_told(state: State) -> bool {
     )
 }
 
-impl Told {
+impl<'a> Told<'a> {
     /// What an entry means.
     ///
     /// # Errors
     ///
     /// Why it can mean nothing.
-    pub fn of(entry: &Entry) -> Result<Self, Fault> {
+    pub fn of(entry: &Entry<'a>) -> Result<Self, Fault> {
         if entry.flags & flags::ONE_PACKET != 0 || entry.flags & flags::NO_CLIENT_PORT != 0 {
             // Of the latter: what a helper waits for, which RVS has none of.
             return Err(Fault::Flags);
@@ -106,7 +108,7 @@ impl Told {
     }
 }
 
-fn connection(entry: &Entry, mode: Mode) -> Result<Connection, Fault> {
+fn connection(entry: &Entry<'_>, mode: Mode) -> Result<Connection, Fault> {
     let protocol = Protocol::from_number(entry.protocol).ok_or(Fault::Protocol)?;
     let state = state_of(protocol, entry.state).ok_or(Fault::State)?;
     check_unicast(entry.client.ip())?;
@@ -140,7 +142,7 @@ fn connection(entry: &Entry, mode: Mode) -> Result<Connection, Fault> {
     })
 }
 
-fn template(entry: &Entry, mode: Mode) -> Result<Template, Fault> {
+fn template<'a>(entry: &Entry<'a>, mode: Mode) -> Result<Template<'a>, Fault> {
     let ipv6 = entry.client.is_ipv6();
     let (address, port) = (entry.virtual_address.ip(), entry.virtual_address.port());
     let service = if entry.protocol == 0 {
@@ -176,10 +178,11 @@ fn template(entry: &Entry, mode: Mode) -> Result<Template, Fault> {
         mode,
         seconds: entry.seconds,
         assured,
+        call: entry.call,
     })
 }
 
-impl Entry {
+impl Entry<'_> {
     /// As it is told when it has ended.
     pub fn over(self) -> Self {
         let state = match Protocol::from_number(self.protocol) {
@@ -197,7 +200,7 @@ impl Entry {
     }
 }
 
-impl From<&Connection> for Entry {
+impl From<&Connection> for Entry<'_> {
     fn from(told: &Connection) -> Self {
         let inactive = if told.inactive { flags::INACTIVE } else { 0 };
         Self {
@@ -211,12 +214,13 @@ impl From<&Connection> for Entry {
             seconds: told.seconds,
             own: told.own,
             ended: told.ended,
+            call: &[],
         }
     }
 }
 
-impl From<&Template> for Entry {
-    fn from(told: &Template) -> Self {
+impl<'a> From<&Template<'a>> for Entry<'a> {
+    fn from(told: &Template<'a>) -> Self {
         let (protocol, address, port) = match told.service {
             ServiceId::Virtual {
                 protocol,
@@ -241,6 +245,7 @@ impl From<&Template> for Entry {
             seconds: told.seconds,
             own: None,
             ended: false,
+            call: told.call,
         }
     }
 }

@@ -148,13 +148,13 @@ impl ConfigGuard<'_> {
     }
 
     /// Takes a template that was told, of a call where there is one.
-    pub(in crate::table) fn learn_template(&self, told: &Template, call: &[u8]) -> PeerCount {
+    pub(in crate::table) fn learn_template(&self, told: &Template<'_>) -> PeerCount {
         let Some(service) = self.config.services.find(&told.service) else {
             return PeerCount::Misfit;
         };
         let guard = kernel::sync::rcu::read_lock();
         match service.published.get(Rcu::of(&guard)) {
-            Some(schedule) => schedule.learn(told, call),
+            Some(schedule) => schedule.learn(told),
             None => PeerCount::Misfit,
         }
     }

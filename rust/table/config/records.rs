@@ -26,8 +26,9 @@ impl ConfigGuard<'_> {
             mode: template.mode,
             seconds: template.left.div_ceil(1000).max(1),
             assured: template.assured,
+            call: template.call,
         };
-        let learned = self.learn_template(&told, template.call);
+        let learned = self.learn_template(&told);
         match learned {
             PeerCount::Learned => Restored::New,
             PeerCount::Full => Restored::Full,

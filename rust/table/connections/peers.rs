@@ -45,7 +45,7 @@ impl Conn {
     }
 
     /// As others are told of it; none where they could not understand it.
-    pub(in crate::table) fn entry(&self, settings: &LiveSettings) -> Option<Entry> {
+    pub(in crate::table) fn entry(&self, settings: &LiveSettings) -> Option<Entry<'static>> {
         let ends = self.client_ends();
         let (dest, mode) = (self.dest(), self.dest().mode());
         let port = dest.port(ends.virtual_address.port());

@@ -67,7 +67,10 @@ impl Netns {
                     self.now_of::<TupleV6>(&told)
                 }
                 Ok(Told::Connection(told)) => self.now_of::<TupleV4>(&told),
-                Ok(Told::Template(told)) => self.template_of(&told).map(|entry| (entry, 0)),
+                Ok(Told::Template(told)) => {
+                    put &= self.tell_template_again(&told, outbox);
+                    continue;
+                }
                 Err(_) => None,
             };
             if let Some((entry, queue)) = again {
@@ -79,7 +82,7 @@ impl Netns {
 
     /// A connection that was told, as it is now.
     #[inline(never)]
-    fn now_of<T: Tuple>(&self, told: &Connection) -> Option<(Entry, usize)> {
+    fn now_of<T: Tuple>(&self, told: &Connection) -> Option<(Entry<'static>, usize)> {
         let (client, there) = (told.client, told.virtual_address);
         let tuple = T::between(
             (T::Address::of(client.ip())?, client.port()),
@@ -99,7 +102,7 @@ impl Netns {
     }
 
     /// A connection as it is told, and 1 where others look after it; none where it is not told.
-    fn now(&self, conn: &Conn) -> Option<(Entry, usize)> {
+    fn now(&self, conn: &Conn) -> Option<(Entry<'static>, usize)> {
         let (state, memo) = (conn.state(), conn.memo());
         let is_over = state.is_over() || state == State::SctpClosed;
         // As those that tell at first have it.
@@ -112,12 +115,16 @@ impl Netns {
         Some((entry, is_hearsay.into()))
     }
 
+    /// Tells a template that was told, as it is now, into the first queue. False when there is no room.
     #[inline(never)]
-    fn template_of(&self, told: &Template) -> Option<Entry> {
+    fn tell_template_again(&self, told: &Template<'_>, outbox: &Outbox) -> bool {
         let config = self.config();
-        let service = config.service(&told.service)?;
-        let view = service.look_at_template(told.network, &[])?;
-        template_entry(told.service, &view)
+        let service = config.service(&told.service);
+        let view = service.and_then(|service| service.look_at_template(told.network, told.call));
+        let entry = view
+            .as_ref()
+            .and_then(|view| template_entry(told.service, view));
+        entry.is_none_or(|entry| outbox.put_at(0, &entry))
     }
 
     /// Tells more of all that there is: into the queues of `outbox`, of which the first half is of

@@ -39,7 +39,7 @@ impl Netns {
                 Ok(Told::Connection(told)) => {
                     counts.count(self.learn_connection(&mut config, &told, is_hearsay))
                 }
-                Ok(Told::Template(told)) => counts.count(config.learn_template(&told, &[])),
+                Ok(Told::Template(told)) => counts.count(config.learn_template(&told)),
                 Err(fault) => counts.fault(fault),
             }
         }

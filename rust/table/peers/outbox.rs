@@ -140,7 +140,7 @@ impl Outbox {
 
     /// Puts an entry into the queue of a hash. False when there is no room or memory for it. What is
     /// not `urgent` leaves half of the room to what is.
-    pub(super) fn put(&self, hash: u32, entry: &Entry, urgent: bool) -> bool {
+    pub(super) fn put(&self, hash: u32, entry: &Entry<'_>, urgent: bool) -> bool {
         self.put_by(hash, urgent, |draft, room| draft.add(room, entry))
     }
 
@@ -168,7 +168,7 @@ impl Outbox {
     }
 
     /// Puts an entry into a queue of that number. False when there is no room or memory for it.
-    pub(super) fn put_at(&self, index: usize, entry: &Entry) -> bool {
+    pub(super) fn put_at(&self, index: usize, entry: &Entry<'_>) -> bool {
         let add = |draft: &mut Draft, room: &mut [u8]| draft.add(room, entry);
         let put = self.queues.with(index, |queue| queue.put(self, add));
         put.flatten().is_some()

@@ -250,7 +250,7 @@ impl Live {
     }
 
     /// As others are told of it; none where they are not.
-    pub(super) fn entry_of(&self, conn: &Conn) -> Option<Entry> {
+    pub(super) fn entry_of(&self, conn: &Conn) -> Option<Entry<'static>> {
         match self.is_told(conn) {
             true => conn.entry(&self.settings),
             false => None,
@@ -259,9 +259,9 @@ impl Live {
 }
 
 /// A template as others are told of it; none where they could not understand it.
-pub(super) fn template_entry(service: ServiceId, view: &TemplateView) -> Option<Entry> {
+pub(super) fn template_entry(service: ServiceId, view: &TemplateView) -> Option<Entry<'_>> {
     let network = persistence::address(view.network, service.is_ipv6());
-    if view.dest.address.is_ipv6() != network.is_ipv6() || view.call.is_some() {
+    if view.dest.address.is_ipv6() != network.is_ipv6() {
         return None;
     }
     Some(Entry::from(&Template {
@@ -278,5 +278,6 @@ pub(super) fn template_entry(service: ServiceId, view: &TemplateView) -> Option<
         mode: view.mode,
         seconds: (view.expires_ms / 1000).max(1),
         assured: view.assured,
+        call: view.call_id(),
     }))
 }

@@ -7,6 +7,8 @@ import socket
 import struct
 import threading
 
+import pytest
+
 from . import shell, six
 from . import topology as four
 from .director import Ipvs, Rvs, Service
@@ -146,6 +148,20 @@ class Pair:
             director.flush()
         self.echo.close()
         self.second.close()
+
+
+@pytest.fixture(name="pair")
+def _pair(lab):
+    made = Pair(lab)
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="clients")
+def _clients(lab):
+    made = Clients(lab.client)
+    yield made
+    made.close()
 
 
 def sync(director, what, role, *options, check=True):

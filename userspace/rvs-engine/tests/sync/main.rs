@@ -254,6 +254,7 @@ fn templates_by_mark_have_no_protocol() {
             mode: Mode::Dr,
             seconds: 300,
             assured: true,
+            call: &[],
         };
         let entry = Entry::from(&template);
         assert_eq!((entry.protocol, entry.mark), (0, 7));
@@ -263,6 +264,64 @@ fn templates_by_mark_have_no_protocol() {
         let later = Entry { state: 2, ..entry };
         assert_eq!(Told::of(&later), Err(Fault::State));
     }
+}
+
+#[test]
+fn templates_of_calls_say_which_as_ip_vs_does() {
+    let longest = [b'c'; 255];
+    for (ends, call) in [
+        (["198.51.100.10", "203.0.113.10", "192.168.56.101"], &b"f81d4fae@host"[..]),
+        (["2001:db8::10", "2001:db8:1::10", "2001:db8:56::101"], &longest),
+    ] {
+        let [network, address, dest] = ends.map(|end| end.parse().unwrap());
+        let template = Template {
+            service: ServiceId::Virtual {
+                protocol: Protocol::Udp,
+                address,
+                port: 5060,
+            },
+            network,
+            dest: DestId {
+                address: dest,
+                port: 5060,
+            },
+            mode: Mode::Nat,
+            seconds: 300,
+            assured: false,
+            call,
+        };
+        let bytes = written(&[Entry::from(&template)]);
+        // {kind, length, data} of the call, and of the engine's name, which ends the entry.
+        let options = [&[2, call.len() as u8], call, &[3, 3], b"sip"].concat();
+        assert!(bytes.ends_with(&options));
+        let datagram = Datagram::read(&bytes, 0).unwrap();
+        let entry = datagram.entries().next().unwrap().unwrap();
+        assert_eq!(Told::of(&entry), Ok(Told::Template(template)));
+    }
+}
+
+#[test]
+fn calls_of_other_engines_are_not_taken() {
+    let read = |options: &[u8]| {
+        let bytes = with_options(options);
+        let datagram = Datagram::read(&bytes, 0)?;
+        let mut entries = datagram.entries();
+        entries.next().unwrap().map(|entry| entry.call.len())
+    };
+    let sip = b"\x03\x03sip";
+    let data = b"\x02\x04call";
+    assert_eq!(read(&[&data[..], sip].concat()), Ok(4));
+    assert_eq!(read(&[&sip[..], data].concat()), Ok(4));
+    assert_eq!(read(data), Err(Fault::UnknownOption));
+    assert_eq!(read(sip), Err(Fault::UnknownOption));
+    let other = [&data[..], b"\x03\x04sips"].concat();
+    assert_eq!(read(&other), Err(Fault::UnknownOption));
+    // It would not be found again by what is read of messages.
+    let spaced = [&b"\x02\x04c ll"[..], sip].concat();
+    assert_eq!(read(&spaced), Err(Fault::UnknownOption));
+    let mut cut = [&data[..], sip].concat();
+    cut[1] = 40;
+    assert_eq!(read(&cut), Err(Fault::Option));
 }
 
 /// Options, as bytes, put at the end of an entry that is alone.
@@ -293,7 +352,7 @@ fn options_that_are_not_known_are_passed_over_or_not() {
         Err(Fault::Option)
     );
     assert_eq!(read(&[1, 2, 0, 0]), Err(Fault::Option));
-    assert_eq!(read(&name), Err(Fault::Mode));
+    assert_eq!(read(&name), Err(Fault::UnknownOption));
     assert_eq!(
         read(&[&[3u8, 17][..], &[b'x'; 17]].concat()),
         Err(Fault::Option)
