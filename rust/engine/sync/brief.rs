@@ -36,9 +36,13 @@ impl Brief {
     /// That of a client's tuple and a dest.
     #[inline(always)] // Where it is put.
     pub fn v4(&self, client: &TupleV4, dest: Ipv4Addr) -> [u8; ENTRY_V4] {
-        let [a, b, c, d, e, f] = self.head(client, 0, ENTRY_V4);
-        let [from, to] = [client.src().octets(), client.dst().octets()];
-        written(&[a, b, c, d, e, f, from, to, dest.octets()])
+        let head = self.head(client, 0, ENTRY_V4);
+        let ends = [client.src().octets(), client.dst().octets(), dest.octets()];
+        let mut entry = [0; ENTRY_V4];
+        let (first, rest) = entry.split_at_mut(24);
+        first.copy_from_slice(head.as_flattened());
+        rest.copy_from_slice(ends.as_flattened());
+        entry
     }
 
     /// As above.
@@ -54,30 +58,22 @@ impl Brief {
     }
 
     #[inline(always)]
-    fn head<T: Tuple>(&self, client: &T, family: u8, length: usize) -> [[u8; 4]; 6] {
+    fn head<T: Tuple>(&self, client: &T, family: u8, length: usize) -> [[u8; 8]; 3] {
         let inactive = if self.state.is_active() {
             0
         } else {
             flags::INACTIVE
         };
-        let [l0, l1] = (length as u16).to_be_bytes();
-        let [s0, s1] = number_of(self.state).to_be_bytes();
-        let [c0, c1, v0, v1] = client.ports().to_le_bytes();
-        let [d0, d1] = self.port.to_be_bytes();
+        // Put together in registers; the first byte is the lowest.
+        let half = |value: u16| u64::from(value.swap_bytes());
+        let word = |value: u32| u64::from(value.swap_bytes());
+        let kind = u64::from(family) | u64::from(client.protocol()) << 8;
+        let ports = u64::from(client.ports());
         [
-            [family, client.protocol(), l0, l1],
-            (flags_of(self.mode) | inactive).to_be_bytes(),
-            [s0, s1, c0, c1],
-            [v0, v1, d0, d1],
-            self.mark.to_be_bytes(),
-            self.seconds.to_be_bytes(),
+            kind | half(length as u16) << 16 | word(flags_of(self.mode) | inactive) << 32,
+            half(number_of(self.state)) | ports << 16 | half(self.port) << 48,
+            word(self.mark) | word(self.seconds) << 32,
         ]
+        .map(u64::to_le_bytes)
     }
-}
-
-#[inline(always)]
-fn written(words: &[[u8; 4]; 9]) -> [u8; ENTRY_V4] {
-    let mut entry = [0; ENTRY_V4];
-    entry.copy_from_slice(words.as_flattened());
-    entry
 }

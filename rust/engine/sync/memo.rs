@@ -41,6 +41,8 @@ pub struct Clock {
     period: u32,
     /// The period in units.
     whole: u8,
+    /// The least that any period has.
+    least: u8,
 }
 
 impl Clock {
@@ -56,6 +58,7 @@ impl Clock {
             now: (second / unit) as u8 & VALUE,
             period,
             whole: units(unit, period),
+            least: units(unit, 1),
         }
     }
 
@@ -89,10 +92,10 @@ impl Memo {
     /// They are to be told.
     pub const DUE: Self = Self(DUE);
 
-    /// Whether others were told in the very unit that it is now.
+    /// Whether others were told so lately that nothing is to be done, whatever the period.
     #[inline(always)]
     pub const fn was_just_told(self, clock: Clock) -> bool {
-        self.0 == TOLD | clock.now
+        self.0 & KIND == TOLD && clock.now.wrapping_sub(self.0) & VALUE < clock.least
     }
 
     /// They were told now.
@@ -154,6 +157,10 @@ mod tests {
                 (period..=period + period / 8 + 1).contains(&first),
                 "{period} {first}"
             );
+            let lately = |second: u32| told.was_just_told(Clock::new(1_000 + second, period));
+            let shortest =
+                |second: u32| told.look(7, Clock::new(1_000 + second, period), 1, false);
+            assert!(lately(0) && (0..1_000).all(|s| !lately(s) || shortest(s) == Look::Leave));
             let mut later = first..=period + period / 2;
             assert!(later.all(|second| look(second) == Look::Tell), "{period}");
         }

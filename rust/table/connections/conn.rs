@@ -289,7 +289,7 @@ impl Conn {
     }
 
     /// Seconds until it expires when no packet comes; a part of one counts as one.
-    pub(super) fn expires_seconds(&self, settings: &LiveSettings) -> u32 {
+    pub(in crate::table) fn expires_seconds(&self, settings: &LiveSettings) -> u32 {
         let left = self.timeout(settings).saturating_sub(self.silent());
         left.div_ceil(time::HZ)
     }

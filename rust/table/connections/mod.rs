@@ -24,7 +24,10 @@ mod table;
 mod view;
 mod whole;
 
-pub(super) use self::table::{Inserted, BATCH};
+pub(super) use self::{
+    peers::BriefOf,
+    table::{Inserted, BATCH},
+};
 pub(crate) use self::{
     account::Account,
     conn::Conn,

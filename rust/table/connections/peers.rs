@@ -24,6 +24,15 @@ use crate::{
     table::settings::LiveSettings,
 };
 
+/// What an entry without options is made of, whose ends are all of one family: beside its ends, of the
+/// client's tuple, and of the dest's address.
+pub(in crate::table) enum BriefOf<'a> {
+    /// Of IPv4.
+    V4(Brief, &'a TupleV4, Ipv4Addr),
+    /// Of IPv6.
+    V6(Brief, &'a TupleV6, Ipv6Addr),
+}
+
 impl Conn {
     /// How much of it others know.
     pub(in crate::table) fn memo(&self) -> Memo {
@@ -75,15 +84,9 @@ impl Conn {
         }))
     }
 
-    /// What is made of the same where it has no options and all its ends are of one family: of what an entry
-    /// has beside its ends, of its client's tuple and of its dest's address.
+    /// The same where it has no options, and all its ends are of one family. It has so many seconds left.
     #[inline(always)] // In the middle of a packet's way.
-    pub(in crate::table) fn brief<R>(
-        &self,
-        settings: &LiveSettings,
-        v4: impl FnOnce(Brief, &TupleV4, Ipv4Addr) -> R,
-        v6: impl FnOnce(Brief, &TupleV6, Ipv6Addr) -> R,
-    ) -> Option<R> {
+    pub(in crate::table) fn brief(&self, seconds: u32) -> Option<BriefOf<'_>> {
         let (dest, mode, state) = (self.dest(), self.dest().mode(), self.state());
         let translates = match mode {
             Mode::Nat => true,
@@ -103,11 +106,11 @@ impl Conn {
             state,
             port: dest.port(wanted),
             mark: dest.mark(),
-            seconds: self.expires_seconds(settings).max(1),
+            seconds,
         };
         match (client, dest.address()) {
-            (AnyKey::V4(key), IpAddr::V4(to)) => Some(v4(brief, &key.tuple, to)),
-            (AnyKey::V6(key), IpAddr::V6(to)) => Some(v6(brief, &key.tuple, to)),
+            (AnyKey::V4(key), IpAddr::V4(to)) => Some(BriefOf::V4(brief, &key.tuple, to)),
+            (AnyKey::V6(key), IpAddr::V6(to)) => Some(BriefOf::V6(brief, &key.tuple, to)),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 
 use super::{
     super::{
-        connections::Conn,
+        connections::{BriefOf, Conn},
         live::Live,
         templates::{TemplateView, Templates},
     },
@@ -87,10 +87,18 @@ impl Live {
             return;
         };
         let state = conn.state();
-        // Flows of datagrams are told of when they last: the sweep sees it. Those that are over and of
-        // which nobody knows are nothing to know of.
+        // Flows of datagrams are told of when they last: the sweep sees it.
+        if state != State::Udp && sync::is_told(state) {
+            self.tell_change(outbox, conn);
+        }
+    }
+
+    #[inline(never)] // Most changes are none to tell of.
+    fn tell_change(&self, outbox: &Outbox, conn: &Conn) {
+        let state = conn.state();
         let is_over = state.is_over() || state == State::SctpClosed;
-        if state != State::Udp && sync::is_told(state) && !(is_over && conn.memo().is_new()) {
+        // Those that are over and of which nobody knows are nothing to know of.
+        if !(is_over && conn.memo().is_new()) {
             self.tell::<true>(outbox, conn);
         }
     }
@@ -181,13 +189,18 @@ impl Live {
             return;
         }
         let flow = conn.flow();
-        let told = conn.brief(
-            &self.settings,
-            |brief, client, dest| outbox.put_brief(flow, URGENT, || brief.v4(client, dest)),
-            |brief, client, dest| outbox.put_brief(flow, URGENT, || brief.v6(client, dest)),
-        );
-        let told = match told {
-            Some(told) => told,
+        let seconds = match URGENT {
+            // A packet has come just now.
+            true => conn.lasts(&self.settings) / time::HZ,
+            false => conn.expires_seconds(&self.settings),
+        };
+        let told = match conn.brief(seconds.max(1)) {
+            Some(BriefOf::V4(brief, client, dest)) => {
+                outbox.put_brief(flow, URGENT, || brief.v4(client, dest))
+            }
+            Some(BriefOf::V6(brief, client, dest)) => {
+                outbox.put_brief(flow, URGENT, || brief.v6(client, dest))
+            }
             None => match self.put_with_options(outbox, conn, URGENT) {
                 Some(told) => told,
                 None => return,

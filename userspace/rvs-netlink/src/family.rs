@@ -65,11 +65,27 @@ impl Family {
 /// The number of the family `IPVS`, which is RVS's where it speaks that dialect; 0 where there is none.
 pub fn number_of_ipvs() -> Result<u16, Error> {
     let mut exchange = Exchange::new(NetlinkSocket::open(NETLINK_GENERIC)?);
-    match Family::resolve(&mut exchange, "IPVS") {
-        Ok(family) => Ok(family.id),
-        Err(Error::NotLoaded) => Ok(0),
-        Err(error) => Err(error),
-    }
+    // Asked for it by its name, the kernel would load ip_vs.
+    let all = GenlMessage::from_payload(GenlCtrl {
+        cmd: GenlCtrlCmd::GetFamily,
+        nlas: Vec::new(),
+    });
+    let is_ipvs =
+        |nla: &GenlCtrlAttrs| matches!(nla, GenlCtrlAttrs::FamilyName(name) if name == "IPVS");
+    let mut number = 0;
+    exchange.run(
+        all,
+        Replies::Dump,
+        NLM_F_REQUEST,
+        &mut |answer: GenlMessage<GenlCtrl>| {
+            if answer.payload.nlas.iter().any(is_ipvs) {
+                let family = Family::from_attributes(&answer.payload.nlas);
+                number = family.ok_or(Error::Missing("family id"))?.id;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(number)
 }
 
 /// The number of the group, if it is that of the events.
