@@ -6,6 +6,9 @@
 //!
 //! Modes have functions of their own, which are not inlined: each is short of registers by itself. What
 //! these are given lies in memory, and is put there only where they are called.
+//!
+//! All is there twice: for frames without tags of VLANs (`TAGS` is false), and for all. One that came without
+//! and turns out to leave with a tag is looked at anew.
 
 use core::{net::IpAddr, sync::atomic::Ordering};
 
@@ -22,7 +25,8 @@ use crate::{
     },
     kapi::{
         editable::Editable,
-        frame::{Fate, Frame, Taker},
+        frame::{Fate, Frame, Taker, ETHERNET},
+        netdev::Device,
         netns::Net,
         rcu::Rcu,
         route::NextHop,
@@ -35,17 +39,17 @@ pub(crate) struct AtDevice;
 
 impl Taker for AtDevice {
     #[inline(always)]
-    fn frame(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
+    fn frame<const TAGS: bool>(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
         match Netns::at_device(net, rcu) {
-            Some(netns) if frame.version() == 4 => leave::<V4>(netns, frame, rcu),
-            Some(netns) => leave::<V6>(netns, frame, rcu),
+            Some(netns) if frame.version() == 4 => leave::<V4, TAGS>(netns, frame, rcu),
+            Some(netns) => leave::<V6, TAGS>(netns, frame, rcu),
             None => Fate::PASS,
         }
     }
 }
 
 /// A packet of an established flow.
-struct Going<'a, F: Balanced> {
+struct Going<'a, F: Balanced, const TAGS: bool> {
     netns: &'a Netns,
     conn: &'a Conn,
     side: Side,
@@ -63,7 +67,7 @@ fn pass(netns: &Netns, reason: Counter) -> Fate {
 
 /// Sends a packet on its way, if it is of an established flow and nothing about it is out of the usual.
 #[inline(always)]
-fn leave<F: Balanced>(netns: &Netns, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
+fn leave<F: Balanced, const TAGS: bool>(netns: &Netns, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
     if !gate::admits_frame::<F>(netns, frame.head()) {
         return Fate::PASS;
     }
@@ -81,7 +85,7 @@ fn leave<F: Balanced>(netns: &Netns, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
     if conn.dest().needs_care() || (side == Side::Dest && F::gate(netns).replies_wait()) {
         return pass(netns, Counter::XdpPassCare);
     }
-    let going = || Going {
+    let going = || Going::<F, TAGS> {
         netns,
         conn,
         side,
@@ -99,7 +103,7 @@ fn leave<F: Balanced>(netns: &Netns, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate {
 
 /// A packet that stays as it is, with another mode than dr.
 #[inline(never)]
-fn as_it_is<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+fn as_it_is<F: Balanced, const TAGS: bool>(going: Going<'_, F, TAGS>, frame: Frame<'_>) -> Fate {
     let dest = going.conn.dest();
     match (dest.mode(), dest.id().address) {
         (Mode::Local, _) => pass(going.netns, Counter::XdpPassMode),
@@ -115,14 +119,14 @@ fn as_it_is<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
 
 /// A packet in another tunnel than the plain one.
 #[inline(never)]
-fn tunnelled<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+fn tunnelled<F: Balanced, const TAGS: bool>(going: Going<'_, F, TAGS>, frame: Frame<'_>) -> Fate {
     let plan = Tunnelled::new(going.netns, going.conn);
     depart(going, frame, plan)
 }
 
 /// A packet that gets another tuple.
 #[inline(never)]
-fn translated<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
+fn translated<F: Balanced, const TAGS: bool>(going: Going<'_, F, TAGS>, frame: Frame<'_>) -> Fate {
     match xmit::translation(going.conn, going.side, &frame, &going.packet) {
         Some(plan) => depart(going, frame, plan),
         None => pass(going.netns, Counter::XdpPassMode),
@@ -131,7 +135,11 @@ fn translated<F: Balanced>(going: Going<'_, F>, frame: Frame<'_>) -> Fate {
 
 /// Does what its mode does to a packet and sends it, if it may leave here.
 #[inline(always)]
-fn depart<F: Balanced>(going: Going<'_, F>, mut frame: Frame<'_>, plan: impl Plan<F>) -> Fate {
+fn depart<F: Balanced, const TAGS: bool>(
+    going: Going<'_, F, TAGS>,
+    frame: Frame<'_>,
+    plan: impl Plan<F>,
+) -> Fate {
     let (netns, packet) = (going.netns, &going.packet);
     let Some(way) = way_of(&going) else {
         return pass(netns, Counter::XdpPassWay);
@@ -140,11 +148,31 @@ fn depart<F: Balanced>(going: Going<'_, F>, mut frame: Frame<'_>, plan: impl Pla
     if packet.ip.ttl() <= 1 || len > way.straight().saturating_sub(plan.pushes()) {
         return pass(netns, Counter::XdpPassSize);
     }
-    let Some((device, header)) = way.for_frames(going.rcu) else {
-        return pass(netns, Counter::XdpPassWay);
-    };
+    if let Some(by) = way.for_frames(going.rcu) {
+        return leave_by(going, frame, plan, way, by);
+    }
+    if !TAGS {
+        return frame.look_again::<AtDevice>();
+    }
+    match way.for_tagged_frames(going.rcu) {
+        Some(by) => leave_by(going, frame, plan, way, by),
+        None => pass(netns, Counter::XdpPassWay),
+    }
+}
+
+/// Sends a packet out by that device with that header, if the device takes it.
+#[inline(always)]
+fn leave_by<F: Balanced, const TAGS: bool, const LEN: usize>(
+    going: Going<'_, F, TAGS>,
+    mut frame: Frame<'_>,
+    plan: impl Plan<F>,
+    way: &NextHop,
+    (device, header): (Device, [u8; LEN]),
+) -> Fate {
+    let (netns, packet) = (going.netns, &going.packet);
     let exit = frame.exit(device);
-    let has_room = plan.pushes() == 0 || frame.has_room(plan.pushes());
+    let grows = plan.pushes().saturating_add((LEN - ETHERNET) as u32);
+    let has_room = grows == 0 || frame.has_room(grows);
     let Some(exit) = exit.filter(|_| has_room) else {
         return pass(netns, Counter::XdpPassDevice);
     };
@@ -153,7 +181,7 @@ fn depart<F: Balanced>(going: Going<'_, F>, mut frame: Frame<'_>, plan: impl Pla
     }
     // From here on it is ours.
     count(&going);
-    frame.trim(len);
+    frame.trim(packet.ip.total_len() as u32);
     frame.count_hop(F::VERSION);
     if plan.edit(way, &mut frame, packet).is_none() {
         netns.counters.count(Counter::DropMalformed);
@@ -179,7 +207,7 @@ fn read<F: Balanced>(frame: &Frame<'_>) -> Option<Packet<F>> {
 
 /// The way to the other side, if it is known and leads to another host.
 #[inline(always)]
-fn way_of<'a, F: Balanced>(going: &Going<'a, F>) -> Option<&'a NextHop> {
+fn way_of<'a, F: Balanced, const TAGS: bool>(going: &Going<'a, F, TAGS>) -> Option<&'a NextHop> {
     let way = match going.side {
         Side::Client => going.conn.dest().way(going.rcu),
         Side::Dest => {
@@ -193,7 +221,7 @@ fn way_of<'a, F: Balanced>(going: &Going<'a, F>) -> Option<&'a NextHop> {
 
 /// Follows the connection, and counts the packet.
 #[inline(always)]
-fn count<F: Balanced>(going: &Going<'_, F>) {
+fn count<F: Balanced, const TAGS: bool>(going: &Going<'_, F, TAGS>) {
     let (netns, conn, side, packet) = (going.netns, going.conn, going.side, &going.packet);
     if packet.ip.protocol() == TCP {
         step_tcp(netns, conn, side, packet.segment.flags, going.rcu);

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+struct neighbour;
+struct net_device;
 struct xdp_buff;
 
 /*
@@ -15,5 +17,9 @@ struct xdp_buff;
 int rvs_frame_fate(struct xdp_buff *xdp, u32 generic);
 
 int rvs_frames_begin(void);
+
+const struct net_device *rvs_frame_vlan(const struct net_device *lower, u16 id);
+const struct net_device *rvs_frame_tagged(const struct net_device *device, const struct neighbour *neighbour,
+					  u16 kind_be, u8 *header);
 
 #endif

@@ -12,6 +12,9 @@ use crate::bindings;
 /// Bytes of a frame's header.
 pub(crate) const ETHERNET: usize = 14;
 
+/// Bytes of one with the tag of a VLAN.
+pub(crate) const TAGGED: usize = ETHERNET + 4;
+
 /// Bytes of the shortest packet.
 const SHORTEST: usize = 20;
 
@@ -19,16 +22,22 @@ const SHORTEST: usize = 20;
 const KEPT: usize = bindings::XDP_FRAME_BYTES;
 
 /// Types of Ethernet, as they stand in a frame's header.
-const IPV4: u16 = 0x0800_u16.to_be();
-const IPV6: u16 = 0x86dd_u16.to_be();
+pub(super) const IPV4: u16 = 0x0800_u16.to_be();
+pub(super) const IPV6: u16 = 0x86dd_u16.to_be();
+/// A tag of IEEE 802.1Q.
+const TAG: u16 = 0x8100_u16.to_be();
 
-/// A frame of one piece with an IP packet in it, for an address of the device that it came by.
+/// The number of a tag's VLAN.
+const VLAN: u16 = 0x0fff;
+
+/// A frame of one piece with an IP packet in it, for an address of the device that it came by, or of its VLAN's
+/// on top of that.
 ///
 /// # Invariants
 ///
 /// `len` bytes from `ip` on, and what is ahead of them up to `data_hard_start` of `xdp`, are the frame's and
 /// nobody else's; `len` is at least that of a header of IPv4. `ip` has its header in front, or what is to
-/// be overwritten by it. `device` is alive.
+/// be overwritten by it. `device`, that it came by, is alive.
 pub(crate) struct Frame<'a> {
     xdp: *mut bindings::xdp_buff,
     device: In,
@@ -59,8 +68,8 @@ pub(crate) struct Exit(Fate);
 
 /// Who looks at frames.
 pub(crate) trait Taker {
-    /// A frame that came by a device of `net`.
-    fn frame(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate;
+    /// A frame that came by a device of `net`; `TAGS`: it may have come or may leave with a tag.
+    fn frame<const TAGS: bool>(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate;
 }
 
 /// A device, of which C shows a few fields.
@@ -104,47 +113,97 @@ impl In {
 #[inline(always)]
 pub(crate) unsafe fn fate<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_int {
     // SAFETY: The caller vouches for it.
-    let Some(frame) = (unsafe { read(xdp, is_generic) }) else {
-        return Fate::PASS.0;
+    unsafe {
+        match read(xdp, is_generic, ETHERNET, |below| below) {
+            Ok(frame) => ask::<T, false>(frame),
+            Err(TAG) => tagged::<T>(xdp, is_generic),
+            Err(_) => Fate::PASS.0,
+        }
+    }
+}
+
+/// As [`fate`], for one that has a tag, or may leave with one.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe fn tagged<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_int {
+    // SAFETY: The caller vouches for the frame. Its tag is behind the header, where `read` has seen to
+    // more bytes.
+    let frame = unsafe {
+        match read(xdp, is_generic, ETHERNET, |below| below) {
+            Err(TAG) => {
+                let tag = (*xdp).data.byte_add(ETHERNET).cast::<u16>();
+                let number = u16::from_be(tag.read_unaligned()) & VLAN;
+                let vlan = bindings::rvs_frame_vlan((*(*xdp).rxq).dev, number);
+                if vlan.is_null() {
+                    return Fate::PASS.0;
+                }
+                // It lives until the read-side section ends.
+                read(xdp, is_generic, TAGGED, |_| In(vlan.cast()))
+            }
+            frame => frame,
+        }
     };
+    match frame {
+        // SAFETY: The caller vouches for it.
+        Ok(frame) => unsafe { ask::<T, true>(frame) },
+        Err(_) => Fate::PASS.0,
+    }
+}
+
+/// # Safety
+///
+/// As of [`fate`].
+#[inline(always)]
+unsafe fn ask<T: Taker, const TAGS: bool>(frame: Frame<'_>) -> c_int {
     // SAFETY: The device's namespace lives as long as frames come by it.
     let (net, rcu) = unsafe {
         let net: *const bindings::net = frame.device.field(bindings::DEVICE_NET_AT);
         (Net::from_raw(net), Rcu::assume_held())
     };
-    T::frame(net, frame, rcu).0
+    T::frame::<TAGS>(net, frame, rcu).0
 }
 
-/// The frame, if it is for the device that it came by, of one piece, and has a packet of IP.
+/// The frame, if it is for the device `to`, which may be on top of the one that it came by, of one piece, and
+/// has a packet of IP behind a header of so many bytes. Else what it has, as of [`IPV4`]; 0 where that is
+/// not why.
 ///
 /// # Safety
 ///
-/// As of [`fate`].
+/// As of [`fate`]; `to` gives a device that is alive.
 #[inline(always)]
-unsafe fn read<'a>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> Option<Frame<'a>> {
+unsafe fn read<'a>(
+    xdp: *mut bindings::xdp_buff,
+    is_generic: bool,
+    header: usize,
+    to: impl FnOnce(In) -> In,
+) -> Result<Frame<'a>, u16> {
     // SAFETY: The caller vouches for the frame. Its header is read once it is known to be there, and it
     // has a device, whose address is 8 bytes or more.
     unsafe {
         let (data, end) = ((*xdp).data.cast::<u8>(), (*xdp).data_end.cast::<u8>());
-        let ip = data.add(ETHERNET);
+        let ip = data.add(header);
         if ip.add(SHORTEST) > end {
-            return None;
+            return Err(0);
         }
-        let kind = data.add(12).cast::<u16>().read_unaligned();
+        let kind = ip.sub(2).cast::<u16>().read_unaligned();
         if kind != IPV4 && kind != IPV6 {
-            return None;
+            return Err(kind);
         }
         let device = In((*(*xdp).rxq).dev.cast());
-        let own: *const u8 = device.field(bindings::DEVICE_ADDRESS_AT);
+        let own: *const u8 = to(device).field(bindings::DEVICE_ADDRESS_AT);
         let is_own = data.cast::<u32>().read_unaligned() == own.cast::<u32>().read_unaligned()
             && data.add(4).cast::<u16>().read_unaligned()
                 == own.add(4).cast::<u16>().read_unaligned();
         let flags = xdp.byte_add(bindings::XDP_FLAGS_AT).cast::<u32>().read();
         if !is_own || flags & bindings::XDP_FLAGS_HAS_FRAGS != 0 {
-            return None;
+            return Err(0);
         }
         // INVARIANT: As C has it, and as was just compared.
-        Some(Frame {
+        Ok(Frame {
             xdp,
             device,
             ip,
@@ -209,6 +268,13 @@ impl Frame<'_> {
         }
     }
 
+    /// Has it looked at anew, as one that may leave with a tag. Nothing has been done to it.
+    #[inline(always)]
+    pub(crate) fn look_again<T: Taker>(self) -> Fate {
+        // SAFETY: Whose the frame is has lent it to us, and it is as it was.
+        Fate(unsafe { tagged::<T>(self.xdp, self.is_generic) })
+    }
+
     /// Cuts what is behind the packet: short ones are filled up on the wire.
     #[inline(always)]
     pub(crate) fn trim(&mut self, len: u32) {
@@ -251,14 +317,17 @@ impl Frame<'_> {
         (self.is_generic || out.takes_frames()).then(|| Exit(Fate(out.index() as c_int)))
     }
 
-    /// Sends it, with that header.
+    /// Sends it, with that header: a longer one than it came with takes room, or it is dropped.
     #[inline(always)]
-    pub(crate) fn leave(self, exit: Exit, header: [u8; ETHERNET]) -> Fate {
+    pub(crate) fn leave<const LEN: usize>(self, exit: Exit, header: [u8; LEN]) -> Fate {
+        if LEN > ETHERNET && !self.has_room((LEN - ETHERNET) as u32) {
+            return Fate::DROP;
+        }
         // SAFETY: By the invariant the bytes ahead of the packet are for its header, and the frame is
         // from there to the packet's end.
         unsafe {
-            let data = self.ip.sub(ETHERNET);
-            data.cast::<[u8; ETHERNET]>().write_unaligned(header);
+            let data = self.ip.sub(LEN);
+            data.cast::<[u8; LEN]>().write_unaligned(header);
             if (*self.xdp).data != data.cast() {
                 (*self.xdp).data = data.cast();
                 // What a driver has put in front of the frame is overwritten.

@@ -47,6 +47,33 @@ def test_a_transfer_each_way(lab, rvs, mode, how):
     assert counters(rvs)["xdp_taken"] == after["xdp_taken"]
 
 
+def through_vlans(lab):
+    """What clients send comes to the director in VLAN 10; rs1 is in VLAN 20."""
+    shell.modprobe("8021q")
+    lab.router.run("ethtool", "-K", "to-director", "txvlan", "off")
+    lab.director.run("ethtool", "-K", "eth0", "rxvlan", "off")
+    lab.addresses["rs1"] = "10.20.0.101"
+    for host, lower, vlan, number in ((lab.router, "lan", 10, 1), (lab.director, "eth0", 10, 118),
+                                      (lab.director, "eth0", 20, 118), (lab.real["rs1"], "eth0", 20, 101)):
+        name = f"{lower}.{vlan}"
+        host.ip(f"link add link {lower} name {name} type vlan id {vlan}", f"link set {name} up",
+                f"addr add 10.{vlan}.0.{number}/24 dev {name}")
+    lab.router.ip(f"route replace {VIP}/32 via 10.10.0.118")
+    lab.director.ip("route replace default via 10.10.0.1")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_transfer_each_way_through_vlans(lab, rvs, mode):
+    through_vlans(lab)
+    attach(lab, rvs)
+    prepare(lab, rvs, mode)
+    if mode == "nat":
+        lab.real["rs1"].ip("route replace default via 10.20.0.118")
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE) in seen_by(mode)
+    assert counters(rvs)["xdp_taken"] > 100, counters(rvs)
+
+
 class Stream:
     """Datagrams of one flow, as fast as they go, until the block is left."""
 

@@ -11,7 +11,7 @@ use super::NextHop;
 use crate::{
     bindings,
     kapi::{
-        frame::ETHERNET,
+        frame::{ETHERNET, IPV4, IPV6, TAGGED},
         netdev::Device,
         rcu::Rcu,
         skb::{Consumed, Skb},
@@ -75,6 +75,26 @@ impl NextHop {
         bytes.first_chunk_mut::<6>()?.copy_from_slice(&rest);
         bytes.last_chunk_mut::<8>()?.copy_from_slice(&b);
         Some((self.device(), bytes))
+    }
+
+    /// The same where it leads out by a VLAN's device, of which no neighbour has a header in store: the device
+    /// below, and the header with the tag.
+    pub(crate) fn for_tagged_frames(&self, _rcu: Rcu<'_>) -> Option<(Device, [u8; TAGGED])> {
+        let kind = match self.version() {
+            4 => IPV4,
+            _ => IPV6,
+        };
+        let neighbour = self.neighbour?.as_ptr();
+        let mut header = [0; TAGGED];
+        // SAFETY: By the invariant; others write the state whole, C as many bytes as the header has.
+        let below = unsafe {
+            if ptr::read_volatile(ptr::addr_of!((*neighbour).nud_state)) & self.framed_in == 0 {
+                return None;
+            }
+            let device = self.device().0.cast();
+            bindings::rvs_frame_tagged(device, neighbour, kind, header.as_mut_ptr())
+        };
+        (!below.is_null()).then_some((Device(below.cast_mut()), header))
     }
 
     /// Routes a packet to this host, where this way leads, whatever its source: a host would take one

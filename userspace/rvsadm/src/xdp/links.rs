@@ -71,4 +71,10 @@ impl Link {
     pub fn is(&self, kind: InfoKind) -> bool {
         self.kind.as_deref() == Some(&kind.to_string())
     }
+
+    /// Those of VLANs on top of it.
+    pub fn vlans<'a>(&'a self, all: &'a [Link]) -> impl Iterator<Item = &'a Link> {
+        all.iter()
+            .filter(|other| other.below == Some(self.index) && other.is(InfoKind::Vlan))
+    }
 }

@@ -9,6 +9,7 @@ mod refusals;
 
 use std::fs;
 use std::io;
+use std::iter;
 
 use clap::{Args, Subcommand};
 use rvs_xdp::link::{self, Attached};
@@ -100,13 +101,15 @@ fn attach(attach: &Attach, context: &mut Context<'_>) -> Result<(), Failure> {
     for warning in refusals::of_link(&what, link, &links, attach.mode)? {
         say(format!("warning: {warning}"));
     }
-    let passed_by = ingress::rules(link);
-    if !passed_by.is_empty() {
-        let (device, rules) = (&link.name, passed_by.join("; "));
-        say(format!(
-            "warning: rules at the ingress of {device} do not see frames of established flows any more: {rules}\n\
-             hint: if they are to, rvsadm xdp detach {device}"
-        ));
+    for one in iter::once(link).chain(link.vlans(&links)) {
+        let rules = ingress::rules(one).join("; ");
+        if !rules.is_empty() {
+            say(format!(
+                "warning: rules at the ingress of {} do not see frames of established flows any more: {rules}\n\
+                 hint: if they are to, rvsadm xdp detach {}",
+                one.name, link.name
+            ));
+        }
     }
     let attached = link::attach(link.index, attach.mode == Mode::Generic);
     attached.map_err(|error| refusals::of_kernel(&what, link, attach.mode, &error))?;

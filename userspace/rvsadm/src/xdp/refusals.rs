@@ -63,10 +63,16 @@ fn judge(
         let reason = format!("{name} puts frames together (lro), and they would leave too long");
         return Err((reason, format!("ethtool -K {name} lro off")));
     }
-    let on_top = all
-        .iter()
-        .find(|other| other.below == Some(link.index) && other.is(InfoKind::Vlan));
-    if let (Some(vlan), true, Mode::Native) = (on_top, offloads.takes_tags, mode) {
+    if link.is(InfoKind::Vlan) && mode == Mode::Native {
+        let reason = format!("{name} is a VLAN, whose driver gives no frames");
+        let below = all.iter().find(|one| Some(one.index) == link.below);
+        let below = below.map_or("the device below", |one| &one.name);
+        let hint = format!("rvsadm xdp attach {below}: it gives those of its VLANs, tags and all");
+        return Err((reason, hint));
+    }
+    // By the stack's copy too: tags that a device takes out are beside its frames.
+    let vlan = link.vlans(all).next();
+    if let (Some(vlan), true) = (vlan, offloads.takes_tags) {
         let reason = format!(
             "{name} takes the tags out of frames (rxvlan), and those of {} would look like its own",
             vlan.name
@@ -75,8 +81,12 @@ fn judge(
     }
     let mut warnings = Vec::new();
     if link.is(InfoKind::Veth) {
+        let (tags, off) = match vlan {
+            Some(_) => (" and their tags", "tx off txvlan off"),
+            None => ("", "tx off"),
+        };
         warnings.push(format!(
-            "{name} is a veth device: frames of its peer must have whole checksums (at the peer: ethtool -K PEER tx off)"
+            "{name} is a veth device: frames of its peer must have whole checksums{tags} (at the peer: ethtool -K PEER {off})"
         ));
     }
     if let Some(above) = link
@@ -162,13 +172,17 @@ mod tests {
             ..link(3, "eth0.5", Some("vlan"))
         };
         assert!(refused(&eth0, &[vlan.clone()], tags).contains("eth0.5"));
-        // Of another device, and where the stack is first to see the frame, tag and all.
+        assert!(judge(&eth0, &[vlan.clone()], Mode::Generic, tags).is_err());
+        // Of another device.
         let other = Link {
             below: Some(9),
             ..vlan.clone()
         };
         assert_eq!(judge(&eth0, &[other], Mode::Native, tags), Ok(Vec::new()));
-        assert_eq!(judge(&eth0, &[vlan], Mode::Generic, tags), Ok(Vec::new()));
+        let all = [eth0, vlan.clone()];
+        let (_, hint) = judge(&vlan, &all, Mode::Native, none).unwrap_err();
+        assert!(hint.contains("attach eth0:"), "{hint}");
+        assert_eq!(judge(&vlan, &all, Mode::Generic, none), Ok(Vec::new()));
     }
 
     #[test]
@@ -179,6 +193,12 @@ mod tests {
         };
         let all = [link(5, "br0", Some("bridge"))];
         let said = judge(&veth, &all, Mode::Native, Offloads::default()).unwrap();
-        assert!(said[0].contains("tx off") && said[1].contains("a part of br0"));
+        assert!(said[0].contains("PEER tx off)") && said[1].contains("a part of br0"));
+        let vlan = Link {
+            below: Some(2),
+            ..link(3, "veth0.5", Some("vlan"))
+        };
+        let said = judge(&veth, &[vlan], Mode::Native, Offloads::default()).unwrap();
+        assert!(said[0].contains("tx off txvlan off"));
     }
 }
