@@ -46,6 +46,16 @@ impl Taker for AtDevice {
             None => Fate::PASS,
         }
     }
+
+    fn pieces(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) {
+        let is_ours = |netns: &&Netns| match frame.version() {
+            4 => gate::admits_frame::<V4>(netns, frame.head()),
+            _ => gate::admits_frame::<V6>(netns, frame.head()),
+        };
+        if let Some(netns) = Netns::at_device(net, rcu).filter(is_ours) {
+            netns.counters.count(Counter::XdpPassOdd);
+        }
+    }
 }
 
 /// A packet of an established flow.

@@ -27,6 +27,9 @@ pub(super) const IPV6: u16 = 0x86dd_u16.to_be();
 /// A tag of IEEE 802.1Q.
 const TAG: u16 = 0x8100_u16.to_be();
 
+/// What stands for a frame of several pieces, where a type is expected.
+const PIECES: u16 = 1;
+
 /// The number of a tag's VLAN.
 const VLAN: u16 = 0x0fff;
 
@@ -70,6 +73,9 @@ pub(crate) struct Exit(Fate);
 pub(crate) trait Taker {
     /// A frame that came by a device of `net`; `TAGS`: it may have come or may leave with a tag.
     fn frame<const TAGS: bool>(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>) -> Fate;
+
+    /// One of several pieces has come by a device of `net`, and is the stack's: the first piece.
+    fn pieces(net: &Net, frame: Frame<'_>, rcu: Rcu<'_>);
 }
 
 /// A device, of which C shows a few fields.
@@ -114,15 +120,15 @@ impl In {
 pub(crate) unsafe fn fate<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_int {
     // SAFETY: The caller vouches for it.
     unsafe {
-        match read(xdp, is_generic, ETHERNET, |below| below) {
+        match read(xdp, is_generic, ETHERNET, |below| below, false) {
             Ok(frame) => ask::<T, false>(frame),
-            Err(TAG) => tagged::<T>(xdp, is_generic),
+            Err(TAG | PIECES) => tagged::<T>(xdp, is_generic),
             Err(_) => Fate::PASS.0,
         }
     }
 }
 
-/// As [`fate`], for one that has a tag, or may leave with one.
+/// As [`fate`], for one that has a tag, or may leave with one, or is of several pieces.
 ///
 /// # Safety
 ///
@@ -133,7 +139,7 @@ unsafe fn tagged<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_
     // SAFETY: The caller vouches for the frame. Its tag is behind the header, where `read` has seen to
     // more bytes.
     let frame = unsafe {
-        match read(xdp, is_generic, ETHERNET, |below| below) {
+        match read(xdp, is_generic, ETHERNET, |below| below, false) {
             Err(TAG) => {
                 let tag = (*xdp).data.byte_add(ETHERNET).cast::<u16>();
                 let number = u16::from_be(tag.read_unaligned()) & VLAN;
@@ -142,7 +148,7 @@ unsafe fn tagged<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_
                     return Fate::PASS.0;
                 }
                 // It lives until the read-side section ends.
-                read(xdp, is_generic, TAGGED, |_| In(vlan.cast()))
+                read(xdp, is_generic, TAGGED, |_| In(vlan.cast()), false)
             }
             frame => frame,
         }
@@ -150,6 +156,14 @@ unsafe fn tagged<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_
     match frame {
         // SAFETY: The caller vouches for it.
         Ok(frame) => unsafe { ask::<T, true>(frame) },
+        // SAFETY: As above.
+        Err(PIECES) => unsafe {
+            if let Ok(frame) = read(xdp, is_generic, ETHERNET, |below| below, true) {
+                let (net, rcu) = around(&frame);
+                T::pieces(net, frame, rcu);
+            }
+            Fate::PASS.0
+        },
         Err(_) => Fate::PASS.0,
     }
 }
@@ -159,17 +173,26 @@ unsafe fn tagged<T: Taker>(xdp: *mut bindings::xdp_buff, is_generic: bool) -> c_
 /// As of [`fate`].
 #[inline(always)]
 unsafe fn ask<T: Taker, const TAGS: bool>(frame: Frame<'_>) -> c_int {
-    // SAFETY: The device's namespace lives as long as frames come by it.
-    let (net, rcu) = unsafe {
-        let net: *const bindings::net = frame.device.field(bindings::DEVICE_NET_AT);
-        (Net::from_raw(net), Rcu::assume_held())
-    };
+    // SAFETY: The caller vouches for it.
+    let (net, rcu) = unsafe { around(&frame) };
     T::frame::<TAGS>(net, frame, rcu).0
 }
 
+/// # Safety
+///
+/// As of [`fate`].
+#[inline(always)]
+unsafe fn around<'a>(frame: &Frame<'a>) -> (&'a Net, Rcu<'a>) {
+    // SAFETY: The device's namespace lives as long as frames come by it.
+    unsafe {
+        let net: *const bindings::net = frame.device.field(bindings::DEVICE_NET_AT);
+        (Net::from_raw(net), Rcu::assume_held())
+    }
+}
+
 /// The frame, if it is for the device `to`, which may be on top of the one that it came by, of one piece, and
-/// has a packet of IP behind a header of so many bytes. Else what it has, as of [`IPV4`]; 0 where that is
-/// not why.
+/// has a packet of IP behind a header of so many bytes. Else what it has, as of [`IPV4`], or [`PIECES`]; 0 where
+/// that is not why. Of a frame of several pieces no more than the `first` may be asked for.
 ///
 /// # Safety
 ///
@@ -180,6 +203,7 @@ unsafe fn read<'a>(
     is_generic: bool,
     header: usize,
     to: impl FnOnce(In) -> In,
+    first: bool,
 ) -> Result<Frame<'a>, u16> {
     // SAFETY: The caller vouches for the frame. Its header is read once it is known to be there, and it
     // has a device, whose address is 8 bytes or more.
@@ -199,8 +223,11 @@ unsafe fn read<'a>(
             && data.add(4).cast::<u16>().read_unaligned()
                 == own.add(4).cast::<u16>().read_unaligned();
         let flags = xdp.byte_add(bindings::XDP_FLAGS_AT).cast::<u32>().read();
-        if !is_own || flags & bindings::XDP_FLAGS_HAS_FRAGS != 0 {
+        if !is_own {
             return Err(0);
+        }
+        if !first && flags & bindings::XDP_FLAGS_HAS_FRAGS != 0 {
+            return Err(PIECES);
         }
         // INVARIANT: As C has it, and as was just compared.
         Ok(Frame {

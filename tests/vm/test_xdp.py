@@ -2,16 +2,18 @@
 """Frames of established flows leave at the device, by a program for XDP, as they would by the stack."""
 
 import contextlib
+import os
 import socket
 import threading
 
 import pytest
 from lab import shell
-from lab.director import Service
+from lab.director import Rvs, Service
 from lab.netns import wait_until
-from lab.topology import VIP
-from lab.transfer import both_ways
-from test_modes import MEGABYTE, MODES, one, prepare, seen_by
+from lab.topology import CLIENT, VIP
+from lab.transfer import LONG, both_ways
+from lab.web import WebServer, put_and_get
+from test_modes import MEGABYTE, MODES, one, prepare, seen_by, set_mtu
 
 
 def attach(lab, rvs, *options):
@@ -72,6 +74,49 @@ def test_a_transfer_each_way_through_vlans(lab, rvs, mode):
     rvs.add(one(lab, mode))
     assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE) in seen_by(mode)
     assert counters(rvs)["xdp_taken"] > 100, counters(rvs)
+
+
+@pytest.mark.parametrize("mode", ["nat", "tun"])
+def test_frames_of_several_pieces_are_the_stacks(lab, rvs, mode):
+    """Where the MTU is more than a page has room for; short ones are taken."""
+    set_mtu(lab, 9000)
+    attach(lab, rvs)
+    prepare(lab, rvs, mode)
+    rvs.add(one(lab, mode))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE) == CLIENT
+    after = counters(rvs)
+    assert after["xdp_pass_odd"] > 100 and after["xdp_taken"] > 20, after
+
+
+@pytest.mark.skipif(not os.environ.get("RVS_LONG"), reason="takes minutes: make test-long")
+@pytest.mark.seconds(1200)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_long_transfer_of_a_web_server(lab, rvs, mode):
+    attach(lab, rvs)
+    prepare(lab, rvs, mode)
+    server = WebServer(lab.real["rs1"], "rs1")
+    server.wait()
+    rvs.add(one(lab, mode, port=80))
+    put_and_get(lab.client, server, VIP, LONG)
+    traffic = rvs.json("service", "list", "--stats")["services"][0]["stats"]
+    assert counters(rvs)["xdp_taken"] > 0.9 * (traffic["in_packets"] + traffic["out_packets"])
+
+
+def test_a_module_without_types_does_all_else(lab, unloaded, tmp_path):
+    stock = shell.run("modinfo", "-n", "rvs").stdout.strip()
+    shell.run("objcopy", "--remove-section", ".BTF", "--remove-section", ".BTF.base", stock, tmp_path / "rvs.ko")
+    needs = shell.run("modinfo", "-F", "depends", "rvs").stdout.strip()
+    shell.modprobe(*filter(None, needs.split(",")))
+    shell.run("insmod", tmp_path / "rvs.ko")
+    rvs = Rvs(lab.director)
+    refused = rvs.adm("xdp", "attach", "eth0", check=False)
+    assert refused.returncode == 1, refused
+    assert "tells BPF nothing of its functions (BTF)" in refused.stderr and "pahole" in refused.stderr
+    assert not rvs.json("xdp", "show")["devices"]
+    prepare(lab, rvs, "nat")
+    rvs.add(one(lab, "nat"))
+    assert both_ways(lab.client, lab.real["rs1"], VIP, 5000, MEGABYTE) == CLIENT
+    rvs.adm("unload")
 
 
 class Stream:

@@ -2,10 +2,15 @@
 """The table of forwarded packets at a device that gives its frames to RVS: what leaves, and what is known
 of the connections afterwards, is what it is through the stack."""
 
+import time
+
 import pytest
 from lab import shell
+from lab.netns import wait_until
+from lab.packets import mac_bytes
 from lab.raw import _director_rvs, _lab, _rvs, _wire  # noqa: F401
-from test_forwarded import SCENES, TCP, UDP, Scene, _ends, replay  # noqa: F401
+from lab.traced import flows
+from test_forwarded import SCENES, TCP, UDP, Scene, _ends, configure, replay  # noqa: F401
 
 SYN = 2
 # What leaves at the device is more than the table's tests have time for twice.
@@ -47,19 +52,67 @@ def known(rvs):
     return sorted(connections, key=str), [one["stats"] for one in services], counters
 
 
+def followed(lab, ends, rvs, text, taken):
+    """What is known and told of the connections of a scene, its cases, and how many frames were taken."""
+    before = taken()
+    with flows() as trace:
+        cases = replay(lab, ends, rvs, text)
+        those, took = known(rvs), taken() - before
+        rvs.reset()
+        told = trace.told()
+    assert [event for event, _ in told].count("new_flow") == len(those[0])
+    # A flush ends them in no order.
+    return (*those, sorted(told)), cases, took
+
+
 @pytest.mark.parametrize("text", SCENES)
 def test_frames_leave_as_the_table_says(lab, ends, rvs, taken, text):  # noqa: F811
     by_stack = None
     if text in BOTH_WAYS:
         rvs.adm("xdp", "detach", "eth0")
-        replay(lab, ends, rvs, text)
-        by_stack = known(rvs)
-        rvs.reset()
+        by_stack, _, _ = followed(lab, ends, rvs, text, taken)
         rvs.adm("xdp", "attach", "eth0")
-    before = taken()
-    cases = replay(lab, ends, rvs, text)
+    at_device, cases, took = followed(lab, ends, rvs, text, taken)
     # Between IP versions all is the stack's. So is a dest's first datagram: the way back is not known yet.
     expected = sum(map(may_leave, cases)) - Scene(text).translates
-    assert taken() - before == (0 if Scene(text).crosses else expected), rvs.counters()
+    assert took == (0 if Scene(text).crosses else expected), rvs.counters()
     if by_stack:
-        assert known(rvs) == by_stack
+        assert at_device == by_stack
+
+
+def ended(lab, ends, rvs):
+    """What is told of connections that packets follow and then none: each has to last while packets come."""
+    director, (client, _) = mac_bytes(lab.director.mac("eth0")), ends
+    rvs.adm("config", "set", "--udp-timeout", "6", "--tcp-timeout", "established=6,syn-recv=6,fin-wait=6,close=6")
+    configure(rvs, Scene("dr 4"))
+    cases = [case for case in Scene("dr 4").cases() if case.before[9] in (TCP, UDP) and (case.opens or may_leave(case))]
+    with flows() as trace:
+        for case in cases:
+            client.put(director, case.before)
+        wait_until(lambda: len(rvs.connections()) == len(trace.told()), "connections are told of")
+        begun, states = len(rvs.connections()), set()
+        again = [case.before for case in cases if not case.opens]
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+            for packet in again:
+                client.put(director, packet)
+            states |= {(row["client"], row["state"]) for row in rvs.connections()}
+            time.sleep(0.5)
+        assert len(trace.told()) == begun, "one ends while packets come"
+        last = time.monotonic()
+        wait_until(lambda: not rvs.connections(), "all end")
+        lasted = time.monotonic() - last
+        return sorted(states), sorted(trace.told()), lasted
+
+
+def test_connections_last_and_end_as_through_the_stack(lab, ends, rvs, taken):  # noqa: F811
+    rvs.adm("xdp", "detach", "eth0")
+    *by_stack, lasted = ended(lab, ends, rvs)
+    rvs.reset()
+    rvs.adm("xdp", "attach", "eth0")
+    before = taken()
+    *at_device, also = ended(lab, ends, rvs)
+    assert taken() - before > 20
+    assert at_device == by_stack and by_stack[1]
+    assert all("why=expired" in says for event, says in at_device[1] if event == "conn_end")
+    assert 4 < lasted < 20 and 4 < also < 20, (lasted, also)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """nginx on a real server, and a client that asks it."""
 
+import hashlib
+import os
 import pathlib
 import socket
 import subprocess
@@ -25,6 +27,7 @@ http {{
         listen [::]:{port} ipv6only=on backlog=4096;
         default_type text/plain;
         location = /1k {{ access_log off; return 200 "{name:x<1024}"; }}
+        location /files/ {{ root {home}; dav_methods PUT; create_full_put_path on; client_max_body_size 0; }}
         location / {{ return 200 "{name}\\n"; }}
     }}
 }}
@@ -77,6 +80,26 @@ def get(host, address, port=80, path="/", source="", source_port=0, timeout=20):
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 200 " in head.split(b"\r\n")[0] + b" ", f"not a 200: {answer[:200]!r}"
     return body.decode().strip()
+
+
+def _digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def put_and_get(client, server, address, size, port=80):
+    """Has curl send a file of SIZE bytes to nginx and fetch it again; fails when a byte is lost or changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        sent, got = pathlib.Path(folder, "sent"), pathlib.Path(folder, "got")
+        with sent.open("wb") as f:
+            for left in range(size, 0, -(1 << 20)):
+                f.write(os.urandom(min(left, 1 << 20)))
+        url = f"http://{address}:{port}/files/file"
+        client.run("curl", "-sSf", "-T", sent, url, timeout=500)
+        assert _digest(server.home / "files/file") == _digest(sent), "nginx has another file"
+        client.run("curl", "-sSf", "-o", got, url, timeout=500)
+        assert _digest(got) == _digest(sent), "nginx has sent another file"
+        (server.home / "files/file").unlink()
 
 
 def sequence(host, address, count, port=80, first_source_port=40000):

@@ -118,7 +118,9 @@ pub fn of_kernel(what: &str, link: &Link, mode: Mode, error: &Error) -> Failure 
         (_, Some(EPERM)) => "it takes CAP_BPF and CAP_NET_ADMIN, and a kernel that is not locked down".to_owned(),
         (_, Some(EBUSY)) => format!("ip link show {name} tells of the program that is there"),
         (_, Some(EOPNOTSUPP | EINVAL | ERANGE)) if mode == Mode::Native => {
-            "its driver cannot, or not as it is set (MTU, queues, offloads: dmesg tells): --mode generic works with any".to_owned()
+            "its driver cannot, or not as it is set (MTU, queues, offloads: dmesg tells; virtio_net: its host has to \
+             let it turn offloads off, ctrl_guest_offloads=on): --mode generic works with any"
+                .to_owned()
         }
         _ => "dmesg may tell more".to_owned(),
     };
@@ -183,6 +185,22 @@ mod tests {
         let (_, hint) = judge(&vlan, &all, Mode::Native, none).unwrap_err();
         assert!(hint.contains("attach eth0:"), "{hint}");
         assert_eq!(judge(&vlan, &all, Mode::Generic, none), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_drivers_refuse_is_mended_by_their_settings() {
+        let error = Error::Kernel {
+            what: "give the device the program",
+            error: std::io::Error::from_raw_os_error(95),
+        };
+        let said = |mode| {
+            format!(
+                "{:?}",
+                of_kernel("attach eth0", &link(2, "eth0", None), mode, &error)
+            )
+        };
+        assert!(said(Mode::Native).contains("ctrl_guest_offloads=on"));
+        assert!(!said(Mode::Generic).contains("ctrl_guest_offloads"));
     }
 
     #[test]
