@@ -5,6 +5,7 @@ import dataclasses
 import typing
 
 import nic
+from pktgen import to_clients
 from packets import (
     established,
     established_v6,
@@ -12,6 +13,7 @@ from packets import (
     floor_of_replies,
     replies,
     replies_v6,
+    to_director,
     to_local_address,
 )
 from path import SINK
@@ -23,6 +25,7 @@ from setups import (
     DNAT,
     FLOWTABLE,
     LOCAL_ADDRESSES,
+    MASQUERADE,
     among,
     balanced,
     both,
@@ -127,6 +130,22 @@ def _conntrack():
         yield Case(f"{who}/nat-reply/conntrack", replies(both(rule, balanced(who, "nat"))))
     yield Case("stranger/rvs/conntrack",
                established(both(rule, other_service("rvs")), destination=SINK))
+
+
+def _tracked():
+    """The host tracks what is balanced, as it does with ip_vs where conntrack is 1."""
+    rule = nft(CONNTRACK)
+    for who, how in (("ip_vs", "on"), ("rvs", "on"), ("rvs", "fast")):
+        case = "conntrack-fast" if how == "fast" else "conntrack-mode"
+        for mode in MODES[who]:
+            setup = both(rule, balanced(who, mode, conntrack=how))
+            answers = to_clients if mode == "nat" else None
+            yield Case(f"{who}/{mode}/{case}", established(setup, answers=answers))
+        setup = both(rule, balanced(who, "nat", conntrack=how))
+        yield Case(f"{who}/nat-reply/{case}", replies(setup))
+        setup = both(nft(MASQUERADE), balanced(who, "nat", conntrack=how))
+        yield Case(f"{who}/nat-masquerade/{case}", established(setup, answers=to_director))
+        yield Case(f"{who}/nat-masquerade-reply/{case}", replies(setup, to=to_director))
 
 
 def _many_flows():
@@ -253,7 +272,7 @@ def _receiver():
 
 CASES = [
     case
-    for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _many_flows, _new_flows,
+    for group in (_one_flow, _replies, _strangers, _version_6, _big, _conntrack, _tracked, _many_flows, _new_flows,
                   _table, _synced, _scale, _real, _nic, _receiver)
     for case in group()
 ]

@@ -47,8 +47,9 @@ class Runs:
         return [generator.send(self.packets, told) for _ in range(REPEATS)]
 
 
-def established(setup, flows=1, size=64, destination=VIP, runs=Runs()):
-    """Packets of clients in flows that the director knows."""
+def established(setup, flows=1, size=64, destination=VIP, runs=Runs(), answers=None):
+    """Packets of clients in flows that the director knows, and of which it has seen answers where
+    ANSWERS(clients) says where these go."""
 
     def measure():
         with Path() as path:
@@ -59,6 +60,9 @@ def established(setup, flows=1, size=64, destination=VIP, runs=Runs()):
                 return to_service(clients, destination)
 
             generator.send(whole_bursts(max(WARM_UP, flows)), words(MANY[flows]))
+            if answers:
+                Pktgen(path.backward, size).send(WARM_UP, answers(MANY[flows]))
+                generator.send(WARM_UP, words(MANY[flows]))
             return runs.of(generator, MANY[flows], words)
 
     return measure
@@ -115,6 +119,11 @@ def to_local_address(_clients):
     """Replies to a FullNAT director that uses one port."""
     words = to_clients(Clients(DIRECTOR_OUT, 1, 1))
     return [*words, f"udp_dst_min {LOCAL_PORT}", f"udp_dst_max {LOCAL_PORT}"]
+
+
+def to_director(_clients):
+    """Replies to a director that masquerades one flow, which keeps its port."""
+    return to_clients(Clients(DIRECTOR_OUT, 1, 1))
 
 
 def floor_of_replies(setup, size=64):

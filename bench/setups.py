@@ -63,6 +63,13 @@ CONNTRACK = """table ip track {
 """
 
 
+# What kube-proxy has for packets to real servers.
+MASQUERADE = f"""table ip source {{
+    chain post {{ type nat hook postrouting priority srcnat; ip daddr {SINK} masquerade; }}
+}}
+"""
+
+
 class IpvsDirector:
     """ip_vs as a fair peer: its stock table has only 4,096 buckets."""
 
@@ -82,6 +89,11 @@ class IpvsDirector:
         """How long a silent flow is remembered."""
         self.host.run("ipvsadm", "--set", 0, 0, seconds)
 
+    def conntrack(self, how):
+        """Has the host track what is balanced: on."""
+        assert how == "on"
+        self.host.sysctl(ipv4__vs__conntrack=1)
+
 
 class RvsDirector:
     """RVS."""
@@ -96,6 +108,10 @@ class RvsDirector:
     def udp_timeout(self, seconds):
         """As IpvsDirector's."""
         self.adm("config", "set", "--udp-timeout", seconds)
+
+    def conntrack(self, how):
+        """As IpvsDirector's, or fast."""
+        self.adm("config", "set", "--conntrack", how)
 
 
 DIRECTORS = {"ip_vs": IpvsDirector, "rvs": RvsDirector}
@@ -113,12 +129,14 @@ def _bracketed(address):
     return f"[{address}]" if ":" in address else address
 
 
-def balanced(who, mode="dr", scheduler="rr", protocol="udp", local=()):
+def balanced(who, mode="dr", scheduler="rr", protocol="udp", local=(), conntrack=None):
     """A service whose only dest is the sink. LOCAL are addresses of FullNAT besides the director's
-    own."""
+    own. CONNTRACK is how the host tracks what is balanced, if it does: on, or fast."""
 
     def setup(path):
         director = DIRECTORS[who](path.director)
+        if conntrack:
+            director.conntrack(conntrack)
         path.director.ip(*(f"addr add {address}/24 dev out0" for address in local))
         addresses = [path.director_out, *local] if mode == "fullnat" else []
         lines = service([path.sink_address], mode, scheduler, protocol, path.vip)

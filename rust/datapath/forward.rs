@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    lease::Lease,
     track,
     xmit::{self, Crosses},
 };
@@ -70,20 +71,57 @@ pub(super) fn send<'a, F: Crosses>(
     cx: Context<'a>,
     conn: &'a Conn,
     side: Side,
-    mut skb: Skb<'a>,
+    skb: Skb<'a>,
     packet: &Packet<F>,
 ) -> Verdict<'a> {
     if cx.place.is_behind() {
-        match track::follow(cx, conn, side, skb) {
-            Ok(followed) => skb = followed,
-            Err(verdict) => return verdict,
-        }
+        return behind(cx, conn, side, skb, packet);
     }
-    let dest = conn.dest();
+    count(conn, side, skb.len());
+    onward(cx, conn, side, skb, packet)
+}
+
+/// The same at `ip_vs`'s places.
+#[inline(never)]
+fn behind<'a, F: Crosses>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let lease = Lease::begin(cx, conn, side, &skb);
+    let skb = match track::follow(cx, conn, side, skb) {
+        Ok(skb) => skb,
+        Err(verdict) => return verdict,
+    };
+    count(conn, side, skb.len());
+    let verdict = onward(cx, conn, side, skb, packet);
+    if let (Some(lease), Verdict::Stolen(_)) = (lease, &verdict) {
+        lease.end::<F>(cx, conn);
+    }
+    verdict
+}
+
+/// Counts a packet of `side` of so many bytes.
+#[inline(always)]
+pub(super) fn count(conn: &Conn, side: Side, len: u32) {
     match side {
-        Side::Client => dest.packet_in(skb.len()),
-        Side::Dest => dest.packet_out(skb.len()),
+        Side::Client => conn.dest().packet_in(len),
+        Side::Dest => conn.dest().packet_out(len),
     }
+}
+
+/// Sends a packet of `side` the way its connection goes.
+#[inline(always)]
+pub(super) fn onward<'a, F: Crosses>(
+    cx: Context<'a>,
+    conn: &'a Conn,
+    side: Side,
+    skb: Skb<'a>,
+    packet: &Packet<F>,
+) -> Verdict<'a> {
+    let dest = conn.dest();
     if !conn.has_two_keys() {
         return whole::<F>(cx, dest, skb, &packet.ip, conn.flow());
     }

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! places                   the hooks, in the order of the host's path
+//! fast                     the fast lane past the host's connection tracking
 //! late, tunnel_error       what waited for its mark; errors about our own tunnels
 //! balance                  the look-up: known or new
 //! icmp, echo               errors and pings;   reuse    a connection that takes no more
 //! new_flow, farewell       the first packet of a flow; resets for both ends
 //! outgoing, call           a dest's own calls; which call a packet is about
 //! forward                  state, count, send
-//! track                    what the host's connection tracking keeps, at ip_vs's places
+//! track, lease             what the host's connection tracking keeps, at ip_vs's places; who may go past it
 //! xmit                     one file a mode, and the way out
 //! read, source             packets that are hard to read; where they say they come from
 //! answer                   what is dropped, and what its sender is told
@@ -27,10 +28,12 @@ mod context;
 mod device;
 mod echo;
 mod farewell;
+mod fast;
 mod forward;
 mod gate;
 mod icmp;
 mod late;
+mod lease;
 mod new_flow;
 mod outgoing;
 mod places;

@@ -105,7 +105,7 @@ fn admit<'a, F: Crosses>(
         return Err(Verdict::Accept(skb));
     }
     let marked = match cx.turn {
-        Turn::Early => None,
+        Turn::Early | Turn::Fast => None,
         Turn::Late => netns.marked_schedule(skb.mark(), F::VERSION, cx.rcu),
     };
     // A flow that a connection has told of goes where that does, whatever services there are.

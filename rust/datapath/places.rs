@@ -9,21 +9,20 @@ use kernel::prelude::*;
 use super::{
     balance::{balance, AGAIN, FIRST},
     context::Context,
+    fast,
     gate::{admit, is_own_error, Balanced, Ours},
     late, tunnel_error,
     xmit::Crosses,
 };
 use crate::{
-    engine::{
-        family::{Family, IpHeader, V4, V6},
-        places::Places,
-    },
+    engine::family::{Family, IpHeader, V4, V6},
     kapi::{
-        netfilter::{self, Hook, Hooks, Place, Verdict},
+        lane,
+        netfilter::{self, Description, Hook, Hooks, Place, Verdict},
         rcu::Rcu,
         skb::Skb,
     },
-    table::{Netns, Turn},
+    table::{Netns, Posts, Turn},
 };
 
 /// The early hooks.
@@ -230,13 +229,60 @@ impl<O: Balanced> Hook<Netns> for FromTunnels<O> {
     }
 }
 
+/// Packets from the network that may be of established flows which the host tracks.
+struct FastFromNetwork<F>(PhantomData<F>);
+
+impl<F: Crosses> Hook<Netns> for FastFromNetwork<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::PreRouting;
+    const PRIORITY: i32 = Turn::Fast.priority();
+
+    #[inline(always)]
+    fn packet<'a>(netns: &'a Netns, skb: Skb<'a>, rcu: Rcu<'a>) -> Verdict<'a> {
+        if admit::<F>(netns, &skb).is_none() || !skb.is_for_this_host() {
+            return Verdict::Accept(skb);
+        }
+        fast::take::<F>(netns, skb, rcu)
+    }
+}
+
+/// Packets on their way out that have met all rules.
+struct Passed<F>(PhantomData<F>);
+
+impl<F: Crosses> Hook<Netns> for Passed<F> {
+    const VERSION: u8 = F::VERSION;
+    const PLACE: Place = Place::PostRouting;
+    const PRIORITY: i32 = i32::MAX;
+
+    fn packet<'a>(_netns: &'a Netns, skb: Skb<'a>, _rcu: Rcu<'a>) -> Verdict<'a> {
+        if skb.is_balanced() {
+            lane::note_passed();
+        }
+        Verdict::Accept(skb)
+    }
+}
+
 /// Puts the hooks of a turn for an IP version into a namespace.
-pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn, places: Places) -> Result<Hooks> {
-    match (version == V4::VERSION, places) {
-        (true, Places::Early) => hooks::<V4>(netns, turn),
-        (true, Places::IpVs) => hooks_behind::<V4>(netns, turn),
-        (false, Places::Early) => hooks::<V6>(netns, turn),
-        (false, Places::IpVs) => hooks_behind::<V6>(netns, turn),
+pub(crate) fn activate(netns: &Netns, version: u8, turn: Turn, posts: Posts) -> Result<Hooks> {
+    match version == V4::VERSION {
+        true => hooks_at::<V4>(netns, turn, posts),
+        false => hooks_at::<V6>(netns, turn, posts),
+    }
+}
+
+fn hooks_at<F: Crosses>(netns: &Netns, turn: Turn, posts: Posts) -> Result<Hooks> {
+    match (posts, turn) {
+        (Posts::Early, _) => hooks::<F>(netns, turn),
+        // Packets have their marks by then.
+        (Posts::IpVs | Posts::Fast, Turn::Late) => netns.hook([]),
+        (Posts::IpVs, _) => netns.hook(hooks_behind::<F>(netns)),
+        (Posts::Fast, _) => {
+            let more = [
+                netfilter::describe::<_, FastFromNetwork<F>>(),
+                netfilter::describe::<_, Passed<F>>(),
+            ];
+            netns.hook(Iterator::chain(hooks_behind::<F>(netns).into_iter(), more))
+        }
     }
 }
 
@@ -259,16 +305,12 @@ fn hooks<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
 }
 
 /// Where `ip_vs` has them.
-fn hooks_behind<F: Crosses>(netns: &Netns, turn: Turn) -> Result<Hooks> {
-    if turn == Turn::Late {
-        // Packets have their marks by then.
-        return netns.hook([]);
-    }
+fn hooks_behind<F: Crosses>(netns: &Netns) -> [Description<Netns>; 4] {
     F::gate(netns).set_ahead_of_input(false);
-    netns.hook([
+    [
         netfilter::describe::<_, ToHost<F>>(),
         netfilter::describe::<_, ThroughHost<F>>(),
         netfilter::describe::<_, FromHostBehind<F>>(),
         netfilter::describe::<_, FromTunnels<F>>(),
-    ])
+    ]
 }

@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod change;
+pub mod conntrack;
 pub mod crc32c;
 pub mod csum;
 pub mod defence;

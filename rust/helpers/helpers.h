@@ -183,7 +183,41 @@ void rvs_untrack(struct sk_buff *skb);
 bool rvs_has_old_entry(const struct sk_buff *skb);
 void rvs_alter_reply(struct sk_buff *skb, const struct rvs_end *end, bool from_dest);
 bool rvs_confirm_and_leave(struct sk_buff *skb);
+struct nf_conn *rvs_find_entry(struct net *net, const struct rvs_end *client,
+			       const struct rvs_end *virtual);
 void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual);
+
+/* net/netfilter/nf_conntrack_acct.h: lane.c */
+
+/* Packets and bytes that an entry does not know of, of the client and of the dest. */
+struct rvs_carried {
+	u64 packets[2];
+	u64 bytes[2];
+};
+
+/* A packet on its way through the host's output, and the entry that it had when it set out. */
+struct rvs_watch {
+	void *entry;
+	u32 passed;
+};
+
+/* What an entry allows. */
+enum rvs_lane {
+	RVS_LANE_NONE,
+	RVS_LANE_PLAIN,
+	RVS_LANE_RENAMED,
+};
+
+void rvs_watch_begin(const struct sk_buff *skb, struct rvs_watch *watch);
+bool rvs_watch_has_passed(const struct rvs_watch *watch);
+void rvs_watch_end(struct rvs_watch *watch);
+void rvs_note_passed(void);
+u32 rvs_lane(const struct rvs_watch *watch, const struct rvs_end *client, const struct rvs_end *virtual,
+	     const struct rvs_end *dest, struct rvs_end *source);
+void rvs_watch_account(const struct rvs_watch *watch, const struct rvs_end *client,
+		       const struct rvs_carried *carried);
+void rvs_account(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual,
+		 const struct rvs_carried *carried);
 
 /* What other modules ask: seen.c */
 typedef bool rvs_see_t(struct net *net, const struct sk_buff *skb, u8 version,
@@ -252,6 +286,7 @@ bool rvs_routes_are_alike(const struct dst_entry *a, const struct dst_entry *b);
 u8 rvs_neighbour_version(const struct neighbour *neighbour);
 bool rvs_neighbour_is_idle(const struct neighbour *neighbour, unsigned long ticks);
 void rvs_learn_path(struct net *net, struct sk_buff *skb, unsigned int offset, u32 mtu);
+bool rvs_has_policies(struct net *net);
 bool rvs_has_output_rules(struct net *net, u8 version);
 bool rvs_output(struct net *net, struct sk_buff *skb, u8 version, bool own, bool keep);
 

@@ -122,11 +122,11 @@ bool rvs_confirm_and_leave(struct sk_buff *skb)
 	return true;
 }
 
-/* The entry of a connection ends with it. */
-void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual)
+/* The entry between a client and a virtual address, held; or NULL. To be let go of by nf_conntrack_put(). */
+struct nf_conn *rvs_find_entry(struct net *net, const struct rvs_end *client,
+			       const struct rvs_end *virtual)
 {
 	typeof(nf_conntrack_find_get) *find = READ_ONCE(find_get);
-	typeof(nf_ct_delete) *ends = READ_ONCE(delete);
 	struct nf_conntrack_tuple tuple = {
 		.src.l3num = client->version == 4 ? AF_INET : AF_INET6,
 		.src.u.all = client->port,
@@ -136,16 +136,26 @@ void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct r
 	};
 	struct nf_conntrack_tuple_hash *found;
 	size_t len = client->version == 4 ? 4 : 16;
-	struct nf_conn *ct;
 
-	if (!find || !ends)
-		return;
+	if (!find)
+		return NULL;
 	memcpy(&tuple.src.u3, client->address, len);
 	memcpy(&tuple.dst.u3, virtual->address, len);
 	found = find(net, &nf_ct_zone_dflt, &tuple);
-	if (!found)
+	return found ? nf_ct_tuplehash_to_ctrack(found) : NULL;
+}
+
+/* The entry of a connection ends with it. */
+void rvs_end_entry(struct net *net, const struct rvs_end *client, const struct rvs_end *virtual)
+{
+	typeof(nf_ct_delete) *ends = READ_ONCE(delete);
+	struct nf_conn *ct;
+
+	if (!ends)
 		return;
-	ct = nf_ct_tuplehash_to_ctrack(found);
+	ct = rvs_find_entry(net, client, virtual);
+	if (!ct)
+		return;
 	ends(ct, 0, 0);
 	/* Not nf_ct_put(), which is a call of that module's. */
 	nf_conntrack_put(&ct->ct_general);

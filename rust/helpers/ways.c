@@ -304,6 +304,21 @@ bool rvs_has_rules_between(struct net *net, u8 version, int after, int before)
 	return found;
 }
 
+/* Whether IPsec has a say in what this host sends or forwards. */
+bool rvs_has_policies(struct net *net)
+{
+#ifdef CONFIG_XFRM
+	static const u8 directions[] = { XFRM_POLICY_OUT, XFRM_POLICY_FWD };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(directions); i++)
+		if (READ_ONCE(net->xfrm.policy_count[directions[i]]) ||
+		    READ_ONCE(net->xfrm.policy_default[directions[i]]) != XFRM_USERPOLICY_ACCEPT)
+			return true;
+#endif
+	return false;
+}
+
 /* Whether packets that leave this host meet rules of OUTPUT or POSTROUTING, or IPsec. */
 bool rvs_has_output_rules(struct net *net, u8 version)
 {

@@ -31,6 +31,8 @@ pub(crate) enum Place {
     LocalIn,
     /// Received, to be sent on: the hop is counted already.
     Forward,
+    /// On its way out.
+    PostRouting,
 }
 
 impl Place {
@@ -40,6 +42,7 @@ impl Place {
             Self::LocalOut | Self::LocalOutBehind => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
             Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
+            Self::PostRouting => bindings::nf_inet_hooks_NF_INET_POST_ROUTING,
         }
     }
 

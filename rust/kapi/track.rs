@@ -36,7 +36,8 @@ pub(crate) fn bind() {
     }
 }
 
-fn end(protocol: u8, at: SocketAddr) -> rvs_end {
+/// An end as C has it.
+pub(super) fn end(protocol: u8, at: SocketAddr) -> rvs_end {
     let (version, address) = match at.ip() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
@@ -50,6 +51,16 @@ fn end(protocol: u8, at: SocketAddr) -> rvs_end {
         port: at.port().to_be(),
         address,
     }
+}
+
+/// Address and port of an end.
+pub(super) fn address_of(end: &rvs_end) -> SocketAddr {
+    let [a, b, c, d, ..] = end.address;
+    let ip = match end.version {
+        4 => IpAddr::from([a, b, c, d]),
+        _ => IpAddr::from(end.address),
+    };
+    SocketAddr::new(ip, u16::from_be(end.port))
 }
 
 /// The entry of a connection between a client and a virtual address ends with it.

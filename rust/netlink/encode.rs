@@ -361,7 +361,7 @@ pub(super) fn settings(w: &mut Writer<'_>, config: &ConfigGuard<'_>) -> Result {
         w.u8(config::ECHO, settings.echo.number())?;
         w.u8(config::EXPIRE_QUIESCED, u8::from(settings.expire_quiesced))?;
         w.u8(config::PLACES, settings.places.number())?;
-        w.u8(config::CONNTRACK, u8::from(settings.conntrack))?;
+        w.u8(config::CONNTRACK, settings.conntrack.number())?;
         if is_of_first {
             w.uint(config::CONN_MAX_OTHERS, settings.conn_max_others)?;
         }
@@ -444,5 +444,6 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::XDP_PASS_MODE, counters.xdp_pass_mode)?;
     w.uint(counters::XDP_PASS_WAY, counters.xdp_pass_way)?;
     w.uint(counters::XDP_PASS_SIZE, counters.xdp_pass_size)?;
-    w.uint(counters::XDP_PASS_DEVICE, counters.xdp_pass_device)
+    w.uint(counters::XDP_PASS_DEVICE, counters.xdp_pass_device)?;
+    w.uint(counters::CONNTRACK_FAST, counters.conntrack_fast)
 }

@@ -644,6 +644,31 @@ pub mod places {
     }
 }
 
+/// Whether the host tracks connections that begin.
+pub mod conntrack {
+    /// It does not.
+    pub const OFF: u32 = 0;
+    /// As ip_vs has it with conntrack=1.
+    pub const ON: u32 = 1;
+    /// So too, but packets of established flows are taken early, for at most half a second until
+    /// one goes all the way again.
+    pub const FAST: u32 = 2;
+    /// Lowest value in use.
+    pub const MIN: u32 = 0;
+    /// Highest value in use.
+    pub const MAX: u32 = 2;
+
+    /// Name in the spec of a value.
+    pub const fn name(value: u32) -> Option<&'static str> {
+        match value {
+            OFF => Some("off"),
+            ON => Some("on"),
+            FAST => Some("fast"),
+            _ => None,
+        }
+    }
+}
+
 /// What a daemon does that keeps directors at the same connections.
 pub mod sync_role {
     /// It tells others of connections.
@@ -1552,12 +1577,17 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const XDP_PASS_DEVICE: u16 = 31;
+    /// Packets of tracked flows that were taken early, while the setting conntrack is fast.
+    ///
+    /// Type: uint.
+    pub const CONNTRACK_FAST: u16 = 32;
     /// Highest number in use.
-    pub const MAX: u16 = 31;
+    pub const MAX: u16 = 32;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
@@ -1672,13 +1702,13 @@ pub mod config {
     ///
     /// Type: uint.
     pub const CONN_MAX_OTHERS: u16 = 18;
-    /// Where packets are taken; where ip_vs takes them while conntrack is 1.
+    /// Where packets are taken; where ip_vs takes them while conntrack is not off.
     ///
     /// Type: u8, one of `places`, max 1.
     pub const PLACES: u16 = 19;
-    /// 1 keeps the host's connection tracking of new connections, as ip_vs does with conntrack=1.
+    /// Whether the host tracks connections that begin.
     ///
-    /// Type: u8, max 1.
+    /// Type: u8, one of `conntrack`, max 2.
     pub const CONNTRACK: u16 = 20;
     /// Highest number in use.
     pub const MAX: u16 = 20;
@@ -1705,7 +1735,7 @@ pub mod config {
         Policy::U8(Range { min: 0, max: 1 }),
         Policy::Uint(Range::ANY),
         Policy::U8(Range { min: 0, max: 1 }),
-        Policy::U8(Range { min: 0, max: 1 }),
+        Policy::U8(Range { min: 0, max: 2 }),
     ];
 }
 

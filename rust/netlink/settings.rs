@@ -7,6 +7,7 @@ use kernel::error::Result;
 use super::decode::Decoder;
 use super::generated::{config as names, tcp_timeouts};
 use super::{encode, refusal};
+use crate::engine::conntrack::Conntrack;
 use crate::engine::defence::When;
 use crate::engine::echo::Echo;
 use crate::engine::places::Places;
@@ -103,7 +104,6 @@ fn switches<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Setting
         sloppy_tcp,
         nat_as_fullnat,
         cache_bypass,
-        conntrack,
         ..
     } = settings;
     for (kind, is_on, name) in [
@@ -112,7 +112,6 @@ fn switches<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Setting
         (names::SLOPPY_TCP, sloppy_tcp, "sloppy-tcp"),
         (names::NAT_AS_FULLNAT, nat_as_fullnat, "nat-as-fullnat"),
         (names::CACHE_BYPASS, cache_bypass, "cache-bypass"),
-        (names::CONNTRACK, conntrack, "conntrack"),
     ] {
         if let Some(attr) = attrs.get(kind) {
             *is_on = attr.u8().ok_or_else(|| decoder.malformed(attr, name))? != 0;
@@ -133,6 +132,10 @@ fn choices<'a>(decoder: &Decoder<'a>, attrs: &Names<'a>, settings: &mut Settings
     if let Some(attr) = attrs.get(names::PLACES) {
         let places = attr.u8().and_then(Places::from_number);
         settings.places = places.ok_or_else(|| decoder.malformed(attr, "places"))?;
+    }
+    if let Some(attr) = attrs.get(names::CONNTRACK) {
+        let conntrack = attr.u8().and_then(Conntrack::from_number);
+        settings.conntrack = conntrack.ok_or_else(|| decoder.malformed(attr, "conntrack"))?;
     }
     for (kind, when, name) in [
         (names::DROP_ENTRY, &mut settings.drop_entry, "drop-entry"),

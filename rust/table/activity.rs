@@ -4,21 +4,25 @@
 
 use kernel::prelude::*;
 
-use super::{filter::Gate, live::Live, turn::Turn};
+use super::{
+    filter::Gate,
+    live::Live,
+    turn::{Posts, Turn},
+};
 use crate::{
-    engine::{places::Places, spec::ServiceId},
+    engine::spec::ServiceId,
     kapi::{netfilter::Hooks, rcu},
 };
 
 /// Who puts hooks in.
 pub(super) trait Activate {
-    /// Puts those of a turn for that IP version into the namespace, at those places.
-    fn activate(&self, version: u8, turn: Turn, places: Places) -> Result<Hooks>;
+    /// Puts those of a turn for that IP version into the namespace, at those posts.
+    fn activate(&self, version: u8, turn: Turn, posts: Posts) -> Result<Hooks>;
 }
 
 /// A namespace's hooks.
 pub(super) struct Activity {
-    places: Places,
+    posts: Posts,
     v4: Version,
     v6: Version,
 }
@@ -37,25 +41,25 @@ impl Activity {
     /// None.
     pub(super) const fn new() -> Self {
         Self {
-            places: Places::Early,
+            posts: Posts::Early,
             v4: Version::new(),
             v6: Version::new(),
         }
     }
 
-    /// Moves the hooks to other places, and has what comes later go there. Each packet meets at least
+    /// Moves the hooks to other posts, and has what comes later go there. Each packet meets at least
     /// one of the old and the new ones. May sleep.
-    pub(super) fn move_to(&mut self, hooks: &dyn Activate, places: Places) -> Result {
-        if places == self.places {
+    pub(super) fn move_to(&mut self, hooks: &dyn Activate, posts: Posts) -> Result {
+        if posts == self.posts {
             return Ok(());
         }
-        let v4 = self.v4.at(hooks, 4, places)?;
-        let v6 = self.v6.at(hooks, 6, places)?;
+        let v4 = self.v4.at(hooks, 4, posts)?;
+        let v6 = self.v6.at(hooks, 6, posts)?;
         if !v4.is_idle() || !v6.is_idle() {
             // What has passed the new ones by before they were there meets the old ones.
             rcu::synchronize();
         }
-        *self = Self { places, v4, v6 };
+        *self = Self { posts, v4, v6 };
         Ok(())
     }
 
@@ -68,17 +72,17 @@ impl Activity {
         marks: &Marks,
         mut added: impl Iterator<Item = bool>,
     ) -> Result {
-        let places = self.places;
+        let posts = self.posts;
         // An address of IPv6 is true.
         while self.v4.early.is_none() || self.v6.early.is_none() {
             match added.next() {
                 None => break,
-                Some(false) => self.v4.begin(hooks, 4, places)?,
-                Some(true) => self.v6.begin(hooks, 6, places)?,
+                Some(false) => self.v4.begin(hooks, 4, posts)?,
+                Some(true) => self.v6.begin(hooks, 6, posts)?,
             }
         }
-        self.v4.prepare(hooks, 4, places, marks.of(4))?;
-        self.v6.prepare(hooks, 6, places, marks.of(6))
+        self.v4.prepare(hooks, 4, posts, marks.of(4))?;
+        self.v6.prepare(hooks, 6, posts, marks.of(6))
     }
 
     /// Lets new flows wait for their marks where services go by them, and takes those hooks out
@@ -91,7 +95,7 @@ impl Activity {
     /// Lets replies wait for their marks where those are asked for, by rules of the host's routing
     /// that have come or gone. One that finds no memory tries again with the next call.
     pub(super) fn follow_rules(&mut self, live: &Live, hooks: &dyn Activate, marks: &Marks) {
-        let places = self.places;
+        let posts = self.posts;
         let gates = [(&mut self.v4, 4), (&mut self.v6, 6)];
         for (of, version) in gates {
             let wait = of.early.is_some() && live.replies_are_marked(version);
@@ -100,7 +104,7 @@ impl Activity {
             }
             of.replies = wait;
             if of
-                .prepare(hooks, version, places, marks.of(version))
+                .prepare(hooks, version, posts, marks.of(version))
                 .is_err()
             {
                 of.replies = false;
@@ -128,20 +132,20 @@ impl Version {
         self.early.is_none() && self.late.is_none()
     }
 
-    /// As many as there are, at other places.
-    fn at(&self, hooks: &dyn Activate, version: u8, places: Places) -> Result<Self> {
+    /// As many as there are, at other posts.
+    fn at(&self, hooks: &dyn Activate, version: u8, posts: Posts) -> Result<Self> {
         let mut moved = Self::new();
         moved.replies = self.replies;
         if self.early.is_some() {
-            moved.begin(hooks, version, places)?;
+            moved.begin(hooks, version, posts)?;
         }
-        moved.prepare(hooks, version, places, self.late.is_some())?;
+        moved.prepare(hooks, version, posts, self.late.is_some())?;
         Ok(moved)
     }
 
-    fn begin(&mut self, hooks: &dyn Activate, version: u8, places: Places) -> Result {
+    fn begin(&mut self, hooks: &dyn Activate, version: u8, posts: Posts) -> Result {
         if self.early.is_none() {
-            self.early = Some(hooks.activate(version, Turn::Early, places)?);
+            self.early = Some(hooks.activate(version, Turn::Early, posts)?);
         }
         Ok(())
     }
@@ -150,11 +154,11 @@ impl Version {
         &mut self,
         hooks: &dyn Activate,
         version: u8,
-        places: Places,
+        posts: Posts,
         has_marks: bool,
     ) -> Result {
         if (has_marks || self.replies) && self.late.is_none() {
-            self.late = Some(hooks.activate(version, Turn::Late, places)?);
+            self.late = Some(hooks.activate(version, Turn::Late, posts)?);
         }
         Ok(())
     }

@@ -253,6 +253,8 @@ pub(crate) enum Counter {
     XdpPassSize,
     /// The device takes no frames, or there is no room in front of it.
     XdpPassDevice,
+    /// A packet of a flow that the host tracks was taken early.
+    ConntrackFast,
 }
 
 impl Counter {
@@ -288,7 +290,7 @@ impl Counter {
     }
 }
 
-const COUNTERS: usize = Counter::XdpPassDevice as usize + 1;
+const COUNTERS: usize = Counter::ConntrackFast as usize + 1;
 
 /// A namespace's counts of [`Counter`]s.
 pub(crate) struct EventCounters(PerCpuCounters<COUNTERS>);
@@ -379,4 +381,5 @@ pub(crate) struct Counters {
     pub(crate) xdp_pass_way: u64,
     pub(crate) xdp_pass_size: u64,
     pub(crate) xdp_pass_device: u64,
+    pub(crate) conntrack_fast: u64,
 }

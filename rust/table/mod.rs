@@ -45,7 +45,7 @@ pub(crate) use calling::Caller;
 pub(crate) use config::{ConfigGuard, Member, Refused, Service};
 pub(crate) use connect::{Connect, NewFlow, NoConnection};
 pub(crate) use connections::{
-    caches, Account, Caches, Conn, ConnCursor, ConnView, NatConn, Side, Stage,
+    caches, Account, Caches, Conn, ConnCursor, ConnView, Lane, NatConn, Renamed, Side, Stage,
 };
 pub(crate) use counters::{Counter, Counters, Traffic};
 pub(crate) use dest::Dest;
@@ -61,4 +61,4 @@ pub(crate) use restoring::RESTORED;
 pub(crate) use schedule::{NoDest, Schedule};
 pub(crate) use settings::{begin_with, Settings};
 pub(crate) use templates::{TemplateCursor, TemplateView};
-pub(crate) use turn::Turn;
+pub(crate) use turn::{Posts, Turn};

@@ -17,12 +17,12 @@ use super::{
     counters::Counter,
     drain::{self, Leave},
     live::{random_key, Live},
-    turn::Turn,
+    turn::{Posts, Turn},
     waking::TICK,
     ways::Which,
 };
 use crate::{
-    engine::{places::Places, record::Connection, selection::Selection, spec::ServiceId},
+    engine::{record::Connection, selection::Selection, spec::ServiceId},
     kapi::{
         netfilter::{Description, Hooks},
         netns::{Net, PerNet, Registered, Registration},
@@ -35,8 +35,8 @@ use crate::{
 /// Ticks of the worker between two looks for ways that nobody needs.
 const TIDY_TURNS: u32 = 16;
 
-/// Puts the datapath's hooks of a turn for that IP version into a namespace, at those places.
-pub(crate) type Activation = fn(&Netns, u8, Turn, Places) -> Result<Hooks>;
+/// Puts the datapath's hooks of a turn for that IP version into a namespace, at those posts.
+pub(crate) type Activation = fn(&Netns, u8, Turn, Posts) -> Result<Hooks>;
 
 /// Set once, by the module's init.
 static ACTIVATION: SetOnce<Activation> = SetOnce::new();
@@ -246,8 +246,8 @@ impl Netns {
 }
 
 impl Activate for Netns {
-    fn activate(&self, version: u8, turn: Turn, places: Places) -> Result<Hooks> {
-        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn, places)
+    fn activate(&self, version: u8, turn: Turn, posts: Posts) -> Result<Hooks> {
+        ACTIVATION.as_ref().ok_or(EINVAL)?(self, version, turn, posts)
     }
 }
 

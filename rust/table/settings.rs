@@ -6,8 +6,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use kernel::sync::SetOnce;
 
+use super::turn::Posts;
 use crate::{
     engine::{
+        conntrack::Conntrack,
         defence::When,
         echo::Echo,
         places::Places,
@@ -60,7 +62,7 @@ pub(crate) struct Settings {
     /// Where packets are taken, unless connections are tracked.
     pub(crate) places: Places,
     /// Whether the host tracks connections that begin.
-    pub(crate) conntrack: bool,
+    pub(crate) conntrack: Conntrack,
 }
 
 impl Settings {
@@ -83,14 +85,15 @@ impl Settings {
         cache_bypass: false,
         echo: Echo::Host,
         places: Places::Early,
-        conntrack: false,
+        conntrack: Conntrack::Off,
     };
 
     /// Where packets are to be taken.
-    pub(super) fn places(&self) -> Places {
-        match self.conntrack {
-            true => Places::IpVs,
-            false => self.places,
+    pub(super) fn posts(&self) -> Posts {
+        match (self.conntrack, self.places) {
+            (Conntrack::Fast, _) => Posts::Fast,
+            (Conntrack::On, _) | (_, Places::IpVs) => Posts::IpVs,
+            (Conntrack::Off, Places::Early) => Posts::Early,
         }
     }
 

@@ -10,6 +10,8 @@ pub(crate) enum Turn {
     /// Behind those that mark packets: for new flows, where there is a service by mark, and for
     /// replies that are routed by their marks.
     Late,
+    /// As early, of a flow that the host tracks, which a moment ago had a packet go all the way.
+    Fast,
 }
 
 impl Turn {
@@ -18,8 +20,19 @@ impl Turn {
     /// mangle table (-150), ahead of the translation of destinations (-100).
     pub(crate) const fn priority(self) -> i32 {
         match self {
-            Self::Early => -350,
+            Self::Early | Self::Fast => -350,
             Self::Late => -149,
         }
     }
+}
+
+/// Where a namespace's hooks stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Posts {
+    /// Ahead of routing, rules and connection tracking.
+    Early,
+    /// Where `ip_vs` has its.
+    IpVs,
+    /// There too, and ahead of all for packets of established flows.
+    Fast,
 }

@@ -123,6 +123,18 @@ def test_settings_show_in_both_tools(host):
         assert write("conn_max", "0") == "EINVAL"
 
 
+def test_one_leaves_the_fast_lane_as_it_is(host):
+    """As kube-proxy writes it."""
+    with balancer(host, "rvs"), host.inside():
+        def setting():
+            return content(host.run("rvsadm", "config", "show", "-j").stdout)["conntrack"]
+
+        host.run("rvsadm", "config", "set", "--conntrack", "fast")
+        assert read("conntrack") == "1\n"
+        for text, wanted in (("1", "fast"), ("0", "off"), ("1", "on")):
+            assert write("conntrack", text) == "OK" and setting() == wanted
+
+
 def test_addresses_are_forgotten_when_it_says(host):
     """Of services that are there, and of those that come."""
     with balancer(host, "rvs"), host.inside():

@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{
         csum::Delta,
-        rewrite::{self, Checksum},
+        rewrite::{self, Checksum, Deltas},
         seqadj::Shift,
         wire::Packet,
     },
@@ -38,8 +38,19 @@ pub(super) fn translate<F: Balanced>(
     more: Delta,
 ) -> Option<()> {
     let (to, deltas) = nat.translation(side);
+    retuple(at, packet, &to, deltas.and(more))
+}
+
+/// Gives a packet of TCP or UDP another tuple.
+#[inline(always)]
+pub(super) fn retuple<F: Balanced>(
+    at: &mut impl Editable,
+    packet: &Packet<F>,
+    to: &F::Tuple,
+    deltas: Deltas,
+) -> Option<()> {
     let checksum = checksum(at);
-    rewrite::packet(at.head_mut(), &packet.ip, &to, deltas.and(more), checksum)
+    rewrite::packet(at.head_mut(), &packet.ip, to, deltas, checksum)
 }
 
 /// Gives a packet of SCTP of `side` the tuple that the other knows.

@@ -19,11 +19,12 @@ use crate::{
     },
     kapi::{
         editable::Editable,
+        lane,
         netfilter::Verdict,
         route::{NextHop, Reply},
         skb::Skb,
     },
-    table::{Counter, Dest, NatConn},
+    table::{Counter, Dest, NatConn, Turn},
 };
 
 /// The way to a dest, looked up when there is none or it is no longer good.
@@ -158,6 +159,7 @@ pub(super) fn prepare<'a, F: Family>(
     let mut by = Exit::Straight;
     if skb.len() > way.straight().saturating_sub(pushes) {
         match exit::<F>(&skb, way, ip, pushes, !cx.place.is_local_out()) {
+            _ if cx.turn == Turn::Fast => skb = past_rules(way, skb, pushes)?,
             Ok(exit) => by = exit,
             Err(mtu) => return Err(too_big(cx, skb, F::VERSION, mtu)),
         }
@@ -171,6 +173,16 @@ pub(super) fn prepare<'a, F: Family>(
     Ok(Ready { skb, way, exit: by })
 }
 
+/// A packet that goes past rules; an error is one that cannot, and goes all the way.
+#[cold]
+fn past_rules<'a>(way: &NextHop, skb: Skb<'a>, pushes: u32) -> Result<Skb<'a>, Verdict<'a>> {
+    let straight = way.straight_past_rules();
+    if straight != 0 && skb.fits(straight.saturating_sub(pushes)) {
+        return Ok(skb);
+    }
+    Err(Verdict::Accept(skb))
+}
+
 /// Hands a packet over: to the neighbour, or to who else is to have it.
 #[inline(always)]
 pub(in crate::datapath) fn leave<'a>(
@@ -179,18 +191,11 @@ pub(in crate::datapath) fn leave<'a>(
     mut skb: Skb<'a>,
     exit: Exit,
 ) -> Verdict<'a> {
-    if exit != Exit::Straight || keeps_track(cx, &skb) {
+    if exit != Exit::Straight || cx.place.is_behind() {
         return leave_otherwise(cx, way, skb, exit);
     }
     skb.forget_input();
     Verdict::Stolen(way.send(skb, cx.rcu))
-}
-
-/// Whether a packet keeps what the host's connection tracking knows of it, and so has to leave by the
-/// host's output.
-#[inline(always)]
-fn keeps_track(cx: Context<'_>, skb: &Skb<'_>) -> bool {
-    cx.place.is_behind() && skb.keeps_track()
 }
 
 /// Hands a packet over to this host, or to its output.
@@ -201,6 +206,7 @@ fn leave_otherwise<'a>(
     mut skb: Skb<'a>,
     exit: Exit,
 ) -> Verdict<'a> {
+    let keeps = cx.place.is_behind() && skb.keeps_track();
     match exit {
         Exit::Home => {
             way.take_home(&mut skb);
@@ -209,9 +215,14 @@ fn leave_otherwise<'a>(
             return Verdict::Accept(skb);
         }
         Exit::OnItsWay => return Verdict::Accept(skb),
+        Exit::Straight if !keeps => {
+            skb.forget_input();
+            lane::note_passed();
+            return Verdict::Stolen(way.send(skb, cx.rcu));
+        }
+        // What it keeps of connection tracking the host's output has to see.
         Exit::Straight | Exit::Slow => {}
     }
-    let keeps = keeps_track(cx, &skb);
     if keeps {
         skb.forget_arrival();
     } else {

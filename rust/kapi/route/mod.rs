@@ -111,6 +111,12 @@ impl NextHop {
         self.straight
     }
 
+    /// Largest packet that may go straight to the neighbour where those of its flow have passed the host's
+    /// output; 0 where none may.
+    pub(crate) fn straight_past_rules(&self) -> u32 {
+        self.neighbour.map_or(0, |_| self.mtu)
+    }
+
     /// Bytes that must be free in front of a packet that goes this way.
     #[inline]
     pub(crate) fn headroom(&self) -> u32 {

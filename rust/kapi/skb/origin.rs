@@ -34,6 +34,12 @@ impl Skb<'_> {
         false
     }
 
+    /// Number of the device that a received packet came by; 0 for one that this host sent.
+    #[inline(always)]
+    pub(crate) fn arrived_by(&self) -> u32 {
+        self.headers().skb_iif as u32
+    }
+
     /// The mark that rules have given it; 0 for none.
     pub(crate) fn mark(&self) -> u32 {
         // SAFETY: All members of the union are plain words.

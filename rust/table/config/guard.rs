@@ -10,7 +10,10 @@ use kernel::{
 };
 
 use super::{
-    super::{activity::Activate, dest::Dest, live::Live, local::Pool, settings::Settings},
+    super::{
+        activity::Activate, connections::need_lanes, dest::Dest, live::Live, local::Pool,
+        settings::Settings, turn::Posts,
+    },
     checks::check_route,
     service::{Member, Service},
     store::Config,
@@ -18,7 +21,7 @@ use super::{
 use crate::{
     engine::{
         change::ChangeError,
-        places::Places,
+        conntrack::Conntrack,
         spec::{DestId, ServiceId},
     },
     kapi::{netns::Net, rcu, track},
@@ -134,8 +137,9 @@ impl<'a> ConfigGuard<'a> {
     pub(crate) fn set_settings(&mut self, settings: Settings) -> Result<(), ChangeError> {
         settings.validate()?;
         self.check_settings(&settings)?;
-        let was_tracking = self.config.settings.conntrack;
-        if settings.conntrack || !was_tracking {
+        let was_tracking = self.config.settings.conntrack.is_on();
+        let tracks = settings.conntrack.is_on();
+        if tracks || !was_tracking {
             // Ahead of those that are tracked.
             self.settle_places(&settings)?;
         }
@@ -148,7 +152,7 @@ impl<'a> ConfigGuard<'a> {
         self.live.settings.set(&settings);
         self.live.defence.look(&settings);
         self.live.next_generation();
-        if was_tracking && !settings.conntrack {
+        if was_tracking && !tracks {
             // Those that begin now are not tracked.
             rcu::synchronize();
             self.follow_tracked();
@@ -160,14 +164,17 @@ impl<'a> ConfigGuard<'a> {
     /// Takes packets where settings say. Connections that are tracked keep them where they are, so that
     /// each of their packets is seen by who tracks them.
     fn settle_places(&mut self, settings: &Settings) -> Result<(), ChangeError> {
-        if settings.conntrack {
+        if settings.conntrack.is_on() {
             track::bind();
         }
-        let places = match self.live.connections.has_tracked() {
-            true => Places::IpVs,
-            false => settings.places(),
+        if settings.conntrack == Conntrack::Fast {
+            need_lanes().map_err(|_| ChangeError::NoMemory)?;
+        }
+        let posts = match settings.posts() {
+            Posts::Early if self.live.connections.has_tracked() => Posts::IpVs,
+            posts => posts,
         };
-        let moved = self.config.activity.move_to(self.hooks, places);
+        let moved = self.config.activity.move_to(self.hooks, posts);
         moved.map_err(|_| ChangeError::NoMemory)
     }
 

@@ -96,7 +96,7 @@ impl Config {
         hooks: &dyn Activate,
     ) -> Result {
         self.settings.inherit(is_first);
-        self.activity.move_to(hooks, self.settings.places())?;
+        self.activity.move_to(hooks, self.settings.posts())?;
         live.set(&self.settings);
         Ok(())
     }

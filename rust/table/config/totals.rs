@@ -105,6 +105,7 @@ impl ConfigGuard<'_> {
             xdp_pass_way: sums.get(Counter::XdpPassWay),
             xdp_pass_size: sums.get(Counter::XdpPassSize),
             xdp_pass_device: sums.get(Counter::XdpPassDevice),
+            conntrack_fast: sums.get(Counter::ConntrackFast),
             route_refreshes: sums.get(Counter::RouteRefreshes),
         }
     }

@@ -74,9 +74,9 @@ impl Buckets {
         self.future.store(future.as_ptr(), Ordering::Release);
     }
 
-    /// The connection with that key, and whose key it is.
+    /// The connection with that key of that kind, and whose key it is.
     #[inline(always)]
-    pub(super) fn find<'a>(
+    pub(super) fn find<'a, const KIND: u8>(
         &self,
         tuple: &impl Tuple,
         hash: u32,
@@ -88,7 +88,7 @@ impl Buckets {
             // unlinked.
             let this = unsafe { node.as_ref() };
             // SAFETY: As above: it is part of a key.
-            if unsafe { Node::is_of(node, tuple, hash) } {
+            if unsafe { Node::is_of::<_, KIND>(node, tuple, hash) } {
                 // SAFETY: As above.
                 return Some((unsafe { Node::conn(node) }, this.side()));
             }

@@ -36,8 +36,11 @@ const TRACKED: u8 = 0x40;
 /// In [`Conn::farewell`]: it is there for one packet only.
 const ONE_PACKET: u8 = 0x20;
 
+/// In [`Conn::farewell`]: it was made with a lane behind it. Never changes.
+const LANED: u8 = 0x10;
+
 /// In [`Conn::farewell`]: what is no step of its end.
-const FLAGS: u8 = ACCOUNTED | TRACKED | ONE_PACKET;
+const FLAGS: u8 = ACCOUNTED | TRACKED | ONE_PACKET | LANED;
 
 /// What follows a [`Conn`].
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,12 +98,13 @@ impl Conn {
             0
         };
         let tracked = if dest.tracks() { TRACKED } else { 0 };
+        let laned = if dest.life().has_lanes() { LANED } else { 0 };
         Self {
             dest,
             seen: AtomicU32::new(time::now()),
             state: AtomicU8::new(state.number()),
             layout,
-            farewell: AtomicU8::new(accounted | tracked),
+            farewell: AtomicU8::new(accounted | tracked | laned),
             memo: AtomicU8::new(Memo::NEW.0),
             next_dead: AtomicPtr::new(ptr::null_mut()),
         }
@@ -240,6 +244,18 @@ impl Conn {
     /// Whether it was made with an account behind it.
     pub(super) fn is_accounted(&self) -> bool {
         self.farewell.load(Ordering::Relaxed) & ACCOUNTED != 0
+    }
+
+    /// Whether it was made with a lane behind it.
+    #[inline(always)]
+    pub(super) fn is_laned(&self) -> bool {
+        self.farewell.load(Ordering::Relaxed) & LANED != 0
+    }
+
+    /// Whether both sides have heard of each other and neither is done, as far as can be seen here.
+    #[inline(always)]
+    pub(crate) fn is_established(&self) -> bool {
+        matches!(self.state(), State::Established | State::Udp)
     }
 
     /// Whether the host tracks it.

@@ -10,9 +10,11 @@
 //! [`StripedLock`]: crate::kapi::lock::StripedLock
 
 mod account;
+mod arriving;
 mod buckets;
 mod census;
 mod conn;
+mod lane;
 mod nat;
 mod node;
 mod peers;
@@ -31,9 +33,10 @@ pub(super) use self::{
 pub(crate) use self::{
     account::Account,
     conn::Conn,
+    lane::{Lane, Renamed},
     nat::{NatConn, NatKeys, Stage},
     node::Side,
-    slab::{caches, need_accounts, need_slabs, Caches, Pair, Single},
+    slab::{caches, need_accounts, need_lanes, need_slabs, Caches, Pair, Single},
     table::Connections,
     view::{ConnCursor, ConnView},
 };

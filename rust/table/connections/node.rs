@@ -22,6 +22,13 @@ const VERSION_SHIFT: u32 = 32;
 /// of the key.
 const OFFSET_SHIFT: u32 = 48;
 
+/// In the tag, with the IP version: the key is not of packets as they are once the host has translated
+/// them, but as they arrive. Ordinary look-ups do not find it.
+pub(super) const ARRIVING: u8 = 8;
+
+/// In the tag: any other key.
+pub(super) const PLAIN: u8 = 0;
+
 /// Who sent a packet of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -48,10 +55,15 @@ pub(super) struct Key<T> {
 }
 
 impl<T: Tuple> Key<T> {
-    pub(super) fn new((tuple, hash): (T, u32), offset: usize) -> Self {
+    pub(super) fn new(key: (T, u32), offset: usize) -> Self {
+        Self::of_kind(key, offset, PLAIN)
+    }
+
+    /// One that is [`ARRIVING`] or [`PLAIN`].
+    pub(super) fn of_kind((tuple, hash): (T, u32), offset: usize, kind: u8) -> Self {
         let node = Node {
             next: AtomicPtr::new(ptr::null_mut()),
-            tag: Node::tag(hash, T::VERSION) | ((offset as u64) << OFFSET_SHIFT),
+            tag: Node::tag(hash, T::VERSION | kind) | ((offset as u64) << OFFSET_SHIFT),
         };
         Self { node, tuple }
     }
@@ -68,16 +80,20 @@ impl Node {
         self.tag as u32
     }
 
-    /// Whether it is part of the key with that tuple.
+    /// Whether it is part of the key with that tuple, of that kind.
     ///
     /// # Safety
     ///
     /// `this` is the node of a live key.
     #[inline(always)]
-    pub(super) unsafe fn is_of<T: Tuple>(this: NonNull<Self>, tuple: &T, hash: u32) -> bool {
+    pub(super) unsafe fn is_of<T: Tuple, const KIND: u8>(
+        this: NonNull<Self>,
+        tuple: &T,
+        hash: u32,
+    ) -> bool {
         // SAFETY: The caller vouches for it.
         let tag = unsafe { this.as_ref() }.tag;
-        if (tag ^ Self::tag(hash, T::VERSION)) << (u64::BITS - OFFSET_SHIFT) != 0 {
+        if (tag ^ Self::tag(hash, T::VERSION | KIND)) << (u64::BITS - OFFSET_SHIFT) != 0 {
             return false;
         }
         // SAFETY: The tag says that the tuple is of this family; a key starts with its node.

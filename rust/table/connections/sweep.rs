@@ -72,6 +72,7 @@ impl Connections {
                     } else {
                         self.census.see(conn.state());
                         conn.tell_again(now);
+                        conn.settle(self.net);
                         look(conn, rcu);
                     }
                 }

@@ -14,7 +14,7 @@ use super::{
     buckets::Buckets,
     census::Census,
     conn::Conn,
-    node::{AnyKey, Node, Side},
+    node::{AnyKey, Node, Side, PLAIN},
     slab,
 };
 use crate::{
@@ -58,17 +58,19 @@ pub(crate) struct Connections {
     key: hash::Key,
     pub(super) locks: StripedLock,
     pub(super) resizes: AtomicU32,
-    changing: Line<Changing>,
+    pub(super) changing: Line<Changing>,
     pub(super) census: KBox<Census>,
-    /// Whose connections they are, for tracepoints.
-    net: &'static Net,
+    /// Whose connections they are.
+    pub(super) net: &'static Net,
 }
 
 /// What connections change that begin and end.
-struct Changing {
+pub(super) struct Changing {
     count: AtomicU32,
-    /// Keys in the table: one or two a connection.
-    nodes: AtomicU32,
+    /// Keys in the table: one to three a connection.
+    pub(super) nodes: AtomicU32,
+    /// Whether any has had a node of what its dest's packets carry as they arrive.
+    pub(super) renamed: AtomicBool,
     /// Connections that the host tracks.
     tracked: AtomicU32,
     /// What the host knows of them stays when they end.
@@ -98,6 +100,7 @@ impl Connections {
             changing: Line(Changing {
                 count: AtomicU32::new(0),
                 nodes: AtomicU32::new(0),
+                renamed: AtomicBool::new(false),
                 tracked: AtomicU32::new(0),
                 leaves_tracks: AtomicBool::new(false),
                 dead: AtomicPtr::new(ptr::null_mut()),
@@ -130,9 +133,20 @@ impl Connections {
         hash: u32,
         rcu: Rcu<'a>,
     ) -> Option<(&'a Conn, Side)> {
+        self.lookup_kind::<PLAIN>(tuple, hash, rcu)
+    }
+
+    /// As [`Connections::lookup`], of a key of that kind.
+    #[inline(always)]
+    pub(super) fn lookup_kind<'a, const KIND: u8>(
+        &self,
+        tuple: &impl Tuple,
+        hash: u32,
+        rcu: Rcu<'a>,
+    ) -> Option<(&'a Conn, Side)> {
         let mut table = self.current(rcu);
         loop {
-            if let Some(found) = table.find(tuple, hash, rcu) {
+            if let Some(found) = table.find::<KIND>(tuple, hash, rcu) {
                 return Some(found);
             }
             // While the table is being resized the rest is in the next one.
@@ -208,7 +222,7 @@ impl Connections {
     }
 
     /// Takes a node out, if it is in. Its stripe is locked.
-    fn unlink(&self, node: &Node, rcu: Rcu<'_>) {
+    pub(super) fn unlink(&self, node: &Node, rcu: Rcu<'_>) {
         let hash = node.hash();
         let current = self.current(rcu);
         let was_in = current.unlink(node, hash)
@@ -240,6 +254,7 @@ impl Connections {
         if let Some(place) = conn.local_place() {
             conn.dest().ports().freed(place);
         }
+        conn.settle(self.net);
         if conn.is_tracked() {
             if !self.changing.leaves_tracks.load(Ordering::Relaxed) {
                 let ends = conn.client_ends();
@@ -320,6 +335,9 @@ impl Connections {
             return;
         }
         rcu::synchronize();
+        if self.changing.renamed.load(Ordering::Relaxed) {
+            self.forget_arriving(dead);
+        }
         let mut batch = 0u32;
         while let Some(conn) = NonNull::new(dead) {
             // SAFETY: Unlinked before the grace period, so only we know it.
@@ -327,6 +345,20 @@ impl Connections {
             // SAFETY: As above, and it came from the slab.
             unsafe { slab::free(conn) };
             breathe(&mut batch);
+        }
+    }
+
+    /// Takes the last nodes of removed connections out, in a list by `Conn::next_dead`.
+    fn forget_arriving(&self, dead: *const Conn) {
+        let (mut next, mut batch, mut taken) = (dead, 0u32, false);
+        // SAFETY: They were unlinked before a grace period, so only we know them.
+        while let Some(conn) = unsafe { next.as_ref() } {
+            next = conn.next_dead.load(Ordering::Relaxed);
+            taken |= self.take_arriving(conn);
+            breathe(&mut batch);
+        }
+        if taken {
+            rcu::synchronize();
         }
     }
 

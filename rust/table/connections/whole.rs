@@ -8,6 +8,7 @@ use super::{
     super::ports::Place,
     account::{Accounted, Ledger},
     conn::{Conn, Layout, OneKey},
+    lane::{Lane, Laned, LanedNat, NatLane},
     nat::{NatConn, Stage},
     node::AnyKey,
 };
@@ -86,6 +87,32 @@ impl Conn {
                 Layout::Nat64 => &self.whole::<Accounted<NatConn<TupleV6, TupleV4>>>().ledger,
             }
         })
+    }
+
+    /// Its lane, if it was made with one.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        if !self.is_laned() {
+            return None;
+        }
+        // SAFETY: A connection with a lane of a layout is made as a `Laned` of it.
+        Some(unsafe {
+            match self.layout {
+                Layout::OneV4 => &self.whole::<Laned<OneKey<TupleV4>, Lane>>().lane,
+                Layout::OneV6 => &self.whole::<Laned<OneKey<TupleV6>, Lane>>().lane,
+                Layout::NatV4 => &self.whole::<LanedNat<TupleV4>>().lane.lane,
+                Layout::NatV6 => &self.whole::<LanedNat<TupleV6>>().lane.lane,
+                Layout::Nat64 => &self.whole::<Laned<NatConn<TupleV6, TupleV4>, Lane>>().lane,
+            }
+        })
+    }
+
+    /// The same with what the host's source NAT has made of it, if it has two keys of the family of `T`.
+    #[inline(always)]
+    pub(super) fn nat_lane<T: Tuple>(&self) -> Option<&NatLane<T>> {
+        let has_one = self.is_laned() && self.nat::<T>().is_some();
+        // SAFETY: As above, and there is one tuple a family.
+        has_one.then(|| unsafe { &self.whole::<LanedNat<T>>().lane })
     }
 
     /// The key that its client's packets find it by.

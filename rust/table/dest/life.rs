@@ -2,9 +2,9 @@
 
 //! Where a dest is in its life: warms up, takes connections, drains, is gone.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU8, Ordering};
 
-use crate::kapi::time;
+use crate::{engine::conntrack::Conntrack, kapi::time};
 
 /// In [`Life::care`]: it was removed from its service.
 const GONE: u8 = 1;
@@ -31,7 +31,7 @@ pub(crate) struct Life {
     /// [`OVERDUE`], [`ACCOUNTED`].
     care: AtomicU8,
     /// Whether the host tracks connections that begin.
-    tracks: AtomicBool,
+    conntrack: AtomicU8,
 }
 
 impl Life {
@@ -42,7 +42,7 @@ impl Life {
             deadline: AtomicU32::new(0),
             drain_ended: AtomicU32::new(0),
             care: AtomicU8::new(0),
-            tracks: AtomicBool::new(false),
+            conntrack: AtomicU8::new(Conntrack::Off.number()),
         }
     }
 
@@ -124,13 +124,18 @@ impl Life {
     }
 
     /// The host tracks connections that begin, or not.
-    pub(super) fn set_tracks(&self, tracks: bool) {
-        self.tracks.store(tracks, Ordering::Relaxed);
+    pub(super) fn set_conntrack(&self, conntrack: Conntrack) {
+        self.conntrack.store(conntrack.number(), Ordering::Relaxed);
     }
 
     /// Whether it does.
-    pub(super) fn tracks(&self) -> bool {
-        self.tracks.load(Ordering::Relaxed)
+    pub(super) fn conntrack(&self) -> Conntrack {
+        Conntrack::from_number(self.conntrack.load(Ordering::Relaxed)).unwrap_or(Conntrack::Off)
+    }
+
+    /// Whether connections that begin get a fast lane past the host's connection tracking.
+    pub(in crate::table) fn has_lanes(&self) -> bool {
+        self.conntrack() == Conntrack::Fast
     }
 
     /// Whether UDP flows are to leave it, though it is there.

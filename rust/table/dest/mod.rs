@@ -209,7 +209,7 @@ impl Dest {
         let is_quiesced = leaves && self.weight.load(Ordering::Relaxed) == 0;
         self.life.set_quiesced(is_quiesced);
         self.life.set_accounted(spec.has_accounts());
-        self.life.set_tracks(settings.conntrack);
+        self.life.set_conntrack(settings.conntrack);
         self.rules.follow(spec);
     }
 
@@ -227,7 +227,7 @@ impl Dest {
     /// Whether the host tracks connections to it that begin. It has only one side's numbers of those
     /// that get others.
     pub(crate) fn tracks(&self) -> bool {
-        self.life.tracks() && self.mode() != Mode::FullNat
+        self.life.conntrack().is_on() && self.mode() != Mode::FullNat
     }
 
     /// Whether its connections end when it was removed.

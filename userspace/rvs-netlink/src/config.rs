@@ -3,6 +3,7 @@
 //! A namespace's settings on the wire.
 
 use netlink_packet_core::{DecodeError, Parseable};
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
@@ -56,8 +57,8 @@ pub struct Config {
     pub echo: Option<Echo>,
     /// Where in the host's path packets are taken.
     pub places: Option<Places>,
-    /// Whether the host's connection tracking is kept of new connections.
-    pub conntrack: Option<bool>,
+    /// Whether the host tracks connections that begin.
+    pub conntrack: Option<Conntrack>,
     /// An attribute of the kernel's that this version does not know.
     pub unknown: Option<u16>,
 }
@@ -80,7 +81,6 @@ impl Config {
             (config::SLOPPY_TCP, self.sloppy_tcp),
             (config::NAT_AS_FULLNAT, self.nat_as_fullnat),
             (config::CACHE_BYPASS, self.cache_bypass),
-            (config::CONNTRACK, self.conntrack),
         ];
         for (kind, switch) in switches {
             attributes.extend(switch.map(|on| Attr::u8(kind, on.into())));
@@ -91,6 +91,8 @@ impl Config {
         attributes.extend(echo.map(|number| Attr::u8(config::ECHO, number)));
         let places = self.places.map(Places::number);
         attributes.extend(places.map(|number| Attr::u8(config::PLACES, number)));
+        let conntrack = self.conntrack.map(Conntrack::number);
+        attributes.extend(conntrack.map(|number| Attr::u8(config::CONNTRACK, number)));
         attributes.extend(self.toa_kind.map(|kind| Attr::u8(config::TOA_KIND, kind)));
         let numbers = [
             (config::DROP_ENTRY, self.drop_entry.map(When::number)),
@@ -150,7 +152,7 @@ impl Parseable<[u8]> for Config {
                 config::CONN_REUSE => parsed.conn_reuse = Some(conn_reuse_of(a.u8("conn-reuse")?)?),
                 config::ECHO => parsed.echo = Some(echo_of(a.u8("echo")?)?),
                 config::PLACES => parsed.places = Some(places_of(a.u8("places")?)?),
-                config::CONNTRACK => parsed.conntrack = Some(a.u8("conntrack")? != 0),
+                config::CONNTRACK => parsed.conntrack = Some(conntrack_of(a.u8("conntrack")?)?),
                 kind => parsed.unknown = Some(kind),
             }
         }
@@ -166,6 +168,11 @@ fn echo_of(number: u8) -> Result<Echo, DecodeError> {
 fn places_of(number: u8) -> Result<Places, DecodeError> {
     Places::from_number(number)
         .ok_or_else(|| DecodeError::from(format!("places {number} is unknown to this version")))
+}
+
+fn conntrack_of(number: u8) -> Result<Conntrack, DecodeError> {
+    Conntrack::from_number(number)
+        .ok_or_else(|| DecodeError::from(format!("conntrack {number} is unknown to this version")))
 }
 
 fn conn_reuse_of(number: u8) -> Result<ConnReuse, DecodeError> {

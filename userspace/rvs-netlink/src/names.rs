@@ -203,6 +203,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "xdp-pass-way",
             "xdp-pass-size",
             "xdp-pass-device",
+            "conntrack-fast",
         ],
         Set::Config => &[
             "tcp-timeouts",

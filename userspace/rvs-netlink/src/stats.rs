@@ -151,6 +151,8 @@ uint_set! {
         xdp_pass_size = XDP_PASS_SIZE,
         /// Frames for the stack: the device takes none.
         xdp_pass_device = XDP_PASS_DEVICE,
+        /// Packets of tracked flows that were taken early.
+        conntrack_fast = CONNTRACK_FAST,
     }
 }
 

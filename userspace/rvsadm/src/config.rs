@@ -3,6 +3,7 @@
 //! `rvsadm config`.
 
 use clap::{Args, Parser, Subcommand};
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::places::Places;
@@ -37,7 +38,7 @@ pub enum Command {
     #[command(after_help = "\
 JSON: {\"tcp_timeouts\":{\"established\":N,…},\"udp_timeout\":N,\"conn_max\":N,\"conn_max_others\":N,\"expire_nodest\":\"off\",\"expire_quiesced\":\"off\",\
 \"local_port_min\":N,\"local_port_max\":N,\"toa\":\"254\",\"sloppy_tcp\":B,\"conn_reuse\":\"closed\",\"nat_as_fullnat\":B,\"drop_entry\":S,\
-\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\",\"places\":\"early\",\"conntrack\":B}")]
+\"drop_packet\":S,\"drop_rate\":N,\"memory_min\":N,\"cache_bypass\":B,\"echo\":\"host\",\"places\":\"early\",\"conntrack\":\"off\"}")]
     Show,
     /// Change settings; what is not given stays
     #[command(after_help = SET_HELP)]
@@ -91,9 +92,10 @@ pub struct Settings {
     /// Where packets are taken: early, or where ip_vs takes them, behind the rules of INPUT
     #[arg(long, value_name = "early|ip_vs", value_parser = places)]
     places: Option<Places>,
-    /// Whether the host tracks new connections as with ip_vs, at ip_vs's places: on or off
-    #[arg(long, value_name = "ON|OFF", value_parser = values::switch)]
-    conntrack: Option<bool>,
+    /// Whether the host tracks new connections as with ip_vs, at ip_vs's places; fast takes packets of
+    /// established flows early all the same, but for one each half second
+    #[arg(long, value_name = "off|on|fast", value_parser = conntrack)]
+    conntrack: Option<Conntrack>,
     /// When connections that were not answered end early: off, auto (memory is short) or on
     #[arg(long, value_name = "off|auto|on", value_parser = values::when)]
     drop_entry: Option<When>,
@@ -119,6 +121,10 @@ fn echo(text: &str) -> Result<Echo, String> {
 }
 
 /// Reads `early`.
+fn conntrack(text: &str) -> Result<Conntrack, String> {
+    Conntrack::from_name(text).ok_or_else(|| "it is off, on or fast".to_owned())
+}
+
 fn places(text: &str) -> Result<Places, String> {
     Places::from_name(text).ok_or_else(|| "it is early or ip_vs".to_owned())
 }
@@ -250,7 +256,9 @@ pub fn line_of(config: &Config) -> String {
         config
             .places
             .map(|places| format!("--places {}", places.name())),
-        switch("--conntrack", config.conntrack),
+        config
+            .conntrack
+            .map(|conntrack| format!("--conntrack {}", conntrack.name())),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -332,7 +340,7 @@ fn table(config: &ConfigView) -> Table {
     ]);
     table.row(["echo".to_owned(), cell(config.echo)]);
     table.row(["places".to_owned(), cell(config.places)]);
-    table.row(["conntrack".to_owned(), cell(config.conntrack.map(on_off))]);
+    table.row(["conntrack".to_owned(), cell(config.conntrack)]);
     table.row(["drop-entry".to_owned(), cell(config.drop_entry)]);
     table.row(["drop-packet".to_owned(), cell(config.drop_packet)]);
     table.row(["drop-rate".to_owned(), cell(config.drop_rate)]);

@@ -348,7 +348,7 @@ fn statistics_and_settings() {
     let line = "config set --tcp-timeout established=60,fin-wait=5 --tcp-timeout close=1 \
                 --conn-max 0 --expire-nodest on --expire-quiesced off --local-ports 6000-6999 --toa off \
                 --sloppy-tcp on --conn-reuse closing --nat-as-fullnat off \
-                --cache-bypass on --echo balance --places ip_vs --conntrack on";
+                --cache-bypass on --echo balance --places ip_vs --conntrack fast";
     printed(&mut kernel, line).unwrap();
     assert_eq!(
         document(&mut kernel, "config show"),
@@ -359,7 +359,7 @@ fn statistics_and_settings() {
             "local_port_min": 6000, "local_port_max": 6999, "toa": "off", "sloppy_tcp": true,
             "conn_reuse": "closing", "nat_as_fullnat": false,
             "drop_entry": null, "drop_packet": null, "drop_rate": null, "memory_min": null,
-            "cache_bypass": true, "echo": "balance", "places": "ip_vs", "conntrack": true,
+            "cache_bypass": true, "echo": "balance", "places": "ip_vs", "conntrack": "fast",
         })
     );
 }

@@ -233,6 +233,11 @@ pub fn prefix(text: &str) -> Result<u8, String> {
                 "{mask} is no netmask: its ones are not all in front"
             ));
         }
+        if length == 0 {
+            return Err(format!(
+                "{mask} would keep all clients with one dest; without a netmask each stays by itself"
+            ));
+        }
         return u8::try_from(length).map_err(|error| error.to_string());
     }
     let number = text.parse();

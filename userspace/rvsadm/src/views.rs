@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
@@ -383,7 +384,7 @@ pub struct ConfigView {
     pub cache_bypass: Option<bool>,
     pub echo: Option<&'static str>,
     pub places: Option<&'static str>,
-    pub conntrack: Option<bool>,
+    pub conntrack: Option<&'static str>,
 }
 
 /// As services say it, which may also leave it to the namespace.
@@ -418,7 +419,7 @@ impl From<&Config> for ConfigView {
             cache_bypass: config.cache_bypass,
             echo: config.echo.map(Echo::name),
             places: config.places.map(Places::name),
-            conntrack: config.conntrack,
+            conntrack: config.conntrack.map(Conntrack::name),
         }
     }
 }

@@ -10,7 +10,7 @@ use core::{
 use kernel::{error::code::EINVAL, prelude::*};
 
 use crate::{
-    engine::{defence::When, spec::ConnReuse},
+    engine::{conntrack::Conntrack, defence::When, spec::ConnReuse},
     kapi::{
         memory,
         netns::Net,
@@ -139,6 +139,15 @@ impl Variable {
     }
 }
 
+/// What 0 and 1 make of the setting: 1 leaves the fast lane as it is.
+fn conntrack(value: c_int, now: Conntrack) -> Conntrack {
+    match (value, now) {
+        (0, _) => Conntrack::Off,
+        (_, Conntrack::Fast) => Conntrack::Fast,
+        _ => Conntrack::On,
+    }
+}
+
 /// Seconds of a day, and how many `ip_vs` takes for an expiration, in ticks of its own.
 const DAY: c_int = 24 * 60 * 60;
 const EXPIRATION: Rule = Rule::Range(
@@ -170,7 +179,10 @@ pub(super) static VARIABLES: [Variable; 34] = [
     Variable::new(c"drop_packet", 0)
         .rule(LEVELS)
         .backing(level!(drop_packet)),
-    Variable::new(c"conntrack", 0).backing(switch!(conntrack)),
+    Variable::new(c"conntrack", 0).backing(Backing::Setting {
+        set: |settings, value| settings.conntrack = conntrack(value, settings.conntrack),
+        shown: |settings| c_int::from(settings.conntrack.is_on()),
+    }),
     Variable::new(c"secure_tcp", 0).rule(LEVELS),
     Variable::new(c"snat_reroute", 1).backing(Backing::Live(|live| &live.settings.snat_reroute)),
     Variable::new(c"sync_version", 1).rule(Rule::Range(0, 1)),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
@@ -210,7 +211,7 @@ prop_compose! {
             echo: echo.and_then(Echo::from_number),
             expire_quiesced: switches[3],
             places: switches[3].map(|on| Places::ALL[usize::from(on)]),
-            conntrack: switches[2].map(|on| !on),
+            conntrack: switches[2].map(|on| Conntrack::ALL[1 + usize::from(on)]),
             unknown: None,
         }
     }

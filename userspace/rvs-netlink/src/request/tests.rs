@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use netlink_packet_core::DecodeError;
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::defence::When;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
@@ -107,7 +108,7 @@ fn requests() -> Vec<Request> {
         echo: Some(Echo::Balance),
         expire_quiesced: Some(true),
         places: Some(Places::IpVs),
-        conntrack: Some(true),
+        conntrack: Some(Conntrack::Fast),
         ..Config::default()
     };
     assert!(config.tcp_timeouts.set("synack", 9));

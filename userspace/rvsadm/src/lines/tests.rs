@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use rvs_engine::conntrack::Conntrack;
 use rvs_engine::echo::Echo;
 use rvs_engine::helper::Helper;
 use rvs_engine::persistence::Engine;
@@ -190,6 +191,10 @@ fn refused_with_a_reason() {
             "-A -t 192.0.2.10:80 -s rr -p 5 -M 255.0.255.0",
             "-M: 255.0.255.0 is no netmask",
         ),
+        (
+            "-A -t 192.0.2.10:80 -s rr -p 5 -M 0.0.0.0",
+            "-M: 0.0.0.0 would keep all clients with one dest",
+        ),
         ("-A -t 192.0.2.10:80 -s rr -p 5 -M 33", "prefix length 33"),
         ("-A -f 0 -s rr", "mark 0"),
         ("-A -f one -s rr", "\"one\" is no mark"),
@@ -356,7 +361,7 @@ proptest! {
             cache_bypass: Some(!on),
             echo: Echo::from_number((fin % 3) as u8),
             places: Places::from_number((fin % 2) as u8),
-            conntrack: Some(on),
+            conntrack: Conntrack::from_number((fin % 3) as u8),
             ..Config::default()
         };
         prop_assert!(config.tcp_timeouts.set("fin-wait", fin));
