@@ -158,8 +158,7 @@ mod tests {
                 "{period} {first}"
             );
             let lately = |second: u32| told.was_just_told(Clock::new(1_000 + second, period));
-            let shortest =
-                |second: u32| told.look(7, Clock::new(1_000 + second, period), 1, false);
+            let shortest = |second: u32| told.look(7, Clock::new(1_000 + second, period), 1, false);
             assert!(lately(0) && (0..1_000).all(|s| !lately(s) || shortest(s) == Look::Leave));
             let mut later = first..=period + period / 2;
             assert!(later.all(|second| look(second) == Look::Tell), "{period}");

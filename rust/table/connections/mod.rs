@@ -26,10 +26,6 @@ mod table;
 mod view;
 mod whole;
 
-pub(super) use self::{
-    peers::BriefOf,
-    table::{Inserted, BATCH},
-};
 pub(crate) use self::{
     account::Account,
     conn::Conn,
@@ -39,4 +35,8 @@ pub(crate) use self::{
     slab::{caches, need_accounts, need_lanes, need_slabs, Caches, Pair, Single},
     table::Connections,
     view::{ConnCursor, ConnView},
+};
+pub(super) use self::{
+    peers::BriefOf,
+    table::{Inserted, BATCH},
 };

@@ -270,8 +270,14 @@ fn templates_by_mark_have_no_protocol() {
 fn templates_of_calls_say_which_as_ip_vs_does() {
     let longest = [b'c'; 255];
     for (ends, call) in [
-        (["198.51.100.10", "203.0.113.10", "192.168.56.101"], &b"f81d4fae@host"[..]),
-        (["2001:db8::10", "2001:db8:1::10", "2001:db8:56::101"], &longest),
+        (
+            ["198.51.100.10", "203.0.113.10", "192.168.56.101"],
+            &b"f81d4fae@host"[..],
+        ),
+        (
+            ["2001:db8::10", "2001:db8:1::10", "2001:db8:56::101"],
+            &longest,
+        ),
     ] {
         let [network, address, dest] = ends.map(|end| end.parse().unwrap());
         let template = Template {
