@@ -67,12 +67,12 @@ impl Brief {
         // Put together in registers; the first byte is the lowest.
         let half = |value: u16| u64::from(value.swap_bytes());
         let word = |value: u32| u64::from(value.swap_bytes());
-        let kind = u64::from(family) | u64::from(client.protocol()) << 8;
+        let kind = u64::from(family) | (u64::from(client.protocol()) << 8);
         let ports = u64::from(client.ports());
         [
-            kind | half(length as u16) << 16 | word(flags_of(self.mode) | inactive) << 32,
-            half(number_of(self.state)) | ports << 16 | half(self.port) << 48,
-            word(self.mark) | word(self.seconds) << 32,
+            kind | (half(length as u16) << 16) | (word(flags_of(self.mode) | inactive) << 32),
+            half(number_of(self.state)) | (ports << 16) | (half(self.port) << 48),
+            word(self.mark) | (word(self.seconds) << 32),
         ]
         .map(u64::to_le_bytes)
     }
