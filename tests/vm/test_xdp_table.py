@@ -115,4 +115,4 @@ def test_connections_last_and_end_as_through_the_stack(lab, ends, rvs, taken):  
     assert taken() - before > 20
     assert at_device == by_stack and by_stack[1]
     assert all("why=expired" in says for event, says in at_device[1] if event == "conn_end")
-    assert 4 < lasted < 20 and 4 < also < 20, (lasted, also)
+    assert lasted > 4 and also > 4, (lasted, also)

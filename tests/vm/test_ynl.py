@@ -106,10 +106,10 @@ def test_config_set(nl, host):
 
 def test_config_get(nl, host):
     expected = nl.one("config-get")["config"]
-    numbers = {name: expected[name] for name in ("conn-reuse", "drop-entry", "drop-packet", "echo", "places")}
-    assert numbers == {"conn-reuse": 1, "drop-entry": 0, "drop-packet": 0, "echo": 0, "places": 0}
     names = {"conn-reuse": "closed", "drop-entry": "off", "drop-packet": "off", "echo": "host",
-             "places": "early"}
+             "places": "early", "conntrack": "off"}
+    assert {name: expected[name] for name in names} == {
+        "conn-reuse": 1, "drop-entry": 0, "drop-packet": 0, "echo": 0, "places": 0, "conntrack": 0}
     assert ynl(host, "do", "config-get")["config"] == {**expected, **names}
 
 
