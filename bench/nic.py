@@ -3,6 +3,7 @@
 the driver's first touch until the driver is told that it has left, by XDP or with an skb."""
 
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -11,7 +12,7 @@ from lab import shell
 from lab.netns import Host
 
 import xdp
-from mark import marked
+from mark import Stopwatch, marked
 from path import CLIENT, PORT, SINK, VIP
 from setups import DIRECTOR_OUT
 
@@ -95,9 +96,9 @@ class NicPath:
 
     def run(self, device, count):
         """So many frames come by a card. Nanoseconds of one."""
-        with marked(count):
+        with Stopwatch() as watch, marked(count):
             _write(device, "run", count)
-        return _read(device, "run")[0] / count
+        return (watch.nanoseconds or _read(device, "run")[0]) / count
 
     def left(self, device):
         """How many frames have left by it: with an skb, and without."""
@@ -152,14 +153,32 @@ def trivial(path):
         yield
 
 
-def _measured(path, device, out, by_xdp, flows):
+@contextlib.contextmanager
+def called(path):
+    """As by_rvs, where the kernel does not compile programs: the cards call what those would."""
+    with open("/proc/kallsyms", encoding="ascii") as f:
+        address = next(int(line.split()[0], 16) for line in f if " rvs_frame_fate\t" in line)
+    assert address, "the kernel does not tell addresses"
+    for device in ("in0", "out0"):
+        _write(device, "fate", address)
+    yield
+
+
+@contextlib.contextmanager
+def called_trivial(path):
+    """As trivial, without a program."""
+    _write("in0", "fate", path.index("out0"))
+    yield
+
+
+def _measured(path, device, out, by_xdp, flows, packets=PACKETS):
     """The figure of each run; all frames have to leave by OUT, without an skb if BY_XDP."""
     path.run(device, max(WARM_UP, flows))
     figures = []
     for _ in range(REPEATS):
         before = path.left(out)
-        figures.append(path.run(device, PACKETS))
-        wanted = [PACKETS, 0]
+        figures.append(path.run(device, packets))
+        wanted = [packets, 0]
         if by_xdp:
             wanted.reverse()
 
@@ -169,7 +188,15 @@ def _measured(path, device, out, by_xdp, flows):
     return figures
 
 
-def to_dest(setup, program=no_program, near=False, flows=1, to=VIP, by_xdp=None):
+def scattered(flows):
+    """A stride with which the next of many flows lies far from the last, and all come as often."""
+    stride = int(flows * 0.618) | 1
+    while math.gcd(stride, flows) > 1:
+        stride += 2
+    return stride
+
+
+def to_dest(setup, program=no_program, near=False, flows=1, to=VIP, by_xdp=None, packets=PACKETS, stride=1):
     """Frames of clients. PROGRAM(path) is what is attached meanwhile."""
 
     def measure():
@@ -180,7 +207,8 @@ def to_dest(setup, program=no_program, near=False, flows=1, to=VIP, by_xdp=None)
             path.run("in0", max(WARM_UP, flows))
             with program(path):
                 by_program = program is not no_program if by_xdp is None else by_xdp
-                return _measured(path, "in0", path.out, by_program, flows)
+                _write("in0", "stride", stride)
+                return _measured(path, "in0", path.out, by_program, flows, packets)
 
     return measure
 

@@ -12,9 +12,13 @@
  * For each there is a folder in /sys/kernel/debug/rvs_nic:
  *   frame   written: what it receives. Read: what left by it first since it was read
  *   flows   how many flows the frames, UDP over IPv4, go through
+ *   stride  how many flows the next frame's is further: 1 for all in turn
  *   run     written: receives so many frames. Read: how long the last ones took, in ns,
  *           from the first poll to the end of the last one in which something was done
  *   sent    how many left by it: those with an skb, and without
+ *   fate    for kernels that do not compile programs, and so have none that may call a module: what the
+ *           card calls instead, unless it is 0. An address of rvs_frame_fate() (rust/helpers/frame.h), or,
+ *           less than a page, the index of the device that all frames leave by
  *
  * Rings have no locks: it is for one CPU.
  */
@@ -69,8 +73,9 @@ struct nic {
 
 	u8 incoming[LONGEST], outgoing[LONGEST];
 	u32 incoming_len, outgoing_len;
-	u32 flows, flow;
+	u32 flows, flow, stride;
 	u64 left;
+	u64 fate;
 	struct dentry *folder;
 };
 
@@ -171,8 +176,9 @@ static void nic_turn(struct nic *nic, u8 *data)
 	__be16 port = htons(FIRST_PORT + nic->flow % PORTS);
 	__be32 address = htonl(ntohl(ip->saddr) + nic->flow / PORTS);
 
-	if (++nic->flow == nic->flows)
-		nic->flow = 0;
+	nic->flow += nic->stride;
+	if (nic->flow >= nic->flows)
+		nic->flow -= nic->flows;
 	csum_replace4(&udp->check, ip->saddr, address);
 	csum_replace2(&udp->check, udp->source, port);
 	csum_replace4(&ip->check, ip->saddr, address);
@@ -211,6 +217,24 @@ static void nic_to_stack(struct nic *nic, struct page *page, void *data, u32 len
 	napi_gro_receive(&nic->napi, skb);
 }
 
+/* What a program would do that asks RVS, or that knows one device only. */
+static u32 nic_decide(struct nic *nic, struct xdp_buff *xdp)
+{
+	int (*of_rvs)(struct xdp_buff *xdp, u32 generic) = (void *)(unsigned long)nic->fate;
+	int fate = nic->fate < PAGE_SIZE ? (int)nic->fate : of_rvs(xdp, 0);
+	struct bpf_redirect_info *info;
+
+	if (fate <= 0)
+		return -fate;
+	/* As bpf_redirect() of a program. */
+	info = bpf_net_ctx_get_ri();
+	info->flags = 0;
+	info->tgt_index = fate;
+	info->map_id = INT_MAX;
+	info->map_type = BPF_MAP_TYPE_UNSPEC;
+	return XDP_REDIRECT;
+}
+
 /* The program's part. Whether some of what is redirected waits to be flushed. */
 static bool nic_ask(struct nic *nic, struct bpf_prog *prog, struct page *page)
 {
@@ -220,7 +244,7 @@ static bool nic_ask(struct nic *nic, struct bpf_prog *prog, struct page *page)
 
 	xdp_init_buff(&xdp, PAGE_SIZE, &nic->rxq);
 	xdp_prepare_buff(&xdp, page_address(page), XDP_PACKET_HEADROOM, nic->incoming_len, false);
-	switch (bpf_prog_run_xdp(prog, &xdp)) {
+	switch (prog ? bpf_prog_run_xdp(prog, &xdp) : nic_decide(nic, &xdp)) {
 	case XDP_PASS:
 		nic_to_stack(nic, page, xdp.data, xdp.data_end - xdp.data);
 		return false;
@@ -251,7 +275,7 @@ static int nic_receive(struct nic *nic, int budget)
 		if (unlikely(!page))
 			break;
 		nic->left--;
-		if (prog)
+		if (prog || nic->fate)
 			has_redirected |= nic_ask(nic, prog, page);
 		else
 			nic_to_stack(nic, page, page_address(page) + XDP_PACKET_HEADROOM,
@@ -374,6 +398,7 @@ static int nic_init(struct net_device *dev)
 
 	nic->dev = dev;
 	nic->flows = 1;
+	nic->stride = 1;
 	netif_napi_add(dev, &nic->napi, nic_poll);
 	nic->pool = page_pool_create(&params);
 	if (IS_ERR(nic->pool)) {
@@ -391,6 +416,8 @@ static int nic_init(struct net_device *dev)
 	debugfs_create_file("run", 0600, nic->folder, nic, &run_ops);
 	debugfs_create_file("sent", 0400, nic->folder, nic, &sent_fops);
 	debugfs_create_u32("flows", 0600, nic->folder, &nic->flows);
+	debugfs_create_u32("stride", 0600, nic->folder, &nic->stride);
+	debugfs_create_u64("fate", 0600, nic->folder, &nic->fate);
 	return 0;
 
 no_model:

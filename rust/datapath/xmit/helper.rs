@@ -55,6 +55,8 @@ pub(super) fn written_anew<'a, F: Balanced>(
         let longer = own.and(sequence, bytes);
         if let Some(longer) = longer.filter(|longer| conn.set_lengths(side, *longer)) {
             own = longer;
+            // Another director could not go on with it without.
+            cx.netns.has_changed(conn, cx.rcu);
             let range = range.start.saturating_add(begin)..range.end.saturating_add(begin);
             if replace(&mut skb, packet, range, &text).is_none() {
                 return Err(discard(cx, skb, Counter::DropNoMemory));

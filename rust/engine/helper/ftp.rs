@@ -10,6 +10,9 @@ use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::Range;
 
+/// Where servers listen (RFC 959).
+pub const PORT: u16 = 21;
+
 /// Longest payload that is read, in bytes: RFC 959 has one line of 512 at most.
 pub const PAYLOAD_MAX: usize = 1024;
 

@@ -15,6 +15,9 @@ const FLAGS: usize = 13;
 /// Bits of what all lines together have grown by.
 const ALL_BITS: u32 = 24;
 
+/// What all may grow by, less one.
+const LIMIT: i32 = 1 << (ALL_BITS - 2);
+
 /// By how much the stream of one side has grown: up to the last segment that was written anew, and behind
 /// it. 64 bits, so that packets on other CPUs see both or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,23 @@ impl Lengths {
         ((self.position as u64) << 32) | low as u64
     }
 
+    /// As `ip_vs` keeps it (`struct ip_vs_seq`): the number of that segment, what all have grown by, and what
+    /// all before that segment have.
+    pub const fn words(self) -> [u32; 3] {
+        let all = self.all as u32;
+        [self.position, all, all.wrapping_sub(self.last as u32)]
+    }
+
+    /// That of [`Lengths::words`]. None where they have grown by more than there is room for.
+    pub fn of_words([position, all, before]: [u32; 3]) -> Option<Self> {
+        let (all, last) = (all as i32, all.wrapping_sub(before) as i32);
+        (-LIMIT..LIMIT).contains(&all).then_some(Self {
+            position,
+            all,
+            last: i8::try_from(last).ok()?,
+        })
+    }
+
     /// Whether nothing has grown.
     pub const fn is_none(self) -> bool {
         self.all == 0 && self.last == 0
@@ -64,8 +84,7 @@ impl Lengths {
             return Some(self);
         }
         let all = self.all.checked_add(bytes)?;
-        let limit = 1i32 << (ALL_BITS - 2);
-        if !(-limit..limit).contains(&all) {
+        if !(-LIMIT..LIMIT).contains(&all) {
             return None;
         }
         Some(Self {

@@ -10,7 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::{
     super::{persistence_engine::Engine, sip},
-    entry::{Entry, Own, Reader},
+    entry::{read_lengths, Entry, Own, Reader},
     fault::Fault,
     option,
     tail::{Tail, Tailed},
@@ -180,13 +180,15 @@ impl<'a> Raw<'a> {
     }
 
     fn entry(&self) -> Result<Entry<'a>, Fault> {
-        let (mut own, mut ended) = (None, false);
+        let (mut own, mut ended, mut lengths) = (None, false, None);
         let (mut call, mut engine) = (&[][..], &[][..]);
         for option in self.options() {
             let (kind, data) = option?;
             match kind & !option::MAY_PASS {
-                // RVS moves no numbers for a helper.
-                option::SEQUENCES => {}
+                // Moved by more than there is room for: by no helper that is known.
+                option::SEQUENCES => {
+                    lengths = Some(read_lengths(data).ok_or(Fault::UnknownOption)?);
+                }
                 option::ENGINE_DATA => call = data,
                 option::ENGINE_NAME => engine = data,
                 option::OWN if kind & option::MAY_PASS != 0 => own = Own::read(data, self.ipv6),
@@ -206,7 +208,11 @@ impl<'a> Raw<'a> {
             return Err(Fault::UnknownOption);
         }
         let entry = self.fields(own, ended).ok_or(Fault::Entry)?;
-        Ok(Entry { call, ..entry })
+        Ok(Entry {
+            call,
+            lengths,
+            ..entry
+        })
     }
 
     fn fields(&self, own: Option<Own>, ended: bool) -> Option<Entry<'a>> {
@@ -232,6 +238,7 @@ impl<'a> Raw<'a> {
             own,
             ended,
             call: &[],
+            lengths: None,
         })
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     super::persistence_engine::Engine,
-    entry::{write_end, Entry},
+    entry::{write_end, write_lengths, Entry},
     option,
     ranges::Range,
     tail::Tail,
@@ -151,10 +151,14 @@ fn length(entry: &Entry<'_>) -> usize {
         [] => 0,
         call => call.len().saturating_add(ENGINE.len()).saturating_add(4),
     };
+    let lengths = entry
+        .lengths
+        .map_or(0, |_| option::SEQUENCES_LEN.saturating_add(2));
     fixed
         .saturating_add(own)
         .saturating_add(ended)
         .saturating_add(call)
+        .saturating_add(lengths)
 }
 
 fn write(entry: &Entry<'_>, length: usize, out: &mut impl FnMut(&[u8])) {
@@ -170,6 +174,10 @@ fn write(entry: &Entry<'_>, length: usize, out: &mut impl FnMut(&[u8])) {
     out(&entry.seconds.to_be_bytes());
     let ipv6 = entry.client.is_ipv6();
     ends.iter().for_each(|end| write_end(end.ip(), ipv6, out));
+    if let Some(lengths) = &entry.lengths {
+        out(&[option::SEQUENCES, option::SEQUENCES_LEN as u8]);
+        write_lengths(lengths, out);
+    }
     if let Some(own) = &entry.own {
         let kind = match own.local.is_ipv6() == ipv6 {
             true => option::OWN | option::MAY_PASS,

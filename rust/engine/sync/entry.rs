@@ -4,6 +4,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use super::super::helper::lengths::Lengths;
+
 /// An entry. All three ends are of one family, but that RVS has dests of IPv4 for clients of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -29,6 +31,23 @@ pub struct Entry<'a> {
     pub ended: bool,
     /// Call-ID of a template of a call; empty in all others.
     pub call: &'a [u8],
+    /// How the lines of the client and of the dest have grown that a helper has written anew.
+    pub lengths: Option<[Lengths; 2]>,
+}
+
+/// The data of the option that says how lines have grown; `in_seq` and `out_seq` of `ip_vs`.
+pub(super) fn write_lengths(lengths: &[Lengths; 2], out: &mut impl FnMut(&[u8])) {
+    for word in lengths.iter().flat_map(|side| side.words()) {
+        out(&word.to_be_bytes());
+    }
+}
+
+/// That of [`write_lengths`]. None where it is not as long as it should be, or there is no room for it.
+pub(super) fn read_lengths(data: &[u8]) -> Option<[Lengths; 2]> {
+    let mut rest = Reader(data);
+    let mut side = || Lengths::of_words([rest.word()?, rest.word()?, rest.word()?]);
+    let lengths = [side()?, side()?];
+    rest.0.is_empty().then_some(lengths)
 }
 
 /// What RVS adds of a FullNAT connection: an option that others pass over.

@@ -5,6 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::{
+    helper::lengths::Lengths,
     proto::State,
     spec::{DestId, Mode, Protocol, ServiceId},
 };
@@ -48,6 +49,8 @@ pub struct Connection {
     pub inactive: bool,
     /// Whether it has ended there. To who does not know it: it is closed, and its time is over soon.
     pub ended: bool,
+    /// See [`Entry::lengths`].
+    pub lengths: Option<[Lengths; 2]>,
 }
 
 /// A template of another director.
@@ -139,6 +142,7 @@ fn connection(entry: &Entry<'_>, mode: Mode) -> Result<Connection, Fault> {
         own: entry.own,
         inactive: entry.flags & flags::INACTIVE != 0,
         ended: entry.ended,
+        lengths: entry.lengths,
     })
 }
 
@@ -205,7 +209,7 @@ impl From<&Connection> for Entry<'_> {
         let inactive = if told.inactive { flags::INACTIVE } else { 0 };
         Self {
             protocol: told.protocol.number(),
-            flags: flags_of(told.mode) | inactive,
+            flags: flags_of(told.mode) | inactive | flags_of_lengths(told.lengths),
             state: number_of(told.state),
             client: told.client,
             virtual_address: told.virtual_address,
@@ -215,6 +219,7 @@ impl From<&Connection> for Entry<'_> {
             own: told.own,
             ended: told.ended,
             call: &[],
+            lengths: told.lengths,
         }
     }
 }
@@ -246,6 +251,7 @@ impl<'a> From<&Template<'a>> for Entry<'a> {
             own: None,
             ended: false,
             call: told.call,
+            lengths: None,
         }
     }
 }
@@ -259,6 +265,13 @@ fn mode_of(flags: u32) -> Option<Mode> {
         flags::mode::DR => Some(Mode::Dr),
         _ => None,
     }
+}
+
+/// The flags that say whose numbers are moved.
+fn flags_of_lengths(lengths: Option<[Lengths; 2]>) -> u32 {
+    let [client, dest] = lengths.unwrap_or_default();
+    let flag = |side: Lengths, flag| if side.is_none() { 0 } else { flag };
+    flag(client, flags::IN_SEQUENCES) | flag(dest, flags::OUT_SEQUENCES)
 }
 
 /// The flags that say so. FullNAT is masquerading to who does not know it.

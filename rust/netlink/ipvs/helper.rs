@@ -2,16 +2,14 @@
 
 //! Helpers, which `ip_vs` has as modules for the ports that these are told.
 
-use crate::engine::helper::Helper;
+use crate::engine::helper::{ftp, Helper};
 use crate::engine::spec::{Protocol, ServiceId};
 
-/// FTP's port (RFC 959), that of `ip_vs_ftp` unless it is told others.
-const FTP: u16 = 21;
-
-/// The helper that a new service of the dialect has, whose clients have no word for it.
+/// The helper that a new service of the dialect has, whose clients have no word for it: at the port that
+/// `ip_vs_ftp` has unless it is told others.
 pub(super) fn helper_of(id: &ServiceId) -> Helper {
     match (id.protocol(), id.port()) {
-        (Some(Protocol::Tcp), FTP) => Helper::Ftp,
+        (Some(Protocol::Tcp), ftp::PORT) => Helper::Ftp,
         _ => Helper::Off,
     }
 }

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     engine::{
-        spec::{DestId, DestSpec, Mode, ServiceId},
+        helper::{ftp, Helper},
+        spec::{DestId, DestSpec, Mode, Protocol, ServiceId},
         sync::{Connection, Template},
         threshold::Thresholds,
         tunnel::Tunnel,
@@ -34,12 +35,33 @@ const LOCALS_MAX: usize = 4096;
 impl ConfigGuard<'_> {
     /// The dest of a connection that was told, among those that are configured.
     pub(in crate::table) fn present_dest(&self, told: &Connection) -> Option<Arc<Dest>> {
-        services_of(told).into_iter().flatten().find_map(|id| {
+        let mut services = services_of(told).into_iter().flatten();
+        let own = services.find_map(|id| {
             let service = self.config.services.find(&id)?;
             let mut ids = dests_of(told).into_iter();
             let member = ids.find_map(|id| service.dests.find(&id))?;
             Some(member.dest.clone())
+        });
+        own.or_else(|| self.dest_of_helper(told))
+    }
+
+    /// The dest of a connection that was told of by the helper of another there: a dest of that address.
+    fn dest_of_helper(&self, told: &Connection) -> Option<Arc<Dest>> {
+        helping(told).find_map(|id| {
+            let service = self.config.services.find(&id)?;
+            let mut dests = service.dests.iter().map(|member| &member.dest);
+            let is_there = |dest: &&Arc<Dest>| dest.id().address == told.dest.ip();
+            let helps = service.spec.helper != Helper::Off;
+            helps.then(|| dests.find(is_there).cloned())?
         })
+    }
+
+    /// Whether a helper follows a connection that was told: not where another has told of it.
+    pub(in crate::table) fn is_helped(&self, dest: &Dest, told: &Connection) -> bool {
+        let service = self.config.services.find(&dest.service());
+        let helps = service.is_some_and(|service| service.spec.helper != Helper::Off);
+        let port = dest.port(told.virtual_address.port());
+        helps && told.protocol == Protocol::Tcp && port == told.dest.port()
     }
 
     /// The dest of a connection that was told. Kept for it where it is not there yet.
@@ -174,6 +196,19 @@ fn services_of(told: &Connection) -> [Option<ServiceId>; 3] {
         ipv6: end.is_ipv6(),
     });
     [marked, Some(at(end.port())), Some(at(0))]
+}
+
+/// The services whose helper may have told of a connection: FTP's at its port, and at the one behind that from
+/// which a dest has opened it.
+fn helping(told: &Connection) -> impl Iterator<Item = ServiceId> + '_ {
+    let end = told.virtual_address;
+    let ports = [Some(ftp::PORT), end.port().checked_add(1)];
+    let is_flow = told.protocol == Protocol::Tcp;
+    ports.into_iter().flatten().filter(move |_| is_flow).map(move |port| ServiceId::Virtual {
+        protocol: Protocol::Tcp,
+        address: end.ip(),
+        port,
+    })
 }
 
 /// What its dest may be called.

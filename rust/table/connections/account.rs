@@ -98,6 +98,22 @@ impl Conn {
             .is_some()
     }
 
+    /// How the lines of the client and of the dest have grown, if they have.
+    #[inline(always)] // In the middle of a packet's way, for those that have none.
+    pub(super) fn both_lengths(&self) -> Option<[Lengths; 2]> {
+        self.ledger()?;
+        let lengths = [Side::Client, Side::Dest].map(|side| self.lengths(side));
+        lengths.iter().any(|it| !it.is_none()).then_some(lengths)
+    }
+
+    /// As another director has told.
+    pub(super) fn set_both_lengths(&self, lengths: Option<[Lengths; 2]>) {
+        let sides = [Side::Client, Side::Dest].into_iter();
+        for (side, lengths) in sides.zip(lengths.into_iter().flatten()) {
+            self.set_lengths(side, lengths);
+        }
+    }
+
     /// Whether the client has asked to be told where to open a connection to.
     pub(crate) fn has_asked(&self) -> bool {
         self.ledger()

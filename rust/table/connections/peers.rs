@@ -57,7 +57,11 @@ impl Conn {
     pub(in crate::table) fn entry(&self, settings: &LiveSettings) -> Option<Entry<'static>> {
         let ends = self.client_ends();
         let (dest, mode) = (self.dest(), self.dest().mode());
-        let port = dest.port(ends.virtual_address.port());
+        let port = match self.dest_ends() {
+            // A flow that another has told of goes to a port of its own.
+            Some((real, _)) => real.port(),
+            None => dest.port(ends.virtual_address.port()),
+        };
         let (address, state) = (dest.id().address, self.state());
         let translates = matches!(mode, Mode::Nat | Mode::FullNat);
         let crosses = address.is_ipv6() != ends.client.is_ipv6();
@@ -81,6 +85,7 @@ impl Conn {
             own,
             inactive: !state.is_active(),
             ended: false,
+            lengths: self.both_lengths(),
         }))
     }
 
@@ -93,18 +98,20 @@ impl Conn {
             Mode::FullNat => return None,
             _ => false,
         };
-        if translates != self.has_two_keys() {
+        if translates != self.has_two_keys() || self.both_lengths().is_some() {
             return None;
         }
         let client = self.client_key();
-        let wanted = match client {
-            AnyKey::V4(key) => key.tuple.dport(),
-            AnyKey::V6(key) => key.tuple.dport(),
+        let port = match (self.dest_key(), client) {
+            (Some(AnyKey::V4(key)), _) => key.tuple.sport(),
+            (Some(AnyKey::V6(key)), _) => key.tuple.sport(),
+            (None, AnyKey::V4(key)) => dest.port(key.tuple.dport()),
+            (None, AnyKey::V6(key)) => dest.port(key.tuple.dport()),
         };
         let brief = Brief {
             mode,
             state,
-            port: dest.port(wanted),
+            port,
             mark: dest.mark(),
             seconds,
         };
@@ -127,9 +134,13 @@ impl Conn {
 
     /// Whether it goes to that dest.
     pub(in crate::table) fn leads_to(&self, dest: SocketAddr) -> bool {
-        let id = self.dest.id();
-        let wanted = self.client_ends().virtual_address.port();
-        id.address == dest.ip() && self.dest.port(wanted) == dest.port()
+        match self.dest_ends() {
+            Some((real, _)) => real == dest,
+            None => {
+                let wanted = self.client_ends().virtual_address.port();
+                self.dest.id().address == dest.ip() && self.dest.port(wanted) == dest.port()
+            }
+        }
     }
 
     /// Whether it is that one of its client, by the address that its dest sees.
@@ -150,6 +161,7 @@ impl Conn {
         self.step(|_| told.state);
         self.seen.store(said, Ordering::Relaxed);
         self.set_memo(Memo::learned(said));
+        self.set_both_lengths(told.lengths);
         true
     }
 
@@ -158,6 +170,7 @@ impl Conn {
         let said = seen(told, self.dest.timeout(told.state, settings));
         self.seen.store(said, Ordering::Relaxed);
         self.set_memo(Memo::learned(said));
+        self.set_both_lengths(told.lengths);
         if let Some(own) = &told.own {
             if let Some(nat) = self.nat::<TupleV4>() {
                 nat.set_telling(own.telling);

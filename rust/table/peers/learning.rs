@@ -28,6 +28,9 @@ use crate::{
     kapi::{rcu::Rcu, trace::End},
 };
 
+/// The dest of a connection, and whether a helper follows that.
+type To<'a> = (&'a Arc<Dest>, bool);
+
 impl Netns {
     /// Takes what a datagram tells; of hearsay what is not known here. May sleep.
     #[inline(never)] // Entries take room.
@@ -111,11 +114,12 @@ impl Netns {
             Ok(dest) => dest,
             Err(why) => return why,
         };
+        let helped = config.is_helped(&dest, told);
         let local = told.own.map(|own| own.local.ip());
         if local.is_some_and(|local| config.expect_answers(&dest, local).is_err()) {
             return PeerCount::Full;
         }
-        T::begin(self, (tuple, hash), told, &dest)
+        T::begin(self, (tuple, hash), told, (&dest, helped))
     }
 
     /// One has ended there: so it does here, where it is that one and nothing is known better.
@@ -144,7 +148,9 @@ impl Netns {
         else {
             return PeerCount::Misfit;
         };
-        let keys = self.full_keys(&client.0, TupleV4::between(there, local, protocol), own);
+        let key = TupleV4::between(there, local, protocol);
+        // Of a helper that knows addresses of one family.
+        let keys = self.keys(&client.0, key, Some(own), false);
         let charge = self.charge();
         let made = <TupleV6 as Pair<TupleV4>>::allocate(client, keys, told.state, dest.clone());
         drop(charge);
@@ -154,26 +160,37 @@ impl Netns {
         }
     }
 
-    /// The keys of one by FullNAT.
-    fn full_keys<D: Tuple>(&self, client: &impl Tuple, key: D, own: &Own) -> NatKeys<D> {
-        let (stage, toa_kind) = stage(key.protocol(), Some(own));
+    fn keys<D: Tuple>(
+        &self,
+        client: &impl Tuple,
+        key: D,
+        own: Option<&Own>,
+        helped: bool,
+    ) -> NatKeys<D> {
+        let (stage, toa_kind) = stage(key.protocol(), own);
+        let shift = |own: &Own| Shift::of_words([own.sequence, own.timestamps]);
         NatKeys {
             dest: (key, self.connections.hash(&key)),
             deltas: Deltas::new(client, &key.reversed()),
-            shift: Shift::of_words([own.sequence, own.timestamps]),
+            shift: own.map_or(Shift::NONE, shift),
             stage,
-            helped: false,
+            helped,
             toa_kind,
         }
     }
 
     /// Makes a connection that was told.
-    fn begin_told<T>(&self, client: (T, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount
+    fn begin_told<T>(
+        &self,
+        client: (T, u32),
+        told: &Connection,
+        (dest, helped): To<'_>,
+    ) -> PeerCount
     where
         T: Pair<T> + Single,
     {
         let charge = self.charge();
-        let made = match self.keys_of(&client.0, told, dest) {
+        let made = match self.keys_of(&client.0, told, (dest, helped)) {
             Some(Some(keys)) => T::allocate(client, keys, told.state, dest.clone()),
             Some(None) => T::allocate_one(client, told.state, dest.clone()),
             None => return PeerCount::Misfit,
@@ -205,7 +222,7 @@ impl Netns {
         &self,
         tuple: &T,
         told: &Connection,
-        dest: &Dest,
+        (dest, helped): (&Dest, bool),
     ) -> Option<Option<NatKeys<T>>> {
         let (local, own) = match (dest.mode(), &told.own) {
             (Mode::FullNat, Some(own)) => (end::<T>(own.local)?, Some(own)),
@@ -214,37 +231,27 @@ impl Netns {
             _ => return None,
         };
         let key = T::between(end::<T>(told.dest)?, local, tuple.protocol());
-        let (stage, toa_kind) = stage(tuple.protocol(), own);
-        Some(Some(NatKeys {
-            dest: (key, self.connections.hash(&key)),
-            deltas: Deltas::new(tuple, &key.reversed()),
-            shift: own.map_or(Shift::NONE, |own| {
-                Shift::of_words([own.sequence, own.timestamps])
-            }),
-            stage,
-            helped: false,
-            toa_kind,
-        }))
+        Some(Some(self.keys(tuple, key, own, helped)))
     }
 }
 
 /// A family whose connections are taken from others.
 trait Learn: Pair<Self> + Single {
     /// Makes one that was told.
-    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount;
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, to: To<'_>) -> PeerCount;
 }
 
 impl Learn for TupleV4 {
-    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount {
-        netns.begin_told(client, told, dest)
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, to: To<'_>) -> PeerCount {
+        netns.begin_told(client, told, to)
     }
 }
 
 impl Learn for TupleV6 {
-    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, dest: &Arc<Dest>) -> PeerCount {
+    fn begin(netns: &Netns, client: (Self, u32), told: &Connection, to: To<'_>) -> PeerCount {
         match told.dest.is_ipv4() {
-            true => netns.begin_crossing(client, told, dest),
-            false => netns.begin_told(client, told, dest),
+            true => netns.begin_crossing(client, told, to.0),
+            false => netns.begin_told(client, told, to),
         }
     }
 }

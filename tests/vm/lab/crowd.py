@@ -12,7 +12,6 @@ there, so any option can be on any segment.
 import dataclasses
 import ipaddress
 import random
-import resource
 import select
 import socket
 import struct
@@ -20,6 +19,7 @@ import threading
 import time
 
 from .handshake import toa
+from .many import allow_descriptors
 from .netns import Host
 from .packets import ACK, ETH_ALL, FIN, PSH, RST, SYN, mac_bytes
 
@@ -28,7 +28,6 @@ ANSWER = b"answer" * 300  # two segments
 MTU = 1500
 NETWORK = ipaddress.ip_network("100.64.0.0/10")
 SYN_OPTIONS_MSS = b"\2\4\5\264"  # 1460
-DESCRIPTORS = 100_000
 AGAIN = 0.3  # seconds until it is sent again
 PATIENCE = 120  # seconds without a word until a client is given up
 FAST_OPEN = 34
@@ -57,7 +56,7 @@ class Acceptor:
 
     def __init__(self, host, port, **options):
         # Of a client whose last segments got lost the program never hears again.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        allow_descriptors()
         with host.inside():
             self._listener = socket.create_server(("0.0.0.0", port), backlog=4096)
         for name, value in options.items():

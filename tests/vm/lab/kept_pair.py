@@ -36,7 +36,7 @@ class KeptPair:
                     f"addr add 192.168.56.{116 + number}/24 dev eth0", f"route replace default via {four.ROUTER}",
                     f"addr add 2001:db8:56::{116 + number}/64 dev eth0 nodad", f"route replace default via {six.ROUTER}")
         self._real_servers()
-        self.kept, self.open = {}, []
+        self.kept, self.open, self.count = {}, [], 0
         for host in (self.one, self.two):
             self._start(host)
         self.echo = Echo(lab.real.values())
@@ -97,7 +97,10 @@ class KeptPair:
     def speak(self, each, cells, flows=0):
         """Connections that go on speaking, EACH to each of the (IP version, mode), and UDP flows."""
         ends = [(VIPS[version], PORTS[mode]) for version, mode in cells]
-        rest = rest_of((each + flows) * len(cells))
+        self.count += (each + flows) * len(cells)
+        rest = rest_of(self.count)
+        for those in self.open:
+            those.rest = rest
         speakers = Speakers(self.lab.client, ends, each, rest)
         self.open.append(speakers)
         if not flows:

@@ -23,14 +23,18 @@ def rest_of(count):
     return max(REST, count / WORDS)
 
 
+def allow_descriptors():
+    """Has this process open as many sockets as tests need."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+
+
 class Speakers:
     """COUNT connections to each of the echoes. Each says a number, waits for it, rests, says the next."""
 
     def __init__(self, client, ends, count, rest=REST):
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(DESCRIPTORS, hard)), hard))
+        allow_descriptors()
         self._said, self._due, self._broken, self._ends = {}, [], [], False
-        self._end_of, self._rest = {}, rest
+        self._end_of, self.rest = {}, rest
         self._poll = select.epoll()
         now = time.monotonic()
         ends = [end for end in ends for _ in range(count)]
@@ -78,7 +82,7 @@ class Speakers:
             self._said[fd][2] = heard
         else:
             self._said[fd] = [s, number + 1, b""]
-            self._due.append((time.monotonic() + self._rest, fd))
+            self._due.append((time.monotonic() + self.rest, fd))
 
     def _lose(self, fd, why):
         self._poll.unregister(fd)
@@ -124,9 +128,11 @@ class Flows:
     """COUNT flows of datagrams to each of the echoes, which say their name; a word twice a second."""
 
     def __init__(self, client, ends, count, rest=REST):
-        self._rest = rest
+        self.rest = rest
         self._ends, self._flows, self._names, self._heard = False, [], {}, {}
         self._strangers = []
+        self._poll = select.epoll()
+        allow_descriptors()
         with client.inside():
             for end in ends:
                 for _ in range(count):
@@ -134,20 +140,21 @@ class Flows:
                     s.connect(end)
                     s.setblocking(False)
                     self._flows.append(s)
+                    self._poll.register(s, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
-        number = 0
+        number, of = 0, {s.fileno(): s for s in self._flows}
         while not self._ends:
             number += 1
             for s in self._flows:
                 with contextlib.suppress(OSError):  # what nobody took comes back as an error
                     s.send(b"%d" % number)
-            end = time.monotonic() + self._rest
+            end = time.monotonic() + self.rest
             while (left := end - time.monotonic()) > 0:
-                for s in select.select(self._flows, [], [], left)[0]:
-                    self._hear(s)
+                for fd, _ in self._poll.poll(left):
+                    self._hear(of[fd])
 
     def _hear(self, s):
         try:

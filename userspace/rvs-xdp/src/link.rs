@@ -31,7 +31,7 @@ pub struct Attached {
     pub program: u32,
     /// By the stack's copy of drivers, not by its own.
     pub generic: bool,
-    /// Its network namespace, as inodes number them.
+    /// The network namespace that it was in then, as inodes number them: a device may have moved.
     pub namespace: u64,
     path: PathBuf,
 }
@@ -70,30 +70,29 @@ pub fn attach(device: u32, generic: bool) -> Result<(), Error> {
             let _ = gone.detach();
         }
     }
-    // A device of that index that is gone may have left one.
-    for old in [true, false] {
-        let _ = fs::remove_file(path(namespace, device, old));
-    }
-    let path = path(namespace, device, generic);
+    let info = sys::link_info(&link);
+    let (_, program) = info.map_err(Error::kernel("ask for the program's number"))?;
+    let path = path(namespace, program, generic);
     sys::pin(&link, &path).map_err(Error::kernel("keep the program in /sys/fs/bpf/rvs"))
 }
 
-fn path(namespace: u64, device: u32, generic: bool) -> PathBuf {
+/// By the program's number: that of the device may be another's, once it has moved to another namespace.
+fn path(namespace: u64, program: u32, generic: bool) -> PathBuf {
     let mode = if generic { "generic" } else { "native" };
-    Path::new(FOLDER).join(format!("{namespace}-{device}-{mode}"))
+    Path::new(FOLDER).join(format!("{namespace}-{program}-{mode}"))
 }
 
-/// Namespace, device and mode of a file's name.
+/// Namespace, program and mode of a file's name.
 fn parse(name: &str) -> Option<(u64, u32, bool)> {
     let mut parts = name.split('-');
     let namespace = parts.next()?.parse().ok()?;
-    let device = parts.next()?.parse().ok()?;
+    let program = parts.next()?.parse().ok()?;
     let generic = match (parts.next()?, parts.next()) {
         ("generic", None) => true,
         ("native", None) => false,
         _ => return None,
     };
-    Some((namespace, device, generic))
+    Some((namespace, program, generic))
 }
 
 /// All of the host, in the order of namespaces and indices.

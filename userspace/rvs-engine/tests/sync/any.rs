@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
+use rvs_engine::helper::lengths::Lengths;
 use rvs_engine::proto::State;
 use rvs_engine::spec::{Mode, Protocol};
 use rvs_engine::sync::{
@@ -50,6 +51,17 @@ fn any_own(ipv6: bool) -> impl Strategy<Value = Option<Own>> {
     )
 }
 
+fn any_lengths() -> impl Strategy<Value = Lengths> {
+    let grown = |(position, bytes): (u32, i8)| Lengths::NONE.and(position, bytes.into());
+    let any_lines = prop::collection::vec(any::<(u32, i8)>(), 0..4);
+    any_lines.prop_map(move |lines| {
+        let add = |all: Lengths, (position, bytes): (u32, i8)| all.and(position, bytes.into());
+        let mut lines = lines.into_iter();
+        let first = lines.next().and_then(grown).unwrap_or_default();
+        lines.fold(first, |all, line| add(all, line).unwrap_or(all))
+    })
+}
+
 fn any_connection() -> impl Strategy<Value = Connection> {
     let states: Vec<State> = State::all().collect();
     let of_family = |ipv6| (end(ipv6), end(ipv6), end(ipv6), any_own(ipv6));
@@ -61,8 +73,9 @@ fn any_connection() -> impl Strategy<Value = Connection> {
         prop::sample::select(modes),
         any::<[u32; 2]>(),
         any::<[bool; 2]>(),
+        proptest::option::of([any_lengths(), any_lengths()]),
     )
-        .prop_map(|(ends, state, mode, [mark, seconds], [inactive, ended])| {
+        .prop_map(|(ends, state, mode, [mark, seconds], [inactive, ended], lengths)| {
             let (client, virtual_address, dest, own) = ends;
             Connection {
                 protocol: match state.number() {
@@ -80,6 +93,7 @@ fn any_connection() -> impl Strategy<Value = Connection> {
                 own,
                 inactive,
                 ended,
+                lengths,
             }
         })
 }
@@ -103,6 +117,7 @@ proptest! {
     #[test]
     fn what_is_written_at_once_is_the_same(mut told in any_connection()) {
         (told.own, told.ended, told.inactive) = (None, false, !told.state.is_active());
+        told.lengths = None;
         if told.mode == Mode::FullNat {
             told.mode = Mode::Nat;
         }

@@ -7,6 +7,7 @@
 mod any;
 mod streams;
 
+use rvs_engine::helper::lengths::Lengths;
 use rvs_engine::proto::State;
 use rvs_engine::spec::{DestId, Mode, Protocol, ServiceId};
 use rvs_engine::sync::{
@@ -114,6 +115,35 @@ fn connection(own: Option<Own>) -> Connection {
         own,
         inactive: false,
         ended: false,
+        lengths: None,
+    }
+}
+
+/// As `ip_vs` has it: the client's first, each the number behind which they count, and what is added from
+/// there on and before.
+#[test]
+fn what_a_helper_has_moved_is_told_as_ip_vs_tells_it() {
+    let client = Lengths::NONE.and(1000, 7).and_then(|it| it.and(2000, -3));
+    let dest = Lengths::NONE.and(u32::MAX, 2);
+    let told = Connection {
+        lengths: Some([client.unwrap(), dest.unwrap()]),
+        ..connection(None)
+    };
+    let bytes = written(&[Entry::from(&told)]);
+    let flags = u32::from_be_bytes(bytes[12..16].try_into().unwrap());
+    assert_eq!(flags & 0x600, 0x600);
+    let words = [2000, 4, 7, u32::MAX, 2, 0].map(u32::to_be_bytes);
+    assert_eq!(bytes[44..46], [1, 24]);
+    assert_eq!(bytes[46..70], *words.as_flattened());
+    let read = Datagram::read(&bytes, 9).unwrap();
+    let entry = read.entries().next().unwrap().unwrap();
+    assert_eq!(Told::of(&entry), Ok(Told::Connection(told)));
+    // More than there is room for.
+    for (at, word) in [(50, 1u32 << 22), (54, 200), (62, 0x8000_0000)] {
+        let mut lies = bytes.clone();
+        lies[at..at + 4].copy_from_slice(&word.to_be_bytes());
+        let read = Datagram::read(&lies, 9).unwrap();
+        assert_eq!(read.entries().next(), Some(Err(Fault::UnknownOption)));
     }
 }
 

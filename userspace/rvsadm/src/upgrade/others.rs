@@ -10,46 +10,55 @@ use super::ko;
 use super::places::Place;
 use crate::output::say;
 use crate::rs::module;
+use crate::xdp;
 
 /// The match.
 const MATCH: &str = "xt_rvs";
 
 /// What is put back when this is dropped.
 pub struct Others<'a> {
-    places: &'a [Place],
-    devices: Vec<Attached>,
+    /// And where each is.
+    devices: Vec<(Attached, &'a Place)>,
     is_matching: bool,
 }
 
 impl<'a> Others<'a> {
     /// Takes them away; what of them cannot be put back is told, and then they stay.
     pub fn take(places: &'a [Place]) -> Result<Self, String> {
-        let mut this = Self {
-            places,
-            devices: Vec::new(),
-            is_matching: false,
-        };
-        let devices = link::all().map_err(|error| format!("{}: {error}", link::FOLDER))?;
-        let known = |one: &Attached| one.device.is_none() || place_of(places, one).is_some();
-        if let Some(one) = devices.iter().find(|one| !known(one)) {
+        let mut all = link::all().map_err(|error| format!("{}: {error}", link::FOLDER))?;
+        all.retain(|one| one.device.is_some());
+        let mut devices = Vec::new();
+        // A device may have moved since it was attached.
+        for place in places {
+            if all.is_empty() {
+                break;
+            }
+            let programs = place.inside(xdp::programs);
+            let programs = programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
+            let programs = programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
+            let is_here = |one: &Attached| programs.contains(&one.program);
+            let (here, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_here);
+            devices.extend(here.into_iter().map(|one| (one, place)));
+            all = others;
+        }
+        if let Some(one) = all.first() {
             return Err(format!(
-                "device {} of network namespace {} gives the module its frames, and a namespace without a process \
-                 or a name cannot be entered to have it do so again: rvsadm xdp detach there first",
+                "device {} gives the module its frames, in a network namespace without a process or a name (it was                  attached in {}), which cannot be entered to have it do so again: rvsadm xdp detach there first",
                 one.device.unwrap_or_default(),
                 one.namespace
             ));
         }
-        this.is_matching = unload_match()?;
-        for one in devices {
+        let mut this = Self {
+            devices: Vec::new(),
+            is_matching: unload_match()?,
+        };
+        for (one, place) in devices {
             let detached = one.detach();
             detached.map_err(|error| {
                 let device = one.device.unwrap_or_default();
-                format!(
-                    "device {device} of network namespace {} stays attached: {error}",
-                    one.namespace
-                )
+                format!("device {device} of {} stays attached: {error}", place.name)
             })?;
-            this.devices.push(one);
+            this.devices.push((one, place));
         }
         Ok(this)
     }
@@ -68,8 +77,8 @@ impl Drop for Others<'_> {
                 "rvsadm: warning: modprobe {MATCH} failed: rules with -m ipvs need it"
             ));
         }
-        for one in &self.devices {
-            let (Some(device), Some(place)) = (one.device, place_of(self.places, one)) else {
+        for (one, place) in &self.devices {
+            let Some(device) = one.device else {
                 continue;
             };
             let again = place.inside(|| link::attach(device, one.generic));
@@ -85,10 +94,6 @@ impl Drop for Others<'_> {
             ));
         }
     }
-}
-
-fn place_of<'a>(places: &'a [Place], one: &Attached) -> Option<&'a Place> {
-    places.iter().find(|place| place.number() == one.namespace)
 }
 
 /// Removes the match, if it is loaded and no rule has it; whether it was.

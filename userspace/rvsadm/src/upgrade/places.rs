@@ -21,11 +21,6 @@ pub struct Place {
 }
 
 impl Place {
-    /// Its number, as inodes have it.
-    pub fn number(&self) -> u64 {
-        self.handle.metadata().map_or(0, |data| data.ino())
-    }
-
     /// Does something there, in a thread of its own.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         thread::scope(|scope| {

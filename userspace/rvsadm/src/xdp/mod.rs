@@ -116,12 +116,21 @@ fn attach(attach: &Attach, context: &mut Context<'_>) -> Result<(), Failure> {
     context.done()
 }
 
-/// Those of this network namespace.
-fn here(what: &str) -> Result<Vec<Attached>, Failure> {
+/// The numbers of all programs that devices of this thread's network namespace have.
+pub fn programs() -> Result<Vec<u32>, rvs_netlink::Error> {
+    let links = links::read()?;
+    Ok(links.iter().filter_map(|link| link.program).collect())
+}
+
+/// Those of this network namespace: of the devices that are in it, and of those that are gone and were.
+fn here(links: &[Link], what: &str) -> Result<Vec<Attached>, Failure> {
     let read = || -> io::Result<_> {
         let namespace = link::namespace()?;
         let mut all = link::all()?;
-        all.retain(|one| one.namespace == namespace);
+        all.retain(|one| match one.device {
+            Some(_) => links.iter().any(|link| link.program == Some(one.program)),
+            None => one.namespace == namespace,
+        });
         Ok(all)
     };
     read().map_err(|error| Failure::new(what, error.to_string(), None))
@@ -129,11 +138,12 @@ fn here(what: &str) -> Result<Vec<Attached>, Failure> {
 
 fn detach(device: Option<&str>, context: &mut Context<'_>) -> Result<(), Failure> {
     let what = format!("detach {}", device.unwrap_or("all devices"));
+    let links = read_links(&what)?;
     let index = match device {
-        Some(name) => Some(find(&read_links(&what)?, name, &what)?.index),
+        Some(name) => Some(find(&links, name, &what)?.index),
         None => None,
     };
-    let mut those = here(&what)?;
+    let mut those = here(&links, &what)?;
     those.retain(|one| index.is_none() || one.device == index);
     if those.is_empty() && index.is_some() {
         let hint = "rvsadm xdp show lists those that do";
@@ -162,7 +172,7 @@ pub fn detach_all() -> io::Result<usize> {
 fn show(context: &mut Context<'_>) -> Result<(), Failure> {
     let what = "show devices";
     let links = read_links(what)?;
-    let devices = here(what)?.into_iter().map(|one| {
+    let devices = here(&links, what)?.into_iter().map(|one| {
         let link = links.iter().find(|link| Some(link.index) == one.device);
         DeviceView {
             device: link.map(|link| link.name.clone()),
