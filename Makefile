@@ -37,8 +37,9 @@ test-vm: modules tools ## tests in a guest (T=name selects)
 test: modules tools ## everything: check, host tests, guest tests, bench-guard
 	@scripts/test check host vm bench
 
-test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; failovers with keepalived, beside ip_vs; the smoke set on 6.12 and 7.2; test-clients; test-install
-	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes or ten_times or failover'
+test-long: modules tools ## 20,000 connections: over bad wires no address is lost; all go where ip_vs sends them; 100 MB in every mode; 50 unloads; failovers with keepalived, beside ip_vs; a kernel that is locked down; the smoke set on 6.12 and 7.2; test-clients; test-install
+	@RVS_LONG=1 RVS_CONNECTIONS=20000 RVS_MEGABYTES=100 scripts/test vm 'no_address_lost or side_by_side or long_transfer or with_fprobes or ten_times or failover or behind_cards'
+	@RVS_LOCKDOWN=1 scripts/test vm xdp_lockdown
 	@scripts/test-kernels 6.12/own 7.2/own
 	@scripts/test-clients
 	@scripts/test-install

@@ -256,7 +256,7 @@ impl<F: Crosses> Hook<Netns> for Passed<F> {
 
     fn packet<'a>(_netns: &'a Netns, skb: Skb<'a>, _rcu: Rcu<'a>) -> Verdict<'a> {
         if skb.is_balanced() {
-            lane::note_passed();
+            lane::note_passed(&skb);
         }
         Verdict::Accept(skb)
     }

@@ -198,7 +198,7 @@ struct rvs_carried {
 /* A packet on its way through the host's output, and the entry that it had when it set out. */
 struct rvs_watch {
 	void *entry;
-	u32 passed;
+	const struct sk_buff *skb;
 };
 
 /* What an entry allows. */
@@ -211,7 +211,7 @@ enum rvs_lane {
 void rvs_watch_begin(const struct sk_buff *skb, struct rvs_watch *watch);
 bool rvs_watch_has_passed(const struct rvs_watch *watch);
 void rvs_watch_end(struct rvs_watch *watch);
-void rvs_note_passed(void);
+void rvs_note_passed(const struct sk_buff *skb);
 u32 rvs_lane(const struct rvs_watch *watch, const struct rvs_end *client, const struct rvs_end *virtual,
 	     const struct rvs_end *dest, struct rvs_end *source);
 void rvs_watch_account(const struct rvs_watch *watch, const struct rvs_end *client,

@@ -13,15 +13,18 @@
 
 #include "helpers.h"
 
-/* Balanced packets that have come to the end of the host's output on this CPU. */
-static DEFINE_PER_CPU(u32, passed);
+/* The balanced packet that has come to the end of the host's output last on this CPU; only its address counts. */
+static DEFINE_PER_CPU(const void *, passed);
 
-void rvs_note_passed(void)
+void rvs_note_passed(const struct sk_buff *skb)
 {
-	this_cpu_inc(passed);
+	this_cpu_write(passed, skb);
 }
 
-/* Until rvs_watch_end() no other packet gets there on this CPU. */
+/*
+ * Until rvs_watch_end() no other packet gets there on this CPU. But for PREEMPT_RT, where another task's may:
+ * then this one is not seen to have passed, and the next one is watched.
+ */
 void rvs_watch_begin(const struct sk_buff *skb, struct rvs_watch *watch)
 {
 	enum ip_conntrack_info ctinfo;
@@ -32,12 +35,13 @@ void rvs_watch_begin(const struct sk_buff *skb, struct rvs_watch *watch)
 	if (ct)
 		nf_conntrack_get(&ct->ct_general);
 	watch->entry = ct;
-	watch->passed = this_cpu_read(passed);
+	watch->skb = skb;
+	this_cpu_write(passed, NULL);
 }
 
 bool rvs_watch_has_passed(const struct rvs_watch *watch)
 {
-	return this_cpu_read(passed) != watch->passed;
+	return this_cpu_read(passed) == watch->skb;
 }
 
 void rvs_watch_end(struct rvs_watch *watch)

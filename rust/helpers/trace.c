@@ -17,7 +17,7 @@ struct rvs_packet_ends {
 	u8 protocol, version;
 };
 
-static void rvs_packet_ends(const struct sk_buff *skb, struct rvs_packet_ends *ends)
+static __maybe_unused void rvs_packet_ends(const struct sk_buff *skb, struct rvs_packet_ends *ends)
 {
 	int offset = skb_network_offset(skb);
 	union {

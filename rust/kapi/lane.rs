@@ -106,9 +106,9 @@ impl Drop for Watch {
 }
 
 /// A balanced packet has come to the end of the host's output.
-pub(crate) fn note_passed() {
-    // SAFETY: In a packet's way, where the CPU stays the same.
-    unsafe { bindings::rvs_note_passed() };
+pub(crate) fn note_passed(skb: &Skb<'_>) {
+    // SAFETY: In a packet's way, where the CPU stays the same; of the packet its address is taken.
+    unsafe { bindings::rvs_note_passed(skb.as_raw()) };
 }
 
 /// Tells the entry between a client and a virtual address of more packets.

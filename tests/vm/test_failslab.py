@@ -289,6 +289,28 @@ def test_rvsadm_while_any_allocation_may_fail(host, nl):
     assert dests == known
 
 
+def test_attaching_a_device_while_any_allocation_may_fail(lab, rvs):
+    """It gives its frames or it does not, and what is said is true."""
+    done = wrong = 0
+    attach = "echo 1 >/proc/self/make-it-fail; exec rvsadm xdp attach eth0 --mode generic"
+    with debug.failing_in(*code_of("__sys_bpf"), probability=1, task_filter="Y", times=1000):
+        for _ in range(40):
+            said = rvs.host.run("sh", "-c", attach, check=False)
+            devices = [one["device"] for one in rvs.json("xdp", "show")["devices"]]
+            if said.returncode == 0:
+                assert devices == ["eth0"]
+                rvs.adm("xdp", "detach", "eth0")
+                done += 1
+            else:
+                assert said.returncode == 1 and devices == [], said
+                assert "memory" in said.stderr and "panicked" not in said.stderr, said
+                wrong += 1
+    assert done and wrong, (done, wrong)
+    rvs.adm("xdp", "attach", "eth0", "--mode", "generic")
+    assert lab.director.run("ip", "link", "show", "eth0").stdout.count("xdpgeneric") == 1
+    rvs.adm("xdp", "detach", "eth0")
+
+
 @pytest.mark.usefixtures("web")
 def test_packets_while_allocations_fail(lab, rvs):
     """New flows are dropped and counted; what is established goes on; later all is well."""

@@ -217,7 +217,7 @@ fn leave_otherwise<'a>(
         Exit::OnItsWay => return Verdict::Accept(skb),
         Exit::Straight if !keeps => {
             skb.forget_input();
-            lane::note_passed();
+            lane::note_passed(&skb);
             return Verdict::Stolen(way.send(skb, cx.rcu));
         }
         // What it keeps of connection tracking the host's output has to see.

@@ -115,7 +115,7 @@ pub fn of_kernel(what: &str, link: &Link, mode: Mode, error: &Error) -> Failure 
         (Error::NoBtf, _) => "modprobe rvs; if it is loaded, build it with pahole and the kernel's vmlinux at hand (make check-kernel)".to_owned(),
         (Error::NoFunction(_), _) => "rvsadm version tells both; load the module of this version".to_owned(),
         (Error::Program { .. }, Some(ENOTSUPP)) => format!("programs that call modules have to be compiled: echo 1 >{JIT}, in the host's first network namespace"),
-        (_, Some(EPERM)) => "it takes CAP_BPF and CAP_NET_ADMIN, and a kernel that is not locked down".to_owned(),
+        (_, Some(EPERM)) => "it takes CAP_BPF and CAP_NET_ADMIN".to_owned(),
         (_, Some(EBUSY)) => format!("ip link show {name} tells of the program that is there"),
         (_, Some(EOPNOTSUPP | EINVAL | ERANGE)) if mode == Mode::Native => {
             "its driver cannot, or not as it is set (MTU, queues, offloads: dmesg tells; virtio_net: its host has to \
