@@ -204,11 +204,15 @@ fn helping(told: &Connection) -> impl Iterator<Item = ServiceId> + '_ {
     let end = told.virtual_address;
     let ports = [Some(ftp::PORT), end.port().checked_add(1)];
     let is_flow = told.protocol == Protocol::Tcp;
-    ports.into_iter().flatten().filter(move |_| is_flow).map(move |port| ServiceId::Virtual {
-        protocol: Protocol::Tcp,
-        address: end.ip(),
-        port,
-    })
+    ports
+        .into_iter()
+        .flatten()
+        .filter(move |_| is_flow)
+        .map(move |port| ServiceId::Virtual {
+            protocol: Protocol::Tcp,
+            address: end.ip(),
+            port,
+        })
 }
 
 /// What its dest may be called.

@@ -75,27 +75,29 @@ fn any_connection() -> impl Strategy<Value = Connection> {
         any::<[bool; 2]>(),
         proptest::option::of([any_lengths(), any_lengths()]),
     )
-        .prop_map(|(ends, state, mode, [mark, seconds], [inactive, ended], lengths)| {
-            let (client, virtual_address, dest, own) = ends;
-            Connection {
-                protocol: match state.number() {
-                    11 => Protocol::Udp,
-                    number if number > 11 => Protocol::Sctp,
-                    _ => Protocol::Tcp,
-                },
-                client,
-                virtual_address,
-                dest,
-                mode: if own.is_some() { Mode::FullNat } else { mode },
-                state,
-                mark,
-                seconds,
-                own,
-                inactive,
-                ended,
-                lengths,
-            }
-        })
+        .prop_map(
+            |(ends, state, mode, [mark, seconds], [inactive, ended], lengths)| {
+                let (client, virtual_address, dest, own) = ends;
+                Connection {
+                    protocol: match state.number() {
+                        11 => Protocol::Udp,
+                        number if number > 11 => Protocol::Sctp,
+                        _ => Protocol::Tcp,
+                    },
+                    client,
+                    virtual_address,
+                    dest,
+                    mode: if own.is_some() { Mode::FullNat } else { mode },
+                    state,
+                    mark,
+                    seconds,
+                    own,
+                    inactive,
+                    ended,
+                    lengths,
+                }
+            },
+        )
 }
 
 proptest! {

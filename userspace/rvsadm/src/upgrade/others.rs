@@ -34,8 +34,10 @@ impl<'a> Others<'a> {
                 break;
             }
             let programs = place.inside(xdp::programs);
-            let programs = programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
-            let programs = programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
+            let programs =
+                programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
+            let programs =
+                programs.map_err(|error| format!("namespace {}: {error}", place.name))?;
             let is_here = |one: &Attached| programs.contains(&one.program);
             let (here, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_here);
             devices.extend(here.into_iter().map(|one| (one, place)));
