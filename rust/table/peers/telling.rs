@@ -164,6 +164,7 @@ impl Live {
         });
     }
 
+    #[inline(never)] // An entry takes room.
     fn tell_template(&self, outbox: &Outbox, service: ServiceId, view: &TemplateView) {
         let Some(entry) = template_entry(service, view) else {
             return;
