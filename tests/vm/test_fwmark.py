@@ -6,6 +6,7 @@ import itertools
 import socket
 
 import pytest
+from lab import sip
 from lab.fixtures import lab_of_file
 from lab.netns import wait_until
 from lab.packets import udp
@@ -86,6 +87,32 @@ def test_flows_to_several_ports_are_one_service_as_in_ip_vs(
             director.flush()
     assert seen[0] == seen[1]
     assert (seen[1][:4] == seen[1][4:8] == seen[1][8:]) == bool(options)
+    assert len(set(seen[1])) == 3
+
+
+def test_calls_of_sip_stay_as_in_ip_vs(lab, ipvs, rvs, wire, clients):
+    """Whatever port of the service they come to; there is no such call in other services."""
+    calls = [sip.new_call() for _ in range(4)]
+    asked = [(client, call, to) for to in (5060, 5061) for call in calls for client in clients[:2]]
+    seen = []
+    with marking(lab.director, ports(5060, 5061)):
+        for director in (ipvs, rvs):
+            set_up(director, lab, "-p", 300, "--pe", "sip", "-M", "255.255.255.0")
+            taken = []
+            for port, (client, call, to) in enumerate(asked, 6100):
+                wire.clear()
+                wire.send(udp((client, port), (VIP, to), sip.message(call)))
+                wire.settle()
+                taken += wire.took()
+            seen.append(taken)
+            if director is rvs:
+                templates = rvs.json("conn", "templates")["templates"]
+                assert sorted(it["call_id"] for it in templates) == sorted(calls)
+                assert {it["service"] for it in templates} == {FOUR}
+            director.flush()
+    assert seen[0] == seen[1] and len(seen[1]) == len(asked)
+    # Of each call, both clients of the network and both ports.
+    assert all(len(set(seen[1][at::8] + seen[1][at + 1::8])) == 1 for at in (0, 2, 4, 6))
     assert len(set(seen[1])) == 3
 
 
