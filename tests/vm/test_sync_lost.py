@@ -147,9 +147,9 @@ def test_many_are_told_by_few_walks_through_the_stack(both, wire, mtu):
         assert (got["told"], got["not_sent"], got["told_again"]) == (len(ports), 0, 0)
         assert grown(backup, heard_before, {"lost", "bad_length"}) == {"lost": 0, "bad_length": 0}
         assert got["sent"] >= 75
-        # Those that are too long are cut in two.
+        # Those that are too long are cut in two; a slow host sends many that are not full.
         walks = packets() - before
-        assert walks < got["sent"] if mtu == 1500 else walks > got["sent"] * 3 // 2
+        assert walks < got["sent"] if mtu == 1500 else walks > got["sent"], (walks, got)
     finally:
         first.host.ip("link set sync mtu 1500")
 
@@ -196,8 +196,8 @@ def test_whoever_asks_gets_no_more_than_there_is(both, wire, peer):
         tail, number = (told, number + 1) if told else (tail, number)
         for _ in range(50):
             ask((0, 2**64 - 2), (tail.number - 2, tail.number))
-    turns = (time.monotonic() - began) / 0.1 + 2
     got = grown(first, before, {"told_again", "rounds", "sent"})
+    turns = (time.monotonic() - began) / 0.1 + 2
     assert 1 <= got["rounds"] <= turns / 20 + 1
     # A round has 100 datagrams of these connections, or a few more.
     assert got["sent"] <= turns * (64 + 8) + got["rounds"] * 140
