@@ -103,6 +103,14 @@ def test_what_is_no_call_is_dropped_as_in_ip_vs(lab, ipvs, rvs, wire):
     assert seen[0] == seen[1] == [False] * len(NO_CALLS) + [True] * len(good)
 
 
+def test_explain_knows_that_calls_go_elsewhere(lab, rvs):
+    with run_by(rvs, service(lab)):
+        said = rvs.adm("explain", "udp", f"{CLIENT}:7999", f"{VIP}:{sip.PORT}").stdout
+        assert "if it says a Call-ID and that is new" in said and "drop-malformed" in said
+    with run_by(rvs, Service([(a, 1) for a in lab.addresses.values()], protocol="udp", port=sip.PORT)):
+        assert "Call-ID" not in rvs.adm("explain", "udp", f"{CLIENT}:7999", f"{VIP}:{sip.PORT}").stdout
+
+
 def test_where_rvs_is_more_lenient_or_stricter(lab, rvs, wire):
     """Spaces behind the value are the RFC's; what is in the body is no header."""
     with run_by(rvs, service(lab)):

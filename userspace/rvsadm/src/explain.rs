@@ -7,6 +7,7 @@ mod source;
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
+use rvs_engine::persistence::Engine;
 use rvs_engine::spec::{Mode, Protocol, ServiceId};
 use rvs_netlink::{Connection, Error, Explanation, Lists, Question, Reply, Request};
 use schemars::JsonSchema;
@@ -85,6 +86,9 @@ pub struct Answer {
     room: bool,
     pressed: bool,
     counter: Option<&'static str>,
+    /// Whether flows of calls that are known go elsewhere.
+    #[serde(skip)]
+    by_call: bool,
 }
 
 /// Does it.
@@ -128,7 +132,10 @@ fn answer(arguments: &Arguments, context: &mut Context<'_>) -> Result<Answer, Er
     let mut answer = Answer::new(&told, connection.as_ref());
     if let Some(id) = service {
         let found = context.kernel.one(&Request::ServiceGet(id))?;
-        answer.scheduler = found.service.and_then(|service| service.scheduler);
+        if let Some(service) = found.service {
+            answer.by_call = service.settings.engine.unwrap_or_default() != Engine::Off;
+            answer.scheduler = service.scheduler;
+        }
         answer.laddrs = locals(&id, context)?;
     }
     // Without the right to ask, or without a route, there is no way to tell of.
@@ -199,6 +206,7 @@ impl Answer {
             room: flags.has_room,
             pressed: flags.is_pressed,
             counter: None,
+            by_call: false,
         }
     }
 
@@ -250,6 +258,12 @@ impl Answer {
         );
         if way.neighbour.as_ref().is_some_and(|n| n.is_silent()) {
             why.push_str(", but the dest does not answer on its network");
+        }
+        if self.by_call {
+            why.push_str(
+                ", if it says a Call-ID and that is new; those of known calls go where rvsadm conn templates says, \
+                 others are dropped (drop-malformed)",
+            );
         }
         if flags.is_pressed {
             why.push_str(", unless it is one of those that drop-packet drops");
