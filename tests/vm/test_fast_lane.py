@@ -248,8 +248,10 @@ class Going:
     def _run(self):
         try:
             while not self.ends:
-                self.one.moves(1 << 16)
+                self.one.moves(1 << 14)
                 self.steps += 1
+                # Others are to have their turn, on a slow host too.
+                time.sleep(0.01)
         except (OSError, AssertionError) as error:
             self.error = error
 
