@@ -293,7 +293,10 @@ def test_attaching_a_device_while_any_allocation_may_fail(lab, rvs):
     """It gives its frames or it does not, and what is said is true."""
     done = wrong = 0
     attach = "echo 1 >/proc/self/make-it-fail; exec rvsadm xdp attach eth0 --mode generic"
-    with debug.failing_in(*code_of("__sys_bpf"), probability=1, task_filter="Y", times=1000):
+    # The kernel says with a whole stack when there are no pages for a program.
+    of_pages = code_of("__vmalloc_node_range_noprof")
+    but = {"reject_start": hex(of_pages[0]), "reject_end": hex(of_pages[1])}
+    with debug.failing_in(*code_of("__sys_bpf"), probability=1, task_filter="Y", times=1000, **but):
         for _ in range(40):
             said = rvs.host.run("sh", "-c", attach, check=False)
             devices = [one["device"] for one in rvs.json("xdp", "show")["devices"]]

@@ -311,9 +311,11 @@ pub fn module_btf(module: &str) -> Result<Option<ModuleBtf>, Error> {
             next: 0,
             flags: 0,
         };
-        // It may have gone meanwhile.
-        let Ok(fd) = bpf_fd(BTF_GET_FD_BY_ID, &mut one) else {
-            continue;
+        let fd = match bpf_fd(BTF_GET_FD_BY_ID, &mut one) {
+            Ok(fd) => fd,
+            // It has gone meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => continue,
+            Err(error) => return Err(Error::Kernel { what: WHAT, error }),
         };
         let mut name = [0u8; 64];
         let mut about = BtfInfo {
