@@ -45,7 +45,8 @@ impl<'a> Others<'a> {
         }
         if let Some(one) = all.first() {
             return Err(format!(
-                "device {} gives the module its frames, in a network namespace without a process or a name (it was                  attached in {}), which cannot be entered to have it do so again: rvsadm xdp detach there first",
+                "device {} gives the module its frames, in a network namespace without a process or a name (it was \
+                 attached in {}), which cannot be entered to have it do so again: rvsadm xdp detach there first",
                 one.device.unwrap_or_default(),
                 one.namespace
             ));
