@@ -48,7 +48,7 @@ test-kernels: ## the modules on each kernel: do they build, load and pass a smok
 	@scripts/test-kernels $(KERNELS)
 
 test-clients: modules tools ## Docker in swarm mode and collectd from Debian, beside ip_vs (60 MB to fetch, once)
-	@scripts/test-clients
+	@scripts/test-clients $(T)
 
 debug-kernel: setup ## a kernel with KASAN, lockdep, kmemleak ... (13 min once); DEBUG=1 uses it
 	@scripts/own-kernel debug

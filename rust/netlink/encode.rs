@@ -445,5 +445,6 @@ fn counters(w: &mut Writer<'_>, counters: &Counters) -> Result {
     w.uint(counters::XDP_PASS_WAY, counters.xdp_pass_way)?;
     w.uint(counters::XDP_PASS_SIZE, counters.xdp_pass_size)?;
     w.uint(counters::XDP_PASS_DEVICE, counters.xdp_pass_device)?;
-    w.uint(counters::CONNTRACK_FAST, counters.conntrack_fast)
+    w.uint(counters::CONNTRACK_FAST, counters.conntrack_fast)?;
+    w.uint(counters::HELPER_NO_ROOM, counters.helper_no_room)
 }

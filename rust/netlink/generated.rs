@@ -1581,12 +1581,18 @@ pub mod counters {
     ///
     /// Type: uint.
     pub const CONNTRACK_FAST: u16 = 32;
+    /// Flows that a helper read of and that there was no room, port or memory for: what says so
+    /// went on as it was.
+    ///
+    /// Type: uint.
+    pub const HELPER_NO_ROOM: u16 = 33;
     /// Highest number in use.
-    pub const MAX: u16 = 32;
+    pub const MAX: u16 = 33;
 
     /// What each attribute must be, by number.
     pub const POLICY: [Policy; MAX as usize + 1] = [
         Policy::Unspec,
+        Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),
         Policy::Uint(Range::ANY),

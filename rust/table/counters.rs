@@ -255,6 +255,8 @@ pub(crate) enum Counter {
     XdpPassDevice,
     /// A packet of a flow that the host tracks was taken early.
     ConntrackFast,
+    /// A helper has read of a flow, and there was no room for it.
+    HelperNoRoom,
 }
 
 impl Counter {
@@ -290,7 +292,7 @@ impl Counter {
     }
 }
 
-const COUNTERS: usize = Counter::ConntrackFast as usize + 1;
+const COUNTERS: usize = Counter::HelperNoRoom as usize + 1;
 
 /// A namespace's counts of [`Counter`]s.
 pub(crate) struct EventCounters(PerCpuCounters<COUNTERS>);
@@ -382,4 +384,5 @@ pub(crate) struct Counters {
     pub(crate) xdp_pass_size: u64,
     pub(crate) xdp_pass_device: u64,
     pub(crate) conntrack_fast: u64,
+    pub(crate) helper_no_room: u64,
 }

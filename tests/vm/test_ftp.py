@@ -144,6 +144,29 @@ def test_what_lies_is_left_alone(lab, rvs, hosts, server, mode):
         assert is_refused(lab, address, passive_port(line) ^ 1)
 
 
+def test_where_there_is_no_room_it_is_counted(lab, rvs, hosts, server):
+    """A port that is told of goes on as it is, the control connection too; with room again all is as before."""
+    def without_room():
+        return rvs.json("stats", "show")["counters"]["helper_no_room"]
+
+    def waiting():
+        return [each for each in rvs.json("conn", "list")["connections"]
+                if each["state"] == "listen" and each["client"].endswith(":51201")]
+
+    address = serve(rvs, hosts, "nat", 4, "--helper", "ftp")
+    with contextlib.closing(ftp.Talk(lab.client, address)) as talk:
+        talk.log_in()
+        rvs.adm("config", "set", "--conn-max", "1")
+        here, before = talk.socket.getsockname()[0].replace(".", ","), without_room()
+        try:
+            assert talk.say(f"PORT {here},200,1")[0] in "25"
+            assert without_room() == before + 1 and not waiting()
+        finally:
+            rvs.adm("config", "set", "--conn-max", "0")
+        assert talk.say(f"PORT {here},200,1").startswith("200")
+        assert without_room() == before + 1 and waiting()
+
+
 def test_many_transfers_in_one_connection(lab, rvs, hosts, server):
     """Numbers have moved by each PORT that was written anew, and lines of a kind come again and again."""
     address = serve(rvs, hosts, "fullnat", 4, "--helper", "ftp")

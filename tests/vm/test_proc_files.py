@@ -2,11 +2,14 @@
 """The files in /proc/net: whole however they are read, of ip_vs's modes, a part at a time."""
 
 import os
+import pathlib
 import socket
 import stat
 
 import pytest
+from lab import shell
 from lab.compat import UDP, VIP, balancer, same
+from lab.netns import Host, wait_until
 
 FLOWS, FIRST = 1500, 20_000
 FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu", "ip_vs_status", "ip_vs_conn_sync",
@@ -41,7 +44,7 @@ def configure(host):
     """A service with a crowd of dests, services without, one whose clients stay."""
     lines = [f"-A {UDP} -s rr"]
     lines += [f"-a {UDP} -r 10.1.{n // 100}.{1 + n % 100}:53 -g -w {n}" for n in range(250)]
-    lines += [f"-A -t {VIP}:{port} -s wlc" for port in range(1, 101)]
+    lines += [f"-A -t {VIP}:{port} -s wlc" for port in range(101, 201)]
     lines += [f"-A -u {VIP}:54 -s rr -p 300", f"-a -u {VIP}:54 -r 10.1.0.1:54 -g"]
     host.run("ipvsadm", "-R", stdin="\n".join(lines) + "\n")
 
@@ -78,6 +81,40 @@ def test_the_others_are_as_ip_vs_has_them(host):
 
     _, services, synced, _ = same(host, script)
     assert services == "\t102" and len(synced) == 3
+
+
+def test_helpers_are_listed_with_what_they_follow(host):
+    """ip_vs's is a module, which has port 21 whether there is a service or not; with RVS the service has it."""
+    def script(_):
+        stock = os.path.isdir("/sys/module/ip_vs")
+        if stock:
+            shell.modprobe("ip_vs_ftp")
+        helped = Host("helped")
+        try:
+            return shown(helped)
+        finally:
+            # With it go its connections, which keep the helper's module.
+            helped.close()
+            if stock:
+                wait_until(lambda: int(pathlib.Path("/sys/module/ip_vs_ftp/refcnt").read_text()) == 0, "the helper")
+
+    def shown(host):
+        lines = [f"-A -t {VIP}:21 -s rr", f"-a -t {VIP}:21 -r 10.1.0.1 -m -w 0",
+                 f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.1.0.1 -m",
+                 "-A -t 203.0.113.11:21 -s rr", "-a -t 203.0.113.11:21 -r 10.1.0.2 -g"]
+        host.run("ipvsadm", "-R", stdin="\n".join(lines) + "\n")
+        host.ip("link add d0 type dummy", "link set d0 up", "addr add 10.0.0.1/8 dev d0",
+                f"addr replace {VIP}/32 dev lo", "addr replace 203.0.113.11/32 dev lo")
+        before = read(host, "ip_vs_app", 4096)
+        host.run("ipvsadm", "-e", "-t", f"{VIP}:21", "-r", "10.1.0.1", "-m", "-w", "1")
+        for to in ((VIP, 21), (VIP, 21), (VIP, 80), ("203.0.113.11", 21)):
+            with host.inside(), socket.socket() as s:
+                s.setblocking(False)
+                s.connect_ex(to)
+        return before, read(host, "ip_vs_app", 4096)
+
+    _, last = same(host, script)
+    assert last.split()[-4:] == ["TCP", "21", "2", "ftp"], last
 
 
 @pytest.fixture(name="flows")

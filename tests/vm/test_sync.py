@@ -130,6 +130,12 @@ def _compat_pair(lab):
     compat.unload()
 
 
+def origins(director):
+    """Who looks after the connections, as ip_vs says it."""
+    shown = director.host.run("cat", "/proc/net/ip_vs_conn_sync").stdout.splitlines()[1:]
+    return {line.split()[-2] for line in shown}
+
+
 def test_a_backup_that_starts_late_is_told_all(compat_pair, clients):
     """Started as keepalived and ipvsadm do."""
     first, second = compat_pair.directors("rvs", "rvs")
@@ -145,6 +151,7 @@ def test_a_backup_that_starts_late_is_told_all(compat_pair, clients):
     wait_until(lambda: counters(first)["sent"] >= 4, "datagrams")
     second.host.run(*start, "backup", *group)
     are_known(second, ports)
+    assert [origins(director) for director in (first, second)] == [{"LOCAL"}, {"SYNC"}]
     shown = second.host.run("ipvsadm", "-l", "--daemon").stdout
     assert "backup sync daemon (mcast=sync, syncid=0" in shown and "port=9000" in shown
     # Their time is that of the master: nobody has spoken since.

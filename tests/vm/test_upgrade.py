@@ -85,7 +85,7 @@ def test_all_of_it_goes_on_in_every_namespace(pair, clients, new):
     # Connections have local addresses that are of no pool any more.
     first.adm("laddr", "del", "--default", LOCALS[0], six.LOCALS[0])
     before, built = [state(first), state(second)], RUNNING.read_bytes()
-    done = content(shell.run("rvsadm", "upgrade", new, "-j").stdout)
+    done = content(shell.run("rvsadm", "upgrade", new, "-j", timeout=300).stdout)
     assert RUNNING.read_bytes() != built
     assert [state(first), state(second)] == before
     assert (done["namespaces"], done["lost"]) == (2, 0) and done["connections"] >= len(before[0]["conns"])
@@ -190,7 +190,7 @@ def test_keepalived_goes_on(lab, new):
 
     try:
         wait_until(lambda: dests() == two, "both are checked and added", 60, step=0.2)
-        done = content(shell.run("rvsadm", "upgrade", new, "-j").stdout)
+        done = content(shell.run("rvsadm", "upgrade", new, "-j", timeout=300).stdout)
         print(f"keepalived goes on: packets waited {done['pause_ms']} ms")
         wait_until(lambda: dests() == two, "both are there", 60, step=0.2)
         lab.real["rs1"].ip("link set eth0 down")
@@ -213,7 +213,7 @@ def test_many_transfers_go_on(pair, new):
     give(first, [(4, "fullnat")])
     with Speakers(pair.lab.client, [(VIP, 8004)], 1000) as speakers:
         wait_until(lambda: speakers.rounds() >= 1, "all have spoken", 120)
-        done = content(shell.run("rvsadm", "upgrade", new, "-j").stdout)
+        done = content(shell.run("rvsadm", "upgrade", new, "-j", timeout=300).stdout)
         assert done["connections"] >= 1000
         spoken = speakers.rounds()
         wait_until(lambda: speakers.rounds() > spoken + 1, "all speak again", 120)

@@ -103,7 +103,8 @@ fn edit<F: Balanced>(
             }
             let waits = cx
                 .netns
-                .expect_dest(conn, (&client, &dest), told.port, cx.rcu)?;
+                .expect_dest(conn, (&client, &dest), told.port, cx.rcu)
+                .or_else(|| no_room(cx))?;
             (told, waits.dest_ends()?.1)
         }
         Side::Dest => {
@@ -116,7 +117,9 @@ fn edit<F: Balanced>(
                 port: told.port,
                 seen: dest.destination().ip(),
             };
-            cx.netns.expect_client(conn, &client, (told.port, of))?;
+            cx.netns
+                .expect_client(conn, &client, (told.port, of))
+                .or_else(|| no_room(cx))?;
             let to = core::net::SocketAddr::new(client.destination().ip(), told.port);
             (told, to)
         }
@@ -124,6 +127,13 @@ fn edit<F: Balanced>(
     let text = told.written(to.ip(), to.port())?;
     let is_same = payload.get(told.range.clone()) == Some(text.bytes());
     (!is_same).then_some((told.range, text))
+}
+
+/// What a segment tells of cannot be kept: it goes on as it is.
+#[cold]
+fn no_room<T>(cx: Context<'_>) -> Option<T> {
+    cx.netns.counters.count(Counter::HelperNoRoom);
+    None
 }
 
 /// Puts a text in the place of some bytes of a plain segment.

@@ -38,6 +38,9 @@ const TEMPLATES: u32 = 2;
 /// Lines that are shown at a time, and while a lock is held.
 const LINES: u32 = 32;
 
+/// Who looks after what no other director does.
+const LOCAL: &str = "LOCAL  ";
+
 /// `ip_vs`.
 pub(super) struct Services;
 
@@ -143,17 +146,17 @@ impl Show for Connections {
 
     fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
         let rest = "Expires PEName PEData";
-        connections(net, cursor, out, (rest, ""))
+        connections(net, cursor, out, (rest, false))
     }
 }
 
-/// Shows connections and what keeps clients with dests: how the header ends, and what stands before
-/// the seconds that are left.
+/// Shows connections and what keeps clients with dests: how the header ends, and whether it says before the
+/// seconds that are left who looks after each.
 pub(super) fn connections(
     net: &Net,
     cursor: &mut Cursor,
     out: &mut Text<'_>,
-    (header, origin): (&str, &str),
+    (header, with_origin): (&str, bool),
 ) -> Result<bool, fmt::Error> {
     let Some(netns) = Netns::of(net) else {
         return Ok(false);
@@ -169,7 +172,7 @@ pub(super) fn connections(
                 bucket: cursor.item as u32,
                 skip: cursor.within,
             };
-            match some_connections(netns, from, out, origin)? {
+            match some_connections(netns, from, out, with_origin)? {
                 Some(rest) => (cursor.item, cursor.within) = (rest.bucket.into(), rest.skip),
                 None => (cursor.part, cursor.item, cursor.within) = (TEMPLATES, 0, 0),
             }
@@ -180,7 +183,7 @@ pub(super) fn connections(
                 return Ok(false);
             };
             let from = TemplateCursor::at(cursor.within as u8, cursor.key);
-            match some_templates(service, from, out, origin)? {
+            match some_templates(service, from, out, with_origin)? {
                 Some(rest) => {
                     let (tree, key) = rest.parts();
                     (cursor.within, cursor.key) = (tree.into(), key);
@@ -200,7 +203,7 @@ fn some_connections(
     netns: &Netns,
     from: ConnCursor,
     out: &mut Text<'_>,
-    origin: &str,
+    with_origin: bool,
 ) -> Result<Option<ConnCursor>, fmt::Error> {
     let (mut left, mut done) = (LINES, Ok(()));
     let (rest, _) = netns.connections(from, |view| {
@@ -208,7 +211,7 @@ fn some_connections(
             return ControlFlow::Break(());
         }
         left = left.wrapping_sub(1);
-        done = connection(out, view, origin);
+        done = connection(out, view, with_origin);
         if done.is_err() {
             return ControlFlow::Break(());
         }
@@ -295,12 +298,17 @@ impl fmt::Display for Columns {
 }
 
 #[inline(never)] // Or the frame of a listing has all of it.
-fn connection(out: &mut Text<'_>, view: &ConnView, origin: &str) -> fmt::Result {
+fn connection(out: &mut Text<'_>, view: &ConnView, with_origin: bool) -> fmt::Result {
     write!(out, "{:<3}", protocol(view.protocol))?;
     for end in [view.client, view.vip, view.dest] {
         write!(out, " {}", Spaced(end))?;
     }
     let seconds = view.expires_ms / 1000;
+    let origin = match (with_origin, view.of_others) {
+        (false, _) => "",
+        (true, false) => LOCAL,
+        (true, true) => "SYNC   ",
+    };
     writeln!(out, " {:<11} {origin}{seconds:>7}", state(view.state))
 }
 
@@ -347,7 +355,7 @@ fn some_templates(
     service: &Service,
     from: TemplateCursor,
     out: &mut Text<'_>,
-    origin: &str,
+    with_origin: bool,
 ) -> Result<Option<TemplateCursor>, fmt::Error> {
     let id = service.id();
     let (protocol, vip, port) = match id {
@@ -377,6 +385,7 @@ fn some_templates(
             SocketAddr::new(vip, port),
             SocketAddr::new(view.dest.address, to),
         ];
+        let origin = if with_origin { LOCAL } else { "" };
         done = template(out, [protocol, origin], ends, view);
         if done.is_err() {
             return ControlFlow::Break(());

@@ -9,11 +9,12 @@ use core::{
 
 use super::proc;
 use crate::{
+    engine::{helper::Helper, spec::Mode},
     kapi::{
         netns::Net,
         proc::{Cursor, Show, Text},
     },
-    table::Netns,
+    table::{Netns, Service},
 };
 
 /// `ip_vs_status`: of the tables how large they are. Those of `ip_vs` are tuned by what it says of its
@@ -47,26 +48,58 @@ impl Show for Status {
     }
 }
 
-/// `ip_vs_conn_sync`: connections and where they come from. Which another director has begun is not
-/// kept here.
+/// `ip_vs_conn_sync`: connections and where they come from, which is where they are looked after: one that
+/// another director told of is `SYNC` until its packets come here.
 pub(super) struct Synced;
 
 impl Show for Synced {
     const NAME: &'static CStr = c"ip_vs_conn_sync";
 
     fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
-        proc::connections(net, cursor, out, ("Origin Expires", "LOCAL  "))
+        proc::connections(net, cursor, out, ("Origin Expires", true))
     }
 }
 
-/// `ip_vs_app`: helpers of protocols, none of which is a module here.
+/// `ip_vs_app`: helpers of protocols. Those of `ip_vs` are modules, for the ports that they were told; here
+/// services have them, so it lists their ports, and how many connections are followed there.
 pub(super) struct Helpers;
 
 impl Show for Helpers {
     const NAME: &'static CStr = c"ip_vs_app";
 
-    fn show(_net: &Net, _cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
-        out.write_str("prot port    usecnt name\n")?;
-        Ok(false)
+    fn show(net: &Net, cursor: &mut Cursor, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
+        let Some(netns) = Netns::of(net) else {
+            return Ok(false);
+        };
+        let config = netns.config();
+        if cursor.part == 0 {
+            out.write_str("prot port    usecnt name\n")?;
+            cursor.part = 1;
+        }
+        // The next port; services have them in any order.
+        let ports = config.services().filter_map(helped_port);
+        let Some(port) = ports.filter(|port| u64::from(*port) >= cursor.item).min() else {
+            return Ok(false);
+        };
+        let services = config
+            .services()
+            .filter(|service| helped_port(service) == Some(port));
+        let followed = services.map(followed).fold(0, u32::saturating_add);
+        writeln!(out, "TCP  {port:<7} {followed:<6} {:<17}", "ftp")?;
+        cursor.item = u64::from(port).saturating_add(1);
+        Ok(true)
     }
+}
+
+/// The port of a service that has a helper.
+fn helped_port(service: &Service) -> Option<u16> {
+    (service.spec().helper == Helper::Ftp).then(|| service.id().port())
+}
+
+/// Connections of a service that its helper follows: those whose addresses are changed.
+fn followed(service: &Service) -> u32 {
+    let dests = service.dests().iter().map(|member| member.dest());
+    let changed = dests.filter(|dest| matches!(dest.mode(), Mode::Nat | Mode::FullNat));
+    let counts = changed.map(|dest| dest.active().saturating_add(dest.inactive()));
+    counts.fold(0, u32::saturating_add)
 }

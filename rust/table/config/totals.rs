@@ -106,6 +106,7 @@ impl ConfigGuard<'_> {
             xdp_pass_size: sums.get(Counter::XdpPassSize),
             xdp_pass_device: sums.get(Counter::XdpPassDevice),
             conntrack_fast: sums.get(Counter::ConntrackFast),
+            helper_no_room: sums.get(Counter::HelperNoRoom),
             route_refreshes: sums.get(Counter::RouteRefreshes),
         }
     }

@@ -48,6 +48,8 @@ pub(crate) struct ConnView {
     pub(crate) local: Option<SocketAddr>,
     /// What it carried, where its service keeps accounts.
     pub(crate) account: Option<Account>,
+    /// Whether another director looks after it: it told of it, and no packet has come here since.
+    pub(crate) of_others: bool,
 }
 
 impl ConnView {
@@ -69,6 +71,7 @@ impl ConnView {
                 .filter(|_| dest.mode() == Mode::FullNat)
                 .map(|(_, local)| local),
             account: conn.account(),
+            of_others: conn.memo().is_of_others(conn.seen()),
         })
     }
 

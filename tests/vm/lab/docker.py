@@ -93,6 +93,18 @@ class Docker:
     def begin(self, address):
         """Makes a swarm of this node, and the image."""
         self.ask("POST", "/swarm/init", {"ListenAddr": f"{address}:2377", "AdvertiseAddr": address})
+        self._have_image()
+
+    def join(self, address, manager):
+        """Makes this node a worker of another's swarm."""
+        swarm = manager.ask("GET", "/swarm")
+        at = manager.ask("GET", "/info")["Swarm"]["NodeAddr"]
+        self._have_image()
+        self.ask("POST", "/swarm/join", {
+            "ListenAddr": f"{address}:2377", "AdvertiseAddr": address, "RemoteAddrs": [f"{at}:2377"],
+            "JoinToken": swarm["JoinTokens"]["Worker"]})
+
+    def _have_image(self):
         self.ask("POST", "/images/create?fromSrc=-&repo=who&tag=1", data=image())
 
     def network(self, name, **options):

@@ -63,7 +63,7 @@ class Directors:
         host.ip(f"addr add 192.168.56.{115 + number}/24 dev eth0", f"route add default via {four.ROUTER}",
                 f"addr add 2001:db8:56::{115 + number}/64 dev eth0 nodad", f"route add default via {six.ROUTER}",
                 f"addr add 10.9.0.{number}/24 dev eth1")
-        host.run("sh", FILES / "start", number, self.way)
+        host.run("sh", FILES / "start", number, self.way, timeout=300)
 
     def announce(self, name):
         """A director's bird begins to tell the router."""

@@ -204,6 +204,7 @@ const fn names(set: Set) -> &'static [&'static str] {
             "xdp-pass-size",
             "xdp-pass-device",
             "conntrack-fast",
+            "helper-no-room",
         ],
         Set::Config => &[
             "tcp-timeouts",

@@ -153,6 +153,8 @@ uint_set! {
         xdp_pass_device = XDP_PASS_DEVICE,
         /// Packets of tracked flows that were taken early.
         conntrack_fast = CONNTRACK_FAST,
+        /// Flows that a helper read of and that there was no room for.
+        helper_no_room = HELPER_NO_ROOM,
     }
 }
 
