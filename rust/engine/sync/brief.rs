@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Entries without options whose ends are all of one family, written at once: most that are told are
-//! such, and it happens in the middle of a packet's way.
+//! Entries whose ends are all of one family, without options or with that of FullNAT alone, written at once:
+//! most that are told are such, and it happens in the middle of a packet's way.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,10 +12,16 @@ use super::{
         spec::Mode,
         tuple::{TupleV4, TupleV6},
     },
-    flags,
+    flags, option,
     told::{flags_of, number_of},
-    ENTRY_V4, ENTRY_V6, IPV6,
+    Own, ENTRY_V4, ENTRY_V6, IPV6,
 };
+
+/// Bytes of an entry of FullNAT, of IPv4.
+pub const FULLNAT_V4: usize = ENTRY_V4 + option::HEAD + Own::FIXED + 4;
+
+/// The same of IPv6.
+pub const FULLNAT_V6: usize = ENTRY_V6 + option::HEAD + Own::FIXED + 16;
 
 /// What an entry has beside addresses and the client's ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +42,27 @@ impl Brief {
     /// That of a client's tuple and a dest.
     #[inline(always)] // Where it is put.
     pub fn v4(&self, client: &TupleV4, dest: Ipv4Addr) -> [u8; ENTRY_V4] {
-        let head = self.head(client, 0, ENTRY_V4);
+        self.v4_of(ENTRY_V4, client, dest)
+    }
+
+    /// The same of FullNAT; `local` is the address that the dest sees.
+    #[inline(always)]
+    pub fn fullnat_v4(
+        &self,
+        client: &TupleV4,
+        dest: Ipv4Addr,
+        (own, local): (&Own, Ipv4Addr),
+    ) -> [u8; FULLNAT_V4] {
+        let mut all = [0; FULLNAT_V4];
+        let (entry, option) = all.split_at_mut(ENTRY_V4);
+        entry.copy_from_slice(&self.v4_of(FULLNAT_V4, client, dest));
+        put_own(own, &local.octets(), option);
+        all
+    }
+
+    #[inline(always)]
+    fn v4_of(&self, length: usize, client: &TupleV4, dest: Ipv4Addr) -> [u8; ENTRY_V4] {
+        let head = self.head(client, 0, length);
         let ends = [client.src().octets(), client.dst().octets(), dest.octets()];
         let mut entry = [0; ENTRY_V4];
         let (first, rest) = entry.split_at_mut(24);
@@ -48,7 +74,27 @@ impl Brief {
     /// As above.
     #[inline(always)]
     pub fn v6(&self, client: &TupleV6, dest: Ipv6Addr) -> [u8; ENTRY_V6] {
-        let head = self.head(client, IPV6, ENTRY_V6);
+        self.v6_of(ENTRY_V6, client, dest)
+    }
+
+    /// As above.
+    #[inline(always)]
+    pub fn fullnat_v6(
+        &self,
+        client: &TupleV6,
+        dest: Ipv6Addr,
+        (own, local): (&Own, Ipv6Addr),
+    ) -> [u8; FULLNAT_V6] {
+        let mut all = [0; FULLNAT_V6];
+        let (entry, option) = all.split_at_mut(ENTRY_V6);
+        entry.copy_from_slice(&self.v6_of(FULLNAT_V6, client, dest));
+        put_own(own, &local.octets(), option);
+        all
+    }
+
+    #[inline(always)]
+    fn v6_of(&self, length: usize, client: &TupleV6, dest: Ipv6Addr) -> [u8; ENTRY_V6] {
+        let head = self.head(client, IPV6, length);
         let ends = [client.src().octets(), client.dst().octets(), dest.octets()];
         let mut entry = [0; ENTRY_V6];
         let (first, rest) = entry.split_at_mut(24);
@@ -76,4 +122,14 @@ impl Brief {
         ]
         .map(u64::to_le_bytes)
     }
+}
+
+/// The option of FullNAT, which is as long as its room.
+#[inline(always)]
+fn put_own(own: &Own, local: &[u8], room: &mut [u8]) {
+    let (head, rest) = room.split_at_mut(option::HEAD);
+    let (fixed, address) = rest.split_at_mut(Own::FIXED);
+    head.copy_from_slice(&[option::OWN | option::MAY_PASS, own.len() as u8]);
+    fixed.copy_from_slice(&own.fixed());
+    address.copy_from_slice(local);
 }

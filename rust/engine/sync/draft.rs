@@ -145,7 +145,9 @@ fn length(entry: &Entry<'_>) -> usize {
     } else {
         ENTRY_V4
     };
-    let own = entry.own.map_or(0, |own| own.len().saturating_add(2));
+    let own = entry
+        .own
+        .map_or(0, |own| own.len().saturating_add(option::HEAD));
     let ended = if entry.ended { 3 } else { 0 };
     let call = match entry.call {
         [] => 0,
@@ -153,7 +155,7 @@ fn length(entry: &Entry<'_>) -> usize {
     };
     let lengths = entry
         .lengths
-        .map_or(0, |_| option::SEQUENCES_LEN.saturating_add(2));
+        .map_or(0, |_| option::SEQUENCES_LEN.saturating_add(option::HEAD));
     fixed
         .saturating_add(own)
         .saturating_add(ended)

@@ -79,14 +79,22 @@ impl Own {
     }
 
     pub(super) fn write(&self, out: &mut impl FnMut(&[u8])) {
-        out(&[Self::VERSION, self.stage, self.toa_kind, 0]);
-        out(&self.sequence.to_be_bytes());
-        out(&self.timestamps.to_be_bytes());
-        self.telling
-            .iter()
-            .for_each(|word| out(&word.to_be_bytes()));
-        out(&self.local.port().to_be_bytes());
+        out(&self.fixed());
         write_address(self.local.ip(), out);
+    }
+
+    /// What stands ahead of the address.
+    #[inline(always)] // In the middle of a packet's way.
+    pub(super) fn fixed(&self) -> [u8; Self::FIXED] {
+        let [first, second] = self.telling;
+        let words = [self.sequence, self.timestamps, first, second].map(u32::to_be_bytes);
+        let mut fixed = [0; Self::FIXED];
+        let (head, rest) = fixed.split_at_mut(4);
+        let (middle, port) = rest.split_at_mut(16);
+        head.copy_from_slice(&[Self::VERSION, self.stage, self.toa_kind, 0]);
+        middle.copy_from_slice(words.as_flattened());
+        port.copy_from_slice(&self.local.port().to_be_bytes());
+        fixed
     }
 
     /// None where it is of another version, or not as long as it should be.

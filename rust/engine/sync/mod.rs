@@ -87,6 +87,8 @@ mod option {
     /// It has ended there.
     pub(super) const ENDED: u8 = 0x31;
 
+    /// Bytes ahead of an option's data.
+    pub(super) const HEAD: usize = 2;
     /// Bytes of the data of `SEQUENCES`.
     pub(super) const SEQUENCES_LEN: usize = 24;
     /// Bytes of the data of `ENGINE_NAME` at most.

@@ -37,6 +37,6 @@ pub(crate) use self::{
     view::{ConnCursor, ConnView},
 };
 pub(super) use self::{
-    peers::BriefOf,
+    peers::{BriefOf, FullNatOf},
     table::{Inserted, BATCH},
 };

@@ -33,6 +33,14 @@ pub(in crate::table) enum BriefOf<'a> {
     V6(Brief, &'a TupleV6, Ipv6Addr),
 }
 
+/// The same of FullNAT, and what RVS adds with the address that the dest sees.
+pub(in crate::table) enum FullNatOf {
+    /// Of IPv4.
+    V4(Brief, TupleV4, Ipv4Addr, (Own, Ipv4Addr)),
+    /// Of IPv6.
+    V6(Brief, TupleV6, Ipv6Addr, (Own, Ipv6Addr)),
+}
+
 impl Conn {
     /// How much of it others know.
     pub(in crate::table) fn memo(&self) -> Memo {
@@ -92,7 +100,7 @@ impl Conn {
     /// The same where it has no options, and all its ends are of one family. It has so many seconds left.
     #[inline(always)] // In the middle of a packet's way.
     pub(in crate::table) fn brief(&self, seconds: u32) -> Option<BriefOf<'_>> {
-        let (dest, mode, state) = (self.dest(), self.dest().mode(), self.state());
+        let (dest, mode) = (self.dest(), self.dest().mode());
         let translates = match mode {
             Mode::Nat => true,
             Mode::FullNat => return None,
@@ -108,17 +116,47 @@ impl Conn {
             (None, AnyKey::V4(key)) => dest.port(key.tuple.dport()),
             (None, AnyKey::V6(key)) => dest.port(key.tuple.dport()),
         };
-        let brief = Brief {
-            mode,
-            state,
-            port,
-            mark: dest.mark(),
-            seconds,
-        };
+        let brief = self.brief_of(mode, port, seconds);
         match (client, dest.address()) {
             (AnyKey::V4(key), IpAddr::V4(to)) => Some(BriefOf::V4(brief, &key.tuple, to)),
             (AnyKey::V6(key), IpAddr::V6(to)) => Some(BriefOf::V6(brief, &key.tuple, to)),
             _ => None,
+        }
+    }
+
+    /// The same of FullNAT that no helper follows.
+    #[inline(always)]
+    pub(in crate::table) fn fullnat_brief(&self, seconds: u32) -> Option<FullNatOf> {
+        let (dest, mode) = (self.dest(), self.dest().mode());
+        if mode != Mode::FullNat || self.both_lengths().is_some() {
+            return None;
+        }
+        match dest.address() {
+            IpAddr::V4(to) => {
+                let nat = self.nat::<TupleV4>()?;
+                let tuple = nat.dest_tuple();
+                let brief = self.brief_of(mode, tuple.sport(), seconds);
+                let own = (nat.own(), tuple.dst());
+                Some(FullNatOf::V4(brief, nat.client_tuple(), to, own))
+            }
+            IpAddr::V6(to) => {
+                let nat = self.nat::<TupleV6>()?;
+                let tuple = nat.dest_tuple();
+                let brief = self.brief_of(mode, tuple.sport(), seconds);
+                let own = (nat.own(), tuple.dst());
+                Some(FullNatOf::V6(brief, nat.client_tuple(), to, own))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn brief_of(&self, mode: Mode, port: u16, seconds: u32) -> Brief {
+        Brief {
+            mode,
+            state: self.state(),
+            port,
+            mark: self.dest().mark(),
+            seconds,
         }
     }
 

@@ -144,7 +144,7 @@ impl Outbox {
         self.put_by(hash, urgent, |draft, room| draft.add(room, entry))
     }
 
-    /// The same of one without options.
+    /// The same of one that is written at once.
     #[inline(always)] // In the middle of a packet's way.
     pub(super) fn put_brief<const N: usize>(
         &self,

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 
 use super::{
     super::{
-        connections::{BriefOf, Conn},
+        connections::{BriefOf, Conn, FullNatOf},
         live::Live,
         templates::{TemplateView, Templates},
     },
@@ -202,7 +202,7 @@ impl Live {
             Some(BriefOf::V6(brief, client, dest)) => {
                 outbox.put_brief(flow, URGENT, || brief.v6(client, dest))
             }
-            None => match self.put_with_options(outbox, conn, URGENT) {
+            None => match self.put_with_options(outbox, conn, seconds.max(1), URGENT) {
                 Some(told) => told,
                 None => return,
             },
@@ -221,7 +221,29 @@ impl Live {
     }
 
     #[inline(never)] // An entry takes room.
-    fn put_with_options(&self, outbox: &Outbox, conn: &Conn, urgent: bool) -> Option<bool> {
+    fn put_with_options(
+        &self,
+        outbox: &Outbox,
+        conn: &Conn,
+        seconds: u32,
+        urgent: bool,
+    ) -> Option<bool> {
+        let flow = conn.flow();
+        match conn.fullnat_brief(seconds) {
+            Some(FullNatOf::V4(brief, client, dest, (own, local))) => {
+                let entry = || brief.fullnat_v4(&client, dest, (&own, local));
+                Some(outbox.put_brief(flow, urgent, entry))
+            }
+            Some(FullNatOf::V6(brief, client, dest, (own, local))) => {
+                let entry = || brief.fullnat_v6(&client, dest, (&own, local));
+                Some(outbox.put_brief(flow, urgent, entry))
+            }
+            None => self.put_entry(outbox, conn, urgent),
+        }
+    }
+
+    #[inline(never)] // As above.
+    fn put_entry(&self, outbox: &Outbox, conn: &Conn, urgent: bool) -> Option<bool> {
         let entry = conn.entry(&self.settings)?;
         Some(outbox.put(conn.flow(), &entry, urgent))
     }
