@@ -19,7 +19,8 @@ from lab.transfer import LONG, UdpEcho, ask, both_ways
 VIP = topology.VIP
 SIZE = 100_000
 MASQUERADE = "nat -A POSTROUTING -d {rs} -j MASQUERADE"
-STATES = [f"filter -A {chain} -m conntrack --ctstate {state}" for chain, state in (
+# Of that protocol alone: the director asks for its neighbours when it likes.
+STATES = [f"filter -A {chain} -p {{protocol}} -m conntrack --ctstate {state}" for chain, state in (
     ("INPUT -d {vip}", "NEW"), ("INPUT -d {vip}", "ESTABLISHED"), ("INPUT -d {vip}", "INVALID"),
     ("OUTPUT -d {rs}", "ESTABLISHED"), ("OUTPUT -d {rs}", "UNTRACKED"),
     ("FORWARD -s {rs}", "ESTABLISHED"), ("FORWARD -s {rs}", "INVALID"))]
@@ -75,9 +76,10 @@ def seen(lab, director, version, mode, protocol, masquerade):
     """What is seen of an exchange: by the real server, by rules, by connection tracking."""
     names = lab.names[version]
     ends = {"vip": names.VIP, "rs": names.REAL_SERVERS["rs1"]}
+    of = {**ends, "protocol": protocol}
     lines = STATES + [MASQUERADE] * masquerade
     service = Service([(ends["rs"], 1)], mode=mode, port=5000, protocol=protocol, vip=names.VIP)
-    with rules(lab.director, version, *(line.format(**ends) for line in lines)):
+    with rules(lab.director, version, *(line.format(**of) for line in lines)):
         with run_by(director, service):
             peer = exchange(lab, version, mode, protocol)
             known = entries(lab.director, version, protocol, client=names.CLIENT,
